@@ -1,0 +1,81 @@
+"""The root command: finds a subcommand's module by name, imports it, and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from rec import __version__
+from rec.errors import RecError
+
+# name → (module, attribute, extra that brings what it needs, one line of help); in the order of the help page
+COMMANDS: dict[str, tuple[str, str, str, str]] = {
+    "up": ("rec.cli.up", "up", "server,embedded", "Everything on one machine: broker, Redis, worker, archiver, web."),
+    "worker": ("rec.cli.processes", "worker", "server", "The stream worker (Faust): events → state → slates."),
+    "archiver": ("rec.cli.processes", "archiver", "server", "Writes accepted events from the log to SQL."),
+    "web": ("rec.cli.processes", "web", "server", "The edge: HTTP, websocket, server-sent events."),
+    "track": ("rec.cli.track", "track", "cli", "Send one behavior event."),
+    "watch": ("rec.cli.watch", "watch", "cli", "Show a user's list and every change of it."),
+    "search": ("rec.cli.search", "search", "cli", "Search the catalog as a user."),
+    "catalog": ("rec.cli.catalog", "catalog", "server", "Import and look at products."),
+    "events": ("rec.cli.events", "events", "server", "Import, replay and export behavior events."),
+    "topics": ("rec.cli.topics", "topics", "server", "Topics, partitions, records, lag, dead letters."),
+    "doctor": ("rec.cli.doctor", "doctor", "server", "Probe every part; each failure names the command that mends it."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, extra, _ = COMMANDS[cmd_name]
+        try:
+            command = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            raise click.ClickException(f"{error}. Install it with: pip install 'shunxi[{extra}]'") from error
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):  # from the table, so that --help imports nothing
+            formatter.write_dl([(name, about) for name, (_, _, _, about) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rec")
+def cli() -> None:
+    """Real-time recommendation: an event changes the list on the screen.
+
+    \b
+    rec up --shoppers 20      start everything here, with simulated shoppers
+    rec watch u1              see a list change
+    rec doctor                what is wrong, and the command that mends it
+    """
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        result = cli.main(args=argv, standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Abort:
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except RecError as error:
+        click.echo(f"rec: {error.message}", err=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0

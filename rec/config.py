@@ -1,0 +1,101 @@
+"""Settings: read once per process, from `REC_*` variables and `.env`, handed on as values.
+
+Units are in the names (`_s` seconds, `_ms`, `max_`). Secrets never print. `rec doctor` shows what is in force.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from rec.errors import ConfigError
+
+
+class Settings(BaseSettings):
+    """Everything a process of Shunxi can be told."""
+
+    model_config = SettingsConfigDict(env_prefix="REC_", env_file=".env", extra="ignore", frozen=True)
+
+    # --- where the neighbours are
+    broker_url: str = Field("kafka://127.0.0.1:9092", description="Kafka bootstrap: kafka://host:port[,host:port]")
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="latest slates, pub/sub, presence, hints")
+    database_url: str = Field("sqlite+aiosqlite:///.rec/rec.db", description="catalog, vectors, archive, erasures")
+    data_dir: Path = Field(Path(".rec"), description="counter snapshots and what `rec up` keeps between runs")
+
+    # --- the log
+    app_id: str = Field("shunxi", description="consumer group and changelog prefix; another value is another world")
+    topic_prefix: str = Field("", description="put before every topic name")
+    partitions: int = Field(4, ge=1, le=10_000, description="of every user-keyed topic; fixed once created")
+    replication_factor: int = Field(1, ge=1, le=10)
+    retention_days: float = Field(7, gt=0, description="of behavior and dead letters; named in erasure receipts")
+    commit_interval_s: float = Field(0.5, gt=0, description="at most this much is folded twice after a crash")
+    session_timeout_s: float = Field(10, ge=2, description="a dead worker's partitions move after this")
+    rebalance_timeout_s: float = Field(4, ge=1, description="Tansu makes every joiner wait this long")
+    recovery_stall_s: float = Field(10, gt=0, description="recovery without progress for this long ends the process")
+    loop_stall_s: float = Field(10, gt=0, description="an event loop that stands this long ends the process")
+
+    # --- the edge
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    api_key: SecretStr = Field(SecretStr(""), description="backends send it as Bearer; `rec up` makes one")
+    token_secret: SecretStr = Field(SecretStr(""), description="signs browsers' JWTs, at least 32 characters")
+    token_ttl_s: int = Field(900, ge=10, le=86_400)
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="exact origins of browsers; the server's own always is"
+    )
+    max_connections: int = Field(20_000, ge=1)
+    connect_rate_per_s: float = Field(200, gt=0, description="new websockets a second from one address, then 429")
+    frames_per_minute: int = Field(600, ge=1, description="commands a minute on one connection, then rate_limited")
+    send_timeout_s: float = Field(5, gt=0, description="a client that does not read for this long is closed 4008")
+    request_timeout_s: float = Field(2, gt=0, description="GET /v1/recommendations waits this long for its slate")
+    dedupe_window_s: int = Field(86_400, ge=60, description="a repeated event_id is counted as duplicate this long")
+    demo: bool = Field(False, description="serve the two-shoppers page and tokens for it; never in production")
+
+    # --- privacy
+    consent_default: Literal["granted", "denied"] = "granted"
+    erasure_secret: SecretStr = Field(SecretStr(""), description="keys the hashes of erased ids; empty: token_secret")
+
+    # --- the list
+    encoder: str = Field("all-MiniLM-L6-v2", description="the shipped MiniLM, or any Hugging Face encoder path or name")
+    seen: Literal["keep", "exclude"] = Field("keep", description="whether items already viewed may be listed again")
+    purchase_block_days: float = Field(30, ge=0, description="a bought item is not listed again this long")
+    fatigue_impressions: int = Field(6, ge=1, description="shown this often without a click: off the list for a day")
+    max_late_s: float = Field(86_400, gt=0, description="older events are stored, not folded")
+    short_half_life_s: float = Field(1_800, gt=0)
+    long_half_life_s: float = Field(30 * 86_400, gt=0)
+    popularity_half_life_s: float = Field(2 * 86_400, gt=0)
+    refresh_batch: int = Field(32, ge=1, description="users scored in one go")
+    sweep_interval_s: float = Field(4, gt=0, description="every connected client's list is checked this often")
+    counters_snapshot_s: float = Field(30, gt=0)
+    archive_flush_s: float = Field(0.25, gt=0, description="at most this much of the stream is in memory alone")
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
+
+    @property
+    def bootstrap(self) -> list[str]:
+        """Kafka's host:port list, without the scheme that Faust wants."""
+        return [part.removeprefix("kafka://") for part in self.broker_url.split(",")]
+
+    def topic(self, name: str) -> str:
+        return self.topic_prefix + name
+
+    @property
+    def users_changelog(self) -> str:
+        """Name of the changelog of the per-user table, as Faust makes it."""
+        return f"{self.app_id}-users-changelog"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment; raises ConfigError naming the variable and what is wrong with it."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "REC_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise ConfigError(f"{name}: {first['msg']}. Set it in the environment or in .env.", field=name) from None

@@ -1,0 +1,136 @@
+"""client → **events** → log → state. What a shopper did, as it travels the wire and the `behavior` topic.
+
+Names are GA4's; other vendors' names come in through `rec.ingest`. Pure data: nothing here reads a clock.
+Invariant: an `Event` in the log always carries `received_ts` and `event_ts`, and `event_ts <= received_ts`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+MAX_ITEMS = 200  # items an event may name (GA4's own limit)
+MAX_TEXT = 1024
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+Choice = Literal["granted", "denied"]
+
+ERASE = "$erase"  # a record of our own in the behavior topic: forget this user, from here on
+
+
+class Action(msgspec.Struct, frozen=True):
+    """What an event name means to the state. `gain` moves the interest in the item's category and brand."""
+
+    gain: float
+    needs_items: bool = True
+    moves_list: bool = True
+
+
+# An impression is no interest: it counts exposure and must never cause a push (the push would cause an impression).
+ACTIONS: dict[str, Action] = {
+    "view_item_list": Action(0.0, moves_list=False),
+    "select_item": Action(1.0),
+    "view_item": Action(1.0),
+    "add_to_cart": Action(3.0),
+    "remove_from_cart": Action(-1.0),
+    "add_to_wishlist": Action(2.0),
+    "purchase": Action(4.0),
+    "search": Action(0.0, needs_items=False),
+    "not_interested": Action(-4.0),
+    "dwell": Action(0.5),
+    "share": Action(2.0),
+}
+# Actions that say "I want this": they enter trails, counters and the recency-weighted profile.
+POSITIVE = frozenset(name for name, action in ACTIONS.items() if action.gain > 0)
+
+
+class EventItem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One product of an event. `index` is its 0-based position in the list shown; `price` is per unit."""
+
+    item_id: Id
+    index: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    price: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    quantity: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class Attribution(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The slate that the shopper acted on, sent back with the action."""
+
+    slate_id: Id
+    version: int | None = None
+
+
+class Consent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Google consent mode's two choices that matter here; absent = as before, at first the setting's default."""
+
+    personalization_storage: Choice | None = None
+    analytics_storage: Choice | None = None
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One behavior event. The last two fields are the server's; what a client puts there is overwritten."""
+
+    event: Text
+    event_id: Id
+    user_id: Id | None = None
+    visitor_id: Id | None = None
+    session_id: Id | None = None
+    client_ts: Instant | None = None
+    sent_ts: Instant | None = None
+    items: Annotated[tuple[EventItem, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
+    attribution: Attribution | None = None
+    search_term: Text | None = None
+    value: float | None = None
+    currency: Text | None = None
+    transaction_id: Text | None = None
+    consent: Consent | None = None
+    context: dict[str, Any] = {}
+    received_ts: Instant | None = None
+    event_ts: Instant | None = None
+
+    @property
+    def subject(self) -> str:
+        """Whose state this event changes, and the key of its partition: the user, else the visitor."""
+        return self.user_id or self.visitor_id or ""
+
+    @property
+    def at(self) -> float:
+        """When it happened, seconds since 1970."""
+        return (self.event_ts or self.received_ts or _NEVER).timestamp()
+
+    @property
+    def received_at(self) -> float:
+        """When the server took it, seconds since 1970."""
+        return (self.received_ts or self.event_ts or _NEVER).timestamp()
+
+    @property
+    def personalization(self) -> Choice | None:
+        return self.consent.personalization_storage if self.consent else None
+
+
+_NEVER = datetime.fromtimestamp(0, UTC)
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Event)
+
+
+def encode_event(event: Event) -> bytes:
+    """The event as JSON, the form it has in the log and in the archive."""
+    return _encoder.encode(event)
+
+
+def decode_event(raw: bytes) -> Event:
+    """Read an event back from the log. Raises msgspec.ValidationError or msgspec.DecodeError."""
+    return _decoder.decode(raw)
+
+
+def instant(seconds: float) -> datetime:
+    """Seconds since 1970 → aware datetime in UTC.
+
+    >>> instant(0).isoformat()
+    '1970-01-01T00:00:00+00:00'
+    """
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,246 @@
+"""What the loop needs of the outside world, as protocols. Backends live in `rec.store`; all obey tests/contracts.
+
+Every method may raise `rec.errors.Unavailable` when the dependency is away, and nothing else on purpose.
+Backends are async context managers: entering connects (or raises Unavailable), leaving closes what was opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from rec.catalog import Item
+from rec.events import Event
+from rec.slates import Position
+from rec.topics import Topic
+
+Vector = Sequence[float]  # a numpy float32 array in practice; ports stay free of numpy
+
+
+# ---------------------------------------------------------------- the log: Kafka
+class Record(NamedTuple):
+    """One record of a topic. `timestamp` is the broker's, seconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: float
+    key: bytes
+    value: bytes | None
+
+
+class Log(Protocol):
+    """Writing to topics, and reading whole topics without a group."""
+
+    async def create(self, topics: Iterable[Topic]) -> None:
+        """Create what is missing. A topic that exists with other partitions raises ConfigError saying what to do."""
+
+    async def publish(self, topic: str, key: str, value: bytes | None) -> None:
+        """Returns once the broker has acknowledged. Partition: `topics.partition_of(key)`; None is a tombstone."""
+
+    async def publish_many(self, topic: str, pairs: Sequence[tuple[str, bytes | None]]) -> None:
+        """The same for many, all acknowledged on return; in order within a key."""
+
+    async def ends(self, topic: str) -> dict[int, int]:
+        """Next offset of each partition."""
+
+    def tail(self, topic: str, offsets: Mapping[int, int] | None = None) -> AsyncIterator[list[Record]]:
+        """All partitions from `offsets` (missing or too old: the earliest), for ever; never an empty list."""
+
+    def group(self, topic: str, group: str) -> GroupReader:
+        """A member of a consumer group, for work shared between processes."""
+
+
+class GroupReader(Protocol):
+    """Shared reading with commits by hand: at least once, nothing is skipped."""
+
+    async def __aenter__(self) -> GroupReader: ...
+    async def __aexit__(self, *exc: object) -> None: ...
+    async def batch(self, limit: int, within_s: float) -> list[Record]:
+        """Up to `limit` records; waits at most `within_s` for the first, and returns [] if there was none."""
+
+    async def commit(self) -> None:
+        """All that `batch` has returned so far is done."""
+
+    async def lag(self) -> int:
+        """Records of the assigned partitions not yet returned by `batch`."""
+
+
+# ---------------------------------------------------------------- the exchange: Redis
+class StoredSlate(NamedTuple):
+    """The newest slate of a user and placement as stored: its position, how many items, and its JSON."""
+
+    placement: str
+    position: Position
+    n: int
+    body: bytes
+
+
+class Pushed(NamedTuple):
+    """A slate on its way to a connected user."""
+
+    user_id: str
+    slate: StoredSlate
+
+
+class Reply(NamedTuple):
+    """An answer to one request of this web process. `body` is JSON: {"slate":…}, {"state":…} or {"error":…}."""
+
+    request_id: str
+    body: bytes
+
+
+class Hint(NamedTuple):
+    """A nudge to all processes. Kinds: `catalog` (something changed), `erased` (subject = the user)."""
+
+    kind: str
+    subject: str
+
+
+class Wanted(NamedTuple):
+    """What an online user has on screen: placement → (n, context item_id or None)."""
+
+    user_id: str
+    placements: Mapping[str, tuple[int, str | None]]
+
+
+class Exchange(Protocol):
+    """Latest slates, pushes, replies, presence, remembered event ids, hints. At-most-once messages, durable latest."""
+
+    # -- slates
+    async def store_slates(self, slates: Sequence[Pushed], push: bool = True) -> None:
+        """Keep each as the latest unless the kept one of the same epoch is newer, and publish those that were kept.
+
+        One round trip for all of them. A slate expires after a day without a successor.
+        """
+
+    async def latest(self, user_id: str, placement: str) -> StoredSlate | None: ...
+    async def positions(self, wanted: Sequence[tuple[str, str]]) -> list[Position | None]:
+        """Positions of the latest slates of (user, placement) pairs, in one round trip."""
+
+    async def watch(self, user_id: str) -> None:
+        """From the return of this call on, `pushes()` yields what is stored for this user."""
+
+    async def unwatch(self, user_id: str) -> None: ...
+    def pushes(self) -> AsyncIterator[Pushed | None]:
+        """Pushes for watched users, for ever. None means: the connection was lost and is back, read latest again."""
+
+    # -- replies
+    async def reply(self, to: str, reply: Reply) -> None: ...
+    def replies(self, node: str) -> AsyncIterator[Reply]:
+        """Replies to this web process, for ever."""
+
+    # -- presence
+    async def announce(self, node: str, wanted: Wanted) -> None:
+        """This user is connected to this node, with these placements; none means gone. Expires after 30 s untended."""
+
+    async def tend(self, node: str) -> None:
+        """Keep this node's announcements alive for another 30 s."""
+
+    async def retire(self, node: str) -> None:
+        """Drop all announcements of this node."""
+
+    async def online(self) -> list[Wanted]:
+        """Everyone who is connected anywhere, nodes merged (the larger n counts)."""
+
+    def arrivals(self) -> AsyncIterator[Wanted | None]:
+        """Announcements as they happen, for ever, nodes merged. None: some may have been missed, call online()."""
+
+    # -- remembered ids, consent
+    async def known(self, event_ids: Sequence[str], subjects: Sequence[str]) -> tuple[set[str], set[str]]:
+        """Which of the event ids were remembered, and which of the subjects have denied consent; one round trip."""
+
+    async def remember(self, event_ids: Sequence[str], ttl_s: int) -> None: ...
+    async def set_denied(self, user_id: str, denied: bool) -> None: ...
+
+    # -- hints, leases, erasure
+    async def hint(self, hint: Hint) -> None: ...
+    def hints(self) -> AsyncIterator[Hint | None]:
+        """Hints for ever. None after a lost connection: assume any hint was missed."""
+
+    async def lease(self, name: str, holder: str, ttl_s: float) -> bool:
+        """Take or prolong a lease; False while somebody else holds it."""
+
+    async def forget(self, user_id: str) -> int:
+        """Remove slates, presence and consent mark of a user; how many keys went."""
+
+    async def keys_of(self, user_id: str) -> dict[str, Any]:
+        """What is stored about a user, for them to read."""
+
+    async def ping(self) -> float:
+        """Round trip in seconds."""
+
+
+# ---------------------------------------------------------------- the database: SQL
+class CatalogPage(NamedTuple):
+    """Changes of the catalog up to `revision`: upserts and ids of deleted items."""
+
+    revision: int
+    items: list[Item]
+    deleted: list[str]
+
+
+class Catalogs(Protocol):
+    async def put_items(self, items: Sequence[Item]) -> int:
+        """Insert or replace; the new revision. Revisions become visible in order, so a reader never misses one."""
+
+    async def get_item(self, item_id: str) -> Item | None: ...
+    async def delete_item(self, item_id: str) -> bool: ...
+    async def changes(self, since: int, limit: int = 5_000) -> CatalogPage:
+        """What changed after revision `since`, oldest first; `revision == since` when there is nothing."""
+
+    async def count_items(self) -> int: ...
+
+
+class Vectors(Protocol):
+    async def get_vectors(self, encoder: str, digests: Sequence[str]) -> dict[str, bytes]:
+        """digest → little-endian float32 bytes, for those that are there."""
+
+    async def put_vectors(self, encoder: str, vectors: Mapping[str, bytes]) -> None: ...
+
+
+class Archive(Protocol):
+    async def append(self, events: Sequence[tuple[Event, bytes]]) -> int:
+        """Store (event, its JSON) rows; exactly one row per event_id however often it comes; how many were new."""
+
+    def read(self, chunk: int = 2_000, after: int = 0) -> AsyncIterator[list[tuple[int, bytes]]]:
+        """(sequence number, JSON) in the order in which they were appended."""
+
+    async def count_events(self) -> int: ...
+    async def events_of(self, user_id: str, limit: int = 1_000) -> list[bytes]: ...
+    async def delete_events_of(self, user_id: str, visitors: Sequence[str] = ()) -> int: ...
+
+
+class Erasure(NamedTuple):
+    """A receipt: what was removed where and when. `user_hash` is keyed; the id itself is not kept."""
+
+    erasure_id: str
+    user_hash: str
+    requested_at: datetime
+    steps: list[dict[str, Any]]
+
+
+class Erasures(Protocol):
+    async def open_erasure(self, erasure_id: str, user_hash: str, requested_at: datetime) -> None: ...
+    async def add_step(self, erasure_id: str, store: str, removed: int, at: datetime, note: str = "") -> None:
+        """One line of the receipt; the same store again replaces its line."""
+
+    async def get_erasure(self, erasure_id: str) -> Erasure | None: ...
+    async def suppressed(self, since: datetime | None = None) -> dict[str, datetime]:
+        """user_hash → when erased; events that happened before that moment are refused for ever."""
+
+
+class Audit(Protocol):
+    async def record(self, actor: str, action: str, target: str, detail: Mapping[str, Any]) -> None: ...
+    async def recent(self, limit: int = 100) -> list[dict[str, Any]]: ...
+
+
+class Database(Catalogs, Vectors, Archive, Erasures, Audit, Protocol):
+    """All of SQL behind one connection pool."""
+
+    async def ping_database(self) -> float:
+        """Round trip in seconds."""
+
+    async def schema_revision(self) -> str | None:
+        """The Alembic revision in force; None before the first migration."""

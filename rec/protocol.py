@@ -1,0 +1,129 @@
+"""web ⇄ client: websocket **frames** of `shunxi.v1`, close codes, limits. Shared by the server and the SDK, no I/O.
+
+A frame is one JSON object. `id` pairs a reply with its command; a frame without `id` is a push; `{}` is a ping
+and its own pong. One command a frame: the field that is set says which.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated, Any
+
+import msgspec
+
+from rec.slates import Position
+
+SUBPROTOCOL = "shunxi.v1"
+CONNECT_TIMEOUT_S = 5.0  # the first frame must be `connect`, within this
+PING_S = 25
+PONG_GRACE_S = 8.0  # no pong for this long after a ping: the connection is dead
+MAX_FRAME_BYTES = 65_536
+MAX_BODY_BYTES = 256 * 1024
+MAX_EVENTS = 500
+MAX_N = 200
+
+Placement = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
+Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_N)]
+
+
+class CloseCode(IntEnum):
+    """4000–4499: reconnect with back-off. 4500–4999: do not, mend the cause first."""
+
+    SHUTDOWN = 4001
+    TOKEN_EXPIRED = 4005
+    SLOW = 4008
+    NO_PONG = 4012
+    INVALID_TOKEN = 4500
+    BAD_REQUEST = 4501
+    STALE = 4502  # no `connect` in time
+    FORCED = 4503  # e.g. the user was erased
+    TOO_MANY = 4504
+    FORBIDDEN = 4507
+
+    @property
+    def reconnect(self) -> bool:
+        """
+        >>> CloseCode.SLOW.reconnect, CloseCode.INVALID_TOKEN.reconnect
+        (True, False)
+        """
+        return self < 4500
+
+
+class Connect(msgspec.Struct, frozen=True):
+    token: str
+    resume: dict[str, Position] = {}
+
+
+class Subscribe(msgspec.Struct, frozen=True):
+    placement: Placement = "home"
+    n: Count = 20
+    item_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | None = None
+
+
+class Unsubscribe(msgspec.Struct, frozen=True):
+    placement: Placement
+
+
+class Track(msgspec.Struct, frozen=True):
+    events: list[msgspec.Raw]
+
+
+class Search(msgspec.Struct, frozen=True):
+    q: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+    n: Count = 20
+
+
+class Refresh(msgspec.Struct, frozen=True):
+    token: str
+
+
+class Command(msgspec.Struct, frozen=True):
+    """A frame from a client. Exactly one of the named commands is set, or none at all: `{}`, the pong."""
+
+    id: int | None = None
+    connect: Connect | None = None
+    subscribe: Subscribe | None = None
+    unsubscribe: Unsubscribe | None = None
+    track: Track | None = None
+    search: Search | None = None
+    refresh: Refresh | None = None
+
+    @property
+    def name(self) -> str | None:
+        """The command's name; None for a pong.
+
+        >>> Command(id=1, refresh=Refresh("t")).name
+        'refresh'
+        """
+        for name in ("connect", "subscribe", "unsubscribe", "track", "search", "refresh"):
+            if getattr(self, name) is not None:
+                return name
+        return None
+
+
+decode_command = msgspec.json.Decoder(Command).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def reply(id: int | None, name: str, result: Any) -> bytes:
+    """
+    >>> reply(1, "connect", {"client": "c1"})
+    b'{"id":1,"connect":{"client":"c1"}}'
+    """
+    return _encode({"id": id, name: result})
+
+
+def error_reply(id: int | None, body: dict[str, object]) -> bytes:
+    return _encode({"id": id, "error": body} if id is not None else {"error": body})
+
+
+def push(slate_json: bytes) -> bytes:
+    """A slate that is already JSON, wrapped without being parsed.
+
+    >>> push(b'{"version":2}')
+    b'{"push":{"slate":{"version":2}}}'
+    """
+    return b'{"push":{"slate":' + slate_json + b"}}"
+
+
+PING = b"{}"

@@ -1,0 +1,76 @@
+"""web → log `requests` → the worker that owns the user. What is asked about a user, answered from their state.
+
+A request is keyed by the user, so it meets the state where the events do, in the order of the partition.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from rec.slates import Cause, Position
+from rec.state import UserState
+
+
+class SlateRequest(msgspec.Struct, frozen=True, tag="slate", tag_field="kind"):
+    """GET /v1/recommendations: one slate, to the asker alone. Not answered after `deadline` (seconds since 1970)."""
+
+    user_id: str
+    request_id: str
+    reply_to: str
+    deadline: float
+    placement: str = "home"
+    n: int = 20
+    item_id: str | None = None
+
+
+class Refresh(msgspec.Struct, frozen=True, tag="refresh", tag_field="kind"):
+    """Make the user's lists anew and push them, unless the state still is where `have` says.
+
+    Sent by the web process at a subscription, and by workers for the sweep and for model and catalog changes.
+    """
+
+    user_id: str
+    cause: Cause
+    placement: str
+    n: int
+    have: Position | None = None
+    item_id: str | None = None
+
+
+class Inspect(msgspec.Struct, frozen=True, tag="inspect", tag_field="kind"):
+    """GET /v1/users/{id}: the state as JSON, to the asker alone."""
+
+    user_id: str
+    request_id: str
+    reply_to: str
+    deadline: float
+
+
+class MergeOut(msgspec.Struct, frozen=True, tag="merge_out", tag_field="kind"):
+    """To the visitor's owner: `user_id` is this visitor, send your state to `into`."""
+
+    user_id: str
+    into: str
+
+
+class MergeIn(msgspec.Struct, frozen=True, tag="merge_in", tag_field="kind"):
+    """To the user's owner: what was known of `visitor_id`. Applied once, however often it arrives."""
+
+    user_id: str
+    visitor_id: str
+    state: UserState
+
+
+Request = SlateRequest | Refresh | Inspect | MergeOut | MergeIn
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+
+
+def encode_request(request: Request) -> bytes:
+    return _encoder.encode(request)
+
+
+def decode_request(raw: bytes) -> Request:
+    """Raises msgspec.ValidationError or msgspec.DecodeError."""
+    return _decoder.decode(raw)

@@ -1,0 +1,93 @@
+"""… → recommend → **slate** → Redis → web → client. A list, and where it came from (design.md section 2).
+
+Invariant: for one user and placement `version` only grows inside an `epoch`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+CauseKind = Literal["event", "request", "model", "catalog", "rule"]
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Where a list stands: comparable by `version` only within the same `epoch`."""
+
+    epoch: str
+    version: int
+
+    def newer_than(self, other: Position | None) -> bool:
+        """Whether a holder of `other` must take this one. Another epoch is always news.
+
+        >>> Position("a", 2).newer_than(Position("a", 1)), Position("b", 1).newer_than(Position("a", 9))
+        (True, True)
+        >>> Position("a", 1).newer_than(Position("a", 1))
+        False
+        """
+        return other is None or self.epoch != other.epoch or self.version > other.version
+
+
+class Cause(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why the list was made anew."""
+
+    kind: CauseKind
+    event_id: str | None = None
+
+
+class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why an item is on the list, for a person to read: `kind` and what it refers to.
+
+    Kinds: because_you_viewed | because_you_carted | because_you_bought (item_id), goes_with (item_id),
+    interest_category | interest_brand (value), popular, popular_in_category (value), seen_before (item_id), new.
+    """
+
+    kind: str
+    item_id: str | None = None
+    value: str | None = None
+
+
+class SlateItem(msgspec.Struct, frozen=True):
+    """One place on the list. `score` in [0, 1]; `propensity` is the probability that the policy put it there."""
+
+    item_id: str
+    score: float
+    source: str
+    reason: Reason
+    propensity: float = 1.0
+    item: dict[str, Any] = {}
+
+
+class Slate(msgspec.Struct, frozen=True, kw_only=True):
+    """A list for one user and placement, newest position first of all its kind."""
+
+    slate_id: str
+    user_id: str
+    placement: str
+    epoch: str
+    version: int
+    cause: Cause
+    model_version: str
+    strategy: str
+    events_through: datetime | None
+    learned_through: datetime | None
+    created_at: datetime
+    items: tuple[SlateItem, ...]
+
+    @property
+    def position(self) -> Position:
+        return Position(self.epoch, self.version)
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Slate)
+
+
+def encode_slate(slate: Slate) -> bytes:
+    return _encoder.encode(slate)
+
+
+def decode_slate(raw: bytes) -> Slate:
+    return _decoder.decode(raw)

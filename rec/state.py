@@ -1,0 +1,311 @@
+"""events → **state** → candidates. All that is known of one user: a value, and the fold that moves it.
+
+Pure: time comes with the event, the epoch is handed in. Invariants: the same event applied twice changes nothing;
+late and shuffled events give the state that order would have given (floats to rounding); every part is bounded.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from enum import Enum
+from hashlib import blake2b
+from typing import NamedTuple
+
+import msgspec
+
+from rec.events import ACTIONS, Event
+from rec.slates import Position
+
+MAX_HISTORY = 200
+MAX_FACETS = 64  # categories, and brands, an interest is kept in
+MAX_MARKS = 300  # items with a mark of each kind: bought, shown, hidden
+MAX_SEARCHES = 10
+RING = 256  # remembered event_ids: far more than a user can send within one commit interval
+_DIGEST = 8
+
+
+class Facets(NamedTuple):
+    """What the catalog says of an item, as far as interest goes."""
+
+    category: str
+    brand: str
+
+
+FacetsOf = Callable[[str], Facets | None]
+
+
+class FoldRules(NamedTuple):
+    """The settings of the fold; see `Settings` for what they mean."""
+
+    short_half_life_s: float = 1_800
+    long_half_life_s: float = 30 * 86_400
+    max_late_s: float = 86_400
+    consent_default: bool = True
+
+
+class Touch(NamedTuple):
+    """One action on one item, at `at` seconds since 1970."""
+
+    at: float
+    item_id: str
+    action: str
+
+
+class Interest(NamedTuple):
+    """Two decaying sums of gains, both as of `at`: what matters now, and what this person is like."""
+
+    short: float
+    long: float
+    at: float
+
+    def as_of(self, now: float, rules: FoldRules) -> tuple[float, float]:
+        """(short, long) decayed to `now`."""
+        age = max(0.0, now - self.at)
+        return self.short * 0.5 ** (age / rules.short_half_life_s), self.long * 0.5 ** (age / rules.long_half_life_s)
+
+
+class Shown(NamedTuple):
+    """Impressions of an item, and when it was last shown."""
+
+    times: int
+    at: float
+
+
+class UserState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The value of the per-user table, backed by the changelog. `consent` is None until the user chose."""
+
+    epoch: str
+    version: int = 0
+    consent: bool | None = None
+    consent_at: float = 0.0
+    applied: int = 0
+    late: int = 0
+    events_through: float = 0.0
+    received_through: float = 0.0
+    history: tuple[Touch, ...] = ()  # oldest first, at most MAX_HISTORY
+    categories: dict[str, Interest] = {}
+    brands: dict[str, Interest] = {}
+    bought: dict[str, float] = {}  # item_id → when last
+    hidden: dict[str, float] = {}  # item_id → when last told "not interested"
+    shown: dict[str, Shown] = {}
+    searches: tuple[tuple[float, str], ...] = ()
+    visitors: dict[str, str] = {}  # visitor_id → "asked" | "merged"
+    merged_into: str | None = None  # set on a visitor's own state: their events go there now
+    ring: bytes = b""  # digests of the last RING event_ids, newest last
+
+    @property
+    def position(self) -> Position:
+        return Position(self.epoch, self.version)
+
+    @property
+    def allowed(self) -> bool:
+        return self.consent is not False
+
+    def cart(self) -> dict[str, float]:
+        """What lies in the cart, item_id → since when, as far as the history reaches."""
+        inside: dict[str, float] = {}
+        for at, item_id, action in self.history:
+            if action == "add_to_cart":
+                inside[item_id] = at
+            elif action in ("remove_from_cart", "purchase"):
+                inside.pop(item_id, None)
+        return inside
+
+
+class Outcome(Enum):
+    """What the fold did. MOVED and DENIED are worth a new list; the rest is not."""
+
+    MOVED = "moved"
+    NOTED = "noted"  # applied, but of no consequence to the list: an impression
+    DUPLICATE = "duplicate"
+    TOO_LATE = "too_late"
+    DENIED = "denied"  # the user just withdrew consent: the state is gone
+    IGNORED = "ignored"  # no consent: nothing of the event is kept
+
+
+def fold(
+    state: UserState | None, event: Event, facets: FacetsOf, *, epoch: str, rules: FoldRules = FoldRules()
+) -> tuple[UserState | None, Outcome]:
+    """The state after `event`, the very same object if nothing changed.
+
+    `epoch` is used if the user is new; `facets` looks an item up in the catalog.
+    """
+    at, says = event.at, event.personalization
+    before = state or UserState(epoch=epoch)
+    if says is not None and at >= before.consent_at:  # the newest choice counts, in whatever order they arrive
+        if says == "denied":
+            already = before.consent is False
+            return deny(before, at), Outcome.IGNORED if already else Outcome.DENIED
+        before = msgspec.structs.replace(before, consent=True, consent_at=at)
+    consent = rules.consent_default if before.consent is None else before.consent
+    if says == "denied" or not consent:
+        return state, Outcome.IGNORED
+
+    mark = blake2b(event.event_id.encode(), digest_size=_DIGEST).digest()
+    if _contains(before.ring, mark):
+        return state, Outcome.DUPLICATE
+    ring = (before.ring + mark)[-RING * _DIGEST :]
+    if event.received_at - at > rules.max_late_s:
+        return msgspec.structs.replace(before, ring=ring, late=before.late + 1), Outcome.TOO_LATE
+    return _applied(before, event, at, facets, ring, rules)
+
+
+def _applied(
+    state: UserState, event: Event, at: float, facets: FacetsOf, ring: bytes, rules: FoldRules
+) -> tuple[UserState, Outcome]:
+    name, action = event.event, ACTIONS[event.event]
+    history, categories, brands = state.history, state.categories, state.brands
+    bought, hidden, shown = state.bought, state.hidden, state.shown
+    for item in event.items:
+        item_id = item.item_id
+        if name == "view_item_list":
+            times, last = shown.get(item_id, (0, 0.0))
+            shown = {**shown, item_id: Shown(times + 1, max(at, last))}
+            continue
+        history = _inserted(history, Touch(at, item_id, name))
+        if (found := facets(item_id)) is not None:
+            if found.category:
+                categories = _gained(categories, found.category, action.gain, at, rules)
+            if found.brand:
+                brands = _gained(brands, found.brand, action.gain, at, rules)
+        if name == "purchase":
+            bought = _latest(bought, {item_id: at})
+        elif name == "not_interested":
+            hidden = _latest(hidden, {item_id: at})
+    searches, visitors = state.searches, state.visitors
+    if event.search_term:
+        searches = tuple(sorted({*searches, (at, event.search_term)})[-MAX_SEARCHES:])
+    if event.user_id and event.visitor_id and event.visitor_id != event.user_id and event.visitor_id not in visitors:
+        visitors = {**visitors, event.visitor_id: "asked"}
+    after = msgspec.structs.replace(
+        state,
+        version=state.version + action.moves_list,
+        applied=state.applied + 1,
+        events_through=max(state.events_through, at),
+        received_through=max(state.received_through, event.received_at),
+        history=history,
+        categories=categories,
+        brands=brands,
+        bought=bought,
+        hidden=hidden,
+        shown=_newest_shown(shown),
+        searches=searches,
+        visitors=visitors,
+        ring=ring,
+    )
+    return after, Outcome.MOVED if action.moves_list else Outcome.NOTED
+
+
+def deny(state: UserState, at: float) -> UserState:
+    """Nothing is kept but the choice, the visitors it holds for, and the version that replaces the personal list."""
+    return UserState(
+        epoch=state.epoch,
+        version=state.version + (state.consent is not False),
+        consent=False,
+        consent_at=max(at, state.consent_at),
+        visitors=state.visitors,
+    )
+
+
+def touched(state: UserState) -> UserState:
+    """The same state, one version on: for a list made anew without an event (request, model, catalog, sweep)."""
+    return msgspec.structs.replace(state, version=state.version + 1)
+
+
+def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRules = FoldRules()) -> UserState:
+    """The user, with all that was known of the visitor. Idempotent: a visitor already merged changes nothing."""
+    if user.visitors.get(visitor_id) == "merged":
+        return user
+    visitors = {**user.visitors, visitor_id: "merged"}
+    if not user.allowed or not visitor.allowed:
+        return msgspec.structs.replace(user, visitors=visitors)
+    history = tuple(sorted({*user.history, *visitor.history})[-MAX_HISTORY:])
+    return msgspec.structs.replace(
+        user,
+        version=user.version + 1,
+        applied=user.applied + visitor.applied,
+        late=user.late + visitor.late,
+        events_through=max(user.events_through, visitor.events_through),
+        received_through=max(user.received_through, visitor.received_through),
+        history=history,
+        categories=_joined(user.categories, visitor.categories, rules),
+        brands=_joined(user.brands, visitor.brands, rules),
+        bought=_latest(user.bought, visitor.bought),
+        hidden=_latest(user.hidden, visitor.hidden),
+        shown=_newest_shown(_added(user.shown, visitor.shown)),
+        searches=tuple(sorted({*user.searches, *visitor.searches})[-MAX_SEARCHES:]),
+        visitors=visitors,
+        ring=(visitor.ring + user.ring)[-RING * _DIGEST :],
+    )
+
+
+def _contains(ring: bytes, mark: bytes) -> bool:
+    at = ring.find(mark)
+    while at % _DIGEST and at > 0:  # a hit across two digests is none
+        at = ring.find(mark, at + 1)
+    return at >= 0
+
+
+def _inserted(history: tuple[Touch, ...], touch: Touch) -> tuple[Touch, ...]:
+    if not history or touch >= history[-1]:
+        return (*history[-(MAX_HISTORY - 1) :], touch)
+    at = bisect_right(history, touch)
+    return (*history[:at], touch, *history[at:])[-MAX_HISTORY:]
+
+
+def _gained(kept: dict[str, Interest], name: str, gain: float, at: float, rules: FoldRules) -> dict[str, Interest]:
+    """Add a gain that happened at `at`. Decay commutes with addition, so a late gain is simply decayed first."""
+    return _capped({**kept, name: _sum(kept.get(name), Interest(gain, gain, at), rules)})
+
+
+def _sum(a: Interest | None, b: Interest, rules: FoldRules) -> Interest:
+    if a is None:
+        return b
+    now = max(a.at, b.at)
+    (a_short, a_long), (b_short, b_long) = a.as_of(now, rules), b.as_of(now, rules)
+    return Interest(a_short + b_short, a_long + b_long, now)
+
+
+def _joined(a: dict[str, Interest], b: dict[str, Interest], rules: FoldRules) -> dict[str, Interest]:
+    return _capped({**a, **{name: _sum(a.get(name), interest, rules) for name, interest in b.items()}})
+
+
+def _capped(kept: dict[str, Interest]) -> dict[str, Interest]:
+    if len(kept) <= MAX_FACETS:
+        return kept
+    return dict(sorted(kept.items(), key=lambda pair: (pair[1].at, pair[0]))[-MAX_FACETS:])
+
+
+def _latest(a: dict[str, float], b: dict[str, float]) -> dict[str, float]:
+    both = {**a, **{item_id: max(at, a.get(item_id, at)) for item_id, at in b.items()}}
+    if len(both) <= MAX_MARKS:
+        return both
+    return dict(sorted(both.items(), key=lambda pair: (pair[1], pair[0]))[-MAX_MARKS:])
+
+
+def _added(a: dict[str, Shown], b: dict[str, Shown]) -> dict[str, Shown]:
+    both = dict(a)
+    for item_id, mark in b.items():
+        times, at = both.get(item_id, (0, 0.0))
+        both[item_id] = Shown(times + mark.times, max(at, mark.at))
+    return both
+
+
+def _newest_shown(shown: dict[str, Shown]) -> dict[str, Shown]:
+    if len(shown) <= MAX_MARKS:
+        return shown
+    return dict(sorted(shown.items(), key=lambda pair: (pair[1].at, pair[0]))[-MAX_MARKS:])
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(UserState)
+
+
+def encode_state(state: UserState) -> bytes:
+    """The changelog's form: msgpack."""
+    return _encoder.encode(state)
+
+
+def decode_state(raw: bytes) -> UserState:
+    return _decoder.decode(raw)

@@ -1,0 +1,59 @@
+"""The topics: which exist, who writes and reads them, how they are keyed. Create them yourself, never by accident.
+
+Every user-keyed topic has the same number of partitions and the same partitioner over the same raw UTF-8 bytes,
+so that one worker owns all of a user: behavior, requests and the changelog of the table.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rec.config import Settings
+
+BEHAVIOR = "behavior"
+REQUESTS = "requests"
+DEAD_LETTERS = "dead-letters"
+
+
+class Topic(NamedTuple):
+    """A topic to create: full name, partitions, and its Kafka configuration."""
+
+    name: str
+    partitions: int
+    config: dict[str, str]
+
+
+def topics(settings: Settings) -> list[Topic]:
+    """All topics of one world, changelog included (Faust would create it with other settings)."""
+    retention = {"retention.ms": str(int(settings.retention_days * 86_400_000))}
+    return [
+        Topic(settings.topic(BEHAVIOR), settings.partitions, retention),
+        Topic(settings.topic(REQUESTS), settings.partitions, {"retention.ms": "3600000"}),
+        Topic(settings.topic(DEAD_LETTERS), 1, retention),
+        Topic(settings.users_changelog, settings.partitions, {"cleanup.policy": "compact"}),
+    ]
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Kafka's default partitioner: murmur2 of the raw key. One answer for web, workers, restore and Java clients."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def murmur2(data: bytes) -> int:
+    """Austin Appleby's MurmurHash2 with Kafka's seed, as an unsigned 32-bit number (Kafka `Utils.murmur2`).
+
+    >>> murmur2(b"21") == 0x100000000 - 973932308
+    True
+    """
+    m, mask = 0x5BD1E995, 0xFFFFFFFF
+    length = len(data)
+    h = (0x9747B28C ^ length) & mask
+    for at in range(0, length - length % 4, 4):
+        k = int.from_bytes(data[at : at + 4], "little") * m & mask
+        k = (k ^ k >> 24) * m & mask
+        h = (h * m & mask) ^ k
+    tail = data[length - length % 4 :]
+    if tail:
+        h = (h ^ int.from_bytes(tail, "little")) * m & mask
+    h = (h ^ h >> 13) * m & mask
+    return h ^ h >> 15
