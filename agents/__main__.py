@@ -1,0 +1,84 @@
+"""`python -m agents worker|archiver`: one process each, what `rec worker` and `rec archiver` run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+
+from rec.config import Settings, load_settings
+from rec.errors import RecError
+
+log = logging.getLogger(__name__)
+
+
+def run_worker(settings: Settings) -> int:
+    """The Faust worker, until SIGTERM or SIGINT."""
+    import faust
+
+    from agents.app import create_app
+
+    worker = faust.Worker(
+        create_app(settings), loglevel="INFO", logging_config=None, override_logging=False, redirect_stdouts=False
+    )
+    worker.execute_from_commandline()
+    return 0
+
+
+async def run_archiver(settings: Settings) -> None:
+    """The archiver, until SIGTERM or SIGINT, and then to the end of the log."""
+    from agents.archiver import Archiver
+    from agents.deps import erasure_secret, open_stores
+    from agents.forget import Forgetting
+    from agents.metrics import Metrics
+    from rec.topics import BEHAVIOR, topics
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    metrics = Metrics()
+    if settings.metrics_port:
+        from prometheus_client import start_http_server
+
+        start_http_server(settings.metrics_port, "127.0.0.1", metrics.registry)
+    async with open_stores(settings) as (to, exchange, database):
+        await to.create(topics(settings))
+        topic = settings.topic(BEHAVIOR)
+        forgetting = Forgetting(
+            secret=erasure_secret(settings), database=database, exchange=exchange, to=to, behavior_topic=topic
+        )
+        await forgetting.load()
+        archiver = Archiver(
+            source=to,
+            topic=topic,
+            group=f"{settings.app_id}-archiver",
+            database=database,
+            forgetting=forgetting,
+            metrics=metrics,
+            flush_s=settings.archive_flush_s,
+        )
+        log.info("archiving")
+        await archiver.run(stop)
+
+
+def main(argv: list[str]) -> int:
+    """Run the named process; errors made on purpose become one line and an exit code."""
+    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("aiokafka").setLevel("WARNING")
+    try:
+        settings = load_settings()
+        if argv == ["worker"]:
+            return run_worker(settings)
+        if argv == ["archiver"]:
+            asyncio.run(run_archiver(settings))
+            return 0
+    except RecError as error:
+        log.error("%s", error.message)  # noqa: TRY400  one line, the remedy is in it
+        return error.exit_code
+    sys.stderr.write("usage: python -m agents worker|archiver\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,194 @@
+"""The worker's composition root: the Faust app, its topics, its one table, its two agents.
+
+    faust -A agents.app worker -l info      or      rec worker
+
+Start order: stores → topics → catalog and counters → (Faust) producer, consumer, agents, table recovery. At-least-once
+delivery, and a state that applies an event once: see docs/reliability.md for why not `exactly_once`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import faust
+from faust.serializers import codecs
+
+from agents import faust_fixes, watchdog
+from agents.continuity import Continuity, LostDelivery
+from agents.deps import Background, Deps, open_deps
+from agents.metrics import Metrics
+from rec.config import Settings, load_settings
+from rec.errors import Unavailable
+from rec.ports import Record
+from rec.state import UserState, decode_state, encode_state
+from rec.topics import BEHAVIOR, REQUESTS, partition_of
+
+log = logging.getLogger(__name__)
+
+READY_EVERY_S = 4.0
+
+
+class StateCodec(codecs.Codec):  # type: ignore[misc]
+    """UserState ⇄ the changelog's bytes."""
+
+    def _dumps(self, state: UserState) -> bytes:
+        return encode_state(state)
+
+    def _loads(self, raw: bytes) -> UserState:
+        return decode_state(raw)
+
+
+class WorkerApp(faust.App):  # type: ignore[misc]
+    """A Faust app that opens what its agents need before the first record, and closes it after the last."""
+
+    settings_: Settings
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        self.metrics_ = Metrics()
+        self.background_ = Background(watchdog.end)
+        self.background_.start("loop watchdog", watchdog.LoopWatchdog(self.settings_.loop_stall_s).run())
+        self.stack_ = contextlib.AsyncExitStack()
+        users, owned = self.tables["users"], self.owns
+        self.deps_: Deps = await self.stack_.enter_async_context(
+            open_deps(self.settings_, users, owned, self.metrics_)
+        )
+        for name, loop in self.deps_.loops.items():
+            self.background_.start(name, loop())
+        self.background_.start("readiness", self._tell_state())
+        limit = self.settings_.recovery_stall_s
+        self.background_.start(
+            "recovery watchdog", watchdog.watch_progress("table recovery", self._recovered, limit)
+        )
+        if self.settings_.metrics_port:
+            from prometheus_client import start_http_server
+
+            start_http_server(self.settings_.metrics_port, "127.0.0.1", self.metrics_.registry)
+
+    async def on_shutdown(self) -> None:
+        await super().on_shutdown()
+        await self.background_.stop()
+        await self.stack_.aclose()
+
+    def serving(self) -> bool:
+        """Whether the table is whole: recovered, and no rebalance under way."""
+        return bool(self.tables.recovery.completed.is_set()) and not self.rebalancing and not self.in_recovery
+
+    def owns(self, user_id: str) -> bool:
+        """Whether this worker is the one that may speak for the user."""
+        partition = partition_of(user_id.encode(), self.settings_.partitions)
+        return self.serving() and partition in self._partitions()
+
+    def _partitions(self) -> set[int]:
+        topic = self.settings_.topic(BEHAVIOR)
+        return {tp.partition for tp in self.consumer.assignment() if tp.topic == topic}
+
+    def _recovered(self) -> object:
+        """Changes while recovery moves; None when there is none under way."""
+        recovery = self.tables.recovery
+        if not self.in_recovery:
+            return None
+        return (self.rebalancing_count, sum(recovery.active_offsets.values()), sum(recovery.standby_offsets.values()))
+
+    async def _tell_state(self) -> None:
+        """Say through Redis whether this worker serves; /health/ready of the web processes reads it."""
+        was = False
+        while True:
+            serving = self.serving()
+            if serving and not was:
+                self.deps_.sweep.soon()
+            was = serving
+            self.metrics_.users.set(len(self.tables["users"]))
+            try:
+                await self.deps_.exchange.set_worker_state(self.deps_.name, "ready" if serving else "recovering")
+            except Unavailable as error:
+                log.warning("readiness could not be told: %s", error)
+            for _ in range(int(READY_EVERY_S / 0.1)):
+                await asyncio.sleep(0.1)
+                if self.serving() != was:
+                    break
+
+
+def create_app(settings: Settings) -> WorkerApp:
+    """The Faust app of one world. Nothing connects before it is started."""
+    faust_fixes.apply()
+    codecs.register("user_state", StateCodec())
+    app = WorkerApp(
+        settings.app_id,
+        broker=settings.broker_url,
+        store="memory://",
+        datadir=str(settings.data_dir / "faust"),
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication_factor,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        broker_commit_interval=settings.commit_interval_s,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 4,
+        broker_rebalance_timeout=settings.rebalance_timeout_s,
+        producer_max_batch_size=1,  # Tansu's end offset is wrong after a larger batch; costs nothing measurable
+        stream_wait_empty=False,  # what is queued at the end is not committed, and is folded after the restart
+        web_enabled=False,
+        autodiscover=False,
+    )
+    app.settings_ = settings
+    _table(app, settings)
+    continuity = Continuity()
+    for name, handler in ((BEHAVIOR, "behavior"), (REQUESTS, "requests")):
+        _agent(app, settings, name, handler, continuity)
+    app.on_partitions_revoked.connect(lambda *_, **__: continuity.forget(), weak=False)
+    return app
+
+
+def _table(app: Any, settings: Settings) -> None:
+    app.Table(
+        "users",
+        partitions=settings.partitions,
+        key_type=bytes,
+        key_serializer="raw",
+        value_serializer="user_state",
+        help="user_id or visitor_id → UserState",
+    )
+
+
+def _agent(app: Any, settings: Settings, name: str, handler: str, continuity: Continuity) -> None:
+    topic = app.topic(
+        settings.topic(name),
+        partitions=settings.partitions,
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+        allow_empty=True,
+    )
+
+    async def agent(stream: Any) -> None:
+        async for record in records(stream):
+            try:
+                continuity.check(record.topic, record.partition, record.offset)
+            except LostDelivery as error:
+                watchdog.end(str(error))
+            await getattr(app.deps_, handler).handle(record)
+
+    app.agent(topic, name=handler)(agent)
+
+
+async def records(stream: Any) -> AsyncIterator[Record]:
+    """A Faust stream as records of our own."""
+    async for event in stream.events():
+        message = event.message
+        yield Record(
+            message.topic, message.partition, message.offset, message.timestamp, message.key or b"", message.value
+        )
+
+
+def __getattr__(name: str) -> Any:
+    """`faust -A agents.app` asks for `app`; it is made then, not at import."""
+    if name == "app":
+        app = globals()["app"] = create_app(load_settings())
+        return app
+    raise AttributeError(name)

@@ -1,0 +1,129 @@
+"""log `behavior` → **state = fold(state, event)** → refresher. The heart of the worker, and it fits on a page.
+
+Nothing may leave `handle`: an exception in a Faust agent acks the event and never retries it. What cannot be
+processed goes to the dead letters, with the reason, and the next event is taken.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, MutableMapping
+
+import msgspec
+
+from agents.dead_letters import DeadLetters
+from agents.forget import Forgetting
+from agents.metrics import Metrics
+from agents.refresh import Refresher
+from rec.errors import Unavailable
+from rec.events import ERASE, Event, decode_event, encode_event, instant
+from rec.ports import Exchange, Log, Record
+from rec.requests import MergeOut, encode_request
+from rec.slates import Cause
+from rec.state import FacetsOf, FoldRules, Outcome, UserState, fold
+
+log = logging.getLogger(__name__)
+
+Users = MutableMapping[bytes, UserState]
+
+
+class Behavior:
+    """Folds records of the behavior topic into `users` and tells the refresher whose list moved."""
+
+    def __init__(
+        self,
+        *,
+        users: Users,
+        facets: FacetsOf,
+        rules: FoldRules,
+        refresher: Refresher,
+        exchange: Exchange,
+        to: Log,
+        behavior_topic: str,
+        requests_topic: str,
+        dead_letters: DeadLetters,
+        forgetting: Forgetting,
+        metrics: Metrics,
+        new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._users, self._facets, self._rules, self._refresher = users, facets, rules, refresher
+        self._exchange, self._to = exchange, to
+        self._behavior_topic, self._requests_topic = behavior_topic, requests_topic
+        self._dead_letters, self._forgetting, self._metrics = dead_letters, forgetting, metrics
+        self._new_epoch, self._clock = new_epoch, clock
+
+    async def handle(self, record: Record) -> None:
+        """One record, whatever it is."""
+        try:
+            event = read_event(record)
+        except (msgspec.MsgspecError, ValueError) as error:
+            await self._dead_letters.put(record, "malformed", error, self._clock())
+            return
+        try:
+            await self._fold(record.key, event)
+        except Exception as error:  # noqa: BLE001  the agent must live on; the reason is kept with the record
+            await self._dead_letters.put(record, "failed", error, self._clock())
+
+    async def _fold(self, key: bytes, event: Event) -> None:
+        if event.event == ERASE:
+            await self._forgetting.erase(self._users, key, event)
+            return
+        if self._forgetting.is_late(event.subject, event.at):
+            self._metrics.folded.labels(outcome="erased").inc()
+            return
+        state = self._users.get(key)
+        if state is not None and state.merged_into is not None and event.user_id is None:
+            await self._forward(event, state.merged_into)
+            return
+        after, outcome = fold(state, event, self._facets, epoch=self._new_epoch(), rules=self._rules)
+        if after is not None and after is not state:
+            self._users[key] = after
+        self._metrics.folded.labels(outcome=outcome.value).inc()
+        if outcome in (Outcome.MOVED, Outcome.DENIED):
+            self._refresher.refresh(event.subject, Cause("event", event.event_id), event.received_at)
+        if after is None:
+            return
+        if event.visitor_id is not None and after.visitors.get(event.visitor_id) == "asked":
+            await self._ask_to_merge(event.visitor_id, event.subject)
+        if after.allowed != (state is None or state.allowed):
+            await self._mark_consent(event.subject, denied=not after.allowed)
+
+    async def _forward(self, event: Event, user_id: str) -> None:
+        """A visitor who was recognised before: the event is the user's. The id stays, so it is applied once."""
+        theirs = msgspec.structs.replace(event, user_id=user_id)
+        await self._to.publish(self._behavior_topic, user_id, encode_event(theirs))
+        self._metrics.folded.labels(outcome="forwarded").inc()
+
+    async def _ask_to_merge(self, visitor_id: str, user_id: str) -> None:
+        """Asked again with every event that carries both, until the answer has come: none of it can be lost."""
+        request = MergeOut(user_id=visitor_id, into=user_id)
+        await self._to.publish(self._requests_topic, visitor_id, encode_request(request))
+
+    async def _mark_consent(self, user_id: str, *, denied: bool) -> None:
+        """Let the edge stamp later events that say nothing of consent; the state knows in any case."""
+        try:
+            await self._exchange.set_denied(user_id, denied)
+        except Unavailable as error:
+            log.warning("a consent mark was not written: %s", error)
+
+
+def read_event(record: Record) -> Event:
+    """A record as an event. Producers other than the edge may leave the times out: the broker's is taken then.
+
+    Raises msgspec.MsgspecError or ValueError when it is none.
+    """
+    if record.value is None:
+        raise ValueError("a record without a value")
+    event = decode_event(record.value)
+    if event.subject.encode() != record.key:
+        raise ValueError("the key is not the user_id (or, without one, the visitor_id) of the event")
+    if event.received_ts is None or event.event_ts is None:
+        received = event.received_ts or instant(record.timestamp)
+        happened = event.event_ts or event.client_ts or received
+        event = msgspec.structs.replace(event, received_ts=received, event_ts=min(happened, received))
+    return event
+
+

@@ -1,0 +1,140 @@
+"""SQL → the catalog that workers score with: rows, then vectors; missing vectors are computed in a child process.
+
+SQL is the truth. A hint over Redis makes a change felt at once, a poll every few seconds makes a lost hint harmless.
+Torch lives in the child alone: the worker's event loop never waits for it, and its memory goes when it is idle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+
+from rec.catalog import Catalog, Item
+from rec.errors import Unavailable
+from rec.model.encoder import encode_batch, encoder_id, warm
+from rec.ports import Database, Exchange
+
+log = logging.getLogger(__name__)
+
+POLL_S = 5.0
+ENCODE_BATCH = 64
+LEASE_S = 30.0
+
+
+class CatalogSync:
+    """Keeps `catalog` equal to SQL."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        database: Database,
+        exchange: Exchange,
+        encoder: str,
+        holder: str,
+        on_change: Callable[[set[str]], Awaitable[None]],
+    ) -> None:
+        self._catalog, self._database, self._exchange = catalog, database, exchange
+        self._encoder, self._holder, self._on_change = encoder, holder, on_change
+        self._encoder_id = encoder_id(encoder)
+        self._revision = 0
+        self._changed = asyncio.Event()
+        self._without_vector: dict[str, Item] = {}
+
+    async def load(self) -> int:
+        """All rows, and the vectors that are cached; how many items there are. Raises Unavailable."""
+        while await self._pull():
+            pass
+        await self._take_cached()
+        return len(self._catalog)
+
+    async def run(self) -> None:
+        """Follow changes for ever."""
+        await asyncio.gather(self._hear(), self._follow(), self._encode_for_ever())
+
+    async def _hear(self) -> None:
+        async for hint in self._exchange.hints():
+            if hint is None or hint.kind == "catalog":
+                self._changed.set()
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(POLL_S):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass  # the poll that makes a lost hint harmless
+            self._changed.clear()
+            try:
+                touched: set[str] = set()
+                while ids := await self._pull():
+                    touched |= ids
+                if touched:
+                    await self._take_cached()
+                    await self._on_change(touched)
+            except Unavailable as error:
+                log.warning("the catalog could not be read, going on with the one in memory: %s", error)
+
+    async def _pull(self) -> set[str]:
+        """One page of changes; the ids in it."""
+        page = await self._database.changes(self._revision)
+        self._catalog.delete(page.deleted)
+        self._catalog.upsert(page.items)
+        for item_id in page.deleted:
+            self._without_vector.pop(item_id, None)
+        self._without_vector.update({item.item_id: item for item in page.items})
+        moved, self._revision = page.revision > self._revision, page.revision
+        return {item.item_id for item in page.items} | set(page.deleted) if moved else set()
+
+    async def _take_cached(self) -> None:
+        """Give rows the vectors that somebody computed before."""
+        waiting = list(self._without_vector.values())
+        for start in range(0, len(waiting), 1_000):
+            chunk = {item.item_id: item.digest() for item in waiting[start : start + 1_000]}
+            found = await self._database.get_vectors(self._encoder_id, sorted(set(chunk.values())))
+            self._set({item_id: found[digest] for item_id, digest in chunk.items() if digest in found})
+
+    def _set(self, vectors: dict[str, bytes]) -> None:
+        self._catalog.set_vectors({item_id: np.frombuffer(raw, "<f4") for item_id, raw in vectors.items()})
+        for item_id in vectors:
+            self._without_vector.pop(item_id, None)
+
+    async def _encode_for_ever(self) -> None:
+        """One worker at a time encodes what is missing; the others find it in SQL."""
+        while True:
+            if self._without_vector:
+                try:
+                    await self._encode_missing()
+                except Unavailable as error:
+                    log.warning("vectors could not be stored, trying again: %s", error)
+            await asyncio.sleep(1.0)
+
+    async def _encode_missing(self) -> None:
+        await self._take_cached()
+        if not self._without_vector or not await self._exchange.lease("encoder", self._holder, LEASE_S):
+            return
+        total = len(self._without_vector)
+        log.info("encoding %d product texts with %s", total, self._encoder_id)
+        loop = asyncio.get_running_loop()
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=spawn, initializer=warm, initargs=(self._encoder, 1)) as child:
+            while self._without_vector and await self._exchange.lease("encoder", self._holder, LEASE_S):
+                batch = list(self._without_vector.values())[:ENCODE_BATCH]
+                dim, raw = await loop.run_in_executor(child, encode_batch, [item.text() for item in batch])
+                size = dim * 4
+                vectors = {item.item_id: raw[at * size : (at + 1) * size] for at, item in enumerate(batch)}
+                await self._database.put_vectors(
+                    self._encoder_id, {item.digest(): vectors[item.item_id] for item in batch}
+                )
+                still = {
+                    item.item_id: vectors[item.item_id]
+                    for item in batch
+                    if (now := self._without_vector.get(item.item_id)) is not None and now.digest() == item.digest()
+                }
+                self._set(still)
+                log.info("encoded %d of %d product texts", total - len(self._without_vector), total)

@@ -1,0 +1,124 @@
+"""log `behavior`, every partition → **shared counters**. Every worker reads the whole topic, so all count alike.
+
+The counters carry the offsets they have learned, and both are saved in one file: a restart goes on where the file
+ends and counts each event once. Partitions may move between workers as they like; these readers have no group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from agents.behavior import read_event
+from agents.forget import Forgetting
+from agents.metrics import Metrics
+from rec.counters import Counters
+from rec.errors import Unavailable
+from rec.events import ERASE, Event
+from rec.ports import Erasures, Log, Record
+
+log = logging.getLogger(__name__)
+
+SLICE_S = 0.005  # learning yields to the event loop after this long
+
+
+class Counting:
+    """Keeps `counters` up with the log, and the snapshot with the counters."""
+
+    def __init__(
+        self,
+        *,
+        counters: Counters,
+        path: Path,
+        source: Log,
+        topic: str,
+        forgetting: Forgetting,
+        database: Erasures,
+        metrics: Metrics,
+        snapshot_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._counters, self._path, self._source, self._topic = counters, path, source, topic
+        self._forgetting, self._database, self._metrics = forgetting, database, metrics
+        self._snapshot_s, self._clock = snapshot_s, clock
+        self._dirty = False
+
+    async def caught_up(self, timeout_s: float = 60.0) -> None:
+        """Learn up to the ends of now, before the first list is made. Gives up waiting after `timeout_s`."""
+        ends = await self._source.ends(self._topic)
+        behind = {partition for partition, end in ends.items() if self._counters.offsets.get(partition, 0) < end}
+        if not behind:
+            return
+        try:
+            async with asyncio.timeout(timeout_s):
+                async for records in self._source.tail(self._topic, self._counters.offsets):
+                    await self._learn(records)
+                    behind = {p for p in behind if self._counters.offsets.get(p, 0) < ends[p]}
+                    if not behind:
+                        return
+        except TimeoutError:
+            log.warning("the counters are still behind in %d partition(s); they catch up while serving", len(behind))
+
+    async def run(self) -> None:
+        """Learn for ever."""
+        async for records in self._source.tail(self._topic, self._counters.offsets):
+            await self._learn(records)
+
+    async def save_for_ever(self) -> None:
+        """A snapshot every `snapshot_s`, if there is something new."""
+        while True:
+            await asyncio.sleep(self._snapshot_s)
+            await self.save()
+
+    async def save(self) -> None:
+        if self._dirty:
+            self._dirty = False
+            await asyncio.to_thread(write_atomically, self._path, self._counters.to_bytes())
+
+    async def _learn(self, records: list[Record]) -> None:
+        began = time.perf_counter()
+        for record in records:
+            self._counters.offsets[record.partition] = record.offset + 1
+            try:
+                event = read_event(record)
+            except (msgspec.MsgspecError, ValueError):
+                continue  # the owner of the partition puts it to the dead letters
+            if event.event == ERASE:
+                await self._forget(event)
+            elif not self._forgetting.is_late(event.subject, event.at) and self._counters.learn(event):
+                self._metrics.counted.inc()
+            if time.perf_counter() - began > SLICE_S:
+                await asyncio.sleep(0)
+                began = time.perf_counter()
+        self._dirty = True
+
+    async def _forget(self, event: Event) -> None:
+        """Drop the trail, and do not wait for the next snapshot: the file must not remember either."""
+        self._forgetting.note(event)
+        self._counters.learn(event)
+        self._dirty = True
+        await self.save()
+        try:
+            now = datetime.fromtimestamp(self._clock(), UTC)
+            note = "the trail is gone; counts over all users stay, they name nobody"
+            await self._database.add_step(event.event_id, "counters", 1, now, note)
+        except Unavailable as error:
+            log.warning("an erasure's receipt is incomplete: %s", error)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Either the old file or the new one is there, whenever the power goes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)

@@ -1,0 +1,208 @@
+"""What the worker's agents are given: every backend opened, every handler built, in one place and in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from agents.behavior import Behavior, Users
+from agents.catalog_sync import CatalogSync
+from agents.counting import Counting
+from agents.dead_letters import DeadLetters
+from agents.forget import Forgetting
+from agents.metrics import Metrics
+from agents.presence import Presence
+from agents.refresh import Refresher, Sweep
+from agents.requests import Requests
+from rec.catalog import Catalog
+from rec.config import Settings
+from rec.counters import Counters, load_counters
+from rec.ports import Database, Exchange, Log
+from rec.recommend import ListRules, World
+from rec.requests import Refresh, encode_request
+from rec.slates import Cause
+from rec.state import FoldRules
+from rec.store import open_exchange, open_log
+from rec.store.sql import open_database
+from rec.topics import BEHAVIOR, DEAD_LETTERS, REQUESTS, topics
+
+log = logging.getLogger(__name__)
+
+Owned = Callable[[str], bool]
+
+
+class Deps(NamedTuple):
+    """The worker's parts, wired."""
+
+    name: str
+    behavior: Behavior
+    requests: Requests
+    sweep: Sweep
+    exchange: Exchange
+    loops: dict[str, Callable[[], Coroutine[Any, Any, None]]]  # what runs for ever beside the agents
+
+
+def fold_rules(settings: Settings) -> FoldRules:
+    return FoldRules(
+        short_half_life_s=settings.short_half_life_s,
+        long_half_life_s=settings.long_half_life_s,
+        max_late_s=settings.max_late_s,
+        consent_default=settings.consent_default == "granted",
+    )
+
+
+def erasure_secret(settings: Settings) -> str:
+    return settings.erasure_secret.get_secret_value() or settings.token_secret.get_secret_value()
+
+
+@contextlib.asynccontextmanager
+async def open_stores(settings: Settings) -> AsyncIterator[tuple[Log, Exchange, Database]]:
+    """Connect to Kafka, Redis and SQL; raises Unavailable naming the one that is away."""
+    async with open_log(settings) as to, open_exchange(settings) as exchange, open_database(settings) as database:
+        yield to, exchange, database
+
+
+@contextlib.asynccontextmanager
+async def open_deps(settings: Settings, users: Users, owned: Owned, metrics: Metrics) -> AsyncIterator[Deps]:
+    """Open the stores, load catalog and counters, wire the handlers. `users` is the table, `owned` who is in it."""
+    async with open_stores(settings) as (to, exchange, database):
+        with ThreadPoolExecutor(1, thread_name_prefix="scoring") as executor:
+            await to.create(topics(settings))
+            yield await _wire(settings, users, owned, metrics, to, exchange, database, executor)
+
+
+async def _wire(
+    settings: Settings,
+    users: Users,
+    owned: Owned,
+    metrics: Metrics,
+    to: Log,
+    exchange: Exchange,
+    database: Database,
+    executor: ThreadPoolExecutor,
+) -> Deps:
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    rules = fold_rules(settings)
+    behavior_topic, requests_topic = settings.topic(BEHAVIOR), settings.topic(REQUESTS)
+    forgetting = Forgetting(
+        secret=erasure_secret(settings), database=database, exchange=exchange, to=to, behavior_topic=behavior_topic
+    )
+    dead_letters = DeadLetters(settings.topic(DEAD_LETTERS), to, metrics.dead)
+    catalog = Catalog()
+    counters_path = settings.data_dir / f"counters-{settings.app_id}.msgpack"
+    counters = load_counters(counters_path, half_life_s=settings.popularity_half_life_s)
+    world = World(catalog=catalog, counters=counters, rules=rules, lists=ListRules.from_settings(settings))
+    presence = Presence(exchange)
+    refresher = Refresher(
+        state_of=lambda user_id: users.get(user_id.encode()),
+        presence=presence,
+        exchange=exchange,
+        world=world,
+        executor=executor,
+        metrics=metrics,
+        batch=settings.refresh_batch,
+        rng=random.Random(),
+    )
+    sweep = Sweep(
+        owned=owned,
+        state_of=lambda user_id: users.get(user_id.encode()),
+        presence=presence,
+        exchange=exchange,
+        refresher=refresher,
+        metrics=metrics,
+        interval_s=settings.sweep_interval_s,
+    )
+    behavior = Behavior(
+        users=users,
+        facets=catalog.facets,
+        rules=rules,
+        refresher=refresher,
+        exchange=exchange,
+        to=to,
+        behavior_topic=behavior_topic,
+        requests_topic=requests_topic,
+        dead_letters=dead_letters,
+        forgetting=forgetting,
+        metrics=metrics,
+    )
+    requests = Requests(
+        users=users,
+        rules=rules,
+        refresher=refresher,
+        presence=presence,
+        exchange=exchange,
+        to=to,
+        requests_topic=requests_topic,
+        dead_letters=dead_letters,
+    )
+
+    async def on_catalog_change(item_ids: set[str]) -> None:
+        """Lists on a screen that show a changed item (price, stock, gone) are made anew."""
+        shown = [(user_id, placement) for user_id, placement in refresher.showing(item_ids) if owned(user_id)]
+        refreshes = [Refresh(user_id, Cause("catalog"), placement, 0) for user_id, placement in shown]
+        await to.publish_many(requests_topic, [(request.user_id, encode_request(request)) for request in refreshes])
+
+    catalog_sync = CatalogSync(
+        catalog=catalog,
+        database=database,
+        exchange=exchange,
+        encoder=settings.encoder,
+        holder=name,
+        on_change=on_catalog_change,
+    )
+    counting = Counting(
+        counters=counters,
+        path=counters_path,
+        source=to,
+        topic=behavior_topic,
+        forgetting=forgetting,
+        database=database,
+        metrics=metrics,
+        snapshot_s=settings.counters_snapshot_s,
+    )
+    await forgetting.load()
+    count = await catalog_sync.load()
+    await presence.reload()
+    await counting.caught_up()
+    log.info("catalog of %d items, counters through %.0f, %d users online", count, counters.learned_through, len(presence))
+    loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+        "presence": presence.follow,
+        "refresher": refresher.run,
+        "sweep": sweep.run,
+        "catalog": catalog_sync.run,
+        "counting": counting.run,
+        "snapshots": counting.save_for_ever,
+    }
+    return Deps(name, behavior, requests, sweep, exchange, loops)
+
+
+class Background:
+    """Tasks that must not end. One that does takes the process with it: half a worker is worse than none."""
+
+    def __init__(self, on_failure: Callable[[str], None]) -> None:
+        self._on_failure = on_failure
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, name: str, loop: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(loop, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            if (error := task.exception()) is not None:
+                log.critical("%s failed", task.get_name(), exc_info=error)
+            self._on_failure(f"the task {task.get_name()!r} has ended")
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()

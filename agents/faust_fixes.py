@@ -1,0 +1,67 @@
+"""Three defects of Faust's table recovery, mended; applied only to the exact version they were checked against.
+
+1. Loss. `Recovery.on_recovery_completed` resumes the source partitions while the flow is open and then calls
+   `flow_control.resume()`, which clears the agents' queues: an event that was queued in between is gone, and the
+   next commit goes past it. Mended by closing the flow first; the original opens it again at its end.
+2. Hang. A fetch begun before the rebalance returns changelog records after recovery has sought the changelog. The
+   flow is closed, so they are thrown away, the position is past them, and recovery waits for them for ever.
+   `Consumer.wait_for_stopped_flow` exists for this, but nobody calls it and its flag is never cleared. Mended by
+   clearing the flag when a fetch starts and by waiting for it before seeking.
+3. Stale keys. The memory store forgets which partition a key written live belongs to, so keys of a partition that
+   moved away stay behind, and come back to life if it returns after they were deleted elsewhere. Mended by dropping
+   every key of a partition that is not assigned when recovery ends.
+
+Shown and measured in docs/reliability.md. Check again at every upgrade, then raise CHECKED.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import faust
+from faust.tables.recovery import Recovery
+from faust.transport.consumer import ThreadDelegateConsumer
+
+from rec.errors import ConfigError
+from rec.topics import partition_of
+
+CHECKED = "0.15.3"
+
+
+def apply() -> None:
+    """Install the fixes. Raises ConfigError on another version of Faust; does nothing the second time."""
+    if faust.__version__ != CHECKED:
+        raise ConfigError(
+            f"faust-streaming {faust.__version__} is installed, but the recovery fixes were checked against {CHECKED} "
+            f"only: without them a rebalance can lose events. Install faust-streaming=={CHECKED}."
+        )
+    if getattr(Recovery, "_shunxi_fixed", False):
+        return
+    completed, seek_offsets = Recovery.on_recovery_completed, Recovery._seek_offsets
+    getmany = ThreadDelegateConsumer._getmany
+
+    async def on_recovery_completed(self: Any, generation_id: int = 0) -> None:
+        self.app.flow_control.suspend()
+        self.app.consumer.stop_flow()
+        for table in self.tables.values():
+            _drop_foreign_keys(table, {tp.partition for tp in self.actives_for_table[table]})
+        await completed(self, generation_id)
+
+    async def _getmany(self: Any, active_partitions: Any, timeout: float) -> Any:
+        self.not_waiting_next_records.clear()  # Consumer._wait_next_records sets it when the fetch is over
+        return await getmany(self, active_partitions, timeout)
+
+    async def _seek_offsets(self: Any, consumer: Any, tps: Any, offsets: Any, title: str) -> None:
+        await consumer.wait_for_stopped_flow()
+        await seek_offsets(self, consumer, tps, offsets, title)
+
+    Recovery.on_recovery_completed = on_recovery_completed
+    Recovery._seek_offsets = _seek_offsets
+    ThreadDelegateConsumer._getmany = _getmany
+    Recovery._shunxi_fixed = True
+
+
+def _drop_foreign_keys(table: Any, partitions: set[int]) -> None:
+    data, total = table.data.data, table.partitions  # the memory store's dict, keyed by raw bytes
+    for key in [key for key in data if partition_of(key, total) not in partitions]:
+        del data[key]

@@ -1,0 +1,31 @@
+"""The worker's and the archiver's metrics: one registry a process, never a user's id in a label."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+
+
+class Metrics:
+    """All series of `agents`, created once by the composition root."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self.folded = Counter("shunxi_events_folded_total", "Events by what the fold did", ["outcome"], registry=r)
+        self.dead = Counter("shunxi_dead_letters_total", "Records that could not be processed", ["reason"], registry=r)
+        self.slates = Counter("shunxi_slates_total", "Slates made, by cause", ["cause"], registry=r)
+        self.event_to_push = Histogram(
+            "shunxi_event_to_push_seconds", "From the edge's receipt to the stored slate", buckets=BUCKETS, registry=r
+        )
+        self.scoring = Histogram(
+            "shunxi_scoring_seconds", "One batch of users, candidates to slates", buckets=BUCKETS, registry=r
+        )
+        self.mailbox = Gauge("shunxi_refresh_waiting", "Users waiting for a new list", registry=r)
+        self.users = Gauge("shunxi_state_users", "Users in this worker's table", registry=r)
+        self.online = Gauge("shunxi_users_online", "Users connected anywhere", registry=r)
+        self.swept = Counter("shunxi_swept_total", "Stale lists found by the sweep and made anew", registry=r)
+        self.counted = Counter("shunxi_events_counted_total", "Events the shared counters learned from", registry=r)
+        self.archived = Counter("shunxi_events_archived_total", "New rows in the archive", registry=r)
+        self.archive_lag = Gauge("shunxi_archive_lag_records", "Records not yet archived", registry=r)

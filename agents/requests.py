@@ -1,0 +1,124 @@
+"""log `requests` → the owner of the user → an answer. Reads and small moves of the state that are no behavior."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from agents.behavior import Users
+from agents.dead_letters import DeadLetters
+from agents.presence import Presence
+from agents.refresh import Refresher
+from rec.ports import Exchange, Log, Record, Reply
+from rec.requests import Inspect, MergeIn, MergeOut, Refresh, Request, SlateRequest, decode_request, encode_request
+from rec.slates import Cause
+from rec.state import FoldRules, UserState, merged, touched
+
+_BY_MERGE = Cause("event")
+
+
+class Requests:
+    """Answers records of the requests topic from `users`, the same table that the events are folded into."""
+
+    def __init__(
+        self,
+        *,
+        users: Users,
+        rules: FoldRules,
+        refresher: Refresher,
+        presence: Presence,
+        exchange: Exchange,
+        to: Log,
+        requests_topic: str,
+        dead_letters: DeadLetters,
+        new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._users, self._rules, self._refresher, self._presence = users, rules, refresher, presence
+        self._exchange, self._to, self._requests_topic = exchange, to, requests_topic
+        self._dead_letters, self._new_epoch, self._clock = dead_letters, new_epoch, clock
+
+    async def handle(self, record: Record) -> None:
+        """One record, whatever it is; nothing leaves (see agents.behavior)."""
+        try:
+            request = decode_request(record.value or b"")
+        except (msgspec.MsgspecError, ValueError) as error:
+            await self._dead_letters.put(record, "malformed", error, self._clock())
+            return
+        try:
+            await self._answer(record.key, request)
+        except Exception as error:  # noqa: BLE001  the agent must live on; the reason is kept with the record
+            await self._dead_letters.put(record, "failed", error, self._clock())
+
+    async def _answer(self, key: bytes, request: Request) -> None:
+        match request:
+            case SlateRequest():
+                self._refresher.answer(request)
+            case Refresh():
+                self._refresh(key, request)
+            case Inspect():
+                await self._inspect(key, request)
+            case MergeOut():
+                await self._merge_out(key, request)
+            case MergeIn():
+                self._merge_in(key, request)
+
+    def _refresh(self, key: bytes, request: Refresh) -> None:
+        """A screen was opened, or the model or catalog moved. Only what `have` does not already show is made."""
+        if request.cause.kind == "request":
+            self._presence.note_one(request.user_id, request.placement, request.n, request.item_id)
+        state = self._users.get(key)
+        if state is None:
+            self._users[key] = UserState(epoch=self._new_epoch(), version=1)
+        elif (moved := next_state(state, request)) is not None:
+            self._users[key] = moved
+        elif request.have == state.position:
+            return
+        self._refresher.refresh(request.user_id, request.cause, self._clock())
+
+    async def _inspect(self, key: bytes, request: Inspect) -> None:
+        if request.deadline < self._clock():
+            return
+        state = self._users.get(key)
+        shown = None if state is None else msgspec.to_builtins(msgspec.structs.replace(state, ring=b""))
+        await self._exchange.reply(request.reply_to, Reply(request.request_id, msgspec.json.encode({"state": shown})))
+
+    async def _merge_out(self, key: bytes, request: MergeOut) -> None:
+        """Hand the visitor's state over, acknowledged by the log, and only then let go of it."""
+        state = self._users.get(key)
+        if state is not None and state.merged_into not in (None, request.into):
+            return  # a shared device: the first who was recognised keeps this visitor
+        given = state if state is not None and state.merged_into is None else UserState(epoch="")
+        answer = MergeIn(user_id=request.into, visitor_id=request.user_id, state=given)
+        await self._to.publish(self._requests_topic, request.into, encode_request(answer))
+        if state is None or state.merged_into is None:
+            epoch = self._new_epoch() if state is None else state.epoch
+            version = 1 if state is None else state.version + 1
+            self._users[key] = UserState(epoch=epoch, version=version, merged_into=request.into)
+
+    def _merge_in(self, key: bytes, request: MergeIn) -> None:
+        state = self._users.get(key)
+        if state is None:
+            return  # erased in between: nothing may come back
+        after = merged(state, request.visitor_id, request.state, self._rules)
+        if after is not state:
+            self._users[key] = after
+            self._refresher.refresh(request.user_id, _BY_MERGE, self._clock())
+
+
+def next_state(state: UserState, request: Refresh) -> UserState | None:
+    """Pure: the state with the version that the new list needs, or None if the present one will do.
+
+    A list for the model, the catalog or a rule differs from the one before though no event came: one version on.
+    A screen that is ahead of the state (its changelog was cut short by a crash) is overtaken.
+    """
+    have = request.have
+    if have is not None and have.epoch == state.epoch and have.version > state.version:
+        return msgspec.structs.replace(state, version=have.version + 1)
+    if request.cause.kind in ("model", "catalog", "rule"):
+        return touched(state)
+    return None
+
