@@ -1,0 +1,242 @@
+"""`Exchange` inside one process: dicts with expiry, and messages handed straight to the readers' streams.
+
+Handles made by `connect()` share the data and each have their own watch set, like processes on one Redis.
+Invariant: the kept slate of a user and placement is the newest of its epoch, whoever stores in whatever order.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
+
+import msgspec
+
+from rec.ports import Hint, Pushed, Reply, StoredSlate, Wanted
+from rec.slates import Position
+from rec.store.presence import PRESENCE_S, SLATE_S, Placements, everyone, merged
+from rec.store.streams import Stream
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class _Expiring(Generic[K, V]):
+    """A dict whose entries go by themselves; they are swept as new ones come, so it never outgrows what is alive."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._kept: dict[K, tuple[float, V]] = {}
+        self._due: list[tuple[float, int, K]] = []
+        self._count = 0
+
+    def set(self, key: K, value: V, ttl_s: float) -> None:
+        now, self._count = self._now(), self._count + 1
+        self._kept[key] = (now + ttl_s, value)
+        heapq.heappush(self._due, (now + ttl_s, self._count, key))
+        while self._due and self._due[0][0] <= now:
+            _, _, due = heapq.heappop(self._due)
+            if due in self._kept and self._kept[due][0] <= now:
+                del self._kept[due]
+
+    def get(self, key: K) -> V | None:
+        until, value = self._kept.get(key, (0.0, None))
+        return value if until > self._now() else None
+
+    def pop(self, key: K) -> V | None:
+        value = self.get(key)
+        self._kept.pop(key, None)
+        return value
+
+    def items(self) -> list[tuple[K, V]]:
+        now = self._now()
+        return [(key, value) for key, (until, value) in self._kept.items() if until > now]
+
+
+class _Shared:
+    """What Redis would hold."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.now = now
+        self.slates: _Expiring[tuple[str, str], StoredSlate] = _Expiring(now)
+        self.presence: _Expiring[str, dict[str, Placements]] = _Expiring(now)
+        self.events: _Expiring[str, bool] = _Expiring(now)
+        self.leases: _Expiring[str, str] = _Expiring(now)
+        self.denied: set[str] = set()
+        self.handles: WeakSet[MemoryExchange] = WeakSet()
+        self.replies: dict[str, WeakSet[Stream[Reply]]] = {}
+        self.arrivals: WeakSet[Stream[Wanted | None]] = WeakSet()
+        self.hints: WeakSet[Stream[Hint | None]] = WeakSet()
+
+
+class MemoryExchange:
+    """The exchange of one process. `connect()` gives another node's handle onto the same data."""
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._use(_Shared(now))
+
+    def connect(self) -> MemoryExchange:
+        """A further handle: the same slates and presence, its own watch set and streams."""
+        other = MemoryExchange.__new__(MemoryExchange)
+        other._use(self._shared)
+        return other
+
+    def _use(self, shared: _Shared) -> None:
+        self._shared = shared
+        self._watched: set[str] = set()
+        self._pushes: WeakSet[Stream[Pushed | None]] = WeakSet()
+        self._others: WeakSet[Stream[Any]] = WeakSet()
+        self._announced: dict[str, dict[str, Placements]] = {}
+        shared.handles.add(self)
+
+    async def __aenter__(self) -> MemoryExchange:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for stream in (*self._pushes, *self._others):
+            stream.close()
+        self._shared.handles.discard(self)
+
+    # -- slates
+    async def store_slates(self, slates: Sequence[Pushed], push: bool = True) -> None:
+        for pushed in slates:
+            key = (pushed.user_id, pushed.slate.placement)
+            kept = self._shared.slates.get(key)
+            if pushed.slate.position.newer_than(kept.position if kept else None):
+                self._shared.slates.set(key, pushed.slate, SLATE_S)
+                if push:
+                    for handle in list(self._shared.handles):
+                        handle._deliver(pushed)
+
+    def _deliver(self, pushed: Pushed) -> None:
+        if pushed.user_id in self._watched:
+            for stream in list(self._pushes):
+                stream.put(pushed)
+
+    async def latest(self, user_id: str, placement: str) -> StoredSlate | None:
+        return self._shared.slates.get((user_id, placement))
+
+    async def positions(self, wanted: Sequence[tuple[str, str]]) -> list[Position | None]:
+        found = [await self.latest(user_id, placement) for user_id, placement in wanted]
+        return [slate.position if slate else None for slate in found]
+
+    async def watch(self, user_id: str) -> None:
+        self._watched.add(user_id)
+
+    async def unwatch(self, user_id: str) -> None:
+        self._watched.discard(user_id)
+
+    def pushes(self) -> Stream[Pushed | None]:
+        stream: Stream[Pushed | None] = Stream(overflow=(None,))
+        self._pushes.add(stream)
+        return stream
+
+    # -- replies
+    async def reply(self, to: str, reply: Reply) -> None:
+        for stream in list(self._shared.replies.get(to, ())):
+            stream.put(reply)
+
+    def replies(self, node: str) -> Stream[Reply]:
+        stream: Stream[Reply] = Stream()
+        self._shared.replies.setdefault(node, WeakSet()).add(stream)
+        self._others.add(stream)
+        return stream
+
+    # -- presence
+    async def announce(self, node: str, wanted: Wanted) -> None:
+        mine = self._announced.setdefault(node, {})
+        users = dict(self._shared.presence.get(node) or {})
+        if wanted.placements:
+            mine[wanted.user_id] = users[wanted.user_id] = dict(wanted.placements)
+        else:
+            mine.pop(wanted.user_id, None)
+            users.pop(wanted.user_id, None)
+        self._shared.presence.set(node, users, PRESENCE_S)
+        self._arrived(self._audience(wanted.user_id))
+
+    async def tend(self, node: str) -> None:
+        kept = self._shared.presence.get(node)
+        mine = self._announced.get(node, {})
+        self._shared.presence.set(node, dict(mine) if kept is None else kept, PRESENCE_S)
+        if kept is None and mine:
+            self._arrived(None)
+
+    async def retire(self, node: str) -> None:
+        self._announced.pop(node, None)
+        for user_id in self._shared.presence.pop(node) or ():
+            self._arrived(self._audience(user_id))
+
+    async def online(self) -> list[Wanted]:
+        return everyone(users for _, users in self._shared.presence.items())
+
+    def arrivals(self) -> Stream[Wanted | None]:
+        stream: Stream[Wanted | None] = Stream(None, overflow=(None,))
+        self._shared.arrivals.add(stream)
+        self._others.add(stream)
+        return stream
+
+    def _audience(self, user_id: str) -> Wanted:
+        return merged(user_id, [users[user_id] for _, users in self._shared.presence.items() if user_id in users])
+
+    def _arrived(self, wanted: Wanted | None) -> None:
+        for stream in list(self._shared.arrivals):
+            stream.put(wanted)
+
+    # -- remembered ids, consent
+    async def known(self, event_ids: Sequence[str], subjects: Sequence[str]) -> tuple[set[str], set[str]]:
+        seen = {event_id for event_id in event_ids if self._shared.events.get(event_id)}
+        return seen, self._shared.denied.intersection(subjects)
+
+    async def remember(self, event_ids: Sequence[str], ttl_s: int) -> None:
+        for event_id in event_ids:
+            self._shared.events.set(event_id, True, ttl_s)
+
+    async def set_denied(self, user_id: str, denied: bool) -> None:
+        (self._shared.denied.add if denied else self._shared.denied.discard)(user_id)
+
+    # -- hints, leases, erasure
+    async def hint(self, hint: Hint) -> None:
+        for stream in list(self._shared.hints):
+            stream.put(hint)
+
+    def hints(self) -> Stream[Hint | None]:
+        stream: Stream[Hint | None] = Stream(None, overflow=(None,))
+        self._shared.hints.add(stream)
+        self._others.add(stream)
+        return stream
+
+    async def lease(self, name: str, holder: str, ttl_s: float) -> bool:
+        if self._shared.leases.get(name) not in (None, holder):
+            return False
+        self._shared.leases.set(name, holder, ttl_s)
+        return True
+
+    async def forget(self, user_id: str) -> int:
+        removed = sum(self._shared.slates.pop((user_id, name)) is not None for name in self._slates_of(user_id))
+        for handle in list(self._shared.handles):
+            for mine in handle._announced.values():
+                mine.pop(user_id, None)
+        for _, users in self._shared.presence.items():
+            removed += users.pop(user_id, None) is not None
+        removed += user_id in self._shared.denied
+        self._shared.denied.discard(user_id)
+        return removed
+
+    async def keys_of(self, user_id: str) -> dict[str, Any]:
+        return {
+            "slates": {name: msgspec.json.decode(s.body) for name, s in self._slates_of(user_id).items()},
+            "on_screen": dict(self._audience(user_id).placements),
+            "personalization_denied": user_id in self._shared.denied,
+        }
+
+    def _slates_of(self, user_id: str) -> dict[str, StoredSlate]:
+        return {placement: slate for (owner, placement), slate in self._shared.slates.items() if owner == user_id}
+
+    async def ping(self) -> float:
+        started = time.perf_counter()
+        return time.perf_counter() - started
