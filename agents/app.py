@@ -54,16 +54,12 @@ class WorkerApp(faust.App):  # type: ignore[misc]
         self.background_.start("loop watchdog", watchdog.LoopWatchdog(self.settings_.loop_stall_s).run())
         self.stack_ = contextlib.AsyncExitStack()
         users, owned = self.tables["users"], self.owns
-        self.deps_: Deps = await self.stack_.enter_async_context(
-            open_deps(self.settings_, users, owned, self.metrics_)
-        )
+        self.deps_: Deps = await self.stack_.enter_async_context(open_deps(self.settings_, users, owned, self.metrics_))
         for name, loop in self.deps_.loops.items():
             self.background_.start(name, loop())
         self.background_.start("readiness", self._tell_state())
         limit = self.settings_.recovery_stall_s
-        self.background_.start(
-            "recovery watchdog", watchdog.watch_progress("table recovery", self._recovered, limit)
-        )
+        self.background_.start("recovery watchdog", watchdog.watch_progress("table recovery", self._recovered, limit))
         if self.settings_.metrics_port:
             from prometheus_client import start_http_server
 

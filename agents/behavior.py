@@ -125,5 +125,3 @@ def read_event(record: Record) -> Event:
         happened = event.event_ts or event.client_ts or received
         event = msgspec.structs.replace(event, received_ts=received, event_ts=min(happened, received))
     return event
-
-

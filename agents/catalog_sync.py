@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
+from rec.model.encoder import encode_batch, encoder_id, warm
 
 from rec.catalog import Catalog, Item
 from rec.errors import Unavailable
-from rec.model.encoder import encode_batch, encoder_id, warm
 from rec.ports import Database, Exchange
 
 log = logging.getLogger(__name__)

@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from rec.counters import Counters
 
 from agents.behavior import read_event
 from agents.forget import Forgetting
 from agents.metrics import Metrics
-from rec.counters import Counters
 from rec.errors import Unavailable
 from rec.events import ERASE, Event
 from rec.ports import Erasures, Log, Record

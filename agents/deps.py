@@ -12,6 +12,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+from rec.counters import load_counters
+from rec.recommend import ListRules, World
+
 from agents.behavior import Behavior, Users
 from agents.catalog_sync import CatalogSync
 from agents.counting import Counting
@@ -23,9 +26,7 @@ from agents.refresh import Refresher, Sweep
 from agents.requests import Requests
 from rec.catalog import Catalog
 from rec.config import Settings
-from rec.counters import Counters, load_counters
 from rec.ports import Database, Exchange, Log
-from rec.recommend import ListRules, World
 from rec.requests import Refresh, encode_request
 from rec.slates import Cause
 from rec.state import FoldRules
@@ -171,7 +172,9 @@ async def _wire(
     count = await catalog_sync.load()
     await presence.reload()
     await counting.caught_up()
-    log.info("catalog of %d items, counters through %.0f, %d users online", count, counters.learned_through, len(presence))
+    log.info(
+        "catalog of %d items, counters through %.0f, %d users online", count, counters.learned_through, len(presence)
+    )
     loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
         "presence": presence.follow,
         "refresher": refresher.run,

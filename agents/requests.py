@@ -121,4 +121,3 @@ def next_state(state: UserState, request: Refresh) -> UserState | None:
     if request.cause.kind in ("model", "catalog", "rule"):
         return touched(state)
     return None
-

@@ -1,4 +1,4 @@
-"""`rec worker`, `rec archiver`, `rec web`: the Procfile's processes, each replacing this one so that signals reach it."""
+"""`rec worker`, `rec archiver`, `rec web`: the Procfile's processes, each in place of this one, for the signals."""
 
 from __future__ import annotations
 

@@ -1,0 +1,137 @@
+"""`rec up`'s children: started in order, watched, restarted or given up on, stopped in the reverse order.
+
+The decision is pure (`Restarts`), the rest is wiring. Invariant: when `Supervisor` is left, no child lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from rec.embedded.process import Child
+from rec.errors import RecError
+
+Report = Callable[[str], None]
+
+
+class Spec(NamedTuple):
+    """A process to keep. `restart=False`: its death ends everything, because what it held cannot be had again."""
+
+    name: str
+    command: list[str]
+    env: Mapping[str, str]
+    log: Path
+    restart: bool = True
+    ready: Callable[[], Awaitable[bool]] | None = None
+    ready_within_s: float = 60.0
+    stop_within_s: float = 10.0
+
+
+class Restarts:
+    """Pure: may a child that died be started again? At most `limit` times in `window_s`; else something is wrong.
+
+    >>> restarts = Restarts(limit=2, window_s=60)
+    >>> [restarts.allow(now) for now in (0, 1, 2, 70)]
+    [True, True, False, True]
+    """
+
+    def __init__(self, limit: int = 5, window_s: float = 60.0) -> None:
+        self._limit, self._window_s = limit, window_s
+        self._times: deque[float] = deque()
+
+    def allow(self, now: float) -> bool:
+        while self._times and self._times[0] <= now - self._window_s:
+            self._times.popleft()
+        if len(self._times) >= self._limit:
+            return False
+        self._times.append(now)
+        return True
+
+
+class Supervisor:
+    """Keeps children alive. `failed` is set, with `reason`, when one cannot be kept."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._running: dict[str, tuple[Spec, Child]] = {}
+        self._watchers: dict[str, asyncio.Task[None]] = {}
+        self.failed = asyncio.Event()
+        self.reason = ""
+
+    async def start(self, spec: Spec) -> None:
+        """Start a child and wait until it is ready. Raises Unavailable with the end of its log if it is not."""
+        await self._launch(spec)
+        self._watchers[spec.name] = asyncio.create_task(self._watch(spec), name=f"watch {spec.name}")
+
+    def pids(self) -> dict[str, int]:
+        return {name: child.pid for name, (_, child) in self._running.items()}
+
+    async def stop(self, name: str) -> None:
+        """SIGTERM, then SIGKILL after the child's time."""
+        if (watcher := self._watchers.pop(name, None)) is not None:
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
+        if name in self._running:
+            spec, child = self._running.pop(name)
+            await child.stop(spec.stop_within_s)
+
+    async def stop_all(self) -> None:
+        """Every child, newest first."""
+        for name in reversed(list(self._running)):
+            await self.stop(name)
+
+    async def _launch(self, spec: Spec) -> None:
+        child = Child(spec.command, spec.log, env=spec.env)
+        self._running[spec.name] = (spec, child)
+        if spec.ready is not None:
+            await child.until_ready(spec.ready, spec.ready_within_s)
+
+    async def _watch(self, spec: Spec) -> None:
+        restarts = Restarts()
+        while True:
+            code = await self._running[spec.name][1].exited()
+            self._report(f"{spec.name} ended with status {code}\n{tail(spec.log, lines=5)}")
+            if not spec.restart:
+                return self._fail(f"{spec.name} ended, and what it held in memory with it")
+            if not restarts.allow(time.monotonic()):
+                return self._fail(f"{spec.name} ends again and again; its log is {spec.log}")
+            try:
+                await self._launch(spec)
+            except RecError as error:
+                return self._fail(error.message)
+            self._report(f"{spec.name} was started again")
+
+    def _fail(self, reason: str) -> None:
+        self.reason = reason
+        self.failed.set()
+
+
+@contextlib.asynccontextmanager
+async def supervised(report: Report) -> AsyncIterator[Supervisor]:
+    """A supervisor whose children end with the block, however it is left."""
+    supervisor = Supervisor(report)
+    try:
+        yield supervisor
+    finally:
+        await asyncio.shield(supervisor.stop_all())
+
+
+def tail(path: Path, lines: int = 15) -> str:
+    """The end of a log, indented."""
+    if not path.exists():
+        return "    (no log)"
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 16_384))
+        text = file.read().decode(errors="replace").splitlines()[-lines:]
+    return "\n".join(f"    {line}" for line in text)
+
+
+def python(*module: str) -> list[str]:
+    """The command for a module of our own, in this interpreter."""
+    return [sys.executable, "-m", *module]

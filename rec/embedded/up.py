@@ -1,0 +1,198 @@
+"""`rec up`: everything on one machine. Broker, Redis and SQLite embedded; worker, archiver and web as children.
+
+Order of start: broker and Redis → schema → demo world (an empty catalog only) → topics → restore from the archive →
+archiver, worker, web → simulated shoppers. Order of stop: shoppers, web (nothing new comes in), archiver (drains the
+log into SQL), worker, Redis, broker. The broker keeps its log in memory; the archive is what survives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from rec.config import Settings, load_settings
+from rec.embedded.broker import broker_command, broker_ready
+from rec.embedded.home import Home, Secrets
+from rec.embedded.ports import free_port
+from rec.embedded.redis_server import redis_command, redis_ready
+from rec.embedded.supervisor import Spec, Supervisor, python, supervised
+from rec.ports import Database
+from rec.restore import restore
+from rec.state import FoldRules
+from rec.store import open_log
+from rec.store.sql import migrate, open_database
+from rec.topics import topics
+
+Report = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+
+
+class Options(NamedTuple):
+    """What the command line says."""
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 8080
+    shoppers: int = 0
+    rate: float | None = None  # events a second of all shoppers together; None: half an event a second each
+    seed: int = 7
+    demo: bool = True
+
+
+class Ready(NamedTuple):
+    """Where it runs, and how long the start took in seconds."""
+
+    url: str
+    api_key: str
+    seconds: float
+
+
+async def run(options: Options, report: Report, progress: Progress, on_ready: Callable[[Ready], None]) -> int:
+    """Run until SIGINT or SIGTERM; the exit code. Raises ConfigError, or Unavailable when a part does not start."""
+    began = time.monotonic()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    home = Home(options.data_dir)
+    with home.locked():
+        secrets = home.secrets()
+        async with supervised(report) as supervisor:
+            starting = asyncio.create_task(_start(options, home, secrets, supervisor, report, progress))
+            stopped = asyncio.create_task(stop.wait())
+            await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                starting.cancel()
+                await asyncio.gather(starting, return_exceptions=True)
+                return 130
+            url = await starting
+            on_ready(Ready(url, secrets.api_key, time.monotonic() - began))
+            code = await _serve(options, url, secrets.api_key, supervisor, stopped, report)
+            report("stopping: web, archiver (draining the log), worker, Redis, broker")
+            for name in ("web", "archiver"):
+                await supervisor.stop(name)
+            return code
+
+
+async def _serve(
+    options: Options, url: str, api_key: str, supervisor: Supervisor, stopped: asyncio.Task[bool], report: Report
+) -> int:
+    """Until somebody says stop, or a child cannot be kept."""
+    failed = asyncio.create_task(supervisor.failed.wait())
+    halt = asyncio.Event()
+    waiting: set[asyncio.Task[object]] = {stopped, failed}  # type: ignore[arg-type]
+    if options.shoppers:
+        waiting.add(asyncio.create_task(_shop(options, url, api_key, halt, report)))  # type: ignore[arg-type]
+    try:
+        await asyncio.wait({stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        halt.set()
+        failed.cancel()
+        await asyncio.gather(*(waiting - {stopped}), return_exceptions=True)  # type: ignore[arg-type]
+    if supervisor.failed.is_set():
+        report(f"giving up: {supervisor.reason}")
+        return 1
+    return 0
+
+
+async def _shop(options: Options, url: str, api_key: str, halt: asyncio.Event, report: Report) -> None:
+    from rec.demo.traffic import run_traffic
+
+    rate = options.rate or options.shoppers * 0.5
+    report(f"{options.shoppers} simulated shoppers, {rate:g} events a second")
+    await run_traffic(url, api_key, shoppers=options.shoppers, rate=rate, seed=options.seed, stop=halt)
+
+
+async def _start(
+    options: Options, home: Home, secrets: Secrets, supervisor: Supervisor, report: Report, progress: Progress
+) -> str:
+    broker_port, redis_port = free_port(), free_port()
+    env = {
+        "REC_BROKER_URL": f"kafka://127.0.0.1:{broker_port}",
+        "REC_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+        "REC_DATABASE_URL": home.database_url,
+        "REC_DATA_DIR": str(home.root),
+        "REC_API_KEY": secrets.api_key,
+        "REC_TOKEN_SECRET": secrets.token_secret,
+        "REC_HOST": options.host,
+        "REC_PORT": str(options.port),
+        "REC_PORT_FILE": str(home.root / "port"),
+        "REC_DEMO": str(options.demo).lower(),
+    }
+    settings = load_settings(**{name.removeprefix("REC_").lower(): value for name, value in env.items()})
+
+    def child(name: str, command: list[str], **more: object) -> Spec:
+        return Spec(name, command, env, home.logs / f"{name}.log", **more)  # type: ignore[arg-type]
+
+    report("starting broker and Redis")
+    await asyncio.gather(
+        supervisor.start(
+            child(
+                "broker", broker_command(broker_port, home.root), restart=False, ready=lambda: broker_ready(broker_port)
+            )
+        ),
+        supervisor.start(child("redis", redis_command(redis_port, home.root), ready=lambda: redis_ready(redis_port))),
+    )
+    await migrate(settings.database_url)
+    await _prepare(options, home, settings, report, progress)
+
+    port_file = home.root / "port"
+    port_file.unlink(missing_ok=True)
+    report("starting worker, archiver and web")
+
+    async def web_ready() -> bool:
+        return port_file.exists() and await asyncio.to_thread(_answers, f"{_url(options, port_file)}/health/ready")
+
+    await supervisor.start(child("archiver", python("agents", "archiver"), stop_within_s=60.0))
+    await supervisor.start(child("worker", python("agents", "worker")))
+    await supervisor.start(child("web", python("web"), ready=web_ready))
+    return _url(options, port_file)
+
+
+def _url(options: Options, port_file: Path) -> str:
+    host = "127.0.0.1" if options.host == "0.0.0.0" else options.host  # noqa: S104  comparing, not binding
+    return f"http://{host}:{int(port_file.read_text())}"
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310  our own child's address
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+async def _prepare(options: Options, home: Home, settings: Settings, report: Report, progress: Progress) -> None:
+    """Topics, the demo world on the first start, and what the archive remembers."""
+    async with open_database(settings) as database, open_log(settings) as log:
+        if options.demo and await database.count_items() == 0:
+            await _seed(database, options.seed, report)
+        await log.create(topics(settings))
+        rules = FoldRules(
+            short_half_life_s=settings.short_half_life_s,
+            long_half_life_s=settings.long_half_life_s,
+            max_late_s=settings.max_late_s,
+            consent_default=settings.consent_default == "granted",
+        )
+        restored, counters = await restore(database, log, settings, rules, progress)
+        await asyncio.to_thread(home.counters(settings.app_id).write_bytes, counters.to_bytes())
+        if restored.events:
+            report(f"restored {restored.users} users from {restored.events} events in {restored.seconds:.1f} s")
+
+
+async def _seed(database: Database, seed: int, report: Report) -> None:
+    from rec.demo.shoppers import demo_history
+    from rec.demo.world import demo_catalog
+    from rec.events import encode_event
+
+    items = demo_catalog(seed=seed)
+    await database.put_items(items)
+    history = demo_history(items, seed=seed, until=datetime.now(UTC))
+    await database.append([(event, encode_event(event)) for event in history])
+    report(f"first start: a demo shop of {len(items)} products and {len(history)} past events")

@@ -1,0 +1,249 @@
+"""The fold: what an event does to what is known of a user."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rec.events import ACTIONS, Consent, Event, EventItem, instant
+from rec.state import (
+    MAX_FACETS,
+    MAX_HISTORY,
+    MAX_MARKS,
+    RING,
+    Facets,
+    FoldRules,
+    Interest,
+    Outcome,
+    UserState,
+    decode_state,
+    encode_state,
+    fold,
+    merged,
+    touched,
+)
+
+NOW = 1_700_000_000.0
+
+
+def facets(item_id: str) -> Facets | None:
+    kind, _, _ = item_id.partition("-")
+    return None if kind == "unknown" else Facets(category=kind, brand=f"brand-{item_id[-1]}")
+
+
+def event(name: str, *items: str, at: float = NOW, id: str | None = None, **more: Any) -> Event:
+    more.setdefault("user_id", "u1")
+    received = more.pop("received", at)
+    return Event(
+        event=name,
+        event_id=id or f"{name}-{items}-{at}",
+        items=tuple(EventItem(item) for item in items),
+        event_ts=instant(at),
+        received_ts=instant(received),
+        **more,
+    )
+
+
+def folded(*events: Event, state: UserState | None = None, rules: FoldRules = FoldRules()) -> UserState:
+    for one in events:
+        state, _ = fold(state, one, facets, epoch="e", rules=rules)
+    assert state is not None
+    return state
+
+
+def test_a_view_enters_the_history_and_moves_the_list() -> None:
+    state, outcome = fold(None, event("view_item", "tent-1"), facets, epoch="e1")
+    assert outcome is Outcome.MOVED
+    assert state is not None
+    assert (state.epoch, state.version, state.applied) == ("e1", 1, 1)
+    assert [touch.item_id for touch in state.history] == ["tent-1"]
+    assert set(state.categories) == {"tent"}
+
+
+def test_a_repeated_event_changes_nothing() -> None:
+    state = folded(event("view_item", "tent-1", id="a"))
+    again, outcome = fold(state, event("view_item", "tent-1", id="a"), facets, epoch="x")
+    assert again is state
+    assert outcome is Outcome.DUPLICATE
+
+
+def test_an_impression_is_counted_but_moves_no_list() -> None:
+    state = folded(event("view_item", "tent-1"))
+    after, outcome = fold(state, event("view_item_list", "tent-2", "tent-3"), facets, epoch="e")
+    assert outcome is Outcome.NOTED
+    assert after is not None
+    assert after.version == state.version
+    assert after.shown["tent-2"].times == 1
+    assert after.history == state.history
+
+
+def test_an_event_a_day_late_is_counted_and_not_applied() -> None:
+    state, outcome = fold(None, event("view_item", "tent-1", at=NOW - 90_000, received=NOW), facets, epoch="e")
+    assert outcome is Outcome.TOO_LATE
+    assert state is not None
+    assert (state.late, state.applied, state.history) == (1, 0, ())
+
+
+def test_interest_fades_with_its_half_lives() -> None:
+    rules = FoldRules(short_half_life_s=100, long_half_life_s=1_000)
+    short, long = folded(event("view_item", "tent-1"), rules=rules).categories["tent"].as_of(NOW + 100, rules)
+    assert short == pytest.approx(0.5)
+    assert long == pytest.approx(0.5**0.1)
+
+
+def test_dislike_lowers_interest_and_hides_the_item() -> None:
+    state = folded(event("view_item", "tent-1"), event("not_interested", "tent-1", at=NOW + 1))
+    assert state.categories["tent"].long < 0
+    assert state.hidden == {"tent-1": NOW + 1}
+
+
+def test_an_item_the_catalog_does_not_know_yet_is_remembered_without_interest() -> None:
+    state = folded(event("view_item", "unknown-1"))
+    assert state.categories == {}
+    assert state.history[0].item_id == "unknown-1"
+
+
+def test_the_cart_is_what_was_added_and_not_removed_or_bought() -> None:
+    state = folded(
+        event("add_to_cart", "tent-1", at=NOW),
+        event("add_to_cart", "tent-2", at=NOW + 1),
+        event("remove_from_cart", "tent-1", at=NOW + 2),
+        event("add_to_cart", "tent-3", at=NOW + 3),
+        event("purchase", "tent-3", at=NOW + 4),
+    )
+    assert state.cart() == {"tent-2": NOW + 1}
+    assert state.bought == {"tent-3": NOW + 4}
+
+
+class TestConsent:
+    denied = Consent(personalization_storage="denied")
+    granted = Consent(personalization_storage="granted")
+
+    def test_denial_keeps_nothing_but_the_choice(self) -> None:
+        before = folded(event("view_item", "tent-1"))
+        after, outcome = fold(before, event("view_item", "tent-2", at=NOW + 1, consent=self.denied), facets, epoch="x")
+        assert outcome is Outcome.DENIED
+        assert after == UserState(epoch="e", version=before.version + 1, consent=False, consent_at=NOW + 1)
+
+    def test_what_comes_after_a_denial_leaves_no_trace(self) -> None:
+        state = folded(event("view_item", "tent-1", consent=self.denied))
+        after, outcome = fold(state, event("view_item", "tent-2", at=NOW + 5), facets, epoch="x")
+        assert after is state
+        assert outcome is Outcome.IGNORED
+
+    def test_consent_given_again_starts_anew(self) -> None:
+        state = folded(
+            event("view_item", "tent-1", consent=self.denied),
+            event("view_item", "tent-2", at=NOW + 1, consent=self.granted),
+        )
+        assert state.consent is True
+        assert [touch.item_id for touch in state.history] == ["tent-2"]
+
+    def test_the_newest_choice_counts_whatever_order_they_arrive_in(self) -> None:
+        late_grant = event("view_item", "tent-1", at=NOW, received=NOW + 9, consent=self.granted)
+        state = folded(event("view_item", "tent-2", at=NOW + 5, consent=self.denied), late_grant)
+        assert state.consent is False
+        assert state.history == ()
+
+    def test_without_a_choice_the_default_holds(self) -> None:
+        state, outcome = fold(
+            None, event("view_item", "tent-1"), facets, epoch="e", rules=FoldRules(consent_default=False)
+        )
+        assert state is None
+        assert outcome is Outcome.IGNORED
+
+
+class TestMerge:
+    def test_an_event_with_both_ids_asks_for_the_visitor_once(self) -> None:
+        state = folded(event("view_item", "tent-1", visitor_id="v1"))
+        assert state.visitors == {"v1": "asked"}
+
+    def test_the_user_then_knows_what_the_visitor_did(self) -> None:
+        visitor = folded(event("view_item", "tent-1", user_id=None, visitor_id="v1"))
+        user = folded(event("view_item", "boot-1", at=NOW + 1, visitor_id="v1"))
+        both = merged(user, "v1", visitor)
+        assert [touch.item_id for touch in both.history] == ["tent-1", "boot-1"]
+        assert set(both.categories) == {"tent", "boot"}
+        assert both.version == user.version + 1
+        assert both.visitors == {"v1": "merged"}
+
+    def test_merging_twice_is_merging_once(self) -> None:
+        visitor = folded(event("view_item", "tent-1", user_id=None, visitor_id="v1"))
+        once = merged(folded(event("view_item", "boot-1", visitor_id="v1")), "v1", visitor)
+        assert merged(once, "v1", visitor) is once
+
+    def test_an_event_of_the_visitor_is_not_applied_again_to_the_user(self) -> None:
+        first = event("view_item", "tent-1", id="a", user_id=None, visitor_id="v1")
+        user = merged(folded(event("view_item", "boot-1", visitor_id="v1")), "v1", folded(first))
+        again, outcome = fold(user, msgspec.structs.replace(first, user_id="u1"), facets, epoch="e")
+        assert outcome is Outcome.DUPLICATE
+        assert again is user
+
+    def test_a_denied_user_takes_nothing_from_a_visitor(self) -> None:
+        user = folded(event("view_item", "boot-1", consent=TestConsent.denied))
+        assert merged(user, "v1", folded(event("view_item", "tent-1"))).history == ()
+
+
+def test_every_part_is_bounded() -> None:
+    rng = random.Random(1)
+    names = sorted(ACTIONS)
+    state = None
+    for at in range(3_000):
+        name, item = rng.choice(names), f"c{rng.randrange(200)}-{rng.randrange(2_000)}"
+        state, _ = fold(state, event(name, item, at=NOW + at, search_term=f"q{at}"), facets, epoch="e")
+    assert state is not None
+    assert len(state.history) == MAX_HISTORY
+    assert len(state.categories) <= MAX_FACETS
+    assert len(state.brands) <= MAX_FACETS
+    assert all(len(part) <= MAX_MARKS for part in (state.bought, state.hidden, state.shown))
+    assert len(state.ring) == RING * 8
+    assert len(encode_state(state)) < 64_000
+
+
+def test_a_state_survives_the_changelog() -> None:
+    state = folded(event("purchase", "tent-1"), event("view_item_list", "tent-2"), event("search", search_term="tent"))
+    assert decode_state(encode_state(state)) == state
+
+
+def test_touching_moves_the_version_alone() -> None:
+    state = folded(event("view_item", "tent-1"))
+    assert touched(state) == msgspec.structs.replace(state, version=state.version + 1)
+
+
+moments = st.floats(min_value=0, max_value=80_000).map(lambda s: NOW - round(s, 3))
+streams = st.lists(
+    st.tuples(
+        st.sampled_from(sorted(ACTIONS)), st.sampled_from([f"{c}-{i}" for c in ("tent", "boot", "mug") for i in range(4)]),
+        moments,
+    ),
+    min_size=1,
+    max_size=25,
+)  # fmt: skip
+
+
+@given(stream=streams, seed=st.integers(0, 1_000))
+@settings(max_examples=150, deadline=None)
+def test_duplicates_and_disorder_give_the_state_that_order_gives(
+    stream: list[tuple[str, str, float]], seed: int
+) -> None:
+    once = [event(name, item, at=at, received=NOW, id=f"{n}") for n, (name, item, at) in enumerate(stream)]
+    in_order = folded(*sorted(once, key=lambda e: e.at))
+    shuffled = once * 3
+    random.Random(seed).shuffle(shuffled)
+    state = folded(*shuffled)
+    assert state.applied == in_order.applied == len(stream)
+    assert sorted(state.history) == sorted(in_order.history)
+    assert (state.bought, state.hidden, state.shown) == (in_order.bought, in_order.hidden, in_order.shown)
+    for mine, other in ((state.categories, in_order.categories), (state.brands, in_order.brands)):
+        assert set(mine) == set(other)
+        for name in mine:
+            assert mine[name] == pytest.approx(other[name])
+
+
+def test_interest_is_a_plain_value() -> None:
+    assert Interest(1.0, 2.0, NOW).as_of(NOW - 5, FoldRules()) == (1.0, 2.0)
