@@ -162,6 +162,12 @@ class Exchange(Protocol):
     async def lease(self, name: str, holder: str, ttl_s: float) -> bool:
         """Take or prolong a lease; False while somebody else holds it."""
 
+    async def set_worker_state(self, worker: str, state: str) -> None:
+        """This worker is "recovering" or "ready". Kept for 15 s, so say it again every few."""
+
+    async def worker_states(self) -> dict[str, str]:
+        """worker → state, of those that said so within the last 15 s."""
+
     async def forget(self, user_id: str) -> int:
         """Remove slates, presence and consent mark of a user; how many keys went."""
 

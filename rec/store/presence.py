@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from rec.ports import Wanted
 
 PRESENCE_S = 30.0  # announcements live this long untended
+WORKER_S = 15.0  # a worker's word on its state holds this long
 SLATE_S = 86_400  # the latest slate is kept this long without a successor
 
 Placements = Mapping[str, tuple[int, str | None]]

@@ -17,7 +17,7 @@ import msgspec
 
 from rec.ports import Hint, Pushed, Reply, StoredSlate, Wanted
 from rec.slates import Position
-from rec.store.presence import PRESENCE_S, SLATE_S, Placements, everyone, merged
+from rec.store.presence import PRESENCE_S, SLATE_S, WORKER_S, Placements, everyone, merged
 from rec.store.streams import Stream
 
 K = TypeVar("K")
@@ -65,6 +65,7 @@ class _Shared:
         self.presence: _Expiring[str, dict[str, Placements]] = _Expiring(now)
         self.events: _Expiring[str, bool] = _Expiring(now)
         self.leases: _Expiring[str, str] = _Expiring(now)
+        self.workers: _Expiring[str, str] = _Expiring(now)
         self.denied: set[str] = set()
         self.handles: WeakSet[MemoryExchange] = WeakSet()
         self.replies: dict[str, WeakSet[Stream[Reply]]] = {}
@@ -215,6 +216,12 @@ class MemoryExchange:
             return False
         self._shared.leases.set(name, holder, ttl_s)
         return True
+
+    async def set_worker_state(self, worker: str, state: str) -> None:
+        self._shared.workers.set(worker, state, WORKER_S)
+
+    async def worker_states(self) -> dict[str, str]:
+        return dict(self._shared.workers.items())
 
     async def forget(self, user_id: str) -> int:
         removed = sum(self._shared.slates.pop((user_id, name)) is not None for name in self._slates_of(user_id))
