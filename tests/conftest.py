@@ -1,0 +1,120 @@
+"""For every test: a clean environment, a seeded random source, and nothing left behind (see tests/hygiene.py)."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import os
+import random
+from collections.abc import AsyncIterator, Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from blockbuster import blockbuster_ctx
+
+import agents
+import rec
+import web
+from tests import hygiene, requirements
+
+OURS: list[ModuleType] = [rec, agents, web]
+SEED = 20_261_123
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # a test that would load a model from a hub fails at once
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+# ---------------------------------------------------------------- nothing survives its test
+def pytest_sessionstart(session: pytest.Session) -> None:
+    requirements.required()
+    hygiene.keep(session, hygiene.alive())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a fixture of wider scope starts is its own, until it ends."""
+    if fixturedef.scope == "function":
+        return (yield)
+    before = hygiene.alive()
+    try:
+        return (yield)
+    finally:
+        hygiene.keep(fixturedef, hygiene.alive().beyond(before))
+
+
+@pytest.hookimpl
+def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any]) -> None:
+    hygiene.release(fixturedef)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """After all fixtures of the test are down: no thread, process or listening socket of it is left."""
+    yield
+    if left := hygiene.leftovers():
+        hygiene.keep(item, left)  # told once, by the test that did it
+        pytest.fail(f"left behind: {left}", pytrace=False)
+
+
+@pytest.fixture
+async def _loop_watch() -> AsyncIterator[None]:
+    import asyncio
+
+    watch = hygiene.LoopWatch(asyncio.get_running_loop())
+    yield
+    tasks = await watch.surviving()
+    names = [f"{task.get_name()} {task.get_coro()}" for task in tasks]
+    del tasks
+    gc.collect(1)  # a task that failed unseen says so when it is collected
+    watch.restore()
+    if names or watch.reports:
+        pytest.fail("\n".join([*(f"task left behind: {n}" for n in names), *watch.reports]), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def _clean_loop(request: pytest.FixtureRequest) -> None:
+    """A coroutine test ends with no task of its own and no exception that nobody awaited."""
+    if inspect.iscoroutinefunction(getattr(request, "function", None)):
+        request.getfixturevalue("_loop_watch")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_of_ours_blocks_the_loop() -> Iterator[None]:
+    """A blocking call (file, socket, sleep, lock) under a frame of rec, agents or web inside an event loop raises."""
+    with blockbuster_ctx(scanned_modules=OURS):
+        yield
+
+
+# ---------------------------------------------------------------- the same start for all
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No REC_* variable and no .env of the developer's reaches a test."""
+    from rec.config import Settings
+
+    for name in [name for name in os.environ if name.startswith("REC_") and not name.startswith("REC_TEST_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    random.seed(SEED)
+    np.random.seed(SEED)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator with the same seed in every test."""
+    return np.random.default_rng(SEED)
+
+
+# ---------------------------------------------------------------- which backends ran
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call" and not report.skipped:
+        requirements.note_run(list(report.keywords))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(requirements.summary())
