@@ -210,12 +210,20 @@ class Archive(Protocol):
     async def append(self, events: Sequence[tuple[Event, bytes]]) -> int:
         """Store (event, its JSON) rows; exactly one row per event_id however often it comes; how many were new."""
 
-    def read(self, chunk: int = 2_000, after: int = 0) -> AsyncIterator[list[tuple[int, bytes]]]:
-        """(sequence number, JSON) in the order in which they were appended."""
+    def read(
+        self, chunk: int = 2_000, after: int = 0, since: datetime | None = None, until: datetime | None = None
+    ) -> AsyncIterator[list[tuple[int, bytes]]]:
+        """(sequence number, JSON) in the order in which they were appended; never an empty list.
+
+        `after` goes on behind a number; `since` (included) and `until` (excluded) bound the `event_ts`.
+        """
 
     async def count_events(self) -> int: ...
-    async def events_of(self, user_id: str, limit: int = 1_000) -> list[bytes]: ...
-    async def delete_events_of(self, user_id: str, visitors: Sequence[str] = ()) -> int: ...
+    async def events_of(self, user_id: str, limit: int = 1_000) -> list[bytes]:
+        """The newest `limit` events whose subject this is (the user, or a visitor without one), newest first."""
+
+    async def delete_events_of(self, user_id: str, visitors: Sequence[str] = ()) -> int:
+        """Delete all whose subject is one of these; what another user did on the same device stays. How many."""
 
 
 class Erasure(NamedTuple):

@@ -1,0 +1,173 @@
+"""The database in memory: all of SQL's ports for one process, gone when it ends. For tests, and for a look around.
+
+Obeys the same contract suite as `rec.store.sql`. Nothing awaits in the middle of a change, so each is atomic.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Self
+
+from rec.archive_rules import ArchivedEvent, archive_row
+from rec.catalog import Item
+from rec.errors import NotFound
+from rec.events import Event
+from rec.ports import CatalogPage, Erasure
+
+
+class _Entry(NamedTuple):
+    revision: int
+    item: Item | None  # None: deleted
+
+
+class MemoryDatabase:
+    """`rec.ports.Database` on dictionaries. `clock` gives the time of audit records."""
+
+    def __init__(self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._clock = clock
+        self._revision = 0
+        self._items: dict[str, _Entry] = {}  # oldest revision first
+        self._vectors: dict[tuple[str, str], bytes] = {}
+        self._seq = 0
+        self._events: dict[int, ArchivedEvent] = {}  # in the order of their sequence numbers
+        self._event_ids: set[str] = set()
+        self._erasures: dict[str, Erasure] = {}
+        self._audit: list[dict[str, Any]] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        return None
+
+    # -- catalog
+    def _change(self, item_id: str, item: Item | None) -> None:
+        self._revision += 1
+        self._items.pop(item_id, None)
+        self._items[item_id] = _Entry(self._revision, item)
+
+    async def put_items(self, items: Sequence[Item]) -> int:
+        for item_id, item in {item.item_id: item for item in items}.items():
+            entry = self._items.get(item_id)
+            if entry is None or entry.item != item:
+                self._change(item_id, item)
+        return self._revision
+
+    async def get_item(self, item_id: str) -> Item | None:
+        entry = self._items.get(item_id)
+        return entry.item if entry else None
+
+    async def delete_item(self, item_id: str) -> bool:
+        if await self.get_item(item_id) is None:
+            return False
+        self._change(item_id, None)
+        return True
+
+    async def changes(self, since: int, limit: int = 5_000) -> CatalogPage:
+        items: list[Item] = []
+        deleted: list[str] = []
+        revision = since
+        for item_id, entry in self._items.items():
+            if entry.revision <= since:
+                continue
+            if len(items) + len(deleted) == limit:
+                break
+            revision = entry.revision
+            if entry.item is None:
+                deleted.append(item_id)
+            else:
+                items.append(entry.item)
+        return CatalogPage(revision, items, deleted)
+
+    async def count_items(self) -> int:
+        return sum(entry.item is not None for entry in self._items.values())
+
+    # -- vectors
+    async def get_vectors(self, encoder: str, digests: Sequence[str]) -> dict[str, bytes]:
+        return {digest: self._vectors[encoder, digest] for digest in digests if (encoder, digest) in self._vectors}
+
+    async def put_vectors(self, encoder: str, vectors: Mapping[str, bytes]) -> None:
+        self._vectors.update({(encoder, digest): vector for digest, vector in vectors.items()})
+
+    # -- archive
+    async def append(self, events: Sequence[tuple[Event, bytes]]) -> int:
+        new = 0
+        for event, payload in events:
+            self._seq += 1
+            if event.event_id not in self._event_ids:
+                self._event_ids.add(event.event_id)
+                self._events[self._seq] = archive_row(event, payload)
+                new += 1
+        return new
+
+    async def read(
+        self, chunk: int = 2_000, after: int = 0, since: datetime | None = None, until: datetime | None = None
+    ) -> AsyncIterator[list[tuple[int, bytes]]]:
+        while True:
+            numbers = list(self._events)
+            page: list[tuple[int, bytes]] = []
+            for seq in numbers[bisect_right(numbers, after) :]:
+                row = self._events[seq]
+                if (since is None or row.event_ts >= since) and (until is None or row.event_ts < until):
+                    page.append((seq, row.payload))
+                    if len(page) == chunk:
+                        break
+            if not page:
+                return
+            yield page
+            after = page[-1][0]
+
+    async def count_events(self) -> int:
+        return len(self._events)
+
+    async def events_of(self, user_id: str, limit: int = 1_000) -> list[bytes]:
+        return [row.payload for row in reversed(self._events.values()) if row.subject == user_id][:limit]
+
+    async def delete_events_of(self, user_id: str, visitors: Sequence[str] = ()) -> int:
+        gone = {user_id, *visitors}
+        rows = [(seq, row) for seq, row in self._events.items() if row.subject in gone]
+        for seq, row in rows:
+            del self._events[seq]
+            self._event_ids.discard(row.event_id)
+        return len(rows)
+
+    # -- erasures
+    async def open_erasure(self, erasure_id: str, user_hash: str, requested_at: datetime) -> None:
+        self._erasures.setdefault(erasure_id, Erasure(erasure_id, user_hash, requested_at.astimezone(UTC), []))
+
+    async def add_step(self, erasure_id: str, store: str, removed: int, at: datetime, note: str = "") -> None:
+        erasure = self._erasures.get(erasure_id)
+        if erasure is None:
+            raise NotFound("There is no such erasure; open it before its steps are added.", field="erasure_id")
+        line = {"store": store, "removed": removed, "at": at.astimezone(UTC), "note": note}
+        others = [step for step in erasure.steps if step["store"] != store]
+        erasure.steps[:] = sorted([*others, line], key=lambda step: (step["at"], step["store"]))
+
+    async def get_erasure(self, erasure_id: str) -> Erasure | None:
+        erasure = self._erasures.get(erasure_id)
+        return erasure._replace(steps=[dict(step) for step in erasure.steps]) if erasure else None
+
+    async def suppressed(self, since: datetime | None = None) -> dict[str, datetime]:
+        newest: dict[str, datetime] = {}
+        for erasure in self._erasures.values():
+            if since is None or erasure.requested_at >= since:
+                known = newest.get(erasure.user_hash, erasure.requested_at)
+                newest[erasure.user_hash] = max(known, erasure.requested_at)
+        return newest
+
+    # -- audit
+    async def record(self, actor: str, action: str, target: str, detail: Mapping[str, Any]) -> None:
+        at = self._clock().astimezone(UTC)
+        self._audit.append({"at": at, "actor": actor, "action": action, "target": target, "detail": dict(detail)})
+
+    async def recent(self, limit: int = 100) -> list[dict[str, Any]]:
+        return [dict(entry) for entry in self._audit[-1 : -limit - 1 : -1]]
+
+    # -- all of it
+    async def ping_database(self) -> float:
+        return 0.0
+
+    async def schema_revision(self) -> str | None:
+        return "memory"  # there is no schema that could be behind

@@ -1,0 +1,67 @@
+"""`rec.ports.Archive` in SQL: every accepted event, exactly one row per event_id, in the order of arrival.
+
+Invariant: sequence numbers come from a locked counter, so they become visible in order; gaps are repeated events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+
+from rec.archive_rules import archive_row
+from rec.events import Event
+from rec.store.sql.connection import Connected, lock_counter
+from rec.store.sql.models import ARCHIVE, EVENTS, EventRow
+from rec.store.sql.pieces import pieces
+
+
+class SqlArchive(Connected):
+    """Behavior events as `rec.archive_rules` lets them be kept."""
+
+    async def append(self, events: Sequence[tuple[Event, bytes]]) -> int:
+        if not events:
+            return 0
+        rows = [archive_row(event, payload)._asdict() for event, payload in events]
+        insert = self._insert(EVENTS).on_conflict_do_nothing(index_elements=[EVENTS.c.event_id])
+        async with self._unit() as session:
+            last = await lock_counter(session, ARCHIVE, add=len(rows))
+            for seq, row in enumerate(rows, start=last - len(rows) + 1):
+                row["seq"] = seq
+            return len((await session.execute(insert.returning(EVENTS.c.seq), rows)).all())
+
+    async def read(
+        self, chunk: int = 2_000, after: int = 0, since: datetime | None = None, until: datetime | None = None
+    ) -> AsyncIterator[list[tuple[int, bytes]]]:
+        query = select(EventRow.seq, EventRow.payload).order_by(EventRow.seq).limit(chunk)
+        if since is not None:
+            query = query.where(EventRow.event_ts >= since)
+        if until is not None:
+            query = query.where(EventRow.event_ts < until)
+        while True:
+            async with self._unit() as session:  # one unit a page: a slow reader holds no connection
+                page = [(seq, payload) for seq, payload in await session.execute(query.where(EventRow.seq > after))]
+            if not page:
+                return
+            yield page
+            after = page[-1][0]
+
+    async def count_events(self) -> int:
+        async with self._unit() as session:
+            return await session.scalar(select(func.count()).select_from(EventRow)) or 0
+
+    async def events_of(self, user_id: str, limit: int = 1_000) -> list[bytes]:
+        query = select(EventRow.payload).where(EventRow.subject == user_id).order_by(EventRow.seq.desc()).limit(limit)
+        async with self._unit() as session:
+            return list((await session.scalars(query)).all())
+
+    async def delete_events_of(self, user_id: str, visitors: Sequence[str] = ()) -> int:
+        removed = 0
+        async with self._unit() as session:
+            await lock_counter(session, ARCHIVE)
+            for some in pieces([user_id, *visitors]):
+                # By subject: what a visitor did before the login goes, what another user did on the same device stays.
+                gone = await session.execute(delete(EVENTS).where(EVENTS.c.subject.in_(some)).returning(EVENTS.c.seq))
+                removed += len(gone.all())
+        return removed
