@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import faust
+import msgspec
 from faust.serializers import codecs
 
 from agents import faust_fixes, watchdog
@@ -38,8 +39,13 @@ class StateCodec(codecs.Codec):  # type: ignore[misc]
     def _dumps(self, state: UserState) -> bytes:
         return encode_state(state)
 
-    def _loads(self, raw: bytes) -> UserState:
-        return decode_state(raw)
+    def _loads(self, raw: bytes) -> UserState | None:
+        """A record that cannot be read counts as no state: an exception here would hold up recovery for ever."""
+        try:
+            return decode_state(raw)
+        except msgspec.MsgspecError as error:
+            log.error("a changelog record cannot be read (%s); its user starts anew", error)  # noqa: TRY400
+            return None
 
 
 class WorkerApp(faust.App):  # type: ignore[misc]
@@ -141,14 +147,22 @@ def create_app(settings: Settings) -> WorkerApp:
 
 
 def _table(app: Any, settings: Settings) -> None:
-    app.Table(
-        "users",
+    """The per-user table. Its changelog is declared here because the table's constructor takes no codec."""
+    changelog = app.topic(
+        settings.users_changelog,
         partitions=settings.partitions,
         key_type=bytes,
         key_serializer="raw",
         value_serializer="user_state",
-        help="user_id or visitor_id → UserState",
+        compacting=True,
+        deleting=False,
+        acks=False,
+        internal=True,
+        allow_empty=True,
+        maxsize=131_072,  # Faust's own choice for changelogs: nothing read from one is ever committed
     )
+    table = app.Table("users", partitions=settings.partitions, key_type=bytes, changelog_topic=changelog)
+    table.value_serializer = "user_state"
 
 
 def _agent(app: Any, settings: Settings, name: str, handler: str, continuity: Continuity) -> None:
