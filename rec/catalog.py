@@ -1,16 +1,29 @@
 """The items: what can be listed. A row of SQL on one side, an in-memory view with vectors for scoring on the other.
 
-`Item` is the wire and storage form. (`Catalog`, the view that workers score with, follows below.)
+`Item` is the wire and storage form. `Catalog` is a worker's copy: one thread changes it, others read its `View`s.
+Invariant: what a `View` shows in its rows never changes while somebody holds it; a row's vector is written once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
+from rec.errors import ModelError
 from rec.events import Id, Text
+from rec.state import Facets
+
+Mask = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+_Array = TypeVar("_Array", Mask, Ints, Floats)
 
 Price = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 Url = Annotated[str, msgspec.Meta(max_length=2048, pattern=r"^(https?://[^\s<>\"']+|/[^\s<>\"']*)?$")]
@@ -44,3 +57,255 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         True
         """
         return blake2b(self.text().encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The catalog as it stood at one moment, for scoring threads. Arrays are [size] or [size, dim], by row.
+
+    A row that was deleted or replaced is not `listed` and not `known`. `items` alone may already be newer than the
+    view (a price, a picture), which is what a card should show.
+    """
+
+    size: int
+    ids: Sequence[str]
+    items: Sequence[Item]
+    known: Mask  # the row stands for an item of the catalog
+    listed: Mask  # ... and it is in stock
+    category: Ints  # index into `categories`; 0 is "no category"
+    brand: Ints  # index into `brands`; 0 is "no brand"
+    born: Ints  # grows with the order in which items first came in
+    has_vector: Mask
+    vectors: Floats  # unit length, or zero where `has_vector` is false; dim 0 before the first vector
+    categories: Mapping[str, int]
+    brands: Mapping[str, int]
+    row_of: Mapping[str, int]
+
+    def row(self, item_id: str) -> int | None:
+        """The item's row, None if this view has none: unknown, deleted, or rewritten since the view was taken."""
+        row = self.row_of.get(item_id)
+        return row if row is not None and row < self.size else None
+
+    @cached_property
+    def newest(self) -> Ints:
+        """All rows, the item that came in last first."""
+        return np.argsort(-self.born, kind="stable").astype(np.int32)
+
+
+class Catalog:
+    """The items a worker can list. Changed by one thread (the event loop); `view()` may be read by any.
+
+    How readers stay safe without a lock: every change ends by putting a new `View` in place of the old one. New items
+    are written behind the rows that existing views can see. Changes of existing rows go into copies of the small
+    arrays. The vectors, too large to copy, are only written where every earlier view has `has_vector` false; an item
+    whose vector changes moves to a new row, and the old row is retired.
+    """
+
+    def __init__(self) -> None:
+        capacity = 1024
+        self._born = 0
+        self._ids: list[str] = []
+        self._items: list[Item] = []
+        self._row_of: dict[str, int] = {}
+        self._categories: dict[str, int] = {"": 0}
+        self._brands: dict[str, int] = {"": 0}
+        self._wanting: dict[str, None] = {}
+        self._retired = 0
+        self._known = np.zeros(capacity, np.bool_)
+        self._listed = np.zeros(capacity, np.bool_)
+        self._category = np.zeros(capacity, np.int32)
+        self._brand = np.zeros(capacity, np.int32)
+        self._births = np.zeros(capacity, np.int32)
+        self._has_vector = np.zeros(capacity, np.bool_)
+        self._vectors = np.zeros((capacity, 0), np.float32)
+        self._publish()
+
+    # ------------------------------------------------------------------ reading
+    def __len__(self) -> int:
+        return len(self._row_of)
+
+    def __contains__(self, item_id: str) -> bool:
+        return item_id in self._row_of
+
+    def view(self) -> View:
+        """The catalog as it stands, for any thread; costs nothing."""
+        return self._view
+
+    def get(self, item_id: str) -> Item | None:
+        row = self._view.row(item_id)
+        return None if row is None else self._view.items[row]
+
+    def facets(self, item_id: str) -> Facets | None:
+        """Category and brand of an item, None if the catalog does not know it (`rec.state.FacetsOf`)."""
+        item = self.get(item_id)
+        return None if item is None else Facets(item.category, item.brand)
+
+    def card(self, item_id: str) -> dict[str, Any]:
+        """What a client needs to draw the item; {} if it is unknown."""
+        item = self.get(item_id)
+        return {} if item is None else card(item)
+
+    def wanting(self, limit: int = 1_000) -> list[Item]:
+        """Items whose present text has no vector yet, oldest first, at most `limit`."""
+        return [self._items[self._row_of[item_id]] for item_id, _ in zip(self._wanting, range(limit), strict=False)]
+
+    # ------------------------------------------------------------------ changing
+    def upsert(self, items: Iterable[Item]) -> None:
+        """Add items, or replace those with the same id. An item whose text changed keeps its vector until a new one."""
+        batch = list(items)
+        if not batch:
+            return
+        self._copy_small()
+        for item in batch:
+            row = self._row_of.get(item.item_id)
+            if row is None:
+                row = self._append(item, self._born)
+                self._born += 1
+                self._wanting[item.item_id] = None
+            elif self._items[row].text() != item.text():
+                self._wanting[item.item_id] = None
+            self._fill(row, item)
+        self._publish()
+
+    def delete(self, item_ids: Iterable[str]) -> int:
+        """Remove items; how many of them were there."""
+        gone = [row for item_id in item_ids if (row := self._row_of.pop(item_id, None)) is not None]
+        if gone:
+            self._copy_small()
+            for row in gone:
+                self._wanting.pop(self._ids[row], None)
+                self._retire(row)
+            self._publish()
+        return len(gone)
+
+    def set_vectors(self, vectors: Mapping[str, npt.ArrayLike]) -> int:
+        """item_id → vector of the item's text; scaled to unit length here. How many were of known items.
+
+        Raises ModelError for a vector with another dimension than the others, or one that is not finite.
+        """
+        taken = [(item_id, np.asarray(vector, np.float32)) for item_id, vector in vectors.items() if item_id in self]
+        if not taken:
+            return 0
+        self._reserve_dim(taken[0][1].size)
+        units = [(item_id, self._unit(vector)) for item_id, vector in taken]
+        self._copy_small()
+        for item_id, unit in units:
+            row = self._row_of[item_id]
+            if self._has_vector[row]:
+                if np.array_equal(self._vectors[row], unit):
+                    self._wanting.pop(item_id, None)
+                    continue
+                item, born = self._items[row], int(self._births[row])
+                self._retire(row)
+                row = self._append(item, born)
+                self._fill(row, item)
+            self._wanting.pop(item_id, None)
+            if unit.any():
+                self._vectors[row] = unit
+                self._has_vector[row] = True
+        self._publish()
+        return len(taken)
+
+    def _append(self, item: Item, born: int) -> int:
+        row = len(self._ids)
+        if row == len(self._known):
+            self._grow()
+        self._ids.append(item.item_id)
+        self._items.append(item)
+        self._births[row] = born
+        self._row_of[item.item_id] = row
+        return row
+
+    def _fill(self, row: int, item: Item) -> None:
+        self._items[row] = item
+        self._known[row] = True
+        self._listed[row] = item.in_stock
+        self._category[row] = self._categories.setdefault(item.category, len(self._categories))
+        self._brand[row] = self._brands.setdefault(item.brand, len(self._brands))
+
+    def _retire(self, row: int) -> None:
+        self._known[row] = self._listed[row] = False
+        self._retired += 1
+
+    def _copy_small(self) -> None:
+        """The arrays of which earlier views hold slices; vectors and births are never rewritten and stay."""
+        self._known, self._listed = self._known.copy(), self._listed.copy()
+        self._category, self._brand = self._category.copy(), self._brand.copy()
+        self._has_vector = self._has_vector.copy()
+
+    def _grow(self) -> None:
+        self._known, self._listed = _doubled(self._known), _doubled(self._listed)
+        self._category, self._brand, self._births = map(_doubled, (self._category, self._brand, self._births))
+        self._has_vector, self._vectors = _doubled(self._has_vector), _doubled(self._vectors)
+
+    def _reserve_dim(self, dim: int) -> None:
+        if self._vectors.shape[1] == 0:
+            self._vectors = np.zeros((len(self._known), dim), np.float32)
+
+    def _unit(self, vector: Floats) -> Floats:
+        dim = self._vectors.shape[1]
+        if vector.shape != (dim,):
+            raise ModelError(
+                f"a vector of shape {vector.shape} among vectors of {dim} numbers: one encoder for the whole catalog"
+            )
+        length = float(np.linalg.norm(vector))
+        if not np.isfinite(length):
+            raise ModelError("a vector with numbers that are not finite: the encoder's weights are broken")
+        return vector / np.float32(length) if length > 0 else vector
+
+    def _publish(self) -> None:
+        if self._retired > max(1024, len(self._ids) // 2):
+            self._compact()
+        n = len(self._ids)
+        self._view = View(
+            size=n,
+            ids=self._ids,
+            items=self._items,
+            known=self._known[:n],
+            listed=self._listed[:n],
+            category=self._category[:n],
+            brand=self._brand[:n],
+            born=self._births[:n],
+            has_vector=self._has_vector[:n],
+            vectors=self._vectors[:n],
+            categories=self._categories,
+            brands=self._brands,
+            row_of=self._row_of,
+        )
+
+    def _compact(self) -> None:
+        """Drop the retired rows into fresh arrays; earlier views go on with the old ones."""
+        keep = np.flatnonzero(self._known[: len(self._ids)])
+        size = max(1024, 1 << (len(keep) - 1).bit_length())
+        self._ids = [self._ids[row] for row in keep]
+        self._items = [self._items[row] for row in keep]
+        self._row_of = {item_id: row for row, item_id in enumerate(self._ids)}
+        self._known, self._listed = _packed(self._known, keep, size), _packed(self._listed, keep, size)
+        self._category, self._brand = _packed(self._category, keep, size), _packed(self._brand, keep, size)
+        self._births, self._has_vector = _packed(self._births, keep, size), _packed(self._has_vector, keep, size)
+        self._vectors = _packed(self._vectors, keep, size)
+        self._retired = 0
+
+
+def card(item: Item) -> dict[str, Any]:
+    """What a client needs to draw an item: the slate's `item`."""
+    return {
+        "title": item.title,
+        "price": item.price,
+        "currency": item.currency,
+        "image_url": item.image_url,
+        "url": item.url,
+        "brand": item.brand,
+        "category": item.category,
+    }
+
+
+def _doubled(array: _Array) -> _Array:
+    return _packed(array, slice(None), 2 * len(array))
+
+
+def _packed(array: _Array, rows: npt.NDArray[np.int64] | slice, size: int) -> _Array:
+    kept = array[rows]
+    fresh = np.zeros((size, *array.shape[1:]), array.dtype)
+    fresh[: len(kept)] = kept
+    return fresh

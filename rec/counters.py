@@ -1,0 +1,384 @@
+"""log `behavior` → **counters** → candidates. What all shoppers together teach: counts that stream.
+
+Every worker reads the whole `behavior` topic with offsets of its own and so holds the same counters, however the
+partitions of the user table move. One thread learns; any thread may read a `Tables`. Time comes with the events.
+
+Invariants: an event_id counts once; what one subject does is learned alike however others' events fall in between
+(but for pruning, see `Tables`); everything is bounded. The offsets lie in the same snapshot as what was learned up to
+them, so a restart that seeks to them learns each record exactly once.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from rec.errors import ModelError
+from rec.events import ACTIONS, ERASE, POSITIVE, Event
+
+STEPS = 10  # how far back a rule reaches, and how many last items count as "together"
+TRAIL = 20  # positive items remembered of a subject
+SUCCESSORS = 200  # rules, and neighbours, kept of an item
+WHOLE = 2520  # the weight of a rule at distance 1; divisible by 1..10, so sums are whole and exact in any order
+DAMPING = 5.0  # co-occurrences below this say little
+SHIFT = 64  # half-lives after which the popularity is scaled back, long before a float64 overflows
+FORMAT = 1
+
+Codes = npt.NDArray[np.int32]
+Amounts = npt.NDArray[np.float64]
+K = TypeVar("K")
+V = TypeVar("V")
+_WEIGHTS = [WHOLE // distance for distance in range(1, STEPS + 1)]
+
+
+class Recent(Generic[K, V]):
+    """A map of the most recently used: between `limit / 2` and `limit` of them, in constant time.
+
+    Two generations: what is used moves to the young one; when that is full, the old one is let go.
+
+    >>> recent = Recent(4); [recent.put(key, key) for key in "abc"] and recent.get("a"), "d" in recent
+    ('a', False)
+    """
+
+    __slots__ = ("_half", "old", "young")
+
+    def __init__(self, limit: int) -> None:
+        self._half = max(1, limit // 2)
+        self.young: dict[K, V] = {}
+        self.old: dict[K, V] = {}
+
+    def __contains__(self, key: K) -> bool:
+        return key in self.young or key in self.old
+
+    def __len__(self) -> int:
+        return len(self.young) + len(self.old)
+
+    def items(self) -> Iterator[tuple[K, V]]:
+        """The longest unused generation first."""
+        yield from self.old.items()
+        yield from self.young.items()
+
+    def get(self, key: K) -> V | None:
+        found = self.young.get(key)
+        if found is None and (found := self.old.pop(key, None)) is not None:
+            self.put(key, found)
+        return found
+
+    def put(self, key: K, value: V) -> None:
+        self.old.pop(key, None)
+        self.young[key] = value
+        if len(self.young) >= self._half:
+            self.old, self.young = self.young, {}
+
+    def pop(self, key: K) -> V | None:
+        found = self.young.pop(key, None)
+        return found if found is not None else self.old.pop(key, None)
+
+
+class Tables:
+    """The counts, by an item's `code`: a dense number of the counters' own, given at its first positive event.
+
+    Reading from another thread than the one that learns is safe without a lock, by three facts: codes are only ever
+    appended; `tuple(d.items())` on a dict of ints runs inside one C call that never lets the GIL go, so it sees
+    the dict between two updates; arrays that grow or are rescaled are replaced, and single elements are written whole.
+    What a reader gets is a moment in the recent past, item by item.
+
+    Pruning keeps an item's strongest SUCCESSORS whenever twice as many have gathered. Counts of pruned pairs start
+    anew, so beyond that size the order of events may decide between weak pairs.
+    """
+
+    __slots__ = ("code_of", "ids", "neighbours", "popularity", "rules", "support")
+
+    def __init__(self) -> None:
+        self.code_of: dict[str, int] = {}
+        self.ids: list[str] = []
+        self.rules: list[dict[int, int]] = []  # code → {next code: sum of WHOLE / distance}
+        self.neighbours: list[dict[int, int]] = []  # code → {code: trails that held both within STEPS}
+        self.support: Amounts = np.zeros(256)  # [codes] trails that an item came into
+        self.popularity: Amounts = np.zeros(256)  # [codes] sum of gains, each times 2^(its time in half-lives)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def code(self, item_id: str) -> int:
+        """The item's code, a new one if it has none yet. For the learning thread alone; readers use `code_of`."""
+        code = self.code_of.get(item_id)
+        if code is None:
+            code = len(self.ids)
+            if code == len(self.support):
+                self.support = np.concatenate([self.support, np.zeros(code)])
+                self.popularity = np.concatenate([self.popularity, np.zeros(code)])
+            self.rules.append({})
+            self.neighbours.append({})
+            self.ids.append(item_id)  # readers go by the length of `ids`: the rest is there first
+            self.code_of[item_id] = code
+        return code
+
+    def rules_from(self, item_id: str) -> tuple[Codes, Amounts]:
+        """What followed this item: (codes, sums of 1/distance)."""
+        codes, counts = self._row(self.rules, item_id)
+        return codes, counts / WHOLE
+
+    def neighbours_of(self, item_id: str) -> tuple[Codes, Amounts]:
+        """What came together with this item: (codes, damped cosine in [0, 1])."""
+        codes, counts = self._row(self.neighbours, item_id)
+        if not len(codes):
+            return codes, counts
+        own = self.support[self.code_of[item_id]]
+        cosine = counts / np.sqrt(np.maximum(1.0, own * self.support[codes]))
+        return codes, np.minimum(1.0, cosine) * counts / (counts + DAMPING)
+
+    def _row(self, table: list[dict[int, int]], item_id: str) -> tuple[Codes, Amounts]:
+        code = self.code_of.get(item_id)
+        pairs = tuple(table[code].items()) if code is not None else ()
+        if not pairs:
+            return np.zeros(0, np.int32), np.zeros(0)
+        both = np.array(pairs, np.int64)
+        return both[:, 0].astype(np.int32), both[:, 1].astype(np.float64)
+
+
+class Counters:
+    """Learns from every accepted event. `tables` for readers, `offsets` carried for whoever reads the log."""
+
+    def __init__(
+        self,
+        half_life_s: float = 2 * 86_400,
+        *,
+        consent_default: bool = True,
+        max_subjects: int = 200_000,
+        max_events: int = 200_000,
+        max_items: int = 500_000,
+    ) -> None:
+        self.half_life_s = half_life_s
+        self.consent_default = consent_default
+        self.max_items = max_items
+        self.tables = Tables()
+        self.learned_through = 0.0
+        self.counted = 0
+        self.duplicates = 0
+        self.offsets: dict[int, int] = {}
+        self._origin = 0.0  # the time at which a gain counts as itself
+        self._events: Recent[int, bool] = Recent(max_events)
+        self._trails: Recent[str, list[tuple[float, int]]] = Recent(max_subjects)
+        self._choices: Recent[str, tuple[float, bool]] = Recent(max_subjects)
+
+    # ------------------------------------------------------------------ learning
+    def learn(self, event: Event) -> bool:
+        """Count one event; False for one that was counted before, or that may not be learned from."""
+        mark = int.from_bytes(blake2b(event.event_id.encode(), digest_size=8).digest(), "little")
+        if mark in self._events:
+            self.duplicates += 1
+            return False
+        self._events.put(mark, True)
+        if event.event == ERASE:
+            self.forget(event.subject)
+            return True
+        at = event.at
+        self.learned_through = max(self.learned_through, at)
+        if not self._allowed(event, at):
+            return False
+        self.counted += 1
+        if event.event in POSITIVE:
+            trail = self._trail(event)
+            gain = ACTIONS[event.event].gain
+            for item in event.items:
+                self._count(trail, item.item_id, at, gain)
+            if len(self.tables) > self.max_items:
+                self._drop_least()
+        return True
+
+    def forget(self, subject: str) -> bool:
+        """Drop what is kept under a user's or visitor's id; whether there was anything.
+
+        Counts that others share remain: they name no one. Until the next snapshot the last one still holds the trail.
+        """
+        trail, choice = self._trails.pop(subject), self._choices.pop(subject)
+        return trail is not None or choice is not None
+
+    def trail(self, subject: str) -> list[tuple[float, str]]:
+        """(time, item_id) of the last positive items of a subject, oldest first: all that is kept by name."""
+        return [(at, self.tables.ids[code]) for at, code in self._trails.get(subject) or ()]
+
+    def _allowed(self, event: Event, at: float) -> bool:
+        """Consent, by the same rules as the fold: the newest choice counts, in whatever order they arrive."""
+        subject, says = event.subject, event.personalization
+        kept = self._choices.get(subject)
+        if says is not None and (kept is None or at >= kept[0]):
+            kept = (at, says == "granted")
+            self._choices.put(subject, kept)
+        allowed = (self.consent_default if kept is None else kept[1]) and says != "denied"
+        if not allowed:
+            self._trails.pop(subject)
+            if event.visitor_id:
+                self._trails.pop(event.visitor_id)
+        return allowed
+
+    def _trail(self, event: Event) -> list[tuple[float, int]]:
+        trail = self._trails.get(event.subject)
+        if trail is None:
+            self._trails.put(event.subject, trail := [])
+        if event.visitor_id and event.visitor_id != event.subject:
+            earlier = self._trails.pop(event.visitor_id)
+            if earlier:
+                trail[:] = sorted({*trail, *earlier})[-TRAIL:]
+        return trail
+
+    def _count(self, trail: list[tuple[float, int]], item_id: str, at: float, gain: float) -> None:
+        tables = self.tables
+        code = tables.code(item_id)
+        tables.popularity[code] += gain * self._worth(at)
+        entry = (at, code)
+        place = len(trail) if not trail or entry >= trail[-1] else bisect_right(trail, entry)
+        if place and trail[place - 1][1] == code:  # a click and the view it leads to are one step, not two
+            trail[place - 1] = entry
+            return
+        rules, neighbours = tables.rules, tables.neighbours
+        window = [trail[i][1] for i in range(place - 1, max(-1, place - 1 - STEPS), -1)]
+        for other, weight in zip(window, _WEIGHTS, strict=False):
+            if other != code:
+                row = rules[other]
+                row[code] = row.get(code, 0) + weight
+                if len(row) > 2 * SUCCESSORS:
+                    rules[other] = _strongest(row)
+        if code not in window:  # else the pairs were counted when it came in first
+            tables.support[code] += 1.0
+            mine = neighbours[code]
+            for other in set(window):
+                mine[other] = mine.get(other, 0) + 1
+                theirs = neighbours[other]
+                theirs[code] = theirs.get(code, 0) + 1
+                if len(theirs) > 2 * SUCCESSORS:
+                    neighbours[other] = _strongest(theirs)
+            if len(mine) > 2 * SUCCESSORS:
+                neighbours[code] = _strongest(mine)
+        trail.insert(place, entry)
+        if len(trail) > TRAIL:
+            del trail[0]
+
+    def _worth(self, at: float) -> float:
+        """Forward decay (Cormode et al., ICDE 2009): later gains count more, so stored sums need no touching."""
+        if not self._origin:
+            self._origin = at
+        age = (at - self._origin) / self.half_life_s
+        if age > SHIFT:
+            # By whole half-lives: a power of two, so that scaling rounds nothing.
+            shift = int(age)
+            self.tables.popularity = np.ldexp(self.tables.popularity, -shift)
+            self._origin += shift * self.half_life_s
+            age -= shift
+        return float(2.0 ** max(-1000.0, age))
+
+    def _drop_least(self) -> None:
+        """Half of the items, the least popular, make room. New tables take the old ones' place: readers keep theirs."""
+        old, fresh = self.tables, Tables()
+        order = np.argsort(-old.popularity[: len(old)], kind="stable")[: self.max_items // 2]
+        moved = {int(code): fresh.code(old.ids[code]) for code in order}
+        for code, to in moved.items():
+            fresh.rules[to] = {moved[c]: count for c, count in old.rules[code].items() if c in moved}
+            fresh.neighbours[to] = {moved[c]: count for c, count in old.neighbours[code].items() if c in moved}
+            fresh.support[to], fresh.popularity[to] = old.support[code], old.popularity[code]
+        for _, trail in self._trails.items():
+            trail[:] = [(at, moved[code]) for at, code in trail if code in moved]
+        self.tables = fresh
+
+    # ------------------------------------------------------------------ snapshots
+    def to_bytes(self) -> bytes:
+        """All of it, as of now; call it from the thread that learns, so that it lies between two events."""
+        tables, n = self.tables, len(self.tables)
+        return _encoder.encode(
+            _Snapshot(
+                format=FORMAT,
+                half_life_s=self.half_life_s,
+                origin=self._origin,
+                learned_through=self.learned_through,
+                counted=self.counted,
+                duplicates=self.duplicates,
+                offsets=self.offsets,
+                ids=tables.ids,
+                rules=tables.rules,
+                neighbours=tables.neighbours,
+                support=tables.support[:n].tobytes(),
+                popularity=tables.popularity[:n].tobytes(),
+                events=[_marks(self._events.old), _marks(self._events.young)],
+                trails=[self._trails.old, self._trails.young],
+                choices=[self._choices.old, self._choices.young],
+            )
+        )
+
+    @classmethod
+    def from_bytes(cls, raw: bytes, half_life_s: float = 2 * 86_400, **limits: Any) -> Counters:
+        """Counters as `to_bytes` left them. Other settings than then hold from here on.
+
+        Raises ModelError if these are no such bytes; the remedy is to drop them and learn from the log anew.
+        """
+        try:
+            kept = _decoder.decode(raw)
+        except msgspec.DecodeError as error:
+            raise ModelError(
+                f"this is no snapshot of counters ({error}); delete it, the log teaches them anew"
+            ) from None
+        if kept.format != FORMAT:
+            raise ModelError(
+                f"a snapshot of counters in format {kept.format}, this version reads {FORMAT}; "
+                "delete it, the log teaches them anew"
+            )
+        self = cls(half_life_s, **limits)
+        tables = self.tables
+        for item_id in kept.ids:
+            tables.code(item_id)
+        n = len(tables)
+        tables.rules, tables.neighbours = kept.rules, kept.neighbours
+        tables.support[:n] = np.frombuffer(kept.support)
+        tables.popularity[:n] = np.frombuffer(kept.popularity)
+        self._origin, self.learned_through = kept.origin, kept.learned_through
+        if kept.half_life_s != half_life_s and kept.origin:  # as it stood, decaying from then on at the new pace
+            elapsed = (kept.learned_through - kept.origin) / kept.half_life_s
+            tables.popularity *= 2.0 ** -max(0.0, elapsed)
+            self._origin = kept.learned_through
+        self.counted, self.duplicates, self.offsets = kept.counted, kept.duplicates, kept.offsets
+        for marks in kept.events:
+            for mark in np.frombuffer(marks, np.uint64).tolist():
+                self._events.put(mark, True)
+        for trails in kept.trails:
+            for subject, trail in trails.items():
+                self._trails.put(subject, trail)
+        for choices in kept.choices:
+            for subject, choice in choices.items():
+                self._choices.put(subject, choice)
+        return self
+
+
+class _Snapshot(msgspec.Struct, array_like=True):
+    format: int
+    half_life_s: float
+    origin: float
+    learned_through: float
+    counted: int
+    duplicates: int
+    offsets: dict[int, int]
+    ids: list[str]
+    rules: list[dict[int, int]]
+    neighbours: list[dict[int, int]]
+    support: bytes
+    popularity: bytes
+    events: list[bytes]
+    trails: list[dict[str, list[tuple[float, int]]]]
+    choices: list[dict[str, tuple[float, bool]]]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Snapshot)
+
+
+def _strongest(row: dict[int, int]) -> dict[int, int]:
+    return dict(sorted(row.items(), key=lambda pair: (-pair[1], pair[0]))[:SUCCESSORS])
+
+
+def _marks(marks: dict[int, bool]) -> bytes:
+    return np.fromiter(marks, np.uint64, len(marks)).tobytes()
