@@ -169,8 +169,8 @@ class MemoryExchange:
 
     async def retire(self, node: str) -> None:
         self._announced.pop(node, None)
-        for user_id in self._shared.presence.pop(node) or ():
-            self._arrived(self._audience(user_id))
+        self._shared.presence.pop(node)
+        self._arrived(None)
 
     async def online(self) -> list[Wanted]:
         return everyone(users for _, users in self._shared.presence.items())

@@ -1,0 +1,133 @@
+"""`Exchange` on Redis: slates, presence, and here replies, remembered ids, hints, leases, erasure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from rec.ports import Hint, Reply
+from rec.store.presence import merged
+from rec.store.redis.presence import Presence
+from rec.store.redis.scripts import LEASE
+from rec.store.redis.slates import Slates
+from rec.store.redis.wire import (
+    decode_hint,
+    decode_placements,
+    decode_reply,
+    decode_slate,
+    encode_hint,
+    encode_reply,
+)
+from rec.store.streams import Stream
+
+
+class RedisExchange(Slates, Presence):
+    """The exchange of many processes on one Redis. `prefix` keeps worlds apart; `rng` draws the back-off."""
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self._lease = self._client.redis.register_script(LEASE)
+
+    # -- replies
+    async def reply(self, to: str, reply: Reply) -> None:
+        async with self._client.reported():
+            await self._client.redis.publish(self._names.replies(to), encode_reply(reply))
+
+    def replies(self, node: str) -> Stream[Reply]:
+        return self._feed(self._names.replies(node), Stream(), decode_reply)
+
+    # -- remembered ids, consent
+    async def known(self, event_ids: Sequence[str], subjects: Sequence[str]) -> tuple[set[str], set[str]]:
+        if not event_ids and not subjects:
+            return set(), set()
+        async with self._client.reported():
+            pipeline = self._client.redis.pipeline(transaction=False)
+            if event_ids:
+                pipeline.mget([self._names.event(event_id) for event_id in event_ids])
+            if subjects:
+                pipeline.smismember(self._names.denied, list(subjects))
+            found = await pipeline.execute()
+        marks = found[0] if event_ids else []
+        denials = found[-1] if subjects else []
+        return (
+            {event_id for event_id, mark in zip(event_ids, marks, strict=True) if mark},
+            {subject for subject, denied in zip(subjects, denials, strict=True) if denied},
+        )
+
+    async def remember(self, event_ids: Sequence[str], ttl_s: int) -> None:
+        async with self._client.reported():
+            pipeline = self._client.redis.pipeline(transaction=False)
+            for event_id in event_ids:
+                pipeline.set(self._names.event(event_id), 1, ex=ttl_s)
+            await pipeline.execute()
+
+    async def set_denied(self, user_id: str, denied: bool) -> None:
+        async with self._client.reported():
+            if denied:
+                await self._client.redis.sadd(self._names.denied, user_id)
+            else:
+                await self._client.redis.srem(self._names.denied, user_id)
+
+    # -- hints, leases, erasure
+    async def hint(self, hint: Hint) -> None:
+        async with self._client.reported():
+            await self._client.redis.publish(self._names.hints, encode_hint(hint))
+
+    def hints(self) -> Stream[Hint | None]:
+        stream: Stream[Hint | None] = Stream(overflow=(None,))
+        return self._feed(self._names.hints, stream, decode_hint, gap=True)
+
+    async def lease(self, name: str, holder: str, ttl_s: float) -> bool:
+        async with self._client.reported():
+            return bool(await self._lease(keys=[self._names.lease(name)], args=[holder, int(ttl_s * 1_000)]))
+
+    async def forget(self, user_id: str) -> int:
+        for announced in self._announced.values():
+            announced.pop(user_id, None)
+        placements, nodes = await self._where_is(user_id)
+        async with self._client.reported():
+            pipeline = self._client.redis.pipeline()
+            pipeline.delete(self._names.slates(user_id))
+            for placement in placements:
+                pipeline.delete(self._names.slate(user_id, placement))
+            for node in nodes:
+                pipeline.hdel(self._names.presence + node, user_id)
+            pipeline.srem(self._names.denied, user_id)
+            _, *removed = await pipeline.execute()
+        return sum(removed)
+
+    async def keys_of(self, user_id: str) -> dict[str, Any]:
+        placements, nodes = await self._where_is(user_id)
+        async with self._client.reported():
+            pipeline = self._client.redis.pipeline()
+            for placement in placements:
+                pipeline.hget(self._names.slate(user_id, placement), "message")
+            for node in nodes:
+                pipeline.hget(self._names.presence + node, user_id)
+            pipeline.sismember(self._names.denied, user_id)
+            *found, denied = await pipeline.execute()
+        slates = [decode_slate(message) for message in found[: len(placements)] if message]
+        announced = [decode_placements(raw) for raw in found[len(placements) :] if raw]
+        return {
+            "slates": {slate.placement: msgspec.json.decode(slate.body) for slate in slates},
+            "on_screen": dict(merged(user_id, announced).placements),
+            "personalization_denied": bool(denied),
+        }
+
+    async def _where_is(self, user_id: str) -> tuple[list[str], list[str]]:
+        """Placements that may have a slate of the user, and all nodes."""
+        async with self._client.reported():
+            pipeline = self._client.redis.pipeline(transaction=False)
+            pipeline.smembers(self._names.slates(user_id))
+            pipeline.zrange(self._names.nodes, 0, -1)
+            placements, nodes = await pipeline.execute()
+        return [p.decode() for p in placements], [n.decode() for n in nodes]
+
+    async def ping(self) -> float:
+        started = time.perf_counter()
+        async with self._client.reported():
+            await self._client.redis.ping()
+        return time.perf_counter() - started
