@@ -15,12 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-from rec.counters import Counters
 
 from agents.behavior import read_event
 from agents.forget import Forgetting
 from agents.metrics import Metrics
-from rec.errors import Unavailable
+from rec.config import Settings
+from rec.counters import Counters
+from rec.errors import ModelError, Unavailable
 from rec.events import ERASE, Event
 from rec.ports import Erasures, Log, Record
 
@@ -102,7 +103,7 @@ class Counting:
     async def _forget(self, event: Event) -> None:
         """Drop the trail, and do not wait for the next snapshot: the file must not remember either."""
         self._forgetting.note(event)
-        self._counters.learn(event)
+        self._counters.forget(event.subject)
         self._dirty = True
         await self.save()
         try:
@@ -111,6 +112,18 @@ class Counting:
             await self._database.add_step(event.event_id, "counters", 1, now, note)
         except Unavailable as error:
             log.warning("an erasure's receipt is incomplete: %s", error)
+
+
+def load_counters(path: Path, settings: Settings) -> Counters:
+    """The counters of the last snapshot, or new ones; a snapshot that cannot be read is left aside, and said so."""
+    consent = settings.consent_default == "granted"
+    try:
+        return Counters.from_bytes(path.read_bytes(), settings.popularity_half_life_s, consent_default=consent)
+    except FileNotFoundError:
+        log.info("no counters yet; they are learned from the beginning of the log")
+    except ModelError as error:
+        log.warning("%s cannot be used (%s); learning from the beginning of the log", path, error.message)
+    return Counters(settings.popularity_half_life_s, consent_default=consent)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

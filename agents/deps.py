@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from rec.counters import load_counters
 from rec.recommend import ListRules, World
 
 from agents.behavior import Behavior, Users
@@ -26,6 +25,7 @@ from agents.refresh import Refresher, Sweep
 from agents.requests import Requests
 from rec.catalog import Catalog
 from rec.config import Settings
+from rec.counters import load_counters
 from rec.ports import Database, Exchange, Log
 from rec.requests import Refresh, encode_request
 from rec.slates import Cause
@@ -76,10 +76,10 @@ async def open_deps(settings: Settings, users: Users, owned: Owned, metrics: Met
     async with open_stores(settings) as (to, exchange, database):
         with ThreadPoolExecutor(1, thread_name_prefix="scoring") as executor:
             await to.create(topics(settings))
-            yield await _wire(settings, users, owned, metrics, to, exchange, database, executor)
+            yield await wire(settings, users, owned, metrics, to, exchange, database, executor)
 
 
-async def _wire(
+async def wire(
     settings: Settings,
     users: Users,
     owned: Owned,
