@@ -16,7 +16,7 @@ from rec.recommend import ListRules, World
 
 from agents.behavior import Behavior, Users
 from agents.catalog_sync import CatalogSync
-from agents.counting import Counting
+from agents.counting import Counting, load_counters
 from agents.dead_letters import DeadLetters
 from agents.forget import Forgetting
 from agents.metrics import Metrics
@@ -25,7 +25,6 @@ from agents.refresh import Refresher, Sweep
 from agents.requests import Requests
 from rec.catalog import Catalog
 from rec.config import Settings
-from rec.counters import load_counters
 from rec.ports import Database, Exchange, Log
 from rec.requests import Refresh, encode_request
 from rec.slates import Cause
@@ -98,7 +97,7 @@ async def wire(
     dead_letters = DeadLetters(settings.topic(DEAD_LETTERS), to, metrics.dead)
     catalog = Catalog()
     counters_path = settings.data_dir / f"counters-{settings.app_id}.msgpack"
-    counters = load_counters(counters_path, half_life_s=settings.popularity_half_life_s)
+    counters = load_counters(counters_path, settings)
     world = World(catalog=catalog, counters=counters, rules=rules, lists=ListRules.from_settings(settings))
     presence = Presence(exchange)
     refresher = Refresher(

@@ -80,7 +80,9 @@ async def restore(
     began = time.monotonic()
     facets = await catalog_facets(database)
     total = await database.count_events()
-    rebuild = Rebuild(facets.get, rules, Counters(half_life_s=settings.popularity_half_life_s))
+    rebuild = Rebuild(
+        facets.get, rules, Counters(settings.popularity_half_life_s, consent_default=rules.consent_default)
+    )
     async for rows in database.read():
         for _, raw in rows:
             rebuild.apply(decode_event(raw))

@@ -86,15 +86,15 @@ async def _serve(
     """Until somebody says stop, or a child cannot be kept."""
     failed = asyncio.create_task(supervisor.failed.wait())
     halt = asyncio.Event()
-    waiting: set[asyncio.Task[object]] = {stopped, failed}  # type: ignore[arg-type]
+    waiting: set[asyncio.Task[object]] = {stopped, failed}
     if options.shoppers:
-        waiting.add(asyncio.create_task(_shop(options, url, api_key, halt, report)))  # type: ignore[arg-type]
+        waiting.add(asyncio.create_task(_shop(options, url, api_key, halt, report)))
     try:
         await asyncio.wait({stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         halt.set()
         failed.cancel()
-        await asyncio.gather(*(waiting - {stopped}), return_exceptions=True)  # type: ignore[arg-type]
+        await asyncio.gather(*(waiting - {stopped}), return_exceptions=True)
     if supervisor.failed.is_set():
         report(f"giving up: {supervisor.reason}")
         return 1
@@ -128,7 +128,7 @@ async def _start(
     settings = load_settings(**{name.removeprefix("REC_").lower(): value for name, value in env.items()})
 
     def child(name: str, command: list[str], **more: object) -> Spec:
-        return Spec(name, command, env, home.logs / f"{name}.log", **more)  # type: ignore[arg-type]
+        return Spec(name, command, env, home.logs / f"{name}.log", **more)
 
     report("starting broker and Redis")
     await asyncio.gather(
