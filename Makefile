@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@begin=$$SECONDS; pip=($(BIN)/python -m pip --disable-pip-version-check install --no-input -c constraints.txt -e '.[$(EXTRAS)]'); \
 	if [ -t 1 ]; then "$${pip[@]}"; \
-	else "$${pip[@]}" --progress-bar off | awk '/^(Collecting|Downloading)/ { n++; if (n % 20 == 0) print "   ", n, "steps,", $$2; fflush() } /^(Installing|Successfully)/ { print "   ", $$1, NF - 1, "packages"; fflush() }'; fi; \
+	else "$${pip[@]}" --progress-bar off | awk '/^(Collecting|Downloading)/ { n++; if (n % 20 == 0) print "   ", n, "steps,", $$2; fflush() } /^Installing collected/ { print "    installing", NF - 3, "packages"; fflush() }'; fi; \
 	echo "    $$((SECONDS - begin)) s"
 	@touch $(STAMP)
 
