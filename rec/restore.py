@@ -80,9 +80,8 @@ async def restore(
     began = time.monotonic()
     facets = await catalog_facets(database)
     total = await database.count_events()
-    rebuild = Rebuild(
-        facets.get, rules, Counters(settings.popularity_half_life_s, consent_default=rules.consent_default)
-    )
+    counters = Counters(settings.popularity_half_life_s, consent_default=rules.consent_default)
+    rebuild = Rebuild(facets.get, rules, counters)
     async for rows in database.read():
         for _, raw in rows:
             rebuild.apply(decode_event(raw))
@@ -92,4 +91,4 @@ async def restore(
         chunk = states[start : start + 500]
         await log.publish_many(settings.users_changelog, [(user_id, encode_state(state)) for user_id, state in chunk])
         progress("states restored", start + len(chunk), len(states))
-    return Restored(rebuild.events, len(states), time.monotonic() - began), rebuild.counters
+    return Restored(rebuild.events, len(states), time.monotonic() - began), counters

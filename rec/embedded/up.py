@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rec.config import Settings, load_settings
 from rec.embedded.broker import broker_command, broker_ready
@@ -23,6 +23,7 @@ from rec.embedded.home import Home, Secrets
 from rec.embedded.ports import free_port
 from rec.embedded.redis_server import redis_command, redis_ready
 from rec.embedded.supervisor import Spec, Supervisor, python, supervised
+from rec.errors import RecError
 from rec.ports import Database
 from rec.restore import restore
 from rec.state import FoldRules
@@ -86,15 +87,13 @@ async def _serve(
     """Until somebody says stop, or a child cannot be kept."""
     failed = asyncio.create_task(supervisor.failed.wait())
     halt = asyncio.Event()
-    waiting: set[asyncio.Task[object]] = {stopped, failed}
-    if options.shoppers:
-        waiting.add(asyncio.create_task(_shop(options, url, api_key, halt, report)))
+    shopping = asyncio.create_task(_shop(options, url, api_key, halt, report))
     try:
         await asyncio.wait({stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         halt.set()
         failed.cancel()
-        await asyncio.gather(*(waiting - {stopped}), return_exceptions=True)
+        await asyncio.gather(failed, shopping, return_exceptions=True)
     if supervisor.failed.is_set():
         report(f"giving up: {supervisor.reason}")
         return 1
@@ -102,11 +101,17 @@ async def _serve(
 
 
 async def _shop(options: Options, url: str, api_key: str, halt: asyncio.Event, report: Report) -> None:
+    """Simulated shoppers until `halt`; if they fail the shop stays open, and that is said."""
+    if not options.shoppers:
+        return
     from rec.demo.traffic import run_traffic
 
     rate = options.rate or options.shoppers * 0.5
     report(f"{options.shoppers} simulated shoppers, {rate:g} events a second")
-    await run_traffic(url, api_key, shoppers=options.shoppers, rate=rate, seed=options.seed, stop=halt)
+    try:
+        await run_traffic(url, api_key, shoppers=options.shoppers, rate=rate, seed=options.seed, stop=halt)
+    except RecError as error:
+        report(f"the simulated shoppers have stopped: {error.message}")
 
 
 async def _start(
@@ -127,7 +132,7 @@ async def _start(
     }
     settings = load_settings(**{name.removeprefix("REC_").lower(): value for name, value in env.items()})
 
-    def child(name: str, command: list[str], **more: object) -> Spec:
+    def child(name: str, command: list[str], **more: Any) -> Spec:
         return Spec(name, command, env, home.logs / f"{name}.log", **more)
 
     report("starting broker and Redis")

@@ -1,0 +1,99 @@
+"""The nets under the stream engine: continuity of offsets, watchdogs, restarts, and the fixes' version guard."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import faust
+import pytest
+
+from agents import faust_fixes
+from agents.continuity import Continuity, LostDelivery
+from agents.watchdog import LoopWatchdog, Stall, watch_progress
+from rec.embedded.supervisor import Restarts
+from rec.errors import ConfigError
+
+
+class TestContinuity:
+    def test_offsets_in_order_pass(self) -> None:
+        seen = Continuity()
+        for offset in range(10):
+            seen.check("behavior", 0, offset)
+
+    def test_a_skipped_offset_is_a_lost_delivery(self) -> None:
+        seen = Continuity()
+        seen.check("behavior", 0, 10)
+        with pytest.raises(LostDelivery, match="2 record"):
+            seen.check("behavior", 0, 13)
+
+    def test_a_replay_after_a_rebalance_is_not(self) -> None:
+        seen = Continuity()
+        for offset in (10, 11, 12, 11, 12, 13):
+            seen.check("behavior", 0, offset)
+
+    def test_partitions_and_topics_are_apart(self) -> None:
+        seen = Continuity()
+        seen.check("behavior", 0, 10)
+        seen.check("behavior", 1, 500)
+        seen.check("requests", 0, 7)
+
+    def test_a_new_assignment_starts_anywhere(self) -> None:
+        seen = Continuity()
+        seen.check("behavior", 0, 10)
+        seen.forget()
+        seen.check("behavior", 0, 99)
+
+
+class TestStall:
+    def test_progress_resets_the_clock(self) -> None:
+        stall = Stall(10)
+        assert not any(stall.over(mark, now) for mark, now in [(1, 0.0), (2, 9.0), (3, 18.0), (3, 27.0)])
+
+    def test_standing_still_for_longer_is_over(self) -> None:
+        stall = Stall(10)
+        stall.over(1, 0.0)
+        assert stall.over(1, 10.1)
+
+    def test_nothing_to_do_is_no_stall(self) -> None:
+        stall = Stall(10)
+        assert not any(stall.over(None, now) for now in (0.0, 50.0, 100.0))
+
+
+def test_a_loop_that_stands_is_noticed_from_outside_it() -> None:
+    noticed = threading.Event()
+    reasons: list[str] = []
+
+    def on_stall(reason: str) -> None:
+        reasons.append(reason)
+        noticed.set()
+
+    async def main() -> None:
+        watchdog = LoopWatchdog(0.2, on_stall)
+        task = asyncio.create_task(watchdog.run())
+        await asyncio.sleep(0)  # let it start
+        assert noticed.wait(5)  # blocks the event loop: this is the stall
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+    assert "event loop has stood" in reasons[0]
+
+
+async def test_recovery_without_progress_is_ended() -> None:
+    ended = asyncio.Event()
+    task = asyncio.create_task(watch_progress("recovery", lambda: 7, 0.1, lambda _: ended.set()))
+    async with asyncio.timeout(5):
+        await ended.wait()
+        await task
+
+
+def test_a_child_that_dies_again_and_again_is_given_up() -> None:
+    restarts = Restarts(limit=3, window_s=10)
+    assert [restarts.allow(now) for now in (0.0, 1.0, 2.0, 3.0)] == [True, True, True, False]
+
+
+def test_another_version_of_faust_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faust, "__version__", "0.16.0")
+    with pytest.raises(ConfigError, match=r"faust-streaming==0\.15\.3"):
+        faust_fixes.apply()
