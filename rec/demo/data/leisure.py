@@ -49,11 +49,8 @@ _TOYS = Category(
                 "plush rabbit",
                 "plush fox",
                 "plush elephant",
-                "plush whale",
-                "plush owl",
-                "plush dinosaur",
-                "plush hedgehog",
-                "plush penguin",
+                "plush cat",
+                "plush mouse",
             ),
             ("{brand} {series} {material} {kind}, {size}", "{brand} {series} {kind}, {size}"),
             (
@@ -82,7 +79,7 @@ _TOYS = Category(
             "toy vehicles",
             9,
             90,
-            ("toy train", "toy fire engine", "toy tractor", "toy crane", "toy bus", "toy race car"),
+            ("toy train", "toy fire engine", "toy tractor", "toy bus", "toy race car"),
             ("{brand} {series} {material} {kind} in {color}", "{brand} {series} {kind} in {color}"),
             (
                 "{A_kind} of {material} with wheels that run straight, for ages {age} and up.",

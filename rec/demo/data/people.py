@@ -253,7 +253,7 @@ _PETS = Category(
             "pet toys",
             4,
             32,
-            ("dog ball", "tug rope", "squeaky duck", "catnip mouse", "feather wand", "treat puzzle"),
+            ("dog ball", "tug rope", "squeaky duck", "catnip mouse", "dog bone"),
             ("{brand} {series} {material} {kind}", "{brand} {series} {kind} in {color}"),
             (
                 "{A_kind} of {material}, good for teeth and for long afternoons.",
