@@ -41,7 +41,8 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why an item is on the list, for a person to read: `kind` and what it refers to.
 
     Kinds: because_you_viewed | because_you_carted | because_you_bought (item_id), goes_with (item_id),
-    interest_category | interest_brand (value), popular, popular_in_category (value), seen_before (item_id), similar (item_id), new.
+    interest_category | interest_brand (value), popular, popular_in_category (value), seen_before (item_id), similar
+    (item_id), new.
     """
 
     kind: str

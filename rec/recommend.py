@@ -1,0 +1,221 @@
+"""state → candidates → ranking → policy → **slate**. How a list is made; start reading here.
+
+    recommend_many(asks, world)
+        shelf       the catalog and the counts, side by side                     rec.candidates.shelf
+        plan        whom is the list for, what is it made from, what may be on it
+        gather      what each source says of which item                          rec.candidates
+        rank        one score per item: a fixed mix of the sources               rec.ranking
+        spread      no category takes over                                       rec.policy.spread
+        tail        popular and new items, so that a list is never too short     rec.candidates.tail
+        slate       the list with scores, sources, reasons and provenance        rec.slates
+
+Pure but for one cache in `World` that changes no answer: `now` and `rng` are arguments, no argument is changed.
+Safe in any one thread while another changes the catalog and the counters. Invariants: an item is on a list at most
+once, is in stock and not forbidden; a list of n has min(n, eligible items) of them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import numpy as np
+
+from rec.candidates import (
+    SOURCES,
+    Anchor,
+    Found,
+    Shelf,
+    anchors_of,
+    by_content,
+    by_history,
+    by_interest,
+    by_neighbours,
+    by_rules,
+    gather,
+    shelf,
+    tail,
+)
+from rec.catalog import Catalog, Floats, Ints, Mask, card
+from rec.counters import Counters
+from rec.events import instant
+from rec.policy.filters import ListRules, eligible, forbidden, tired
+from rec.policy.spread import spread
+from rec.ranking import CART, HOME, ITEM, Mix, rank
+from rec.reasons import reason_for
+from rec.slates import Cause, Position, Slate, SlateItem
+from rec.state import FoldRules, UserState
+
+MODEL_VERSION = "mix-1"
+STRATEGY = "default"
+NOWHERE = Position("none", 0)  # where a user without a state stands
+
+
+class Ask(NamedTuple):
+    """One list wanted: for whom, where on the page, how long, beside which item, and why now."""
+
+    user_id: str
+    placement: str
+    n: int
+    item_id: str | None
+    cause: Cause
+    state: UserState | None
+
+
+class World:
+    """What lists are made from, beside the user's state. One per worker."""
+
+    def __init__(
+        self, catalog: Catalog, counters: Counters, rules: FoldRules | None = None, lists: ListRules | None = None
+    ) -> None:
+        self.catalog = catalog
+        self.counters = counters
+        self.rules = rules or FoldRules()
+        self.lists = lists or ListRules()
+        self._shelf: Shelf | None = None
+
+    def shelf(self) -> Shelf:
+        """Catalog and counts as of now, aligned."""
+        self._shelf = shelf(self.catalog.view(), self.counters.tables, self._shelf)
+        return self._shelf
+
+
+class Plan(NamedTuple):
+    """One list before it is made: the state if it may be used, what the list follows from, what may be on it."""
+
+    ask: Ask
+    state: UserState | None
+    anchors: Sequence[Anchor]  # what rules, neighbours and likeness start from
+    own: Sequence[Anchor]  # what the shopper acted on
+    mix: Mix
+    allowed: Mask
+    fresh: Mask  # allowed, and not tired
+
+
+def recommend(ask: Ask, world: World, *, now: float, rng: random.Random) -> Slate:
+    """One list."""
+    return recommend_many([ask], world, now=now, rng=rng)[0]
+
+
+def recommend_many(asks: Sequence[Ask], world: World, *, now: float, rng: random.Random) -> list[Slate]:
+    """The lists asked for, in the order of the asks; together they cost less than one by one."""
+    on_shelf = world.shelf()
+    plans = [plan(ask, on_shelf, world, now) for ask in asks]
+    likeness = by_content(on_shelf.view, [p.anchors for p in plans])
+    return [_made(p, alike, on_shelf, world, now, rng) for p, alike in zip(plans, likeness, strict=True)]
+
+
+def plan(ask: Ask, on_shelf: Shelf, world: World, now: float) -> Plan:
+    """Without consent or state nothing personal goes in: everyone without gets the same list."""
+    state = ask.state if ask.state is not None and _may_use(ask.state, world.rules) else None
+    own = anchors_of(state) if state else []
+    context = [Anchor(ask.item_id, now, 1, "view_item")] if ask.item_id and _known(ask.item_id, on_shelf) else []
+    cart = state.cart() if state and ask.placement == "cart" and not context else {}
+    basket = [Anchor(i, at, 1, "add_to_cart") for i, at in sorted(cart.items(), key=lambda pair: -pair[1])]
+    excluded = {*cart, *([ask.item_id] if ask.item_id else ()), *(forbidden(state, now, world.lists) if state else ())}
+    allowed = eligible(on_shelf.view, excluded)
+    fresh = allowed & eligible(on_shelf.view, tired(state, now, world.lists)) if state else allowed
+    mix = ITEM if context else CART if basket else HOME
+    return Plan(ask, state, context or basket or own, own, mix, allowed, fresh)
+
+
+def _may_use(state: UserState, rules: FoldRules) -> bool:
+    return rules.consent_default if state.consent is None else state.consent
+
+
+def _known(item_id: str, on_shelf: Shelf) -> bool:
+    return item_id in on_shelf.tables.code_of or on_shelf.view.row(item_id) is not None
+
+
+def _made(p: Plan, alike: Floats | None, on_shelf: Shelf, world: World, now: float, rng: random.Random) -> Slate:
+    view = on_shelf.view
+    found = {
+        "rules": by_rules(on_shelf, p.anchors),
+        "knn": by_neighbours(on_shelf, p.anchors),
+        "history": by_history(view, p.own),
+    }
+    dense = {"popular": on_shelf.popularity}
+    if alike is not None:
+        dense["content"] = alike
+    if p.state and (leaning := by_interest(on_shelf, p.state, now, world.rules)) is not None:
+        dense["interest"] = leaning
+    pool = gather(found, dense, p.fresh)
+    ranked = rank(pool.features, p.mix)
+    order = np.argsort(-ranked.scores, kind="stable")
+    share = world.lists.category_share if p.mix is HOME else 1.0
+    picked = order[spread(view.category[pool.rows[order]].tolist(), p.ask.n, share)]
+    rows = _filled(pool.rows[picked], p, on_shelf)
+    scores = np.zeros(len(rows), np.float32)
+    scores[: len(picked)] = ranked.scores[picked]
+    sources = ranked.source[picked].tolist()
+    return _slate(p, rows, np.minimum.accumulate(scores), sources, found, on_shelf, world, now, rng)
+
+
+def _filled(rows: Ints, p: Plan, on_shelf: Shelf) -> Ints:
+    """The list up to its length: with what is fresh, then with what is at least allowed."""
+    for mask in (p.fresh, p.allowed):
+        if len(rows) < p.ask.n:
+            rest = mask.copy()
+            rest[rows] = False
+            rows = np.concatenate([rows, tail(on_shelf, rest, p.ask.n - len(rows))])
+    return rows
+
+
+def _slate(
+    p: Plan,
+    rows: Ints,
+    scores: Floats,
+    sources: list[int],
+    found: dict[str, Found],
+    on_shelf: Shelf,
+    world: World,
+    now: float,
+    rng: random.Random,
+) -> Slate:
+    view = on_shelf.view
+    items = []
+    for place, row in enumerate(rows.tolist()):
+        source = SOURCES[sources[place]] if place < len(sources) else "popular"
+        item = view.items[row]
+        items.append(
+            SlateItem(
+                item_id=item.item_id,
+                score=float(scores[place]),
+                source=source,
+                reason=reason_for(row, source, found.get(source), p.anchors, on_shelf, p.state, p.mix is HOME),
+                item=card(item),
+            )
+        )
+    position = p.ask.state.position if p.ask.state else NOWHERE
+    return Slate(
+        slate_id=uuid7(now, rng),
+        user_id=p.ask.user_id,
+        placement=p.ask.placement,
+        epoch=position.epoch,
+        version=position.version,
+        cause=p.ask.cause,
+        model_version=MODEL_VERSION,
+        strategy=STRATEGY,
+        events_through=_moment(p.ask.state.events_through) if p.ask.state else None,
+        learned_through=_moment(world.counters.learned_through),
+        created_at=instant(now),
+        items=tuple(items),
+    )
+
+
+def _moment(at: float) -> datetime | None:
+    return instant(at) if at > 0 else None
+
+
+def uuid7(now: float, rng: random.Random) -> str:
+    """RFC 9562 version 7: milliseconds first, so that ids sort by time; the rest from `rng`.
+
+    >>> uuid7(0.5, random.Random(1))[:14]
+    '00000000-01f4-'
+    """
+    value = (int(now * 1000) & (1 << 48) - 1) << 80 | rng.getrandbits(80)
+    value = value & ~(0xF << 76) | 7 << 76
+    return str(UUID(int=value & ~(0b11 << 62) | 0b10 << 62))
