@@ -1,0 +1,18 @@
+"""**UUIDv7** (RFC 9562 §5.7): event ids that sort by time, made once by the client. Clock and dice are arguments."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+
+def uuid7(now: float, bits: Callable[[int], int]) -> str:
+    """A UUIDv7 for `now` (seconds since 1970); `bits(k)` gives k random bits (`secrets.randbits`).
+
+    >>> uuid7(1645557742.0, lambda k: 0)
+    '017f22e2-79b0-7000-8000-000000000000'
+    """
+    value = (int(now * 1000) & 0xFFFFFFFFFFFF) << 80
+    value |= 0x7 << 76 | bits(12) << 64  # version, rand_a
+    value |= 0x2 << 62 | bits(62)  # variant, rand_b
+    return str(uuid.UUID(int=value))

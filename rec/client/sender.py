@@ -1,0 +1,189 @@
+"""queue → **sender** → web. One task that brings queued events to the server, however long the server is away.
+
+What happens to an event: accepted or duplicate → settled; rejected → dropped with its error; a temporary failure,
+or one that is not the event's fault (a wrong key, a wrong address) → kept and tried again with back-off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+
+from rec.client.backoff import Backoff
+from rec.client.events import TrackResult, make_batch
+from rec.client.journal import Journal
+from rec.client.queue import EventQueue, Queued
+from rec.client.timing import Timing
+from rec.errors import BadInput, DeadlineExceeded, RecError, TooLarge
+from rec.events import Event
+from rec.protocol import MAX_EVENTS
+
+log = logging.getLogger("rec.client")
+
+Post = Callable[[bytes, str], Awaitable[TrackResult]]  # (body, subject of its first event) → acknowledgment
+OnDrop = Callable[[Event, RecError], None]
+
+
+class Sender:
+    """`by_subject`: a request may carry one subject's events only (a user's token allows no others)."""
+
+    def __init__(
+        self,
+        post: Post,
+        queue: EventQueue,
+        journal: Journal | None,
+        backoff: Backoff,
+        timing: Timing,
+        on_drop: OnDrop | None,
+        by_subject: bool,
+    ) -> None:
+        self._post, self._queue, self._journal = post, queue, journal
+        self._backoff, self._timing, self._on_drop, self._by_subject = backoff, timing, on_drop, by_subject
+        self._limit = MAX_EVENTS  # smaller while the culprit of a refused request is looked for
+        self._saved = 0  # tickets up to this one are in the journal
+        self._error: RecError | None = None  # of the last try
+        self._work = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._progress = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Take up what the journal holds from the last run."""
+        if self._journal is not None:
+            for event in await asyncio.to_thread(self._journal.open):
+                self._keep(event)
+            self._saved = self._queue.last_ticket
+        self._task = asyncio.create_task(self._run(), name="rec-client-sender")
+        if self._queue:
+            self._work.set()
+
+    def put(self, event: Event) -> None:
+        """Queue an event; never waits."""
+        self._keep(event)
+        self._work.set()
+
+    async def flush(self, timeout_s: float) -> None:
+        """Return when all that is queued now has been settled or dropped; else raise what stands in the way."""
+        target = self._queue.last_ticket
+        self._hurry.set()
+        try:
+            async with asyncio.timeout(timeout_s), self._progress:
+                await self._progress.wait_for(lambda: self._queue.settled_through(target))
+        except TimeoutError:
+            waiting = f"{len(self._queue)} events are still queued after {timeout_s:g} s"
+            raise DeadlineExceeded(f"{waiting}: {self._error}" if self._error else waiting) from self._error
+
+    async def close(self, timeout_s: float) -> None:
+        """Try once more to send what waits; what cannot be sent stays in the journal or is lost, and is counted."""
+        if self._task is None:
+            return
+        try:
+            if self._queue:
+                with contextlib.suppress(DeadlineExceeded):
+                    await self.flush(timeout_s)
+        finally:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            if self._journal is not None:
+                with contextlib.suppress(OSError):  # logged by _save
+                    await self._save()
+                self._journal.close()
+        if self._queue:
+            fate = "lost" if self._journal is None else "kept in the queue's file"
+            log.warning("%d events could not be sent and are %s: %s", len(self._queue), fate, self._error)
+
+    # -------------------------------------------------------------- inside
+    def _keep(self, event: Event) -> None:
+        if (dropped := self._queue.put(event)) is not None:
+            self._drop(dropped, TooLarge("the event queue is full; the oldest event was dropped", code="queue_full"))
+
+    async def _run(self) -> None:
+        while True:
+            with contextlib.suppress(OSError):  # logged by _save: a full disk must not stop the sending
+                await self._save()
+            if not self._queue:
+                self._work.clear()
+                await self._work.wait()
+                await asyncio.sleep(self._timing.gather_s)
+                continue
+            batch = self._batch()
+            self._hurry.clear()
+            try:
+                body = make_batch([queued.event for queued in batch], datetime.now(UTC), self._limit)
+                batch = batch[: body.length]
+                result = await self._post(body.body, batch[0].event.subject)
+            except RecError as error:
+                await self._failed(batch, error)
+            else:
+                await self._done(batch, result)
+
+    def _batch(self) -> list[Queued]:
+        head = self._queue.head(self._limit)
+        if self._by_subject:
+            others = (k for k, queued in enumerate(head) if queued.event.subject != head[0].event.subject)
+            head = head[: next(others, len(head))]
+        return head
+
+    async def _done(self, batch: Sequence[Queued], result: TrackResult) -> None:
+        for rejection in result.rejected:
+            if 0 <= rejection.index < len(batch):
+                error = BadInput(rejection.message, code=rejection.code, did_you_mean=rejection.did_you_mean)
+                self._drop(batch[rejection.index].event, error)
+        self._error = None
+        self._limit = min(MAX_EVENTS, self._limit * 2)
+        self._backoff.reset()
+        await self._settle(batch)
+
+    async def _failed(self, batch: Sequence[Queued], error: RecError) -> None:
+        # A refused request as a whole (400, 413): halve it until the event at fault is alone, and drop that one.
+        if type(error) is BadInput or isinstance(error, TooLarge):
+            if len(batch) > 1:
+                self._limit = len(batch) // 2
+            else:
+                self._drop(batch[0].event, error)
+                await self._settle(batch)
+            return
+        if self._error is None:
+            log.warning("events are queued until the server takes them again: %s", error)
+        self._error = error
+        delay = self._backoff.next_delay()
+        if error.retry_after is not None:
+            await asyncio.sleep(max(delay, error.retry_after))
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._hurry.wait()
+
+    async def _settle(self, batch: Sequence[Queued]) -> None:
+        self._queue.settle([queued.ticket for queued in batch])
+        async with self._progress:
+            self._progress.notify_all()
+
+    async def _save(self) -> None:
+        """Bring the journal up to the queue: append what is new, strike out what is settled when it is the most."""
+        if self._journal is None:
+            return
+        last = self._queue.last_ticket
+        fresh = [queued.event for queued in self._queue.head(len(self._queue), after=self._saved)]
+        live = len(self._queue)
+        try:
+            if self._journal.lines + len(fresh) > 2 * live + MAX_EVENTS or (not live and self._journal.lines):
+                await asyncio.to_thread(self._journal.rewrite, [queued.event for queued in self._queue.head(live)])
+            elif fresh:
+                await asyncio.to_thread(self._journal.append, fresh)
+        except OSError as error:
+            log.warning("the event queue's file could not be written: %s", error)
+            raise
+        self._saved = last
+
+    def _drop(self, event: Event, error: RecError) -> None:
+        log.warning("an event was dropped: %s", error)
+        if self._on_drop is None:
+            return
+        try:
+            self._on_drop(event, error)
+        except Exception:  # the application's code: the events behind this one must go on
+            log.exception("on_drop raised")

@@ -1,0 +1,214 @@
+"""The typed calls, the mapping of errors, and what of the package is public."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import json
+import subprocess
+import sys
+import types
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+import rec.client
+import rec.errors
+from rec.client import RecClient, Timing
+from rec.client.errors import from_close, from_response, from_wire
+from rec.client.tokens import renew_in
+from rec.errors import BadInput, DeadlineExceeded, NotFound, NotSupported, RecError, Unauthorized, Unavailable
+from rec.protocol import CloseCode
+from tests.client.conftest import QUICK
+from tests.client.fake_server import FakeServer, a_token
+
+
+async def test_recommend_gives_a_typed_slate(server: FakeServer, client: RecClient) -> None:
+    slate = await client.recommend("u1", placement="item", n=2, item_id="i7")
+    assert [item.item_id for item in slate.items] == ["i0", "i1"]
+    assert server.calls[0].query == {"user_id": "u1", "placement": "item", "n": "2", "item_id": "i7"}
+
+
+async def test_search_that_does_not_exist_yet_is_a_typed_error(client: RecClient) -> None:
+    with pytest.raises(NotSupported, match="no search yet"):
+        await client.search("u1", "tent")
+
+
+async def test_ids_are_quoted_in_paths(server: FakeServer, client: RecClient) -> None:
+    await client.get_item("a/b ?c")
+    await client.get_user("ü%2F")
+    await client.erase_user("u#1")
+    await client.get_erasure("r1")
+    await client.delete_item("x")
+    assert [call.route for call in server.calls] == [
+        "GET /v1/items/a%2Fb%20%3Fc",
+        "GET /v1/users/%C3%BC%252F",
+        "DELETE /v1/users/u%231",
+        "GET /v1/erasures/r1",
+        "DELETE /v1/items/x",
+    ]
+
+
+async def test_items_go_in_requests_that_the_server_takes(server: FakeServer, client: RecClient) -> None:
+    items = [{"item_id": f"i{k}", "title": "Tent", "description": "x" * 8000} for k in range(50)]
+    await client.put_items(items)
+    sent = [item["item_id"] for call in server.calls for item in call.body["items"]]
+    assert sent == [item["item_id"] for item in items]
+    assert len(server.calls) > 1
+
+
+async def test_a_token_is_made_with_the_api_key_alone(server: FakeServer, client: RecClient) -> None:
+    assert (await client.token("u1")).startswith("e30.")
+    async with RecClient(server.url, token="t", user_id="u1") as browser:
+        with pytest.raises(BadInput, match="api_key"):
+            await browser.token("u1")
+
+
+async def test_a_token_is_asked_for_once_while_it_is_good_and_again_when_refused(server: FakeServer) -> None:
+    asked = 0
+
+    async def token(user_id: str) -> str:
+        nonlocal asked
+        asked += 1
+        return a_token(user_id, 900, asked)
+
+    async with RecClient(server.url, token=token, timing=QUICK) as client:
+        await client.recommend("u1")
+        await client.recommend("u1")
+        assert asked == 1
+        server.http["GET /v1/recommendations"] = lambda request, body: web.Response(status=401)
+        with pytest.raises(Unauthorized):
+            await client.recommend("u1")
+        del server.http["GET /v1/recommendations"]
+        await client.recommend("u1")
+        assert asked == 2
+
+
+@pytest.mark.parametrize(
+    "answer", [b"<html>", b"{}", b'{"slate_id":1}'], ids=["another server", "an empty object", "wrong types"]
+)
+async def test_an_answer_that_is_no_slate_is_a_clear_error(
+    server: FakeServer, client: RecClient, answer: bytes
+) -> None:
+    server.http["GET /v1/recommendations"] = lambda request, body: web.Response(body=answer)
+    with pytest.raises(RecError, match="same version") as caught:
+        await client.recommend("u1")
+    assert not caught.value.temporary
+
+
+async def test_a_redirect_is_not_followed_with_the_key(server: FakeServer, client: RecClient) -> None:
+    server.http["GET /v1/recommendations"] = lambda request, body: web.Response(
+        status=302, headers={"Location": "http://127.0.0.1:1/"}
+    )
+    with pytest.raises(RecError, match="302"):
+        await client.recommend("u1")
+
+
+async def test_an_answer_that_hangs_halfway_ends_in_time(server: FakeServer) -> None:
+    async def half(request: web.Request, body: Any) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b'{"slate')
+        await server.stopping.wait()
+        return response
+
+    server.http["GET /v1/recommendations"] = half
+    async with RecClient(server.url, api_key="key", timing=Timing(timeout_s=0.1)) as client:
+        with pytest.raises(DeadlineExceeded):
+            await client.recommend("u1")
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1:8080", "ftp://x", "http://", "http:///x"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(BadInput, match="url"):
+        RecClient(url, api_key="key")
+
+
+@pytest.mark.parametrize("credentials", [{}, {"api_key": ""}, {"api_key": "k", "token": "t"}])
+def test_exactly_one_credential_is_needed(credentials: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match="either"):
+        RecClient("http://x", **credentials)
+
+
+async def test_a_client_that_is_not_open_says_so() -> None:
+    with pytest.raises(RuntimeError, match="async with"):
+        await RecClient("http://x", api_key="k").recommend("u1")
+
+
+# ---------------------------------------------------------------- errors
+def all_errors() -> list[type[RecError]]:
+    classes = vars(rec.errors).values()
+    return [cls for cls in classes if isinstance(cls, type) and issubclass(cls, RecError)]
+
+
+@pytest.mark.parametrize("cls", all_errors(), ids=lambda cls: cls.__name__)
+def test_every_error_survives_the_wire(cls: type[RecError]) -> None:
+    sent = cls("why", field="q", did_you_mean="p", retry_after=2.0)
+    got = from_response(cls.http_status, json.dumps({"error": sent.as_dict()}).encode(), {}, 0.0)
+    assert type(got) is cls
+    assert got.as_dict() == sent.as_dict()
+
+
+@pytest.mark.parametrize("status", [300, 302, 400, 401, 403, 404, 409, 413, 418, 429, 500, 501, 502, 503, 504, 599])
+def test_every_status_is_an_error_whatever_the_body(status: int) -> None:
+    for body in (b"", b"<html>", b"[]", b'{"error":"text"}', b'{"error":{"message":7}}', b"null"):
+        error = from_response(status, body, {"Retry-After": "soon"}, 0.0)
+        assert isinstance(error, RecError)
+        assert error.temporary is (status in {429, 502, 503, 504, 599})
+
+
+def test_the_server_s_word_on_temporary_counts() -> None:
+    assert from_wire({"code": "internal", "message": "x", "temporary": True}, 500).temporary
+    assert isinstance(from_wire({}, 502), Unavailable)
+    assert isinstance(from_wire({"code": "no_such_item"}, 404), NotFound)
+
+
+@pytest.mark.parametrize("code", list(CloseCode))
+def test_close_codes_agree_with_the_protocol(code: CloseCode) -> None:
+    assert (from_close(code) is None) is code.reconnect
+
+
+@pytest.mark.parametrize("token", ["", "a.b", "a.!.c", "a.e30.c", "a.W10.c", f"a.{'A' * 9}.c"])
+def test_a_token_without_readable_times_is_not_renewed_early(token: str) -> None:
+    assert renew_in(token, 0.0, minted_now=True) is None
+
+
+def test_a_token_that_this_clock_calls_expired_is_left_to_the_server() -> None:
+    claims = base64.urlsafe_b64encode(b'{"exp":100}').decode().rstrip("=")
+    assert renew_in(f"a.{claims}.c", now=200.0, minted_now=False) is None
+
+
+# ---------------------------------------------------------------- the package
+def test_all_is_what_is_public() -> None:
+    public = {
+        name
+        for name, value in vars(rec.client).items()
+        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+    }
+    assert rec.client.__all__ == sorted(public)
+    assert all(inspect.getdoc(getattr(rec.client, name)) for name in public)
+
+
+def test_the_sdk_imports_with_aiohttp_and_msgspec_alone() -> None:
+    code = """
+import sys
+import aiohttp, msgspec
+allowed = set(sys.modules)
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top in sys.stdlib_module_names or name in allowed or top in {"aiohttp", "msgspec"}:
+            return None
+        if name in {"rec", "rec.errors", "rec.events", "rec.slates", "rec.protocol"} or name.startswith("rec.client"):
+            return None
+        raise ModuleNotFoundError(f"{name} is not installed here")
+sys.meta_path.insert(0, Block())
+import rec.client
+try:
+    import numpy
+except ModuleNotFoundError:
+    print(rec.client.RecClient.__name__)
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "RecClient\n", done.stderr
