@@ -18,6 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("rec", "agents", "web", "migrations")
 MAX_LINES = 350
+VOCABULARY = "rec.demo.data"  # words and shapes, no logic: as long as it is
 
 # library → path prefixes (dotted) of the only modules that may import it
 ONLY_IN: dict[str, tuple[str, ...]] = {
@@ -217,10 +218,10 @@ print("\\n".join(failed))
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_a_module_says_what_it_is_for_and_stays_short(module: Module) -> None:
-    if module.name != "migrations" or module.path.stat().st_size:
-        assert ast.get_docstring(module.tree), f"{module.name} has no docstring"
+    assert ast.get_docstring(module.tree), f"{module.name} has no docstring"
     lines = len(module.path.read_text().splitlines())
-    assert lines <= MAX_LINES, f"{module.name} has {lines} lines; more than one reason to change?"
+    limit = 1_000 if _within(module.name, (VOCABULARY,)) else MAX_LINES
+    assert lines <= limit, f"{module.name} has {lines} lines; more than one reason to change?"
 
 
 def test_nothing_prints_beside_the_command_line() -> None:
