@@ -1,0 +1,109 @@
+"""catalog texts → **vectors**. A pretrained transformer that reads product texts, in a process of its own.
+
+The worker's loop must never wait for torch, so it does not even import it: it starts
+`ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=warm, initargs=(name, threads))` and submits
+`encode_batch`; only that child imports this module's torch. Vectors cross as bytes of float32.
+
+    texts → tokens → transformer → mean over the tokens → unit length          (Reimers & Gurevych 2019, SBERT)
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rec.errors import ModelError
+from rec.model.weights import DEFAULT, encoder_id, locate
+
+if TYPE_CHECKING:
+    import torch
+
+MAX_TOKENS = 256  # what the shipped MiniLM was trained for; the rest of a longer text is not read
+BATCH = 32
+
+
+class TextEncoder:
+    """Texts in, unit vectors out. `encoder_id` names the weights, `dim` is the length of a vector."""
+
+    def __init__(self, name: str = DEFAULT) -> None:
+        folder = locate(name)
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # stderr belongs to the worker's log
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            model: Any = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"the encoder {name} in {folder} cannot be loaded: {error}") from error
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._model = model.to(self._device).eval()
+        self._max_tokens = min(MAX_TOKENS, int(getattr(model.config, "max_position_embeddings", MAX_TOKENS)))
+        self.encoder_id = encoder_id(name)
+        self.dim = int(model.config.hidden_size)
+
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Vectors [n, dim] of unit length, in the order of the texts.
+
+        Texts of like length share a batch, so that little is spent on padding.
+        """
+        vectors = np.zeros((len(texts), self.dim), np.float32)
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        for start in range(0, len(order), BATCH):
+            places = order[start : start + BATCH]
+            vectors[places] = self._batch([texts[i] for i in places]).cpu().numpy()
+        return vectors
+
+    def _batch(self, texts: list[str]) -> torch.Tensor:
+        import torch
+
+        tokens = self._tokenizer(
+            texts, padding=True, truncation=True, max_length=self._max_tokens, return_tensors="pt"
+        ).to(self._device)
+        with torch.inference_mode():
+            hidden: torch.Tensor = self._model(**tokens).last_hidden_state  # [batch, tokens, dim]
+            mask = tokens["attention_mask"].unsqueeze(-1).to(hidden.dtype)
+            mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1.0)
+            return torch.nn.functional.normalize(mean, dim=1)
+
+
+# ---------------------------------------------------------------- in the child process
+_warm: list[TextEncoder] = []
+
+
+def warm(name: str = DEFAULT, threads: int = 1) -> None:
+    """Initializer of the child: load the weights, with low priority; Ctrl-C and the parent's end are the parent's.
+
+    Raises ModelError, which the parent sees as BrokenProcessPool: call `locate` there first.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(10)  # a new list matters more than a new vector
+    if (parent := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    import torch
+
+    torch.set_num_threads(threads)
+    _warm[:] = [TextEncoder(name)]
+
+
+def encode_batch(texts: list[str]) -> tuple[int, bytes]:
+    """(dim, float32 bytes [n * dim]) of the texts, in their order. Only in a process that `warm` has prepared."""
+    if not _warm:
+        raise ModelError("encode_batch runs in a process that was started with initializer=warm")
+    encoder = _warm[0]
+    return encoder.dim, encoder.encode(texts).tobytes()
+
+
+def _end_with(sentinel: int) -> None:
+    """A parent that was killed cannot tell its children: end with it, whatever is being computed."""
+    wait([sentinel])
+    os._exit(0)
