@@ -1,4 +1,4 @@
-"""Which outside programs the tests may rely on. `REC_TEST_REQUIRE=redis,kafka` turns "not there" from skip into failure.
+"""Which outside programs the tests may rely on: `REC_TEST_REQUIRE=redis,kafka` turns "not there" into a failure.
 
 Without the variable a bare machine runs all that the embedded parts allow, and the last line of pytest says what ran
 and what was skipped.

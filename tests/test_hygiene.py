@@ -11,6 +11,48 @@ pytest_plugins = ["pytester"]
 
 CONFTEST = 'pytest_plugins = ["tests.conftest"]'
 
+LEFTOVERS = {  # what a test does, and what pytest then says
+    "thread": (
+        """
+        import threading
+        def test_it(): threading.Thread(target=threading.Event().wait, args=(6,), daemon=True).start()
+        """,
+        "*left behind: thread*",
+    ),
+    "process": (
+        """
+        import subprocess
+        def test_it(): subprocess.Popen(["sleep", "6"])
+        """,
+        "*left behind: process*sleep 6*",
+    ),
+    "socket": (
+        """
+        import socket
+        kept = []
+        def test_it(): kept.append(socket.create_server(("127.0.0.1", 0)))
+        """,
+        "*left behind: listening socket 127.0.0.1:*",
+    ),
+    "task": (
+        """
+        import asyncio
+        kept = []
+        async def test_it(): kept.append(asyncio.create_task(asyncio.sleep(9)))
+        """,
+        "*task left behind:*sleep*",
+    ),
+    "callback": (
+        """
+        import asyncio
+        async def test_it():
+            asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+            await asyncio.sleep(0)
+        """,
+        "*ZeroDivisionError*",
+    ),
+}
+
 
 @pytest.fixture
 def inner(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> pytest.Pytester:
@@ -27,17 +69,7 @@ def inner(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> pytest.P
     return pytester
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ("import threading\ndef test_it(): threading.Thread(target=threading.Event().wait, args=(6,), daemon=True).start()", "*left behind: thread*"),
-        ("import subprocess\ndef test_it(): subprocess.Popen(['sleep', '6'])", "*left behind: process*sleep 6*"),
-        ("import socket\nkept = []\ndef test_it(): kept.append(socket.create_server(('127.0.0.1', 0)))", "*left behind: listening socket 127.0.0.1:*"),
-        ("import asyncio\nasync def test_it():\n    globals()['t'] = asyncio.create_task(asyncio.sleep(9))", "*task left behind:*sleep*"),
-        ("import asyncio\nasync def test_it():\n    asyncio.get_running_loop().call_soon(lambda: 1 / 0)\n    await asyncio.sleep(0)", "*ZeroDivisionError*"),
-    ],
-    ids=["thread", "process", "socket", "task", "callback"],
-)  # fmt: skip
+@pytest.mark.parametrize(("body", "said"), LEFTOVERS.values(), ids=LEFTOVERS)
 def test_what_a_test_leaves_behind_fails_it(inner: pytest.Pytester, body: str, said: str) -> None:
     inner.makepyfile(body)
     result = inner.runpytest_subprocess()
