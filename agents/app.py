@@ -132,7 +132,7 @@ def create_app(settings: Settings) -> WorkerApp:
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=settings.session_timeout_s / 4,
         broker_rebalance_timeout=settings.rebalance_timeout_s,
-        producer_max_batch_size=1,  # Tansu's end offset is wrong after a larger batch; costs nothing measurable
+        producer_max_batch_size=1 if settings.single_record_batches else 16_384,
         stream_wait_empty=False,  # what is queued at the end is not committed, and is folded after the restart
         web_enabled=False,
         autodiscover=False,

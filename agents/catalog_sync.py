@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
-from rec.model.encoder import encode_batch, encoder_id, warm
 
 from rec.catalog import Catalog, Item
 from rec.errors import Unavailable
+from rec.model.encoder import encode_batch, warm
 from rec.ports import Database, Exchange
 
 log = logging.getLogger(__name__)
@@ -36,12 +36,13 @@ class CatalogSync:
         database: Database,
         exchange: Exchange,
         encoder: str,
+        encoder_id: str,
         holder: str,
         on_change: Callable[[set[str]], Awaitable[None]],
     ) -> None:
         self._catalog, self._database, self._exchange = catalog, database, exchange
         self._encoder, self._holder, self._on_change = encoder, holder, on_change
-        self._encoder_id = encoder_id(encoder)
+        self._encoder_id = encoder_id
         self._revision = 0
         self._changed = asyncio.Event()
         self._without_vector: dict[str, Item] = {}
@@ -55,7 +56,7 @@ class CatalogSync:
 
     async def run(self) -> None:
         """Follow changes for ever."""
-        await asyncio.gather(self._hear(), self._follow(), self._encode_for_ever())
+        await asyncio.gather(self._hear(), self._follow())
 
     async def _hear(self) -> None:
         async for hint in self._exchange.hints():
@@ -104,8 +105,8 @@ class CatalogSync:
         for item_id in vectors:
             self._without_vector.pop(item_id, None)
 
-    async def _encode_for_ever(self) -> None:
-        """One worker at a time encodes what is missing; the others find it in SQL."""
+    async def encode_for_ever(self) -> None:
+        """Compute what vectors are missing. One worker at a time; the others find them in SQL."""
         while True:
             if self._without_vector:
                 try:

@@ -12,8 +12,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from rec.recommend import ListRules, World
-
 from agents.behavior import Behavior, Users
 from agents.catalog_sync import CatalogSync
 from agents.counting import Counting, load_counters
@@ -25,7 +23,10 @@ from agents.refresh import Refresher, Sweep
 from agents.requests import Requests
 from rec.catalog import Catalog
 from rec.config import Settings
+from rec.model.encoder import encoder_id
+from rec.policy.filters import ListRules
 from rec.ports import Database, Exchange, Log
+from rec.recommend import World
 from rec.requests import Refresh, encode_request
 from rec.slates import Cause
 from rec.state import FoldRules
@@ -97,7 +98,7 @@ async def wire(
     dead_letters = DeadLetters(settings.topic(DEAD_LETTERS), to, metrics.dead)
     catalog = Catalog()
     counters_path = settings.data_dir / f"counters-{settings.app_id}.msgpack"
-    counters = load_counters(counters_path, settings)
+    counters = await asyncio.to_thread(load_counters, counters_path, settings)
     world = World(catalog=catalog, counters=counters, rules=rules, lists=ListRules.from_settings(settings))
     presence = Presence(exchange)
     refresher = Refresher(
@@ -154,6 +155,7 @@ async def wire(
         database=database,
         exchange=exchange,
         encoder=settings.encoder,
+        encoder_id=await asyncio.to_thread(encoder_id, settings.encoder),
         holder=name,
         on_change=on_catalog_change,
     )
@@ -179,6 +181,7 @@ async def wire(
         "refresher": refresher.run,
         "sweep": sweep.run,
         "catalog": catalog_sync.run,
+        "encoder": catalog_sync.encode_for_ever,
         "counting": counting.run,
         "snapshots": counting.save_for_ever,
     }

@@ -122,6 +122,7 @@ async def _start(
         "REC_BROKER_URL": f"kafka://127.0.0.1:{broker_port}",
         "REC_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
         "REC_DATABASE_URL": home.database_url,
+        "REC_SINGLE_RECORD_BATCHES": "true",
         "REC_DATA_DIR": str(home.root),
         "REC_API_KEY": secrets.api_key,
         "REC_TOKEN_SECRET": secrets.token_secret,

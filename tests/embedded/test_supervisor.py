@@ -1,0 +1,82 @@
+"""`rec up`'s supervisor with real children."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rec.embedded.home import Home
+from rec.embedded.supervisor import Spec, supervised
+from rec.errors import ConfigError, Unavailable
+
+SLEEPS = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
+DIES = [sys.executable, "-c", "import sys; print('no luck', flush=True); sys.exit(7)"]
+
+
+def spec(tmp_path: Path, command: list[str], name: str = "child", **more: bool) -> Spec:
+    log = tmp_path / f"{name}.log"
+
+    async def up() -> bool:
+        return log.exists() and "up" in log.read_text()
+
+    return Spec(name, command, {}, log, ready=up, ready_within_s=10, **more)  # type: ignore[arg-type]
+
+
+async def test_a_child_that_dies_is_reported_and_started_again(tmp_path: Path) -> None:
+    said: asyncio.Queue[str] = asyncio.Queue()
+    async with supervised(said.put_nowait) as supervisor:
+        await supervisor.start(spec(tmp_path, SLEEPS))
+        first = supervisor.pids()["child"]
+        os.kill(first, signal.SIGKILL)
+        async with asyncio.timeout(10):
+            assert "ended with status -9" in await said.get()
+            assert "started again" in await said.get()
+        assert supervisor.pids()["child"] != first
+        assert not supervisor.failed.is_set()
+
+
+async def test_a_child_that_cannot_be_replaced_ends_everything(tmp_path: Path) -> None:
+    async with supervised(lambda _: None) as supervisor:
+        await supervisor.start(spec(tmp_path, SLEEPS, "broker", restart=False))
+        os.kill(supervisor.pids()["broker"], signal.SIGKILL)
+        async with asyncio.timeout(10):
+            await supervisor.failed.wait()
+        assert "broker ended" in supervisor.reason
+
+
+async def test_a_child_that_does_not_start_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+    async with supervised(lambda _: None) as supervisor:
+        with pytest.raises(Unavailable, match="no luck"):
+            await supervisor.start(spec(tmp_path, DIES))
+
+
+async def test_no_child_lives_when_the_block_is_left(tmp_path: Path) -> None:
+    async with supervised(lambda _: None) as supervisor:
+        await supervisor.start(spec(tmp_path, SLEEPS, "one"))
+        await supervisor.start(spec(tmp_path, SLEEPS, "two"))
+        pids = list(supervisor.pids().values())
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+class TestHome:
+    def test_one_folder_serves_one_process_at_a_time(self, tmp_path: Path) -> None:
+        with Home(tmp_path).locked(), pytest.raises(ConfigError, match="another --data-dir"), Home(tmp_path).locked():
+            pass
+
+    def test_secrets_are_made_once_and_only_their_owner_reads_them(self, tmp_path: Path) -> None:
+        made = Home(tmp_path).secrets()
+        assert Home(tmp_path).secrets() == made
+        assert len(made.token_secret) >= 32
+        assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
+
+    def test_damaged_secrets_are_named_with_their_remedy(self, tmp_path: Path) -> None:
+        (tmp_path / "secrets.json").write_text("{")
+        with pytest.raises(ConfigError, match="Delete it"):
+            Home(tmp_path).secrets()

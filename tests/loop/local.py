@@ -1,0 +1,75 @@
+"""The whole loop in one process on the memory backends: what a worker does, without Faust and without a broker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from agents.deps import Deps, wire
+from agents.metrics import Metrics
+from rec.catalog import Item
+from rec.config import Settings
+from rec.ports import Record
+from rec.state import UserState
+from rec.store.memory import MemoryExchange, MemoryLog
+from rec.store.memory_db import MemoryDatabase
+from rec.topics import BEHAVIOR, REQUESTS, topics
+
+SECRET = "a-secret-for-tests-of-32-characters"
+
+
+def loop_settings(folder: Path, **more: object) -> Settings:
+    base = {"data_dir": folder, "api_key": "key", "token_secret": SECRET, "partitions": 2, "sweep_interval_s": 0.1}
+    return Settings(_env_file=None, **{**base, **more})  # type: ignore[arg-type]
+
+
+class Local(NamedTuple):
+    """A running worker and the memory it shares with others."""
+
+    settings: Settings
+    log: MemoryLog
+    exchange: MemoryExchange
+    database: MemoryDatabase
+    users: dict[bytes, UserState]
+    deps: Deps
+    metrics: Metrics
+
+
+@contextlib.asynccontextmanager
+async def local_worker(
+    settings: Settings, items: list[Item], log: MemoryLog | None = None, database: MemoryDatabase | None = None
+) -> AsyncIterator[Local]:
+    """Handlers wired as in production, fed by two tails instead of Faust."""
+    log, database = log or MemoryLog(), database or MemoryDatabase()
+    exchange, users, metrics = MemoryExchange(), dict[bytes, UserState](), Metrics()
+    await log.create(topics(settings))
+    if items:
+        await database.put_items(items)
+    with ThreadPoolExecutor(1, thread_name_prefix="scoring") as executor:
+        deps = await wire(settings, users, lambda _: True, metrics, log, exchange.connect(), database, executor)
+
+        async def feed(topic: str, handler: str) -> None:
+            async for records in log.tail(settings.topic(topic)):
+                for record in records:
+                    await getattr(deps, handler).handle(record)
+
+        loops = [make() for name, make in deps.loops.items() if name not in ("snapshots", "encoder")]
+        feeds = [feed(BEHAVIOR, "behavior"), feed(REQUESTS, "requests")]
+        tasks = [asyncio.create_task(coroutine) for coroutine in loops + feeds]
+        try:
+            yield Local(settings, log, exchange, database, users, deps, metrics)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def record(key: str, value: bytes | None, *, topic: str = BEHAVIOR, offset: int = 0) -> Record:
+    return Record(topic, 0, offset, 1_700_000_000.0, key.encode(), value)
+
+
+__all__ = ["Local", "local_worker", "loop_settings", "record"]

@@ -1,0 +1,265 @@
+"""One event from the log to the exchange, in one process: fold, refresh, sweep, merge, consent, erasure."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from rec.catalog import Item
+from rec.events import ERASE, Consent, Event, EventItem, encode_event, instant
+from rec.ports import Hint, Wanted
+from rec.privacy import user_hash
+from rec.requests import Inspect, Refresh, SlateRequest, encode_request
+from rec.slates import Cause, Slate, decode_slate
+from rec.state import UserState
+from tests.loop.local import SECRET, Local, local_worker, loop_settings
+
+CATEGORIES = ("Camping", "Kitchen", "Books", "Audio", "Garden", "Toys")
+
+
+def shop() -> list[Item]:
+    return [
+        Item(item_id=f"{name.lower()}-{n}", title=f"{name} thing {n}", category=name, brand=f"B{n % 4}", price=10 + n)
+        for name in CATEGORIES
+        for n in range(12)
+    ]  # fmt: skip
+
+
+@pytest.fixture
+async def loop(tmp_path: Path) -> AsyncIterator[Local]:
+    async with local_worker(loop_settings(tmp_path), shop()) as local:
+        yield local
+
+
+async def until(true: Callable[[], Any], within_s: float = 5.0) -> None:
+    """Wait for a condition that other tasks bring about."""
+    async with asyncio.timeout(within_s):
+        while not true():  # noqa: ASYNC110  any condition, not one event
+            await asyncio.sleep(0.005)
+
+
+_ids = iter(range(1_000_000))
+
+
+def happened(name: str, *items: str, user: str | None = "u1", at: float | None = None, **more: Any) -> Event:
+    now = time.time() if at is None else at
+    event_id = more.pop("event_id", f"e{next(_ids)}")
+    return Event(
+        event=name, event_id=event_id, user_id=user, items=tuple(EventItem(item) for item in items),
+        event_ts=instant(now), received_ts=instant(now), **more,
+    )  # fmt: skip
+
+
+async def publish(loop: Local, *events: Event) -> None:
+    for event in events:
+        await loop.log.publish("behavior", event.subject, encode_event(event))
+
+
+async def ask(loop: Local, request: Any) -> None:
+    await loop.log.publish("requests", request.user_id, encode_request(request))
+
+
+class Screen:
+    """A connected shopper: subscribed like the web process subscribes, collecting what is pushed."""
+
+    def __init__(self, loop: Local, user_id: str = "u1", n: int = 10) -> None:
+        self.loop, self.user_id, self.n = loop, user_id, n
+        self.exchange = loop.exchange.connect()
+        self.slates: list[Slate] = []
+
+    async def __aenter__(self) -> Screen:
+        await self.exchange.watch(self.user_id)
+        await self.exchange.announce("web-1", Wanted(self.user_id, {"home": (self.n, None)}))
+        self._task = asyncio.create_task(self._collect())
+        await ask(self.loop, Refresh(self.user_id, Cause("request"), "home", self.n))
+        await until(lambda: self.slates)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _collect(self) -> None:
+        async for pushed in self.exchange.pushes():
+            if pushed is not None:
+                self.slates.append(decode_slate(pushed.slate.body))
+
+    @property
+    def last(self) -> Slate:
+        return self.slates[-1]
+
+    def categories(self) -> list[str]:
+        return [place.item["category"] for place in self.last.items]
+
+
+async def test_three_views_turn_one_list_and_leave_the_other(loop: Local) -> None:
+    async with Screen(loop, "u1") as one, Screen(loop, "u2") as other:
+        before = [place.item_id for place in other.last.items]
+        await publish(loop, *(happened("view_item", f"camping-{n}") for n in range(3)))
+        await until(lambda: one.categories().count("Camping") >= 5)
+        assert [place.item_id for place in other.last.items] == before
+        assert len(other.slates) == 1
+
+
+async def test_the_slate_names_the_event_that_caused_it_and_the_version_grows(loop: Local) -> None:
+    async with Screen(loop) as screen:
+        first = screen.last
+        event = happened("view_item", "books-1")
+        await publish(loop, event)
+        await until(lambda: len(screen.slates) > 1)
+        assert screen.last.cause == Cause("event", event.event_id)
+        assert screen.last.epoch == first.epoch
+        assert screen.last.version > first.version
+
+
+async def test_a_repeated_event_pushes_nothing_and_counts_once(loop: Local) -> None:
+    async with Screen(loop) as screen:
+        event = happened("view_item", "books-1")
+        await publish(loop, event, event, event)
+        await publish(loop, last := happened("view_item", "books-2"))
+        await until(lambda: screen.last.cause.event_id == last.event_id)
+        assert loop.users[b"u1"].applied == 2
+
+
+async def test_an_impression_pushes_nothing(loop: Local) -> None:
+    async with Screen(loop) as screen:
+        shown = happened("view_item_list", *(place.item_id for place in screen.last.items))
+        await publish(loop, shown)
+        await until(lambda: loop.users[b"u1"].applied == 1)
+        assert len(screen.slates) == 1
+
+
+async def test_nobody_who_is_not_looking_costs_a_slate(loop: Local) -> None:
+    await publish(loop, happened("view_item", "books-1", user="absent"))
+    await until(lambda: b"absent" in loop.users)
+    assert await loop.exchange.latest("absent", "home") is None
+
+
+async def test_the_sweep_mends_a_push_that_was_lost(loop: Local) -> None:
+    async with Screen(loop) as screen:
+        newer = msgspec.structs.replace(loop.users[b"u1"], version=50)
+        loop.users[b"u1"] = newer  # as after a crash between the fold and the push
+        await until(lambda: screen.last.version == 50)
+
+
+async def test_a_screen_that_has_the_newest_list_gets_no_other(loop: Local) -> None:
+    async with Screen(loop) as screen:
+        have = screen.last.position
+        await ask(loop, Refresh("u1", Cause("request"), "home", 10, have=have))
+        await publish(loop, happened("view_item", "books-1"))
+        await until(lambda: len(screen.slates) == 2)
+        assert screen.last.version == have.version + 1
+
+
+async def test_a_screen_ahead_of_a_state_that_was_cut_short_is_overtaken(loop: Local) -> None:
+    async with Screen(loop) as screen:
+        have = msgspec.structs.replace(screen.last.position, version=40)
+        await ask(loop, Refresh("u1", Cause("request"), "home", 10, have=have))
+        await until(lambda: loop.users[b"u1"].version == 41)
+
+
+async def reply_to(loop: Local, request: Any) -> dict[str, Any]:
+    exchange = loop.exchange.connect()
+    answers = exchange.replies("web-1")
+    waiting = asyncio.ensure_future(anext(answers))
+    await asyncio.sleep(0)
+    await ask(loop, request)
+    async with asyncio.timeout(5):
+        answer = await waiting
+    assert answer.request_id == request.request_id
+    body: dict[str, Any] = msgspec.json.decode(answer.body)
+    return body
+
+
+async def test_a_request_is_answered_with_as_many_items_as_asked(loop: Local) -> None:
+    body = await reply_to(loop, SlateRequest("u9", "r1", "web-1", time.time() + 5, n=3))
+    assert len(body["slate"]["items"]) == 3
+    assert b"u9" not in loop.users  # asking leaves no trace
+
+
+async def test_what_is_stored_can_be_read(loop: Local) -> None:
+    await publish(loop, happened("view_item", "books-1"))
+    await until(lambda: b"u1" in loop.users)
+    body = await reply_to(loop, Inspect("u1", "r2", "web-1", time.time() + 5))
+    assert body["state"]["history"][0][1] == "books-1"
+
+
+async def test_a_visitor_becomes_a_user_with_all_they_did(loop: Local) -> None:
+    await publish(loop, happened("view_item", "books-1", user=None, visitor_id="v1"))
+    await publish(loop, happened("view_item", "books-2", visitor_id="v1"))
+    await until(lambda: loop.users.get(b"u1", UserState(epoch="")).visitors == {"v1": "merged"})
+    await until(lambda: {touch.item_id for touch in loop.users[b"u1"].history} == {"books-1", "books-2"})
+    await publish(loop, happened("view_item", "books-3", user=None, visitor_id="v1"))
+    await until(lambda: len(loop.users[b"u1"].history) == 3)
+    assert loop.users[b"v1"].history == ()
+
+
+async def test_denied_consent_turns_the_list_into_the_popular_one_and_keeps_nothing(loop: Local) -> None:
+    async with Screen(loop) as screen:
+        await publish(loop, *(happened("view_item", f"camping-{n}") for n in range(3)))
+        await until(lambda: screen.categories().count("Camping") >= 5)
+        await publish(loop, happened("view_item", "camping-4", consent=Consent(personalization_storage="denied")))
+        await until(lambda: loop.users[b"u1"].consent is False)
+        version = loop.users[b"u1"].version
+        await until(lambda: screen.last.version == version)
+        assert {place.reason.kind for place in screen.last.items} <= {"popular", "new", "popular_in_category"}
+        assert loop.users[b"u1"].history == ()
+    _, denied = await loop.exchange.known([], ["u1"])
+    assert denied == {"u1"}
+
+
+async def test_an_erased_user_is_gone_and_late_events_do_not_bring_them_back(loop: Local) -> None:
+    await publish(loop, happened("view_item", "books-1", visitor_id="v1"))
+    await until(lambda: b"v1" in loop.users)
+    at = time.time()
+    await loop.database.open_erasure("er1", user_hash(SECRET, "u1"), instant(at))
+    await publish(loop, happened(ERASE, at=at, event_id="er1"))
+    await until(lambda: b"u1" not in loop.users and b"v1" not in loop.users)
+    await publish(loop, happened("view_item", "books-2", at=at - 60), happened("view_item", "books-3", user="other"))
+    await until(lambda: b"other" in loop.users)
+    assert b"u1" not in loop.users
+    receipt = await loop.database.get_erasure("er1")
+    assert receipt is not None
+    assert {"state table and changelog", "redis", "counters"} <= {step["store"] for step in receipt.steps}
+    await publish(loop, happened("view_item", "books-4", at=at + 60))
+    await until(lambda: b"u1" in loop.users)  # whoever comes back afterwards starts anew
+    assert [touch.item_id for touch in loop.users[b"u1"].history] == ["books-4"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"{", b"[]", b'{"event":"view_item"}', b"\xff\xfe", b'{"event":"no_such","event_id":"x","user_id":"u1"}'],
+)
+async def test_a_poison_record_goes_to_the_dead_letters_and_everything_else_flows(loop: Local, value: bytes) -> None:
+    await loop.log.publish("behavior", "u1", value)
+    await publish(loop, happened("view_item", "books-1"))
+    await until(lambda: b"u1" in loop.users)
+    async for records in loop.log.tail("dead-letters"):
+        letter = msgspec.json.decode(records[0].value or b"")
+        break
+    assert (letter["topic"], letter["reason"] in ("malformed", "failed")) == ("behavior", True)
+    assert base64.b64decode(letter["payload_base64"]) == value
+
+
+async def test_an_event_of_a_kafka_producer_without_times_gets_the_brokers(loop: Local) -> None:
+    raw = b'{"event":"view_item","event_id":"k1","user_id":"u1","items":[{"item_id":"books-1"}]}'
+    await loop.log.publish("behavior", "u1", raw)
+    await until(lambda: b"u1" in loop.users)
+    assert loop.users[b"u1"].events_through == pytest.approx(time.time(), abs=30)
+
+
+async def test_a_changed_item_moves_the_lists_that_show_it(loop: Local) -> None:
+    async with Screen(loop) as screen:
+        shown = screen.last.items[0].item_id
+        item = next(item for item in shop() if item.item_id == shown)
+        await loop.database.put_items([msgspec.structs.replace(item, in_stock=False)])
+        await loop.exchange.hint(Hint("catalog", shown))
+        await until(lambda: screen.last.cause.kind == "catalog")
+        assert shown not in [place.item_id for place in screen.last.items]
