@@ -1,0 +1,81 @@
+"""`python -m web`: the composition root of the edge. Settings, backends, the application, until SIGTERM or SIGINT.
+
+At the end it stops accepting, tells every client at once (4001), and is gone within 5 s whatever they do. With
+REC_PORT=0 the port that was found goes to stderr and, if REC_PORT_FILE names a file, into that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from aiohttp import web
+
+from rec.config import Settings, load_settings
+from rec.errors import RecError, Unavailable
+from rec.store import open_exchange, open_log
+from rec.store.sql import open_database
+from web.app import make_app
+from web.front import AccessLog
+
+log = logging.getLogger("web")
+
+SHUTDOWN_S = 1.0  # for requests in flight; the sockets have had their own time before
+
+
+async def serve(settings: Settings, stop: asyncio.Event, port_file: Path | None = None) -> None:
+    """Serve until `stop` is set. Raises ConfigError, or Unavailable naming what is away."""
+    async with open_log(settings) as to, open_exchange(settings) as exchange, open_database(settings) as database:
+        app = make_app(settings, to, exchange, database)
+        runner = web.AppRunner(app, access_log_class=AccessLog, shutdown_timeout=SHUTDOWN_S)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, settings.host, settings.port)
+            try:
+                await site.start()
+            except OSError as error:
+                message = f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. Set REC_PORT."
+                raise Unavailable(message) from None
+            host, port = runner.addresses[0][:2]
+            log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+            if port_file is not None:
+                await asyncio.to_thread(_write, port_file, f"{port}\n")
+            await stop.wait()
+            log.info("stopping")
+        finally:
+            await runner.cleanup()
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or nothing: a reader never sees half a number."""
+    whole = path.with_name(f".{path.name}.{os.getpid()}")
+    whole.write_text(text)
+    whole.replace(path)
+
+
+async def _run(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    port_file = os.environ.get("REC_PORT_FILE")
+    await serve(settings, stop, Path(port_file) if port_file else None)
+
+
+def main() -> int:
+    """Run the edge; errors made on purpose become one line and an exit code."""
+    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("aiokafka").setLevel("WARNING")
+    try:
+        asyncio.run(_run(load_settings()))
+    except RecError as error:
+        log.error("%s", error.message)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

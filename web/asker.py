@@ -1,0 +1,72 @@
+"""handlers → log `requests` → worker → exchange replies → **asker** → handlers. Questions, and the answers to them.
+
+Invariant: every question ends, with an answer, or a typed error at its deadline; a late answer is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+
+import msgspec
+
+from rec.client.errors import from_wire
+from rec.errors import DeadlineExceeded
+from rec.ports import Exchange, Log
+from rec.requests import Inspect, SlateRequest, encode_request
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    slate: msgspec.Raw = msgspec.Raw()
+    state: msgspec.Raw = msgspec.Raw()
+    error: dict[str, object] | None = None
+
+
+_decode = msgspec.json.Decoder(_Answer).decode
+
+
+class Asker:
+    """Asks the worker that owns a user, wherever it runs. `clock` is wall time: workers read deadlines by it."""
+
+    def __init__(
+        self, log: Log, exchange: Exchange, *, node: str, topic: str, timeout_s: float, clock: Callable[[], float]
+    ) -> None:
+        self._log, self._exchange, self._node, self._topic = log, exchange, node, topic
+        self._timeout_s, self._clock = timeout_s, clock
+        self._waiting: dict[str, asyncio.Future[_Answer]] = {}
+
+    async def slate(self, user_id: str, placement: str, n: int, item_id: str | None) -> bytes:
+        """A new slate as JSON. Raises DeadlineExceeded, Unavailable, or what the worker answered."""
+        request = SlateRequest(user_id, *self._envelope(), placement, n, item_id)
+        return bytes((await self._ask(request)).slate)
+
+    async def state(self, user_id: str) -> bytes:
+        """The user's state as JSON, `null` if there is none. Raises as `slate` does."""
+        return bytes((await self._ask(Inspect(user_id, *self._envelope()))).state)
+
+    async def run(self) -> None:
+        """Take replies, for ever."""
+        async for reply in self._exchange.replies(self._node):
+            waiting = self._waiting.get(reply.request_id)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(_decode(reply.body))
+
+    def _envelope(self) -> tuple[str, str, float]:
+        return secrets.token_hex(8), self._node, self._clock() + self._timeout_s
+
+    async def _ask(self, request: SlateRequest | Inspect) -> _Answer:
+        waiting: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[request.request_id] = waiting
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._log.publish(self._topic, request.user_id, encode_request(request))
+                answer = await waiting
+        except TimeoutError:
+            message = f"No worker answered within {self._timeout_s:g} s. See /health/ready, and try again."
+            raise DeadlineExceeded(message, retry_after=1) from None
+        finally:
+            del self._waiting[request.request_id]
+        if answer.error is not None:
+            raise from_wire(answer.error)
+        return answer

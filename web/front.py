@@ -1,0 +1,142 @@
+"""client → **front** → handlers → front → client. What holds for every request: JSON errors, timing, safe headers.
+
+Invariants: no answer is without a body that says what to do; an unexpected error shows an id and no details; nothing
+that is logged or counted holds a query string, a path's ids, or an exception's words (they may quote a user).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import hdrs, web
+from aiohttp.abc import AbstractAccessLogger
+from aiohttp.typedefs import Handler, Middleware
+
+from rec.errors import BadInput, NotFound, RecError, TooLarge, Unauthorized
+from rec.protocol import MAX_BODY_BYTES
+from web.metrics import Metrics
+from web.origins import preflight, readable
+
+log = logging.getLogger(__name__)
+
+_encode = msgspec.json.Encoder().encode
+_STREAMS = frozenset(("/v1/ws", "/v1/sse"))  # they last; their time is no latency
+
+
+def answer(body: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """Anything msgspec can encode, as JSON."""
+    raw = body if isinstance(body, bytes) else _encode(body)
+    return web.Response(body=raw, status=status, headers=headers, content_type="application/json")
+
+
+def error_answer(error: RecError) -> web.Response:
+    """{"error":{code, message, temporary, …}} with the status and the headers that belong to it."""
+    headers: dict[str, str] = {}
+    if isinstance(error, Unauthorized):
+        headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+    if error.temporary:
+        headers[hdrs.RETRY_AFTER] = str(max(1, math.ceil(error.retry_after or 1)))
+    return answer({"error": error.as_dict()}, error.http_status, headers)
+
+
+def front(metrics: Metrics, origins: frozenset[str]) -> Middleware:
+    """The one middleware: a connection that stays open keeps its frame, so there are no more of them."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
+        try:
+            response = preflight(request, origins) or await handler(request)
+        except RecError as error:
+            response = error_answer(error)
+        except web.HTTPException as error:
+            response = _http_error(request, error)
+        except ConnectionError:
+            raise  # the client went away while it was answered: nobody is left to tell
+        except Exception as error:  # noqa: BLE001  the last net: an id for the client, the stack for the log
+            response = _unexpected(request, error)
+        route = route_of(request)
+        if route not in _STREAMS or response.status >= 400:
+            metrics.http.labels(route, str(response.status)).observe(time.perf_counter() - started)
+        return response
+
+    return middleware
+
+
+def _http_error(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
+    """aiohttp's own errors in our form; redirects and the like pass."""
+    if error.status < 400:
+        raise error
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        message = f"The body is too large. Send at most {MAX_BODY_BYTES} bytes, the rest in another request."
+        response = error_answer(TooLarge(message))
+        response.force_close()  # what is still on its way is not read
+        return response
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        response = error_answer(BadInput(f"{request.method} is not possible here. Try {allowed}.", code="bad_method"))
+        response.set_status(405)
+        response.headers[hdrs.ALLOW] = allowed
+        return response
+    if isinstance(error, web.HTTPNotFound):
+        return error_answer(NotFound("There is no such address. See /openapi.json.", code="no_such_address"))
+    response = error_answer(BadInput(error.reason, code="bad_request"))
+    response.set_status(error.status)
+    return response
+
+
+def _unexpected(request: web.Request, error: Exception) -> web.Response:
+    error_id = secrets.token_hex(6)
+    log.error("error %s at %s: %s", error_id, route_of(request), discreet(error))
+    body = RecError(f"Something broke here. The log has it under {error_id}.").as_dict()
+    return answer({"error": {**body, "error_id": error_id}}, 500)
+
+
+def discreet(error: BaseException) -> str:
+    """Class and stack of an error, without its words: they may quote somebody's id."""
+    return "\n".join([type(error).__name__, *traceback.format_tb(error.__traceback__)])
+
+
+def route_of(request: web.BaseRequest) -> str:
+    """The pattern that matched, never the path itself: /v1/users/{user_id}."""
+    info = getattr(request, "match_info", None)
+    resource = info.route.resource if info is not None else None
+    return resource.canonical if resource is not None else "unmatched"
+
+
+def safe_headers(origins: frozenset[str]) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """A signal handler that sets what every answer has: no sniffing of types, no caching, CORS for the allowlist."""
+
+    async def prepare(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Cache-Control", "no-store")
+        if origins:
+            response.headers.setdefault("Vary", "Origin")
+            response.headers.update(readable(request, origins))
+
+    return prepare
+
+
+class AccessLog(AbstractAccessLogger):
+    """One line a request: method, route, status, bytes, milliseconds."""
+
+    @property
+    def enabled(self) -> bool:
+        return self.logger.isEnabledFor(logging.INFO)
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        milliseconds = time * 1e3
+        self.logger.info(
+            "%s %s %d %d B %.1f ms",
+            request.method,
+            route_of(request),
+            response.status,
+            response.body_length,
+            milliseconds,
+        )

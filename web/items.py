@@ -1,0 +1,89 @@
+"""PUT, GET and DELETE /v1/items: the catalog. A hint tells the workers, which read the change from SQL."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+from aiohttp import web
+
+from rec.catalog import Item
+from rec.errors import BadInput, NotFound, TooLarge, Unavailable
+from rec.ingest import rejection
+from rec.ports import Hint
+from rec.protocol import MAX_EVENTS
+from web.edge import EDGE, Edge
+from web.front import answer
+from web.parsing import ItemPath, body_of, decode, path_of, unknown_name
+
+log = logging.getLogger(__name__)
+
+MAX_ITEMS = MAX_EVENTS
+
+
+class _Items(msgspec.Struct):
+    items: list[msgspec.Raw]
+
+
+async def put_items(request: web.Request) -> web.Response:
+    """Insert or replace up to 500 items; each is taken or refused by itself. Of an id that comes twice, the last."""
+    edge = request.app[EDGE]
+    edge.backend_only(request)
+    raws = (await body_of(request, _Items)).items
+    if not raws:
+        raise BadInput("There are no items. Send at least one.", code="no_items", field="items")
+    if len(raws) > MAX_ITEMS:
+        message = f"{len(raws)} items at once. Send at most {MAX_ITEMS}, or use `rec catalog import`."
+        raise TooLarge(message, code="too_many_items", field="items")
+    items: dict[str, Item] = {}
+    rejected = []
+    for index, raw in enumerate(raws):
+        try:
+            item = _item(raw)
+            items[item.item_id] = item
+        except BadInput as error:
+            rejected.append(rejection(index, error))
+    revision = None
+    if items:
+        revision = await edge.database.put_items(list(items.values()))
+        await _tell(edge)
+    body = {"accepted": len(raws) - len(rejected), "rejected": rejected, "revision": revision}
+    return answer(body)
+
+
+async def get_item(request: web.Request) -> web.Response:
+    """One item, for backends and browsers."""
+    edge = request.app[EDGE]
+    edge.identify(request)
+    item_id = path_of(request, ItemPath).item_id
+    item = await edge.database.get_item(item_id)
+    if item is None:
+        raise NotFound("There is no such item.", code="unknown_item", field="item_id")
+    return answer(item)
+
+
+async def delete_item(request: web.Request) -> web.Response:
+    """Take an item out of the catalog; it leaves the lists within seconds."""
+    edge = request.app[EDGE]
+    edge.backend_only(request)
+    if not await edge.database.delete_item(path_of(request, ItemPath).item_id):
+        raise NotFound("There is no such item.", code="unknown_item", field="item_id")
+    await _tell(edge)
+    return answer({"deleted": True})
+
+
+def _item(raw: msgspec.Raw) -> Item:
+    item = decode(raw, Item)
+    for name in msgspec.json.decode(raw, type=dict[str, msgspec.Raw]):
+        if name not in Item.__struct_fields__:
+            error = unknown_name(name, Item.__struct_fields__, "field")
+            error.message += " Fields of your own go into attributes."
+            raise error
+    return item
+
+
+async def _tell(edge: Edge) -> None:
+    try:
+        await edge.exchange.hint(Hint("catalog", ""))
+    except Unavailable:
+        log.warning("the catalog changed, but no worker could be told; they look by themselves")

@@ -1,0 +1,130 @@
+"""Request → **parsing** → typed values: query, path and body as msgspec structs, refusals by field and remedy. Pure
+but for reading the body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+
+from rec.errors import BadInput
+from rec.events import Id
+from rec.ingest import explain, not_json
+from rec.protocol import MAX_N, Count, Placement
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+REMEDIES = {
+    "user_id": "Send an id of 1 to 128 characters without control characters",
+    "visitor_id": "Send an id of 1 to 128 characters without control characters, or leave it out",
+    "item_id": "Send an id of 1 to 128 characters without control characters",
+    "placement": "Send 1 to 64 letters, digits, dots, hyphens or underscores, for example home",
+    "n": f"Send a whole number from 1 to {MAX_N}",
+    "q": "Send 1 to 1024 characters",
+    "token": "Send a token from POST /v1/tokens",
+    "events": 'Send {"events":[…]}, a list of event objects',
+    "items": 'Send {"items":[…]}, a list of item objects',
+    "resume": 'Send {"home":{"epoch":"…","version":41}}, the position of the list that is shown, or leave it out',
+    "title": "Send a title of 1 to 1024 characters",
+    "price": "Send a number of at least 0, or leave it out",
+    "url": "Send http://…, https://… or a path of this server, or leave it out",
+    "image_url": "Send http://…, https://… or a path of this server, or leave it out",
+    "attributes": "Send an object, or leave it out",
+    "in_stock": "Send true or false, or leave it out",
+}
+
+
+class RecommendationQuery(msgspec.Struct, frozen=True):
+    """GET /v1/recommendations. A browser may leave its own user out."""
+
+    user_id: Id | None = None
+    placement: Placement = "home"
+    n: Count = 20
+    item_id: Id | None = None
+
+
+class SearchQuery(msgspec.Struct, frozen=True):
+    """GET /v1/search."""
+
+    q: str
+    user_id: Id | None = None
+    n: Count = 20
+
+
+class StreamQuery(msgspec.Struct, frozen=True):
+    """GET /v1/sse. EventSource sends no headers, so the token may come in the query; it is never logged."""
+
+    placement: Placement = "home"
+    n: Count = 20
+    item_id: Id | None = None
+    token: str | None = None
+
+
+class TokenRequest(msgspec.Struct, frozen=True):
+    """POST /v1/tokens."""
+
+    user_id: Id
+    visitor_id: Id | None = None
+
+
+class UserPath(msgspec.Struct, frozen=True):
+    user_id: Id
+
+
+class ItemPath(msgspec.Struct, frozen=True):
+    item_id: Id
+
+
+class ErasurePath(msgspec.Struct, frozen=True):
+    erasure_id: Id
+
+
+def query_of(request: web.Request, type_: type[T]) -> T:
+    """The query string; a parameter that does not exist is refused rather than ignored."""
+    known = type_.__struct_fields__
+    for name in request.query:
+        if name not in known:
+            raise unknown_name(name, known, "parameter")
+    return _convert(request.query, type_)
+
+
+def path_of(request: web.Request, type_: type[T]) -> T:
+    """The ids in the path, decoded."""
+    return _convert(request.match_info, type_)
+
+
+async def body_of(request: web.Request, type_: type[T]) -> T:
+    """The body as JSON; one that is too large ends in 413 while it is read."""
+    return decode(await request.read(), type_)
+
+
+def decode(raw: bytes | msgspec.Raw, type_: type[T]) -> T:
+    """JSON → a struct. Raises BadInput."""
+    try:
+        return msgspec.json.decode(raw, type=type_)
+    except msgspec.ValidationError as error:
+        raise explain(error, REMEDIES) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise not_json(error) from None
+
+
+def unknown_name(name: str, known: tuple[str, ...], what: str) -> BadInput:
+    """The refusal of a name that does not exist, with the one that was probably meant."""
+    close = get_close_matches(name[:64].lower(), known, n=1)
+    hint = f"Did you mean {close[0]}?" if close else f"Known are: {', '.join(known)}."
+    return BadInput(
+        f"There is no {what} {name[:64]!r}. {hint}",
+        code=f"unknown_{what}",
+        field=name[:64],
+        did_you_mean=close[0] if close else None,
+    )
+
+
+def _convert(values: Mapping[str, str], type_: type[T]) -> T:
+    try:
+        return msgspec.convert(dict(values), type_, strict=False)
+    except msgspec.ValidationError as error:
+        raise explain(error, REMEDIES) from None

@@ -1,0 +1,66 @@
+"""connections → **presence** → exchange. Who is here is announced, and watched, so that workers make their lists.
+
+`settle` brings the exchange in line with what is shown, however often and in whatever order it is called. Invariant:
+what was announced last is remembered, so nothing is announced twice and nobody stays announced who is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from weakref import WeakValueDictionary
+
+from rec.errors import Unavailable
+from rec.ports import Exchange, Wanted
+
+TEND_S = 10.0
+
+Shown = tuple[tuple[str, int, str | None], ...]  # (placement, n, context item), sorted
+
+
+class Presence:
+    """The announcements of this process under the name `node`. `shown` says what a user shows right now, () nothing."""
+
+    def __init__(self, exchange: Exchange, node: str, shown: Callable[[str], Shown]) -> None:
+        self._exchange, self._node, self._shown = exchange, node, shown
+        self._announced: dict[str, Shown | None] = {}  # of watched users; None: the exchange may hold anything
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._unsettled: set[str] = set()
+
+    async def settle(self, user_id: str) -> None:
+        """Watch and announce as the connections have it. Raises Unavailable; then `keep_tending` makes up for it."""
+        lock = self._locks.get(user_id) or self._locks.setdefault(user_id, asyncio.Lock())
+        async with lock:
+            self._unsettled.add(user_id)
+            shown = self._shown(user_id)
+            watched = user_id in self._announced
+            if (shown or watched) and shown != self._announced.get(user_id):
+                if not watched:
+                    await self._exchange.watch(user_id)
+                    self._announced[user_id] = None
+                placements = {placement: (n, item_id) for placement, n, item_id in shown}
+                await self._exchange.announce(self._node, Wanted(user_id, placements))
+                self._announced[user_id] = shown
+            if not shown and user_id in self._announced:
+                await self._exchange.unwatch(user_id)
+                del self._announced[user_id]
+            self._unsettled.discard(user_id)
+
+    def forgotten(self, user_id: str) -> None:
+        """The exchange was told to forget the user: what was announced no longer is."""
+        if user_id in self._announced:
+            self._announced[user_id] = None
+
+    async def keep_tending(self) -> None:
+        """Keep the announcements alive, and settle what could not be."""
+        while True:
+            await asyncio.sleep(TEND_S)
+            await self._exchange.tend(self._node)
+            for user_id in list(self._unsettled):
+                await self.settle(user_id)
+
+    async def retire(self) -> None:
+        """Nobody is here any more. If that cannot be said, the announcements expire by themselves."""
+        with contextlib.suppress(Unavailable):
+            await self._exchange.retire(self._node)

@@ -1,0 +1,50 @@
+"""GET /v1/recommendations, and GET /v1/search until search exists: one slate for one asker."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from rec.errors import DeadlineExceeded, NotSupported, Unavailable
+from web.connection import shortened
+from web.edge import EDGE, Edge
+from web.front import answer
+from web.parsing import RecommendationQuery, SearchQuery, query_of
+
+STALE = "Shunxi-Stale"
+
+
+async def get_recommendations(request: web.Request) -> web.Response:
+    """A slate made now; if no worker answers in time, the latest that is stored, marked as stale."""
+    edge = request.app[EDGE]
+    who = edge.identify(request)
+    query = query_of(request, RecommendationQuery)
+    user_id = who.user(query.user_id)
+    try:
+        return answer(await edge.asker.slate(user_id, query.placement, query.n, query.item_id))
+    except (DeadlineExceeded, Unavailable):
+        stored = None if query.item_id is not None else await _stored(edge, user_id, query)
+        if stored is None:
+            raise
+        edge.metrics.stale.inc()
+        return answer(stored, headers={STALE: "true"})
+
+
+async def get_search(request: web.Request) -> web.Response:
+    """Search is not part of this version."""
+    edge = request.app[EDGE]
+    who = edge.identify(request)
+    who.user(query_of(request, SearchQuery).user_id)
+    raise search_missing()
+
+
+def search_missing() -> NotSupported:
+    """The answer to every search."""
+    return NotSupported("This version has no search. Ask for a list: GET /v1/recommendations.")
+
+
+async def _stored(edge: Edge, user_id: str, query: RecommendationQuery) -> bytes | None:
+    try:
+        slate = await edge.exchange.latest(user_id, query.placement)
+    except Unavailable:
+        return None
+    return None if slate is None else shortened(slate, query.n)

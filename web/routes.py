@@ -1,0 +1,39 @@
+"""Every address of the edge, and what answers there. openapi.json says the same to the outside; a test compares."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from web.events import post_events
+from web.health import get_live, get_metrics, get_openapi, get_ready, get_version
+from web.items import delete_item, get_item, put_items
+from web.recommendations import get_recommendations, get_search
+from web.socket import get_socket
+from web.sse import get_stream
+from web.tokens import post_tokens
+from web.users import delete_user, get_erasure, get_user
+
+
+def add_routes(app: web.Application) -> None:
+    """The wire contract of section 2 of the design."""
+    app.router.add_routes(
+        [
+            web.post("/v1/events", post_events),
+            web.get("/v1/recommendations", get_recommendations, allow_head=False),
+            web.get("/v1/search", get_search, allow_head=False),
+            web.put("/v1/items", put_items),
+            web.get("/v1/items/{item_id}", get_item, allow_head=False),
+            web.delete("/v1/items/{item_id}", delete_item),
+            web.get("/v1/users/{user_id}", get_user, allow_head=False),
+            web.delete("/v1/users/{user_id}", delete_user),
+            web.get("/v1/erasures/{erasure_id}", get_erasure, allow_head=False),
+            web.post("/v1/tokens", post_tokens),
+            web.get("/v1/ws", get_socket, allow_head=False),
+            web.get("/v1/sse", get_stream, allow_head=False),
+            web.get("/health/live", get_live, allow_head=False),
+            web.get("/health/ready", get_ready, allow_head=False),
+            web.get("/metrics", get_metrics, allow_head=False),
+            web.get("/version", get_version, allow_head=False),
+            web.get("/openapi.json", get_openapi, allow_head=False),
+        ]
+    )

@@ -1,0 +1,66 @@
+"""socket, sse → **subscribing** → hub, exchange, log. How a screen is opened, without a gap in which a list is lost.
+
+First the slot, the watch and the announcement; then the latest slate is read; then the owner of the user is asked
+whether there is a newer one. Whatever is stored in between fills the slot, and newest wins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import NamedTuple
+
+from rec.errors import Unavailable
+from rec.ports import StoredSlate
+from rec.requests import Refresh, encode_request
+from rec.slates import Cause, Position
+from rec.topics import REQUESTS
+from web.connection import Connection
+from web.edge import Edge
+
+log = logging.getLogger(__name__)
+
+_REQUEST = Cause("request")
+
+
+class Opening(NamedTuple):
+    """A screen that is about to be answered. `recovered`: the client's position is of the epoch that is current."""
+
+    connection: Connection
+    placement: str
+    n: int
+    item_id: str | None
+    latest: StoredSlate | None
+    recovered: bool
+
+
+async def prepare(
+    edge: Edge, connection: Connection, placement: str, n: int, item_id: str | None, resume: Position | None
+) -> Opening:
+    """Slot, watch, announcement, latest. Raises Unavailable, and then nothing is left of it."""
+    edge.hub.show(connection, placement, n, item_id, resume)
+    try:
+        await edge.hub.presence.settle(connection.user_id)
+        latest = await edge.exchange.latest(connection.user_id, placement)
+    except Unavailable:
+        edge.hub.hide(connection, placement)
+        raise
+    recovered = resume is not None and latest is not None and resume.epoch == latest.position.epoch
+    if resume is not None:
+        edge.metrics.recoveries.labels(str(recovered).lower()).inc()
+    return Opening(connection, placement, n, item_id, latest, recovered)
+
+
+async def finish(edge: Edge, opening: Opening) -> None:
+    """After the answer: let the slot out, and ask the owner for what is newer or longer than the latest."""
+    edge.hub.open(opening.connection, opening.placement, opening.latest)
+    latest = opening.latest
+    have = latest.position if latest is not None and latest.n >= opening.n else None
+    user_id = opening.connection.user_id
+    request = Refresh(user_id, _REQUEST, opening.placement, opening.n, have, opening.item_id)
+    try:
+        async with asyncio.timeout(edge.settings.request_timeout_s):
+            await edge.log.publish(edge.settings.topic(REQUESTS), user_id, encode_request(request))
+    except (Unavailable, TimeoutError):  # the announcement was heard, and every owner sweeps who is online
+        edge.metrics.refreshes_lost.inc()
+        log.debug("a refresh was not published")

@@ -1,0 +1,105 @@
+"""GET and DELETE /v1/users/{user_id}, GET /v1/erasures/{erasure_id}: what is stored about somebody, and its end.
+
+An erasure travels through the log as a record of its own, in order with the user's events; every store adds a line
+to the receipt when its part is done. Invariant: the receipt is opened before anything is removed, and holds no id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from datetime import datetime
+
+import msgspec
+from aiohttp import web
+
+from rec.errors import NotFound, Unavailable
+from rec.events import ERASE, Event, encode_event, instant
+from rec.ports import Hint
+from rec.topics import BEHAVIOR
+from web.edge import EDGE, Edge
+from web.front import answer
+from web.intake import PUBLISH_S, broker_away
+from web.parsing import ErasurePath, UserPath, path_of
+
+
+async def get_user(request: web.Request) -> web.Response:
+    """All that is stored about one user. 404 if that is nothing; an error, never half of it, if a store is away."""
+    edge = request.app[EDGE]
+    edge.backend_only(request)
+    user_id = path_of(request, UserPath).user_id
+    state, events, keys = await asyncio.gather(
+        edge.asker.state(user_id), edge.database.events_of(user_id), edge.exchange.keys_of(user_id)
+    )
+    erased_at = edge.suppression.erased_at(user_id)
+    if state == b"null" and not events and not any(keys.values()) and erased_at is None:
+        raise NotFound("Nothing is stored about this user.", code="unknown_user", field="user_id")
+    return answer(
+        {
+            "user_id": user_id,
+            "state": msgspec.Raw(state),
+            "events": [msgspec.Raw(event) for event in events],
+            "exchange": keys,
+            "erased_at": erased_at,
+        }
+    )
+
+
+async def delete_user(request: web.Request) -> web.Response:
+    """Begin an erasure: the receipt so far. The stores add their lines within seconds."""
+    edge = request.app[EDGE]
+    edge.backend_only(request)
+    user_id = path_of(request, UserPath).user_id
+    now, erasure_id = instant(edge.clock()), secrets.token_hex(16)
+    digest = edge.suppression.hash(user_id)
+    await edge.database.open_erasure(erasure_id, digest, now)
+    edge.suppression.note(digest, now)
+    await _tell_the_log(edge, user_id, erasure_id, now)
+    closed = edge.hub.close_user(user_id, "erased")
+    await _write_receipt(edge, erasure_id, closed, await _forget(edge, user_id))
+    return await _receipt(edge, erasure_id, 202)
+
+
+async def get_erasure(request: web.Request) -> web.Response:
+    """The receipt of an erasure."""
+    edge = request.app[EDGE]
+    edge.backend_only(request)
+    return await _receipt(edge, path_of(request, ErasurePath).erasure_id, 200)
+
+
+async def _tell_the_log(edge: Edge, user_id: str, erasure_id: str, now: datetime) -> None:
+    record = Event(event=ERASE, event_id=erasure_id, user_id=user_id, received_ts=now, event_ts=now)
+    with broker_away("The erasure could not be stored. Send it again."):
+        async with asyncio.timeout(PUBLISH_S):
+            await edge.log.publish(edge.settings.topic(BEHAVIOR), user_id, encode_event(record))
+
+
+async def _forget(edge: Edge, user_id: str) -> int | None:
+    """Tell the other edges, and remove what Redis has; None if it is away. The worker does so again, at the end."""
+    try:
+        await edge.exchange.hint(Hint("erased", user_id))
+        return await edge.exchange.forget(user_id)
+    except Unavailable:
+        return None
+
+
+async def _write_receipt(edge: Edge, erasure_id: str, closed: int, keys: int | None) -> None:
+    """The lines of what this process did itself, and of what remains."""
+    days = edge.settings.retention_days
+    redis = "was away; the worker removes it" if keys is None else "before the worker has its turn; see its own line"
+    lines = (
+        ("connections", closed, "of the process that took the request; others close theirs when they are told"),
+        ("redis, at the edge", keys or 0, redis),
+        ("log", 0, f"records of the behavior topic expire {days:g} days after they were written"),
+        ("suppression list", 0, "a keyed hash of the id stays, so that late events are refused"),
+    )
+    for store, removed, note in lines:
+        await edge.database.add_step(erasure_id, store, removed, instant(edge.clock()), note)
+
+
+async def _receipt(edge: Edge, erasure_id: str, status: int) -> web.Response:
+    erasure = await edge.database.get_erasure(erasure_id)
+    if erasure is None:
+        raise NotFound("There is no such erasure.", code="unknown_erasure", field="erasure_id")
+    body = {"erasure_id": erasure.erasure_id, "requested_at": erasure.requested_at, "steps": erasure.steps}
+    return answer(body, status, {"Location": f"/v1/erasures/{erasure_id}"} if status == 202 else None)
