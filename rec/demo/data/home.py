@@ -48,7 +48,7 @@ _KITCHEN = Category(
             ("chef's knife", "bread knife", "paring knife", "santoku knife", "vegetable knife", "carving knife"),
             ("{brand} {series} {material} {kind}", "{brand} {series} {kind} with {handle} handle"),
             (
-                "{A_kind} of {material}, sharpened by hand, with a {handle} handle.",
+                "{A_kind} of {material}, sharpened by hand, with a handle of {handle}.",
                 "{A_kind} with a thin blade of {material} that keeps its edge.",
             ),
             ("forged-steel", "stainless-steel", "layered-steel"),

@@ -79,7 +79,7 @@ _CAMPING = Category(
             ("camping chair", "folding camp chair", "camp stool", "low camp chair", "camp armchair"),
             ("{brand} {series} {kind} in {color}", "{brand} {series} {material} {kind}"),
             (
-                "{A_kind} with a {material} frame that folds to the size of an umbrella and holds 120 kg.",
+                "{A_kind} on a frame of {material} that folds to the size of an umbrella and holds 120 kg.",
                 "{A_kind} in {color} for long evenings by the fire, with a pocket for a mug.",
             ),
             ("aluminum", "beech", "steel"),
@@ -217,7 +217,7 @@ _CYCLING = Category(
             ("city bike", "gravel bike", "touring bike", "mountain bike", "folding bike", "road bike"),
             ("{brand} {series} {kind} in {color}", "{brand} {series} {kind}, {size}"),
             (
-                "{A_kind} with {gears} gears, disc brakes and a {material} frame that is made to be ridden daily.",
+                "{A_kind} with {gears} gears, disc brakes and a frame of {material}, made to be ridden daily.",
                 "{A_kind} in {color}, calm to steer and quick to stop, with room for mudguards.",
             ),
             ("steel", "aluminum", "carbon"),
