@@ -87,7 +87,7 @@ class Behavior:
         if after is None:
             return
         if event.visitor_id is not None and after.visitors.get(event.visitor_id) == "asked":
-            await self._ask_to_merge(event.visitor_id, event.subject)
+            await self._ask_to_merge(event.visitor_id, event.subject, event.at)
         if after.allowed != (state is None or state.allowed):
             await self._mark_consent(event.subject, denied=not after.allowed)
 
@@ -97,9 +97,9 @@ class Behavior:
         await self._to.publish(self._behavior_topic, user_id, encode_event(theirs))
         self._metrics.folded.labels(outcome="forwarded").inc()
 
-    async def _ask_to_merge(self, visitor_id: str, user_id: str) -> None:
+    async def _ask_to_merge(self, visitor_id: str, user_id: str, at: float) -> None:
         """Asked again with every event that carries both, until the answer has come: none of it can be lost."""
-        request = MergeOut(user_id=visitor_id, into=user_id)
+        request = MergeOut(user_id=visitor_id, into=user_id, at=at)
         await self._to.publish(self._requests_topic, visitor_id, encode_request(request))
 
     async def _mark_consent(self, user_id: str, *, denied: bool) -> None:

@@ -142,6 +142,7 @@ async def wire(
         to=to,
         requests_topic=requests_topic,
         dead_letters=dead_letters,
+        forgetting=forgetting,
     )
 
     async def on_catalog_change(item_ids: set[str]) -> None:

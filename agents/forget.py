@@ -63,7 +63,7 @@ class Forgetting:
         for number, visitor_id in enumerate(state.visitors if state is not None else (), 1):
             theirs = msgspec.structs.replace(event, user_id=visitor_id, context={"visitor": number})
             await self._to.publish(self._behavior_topic, visitor_id, encode_event(theirs))
-        if state is not None:
+        if key in users:
             del users[key]
         try:
             keys = await self._exchange.forget(event.subject)

@@ -10,6 +10,7 @@ import msgspec
 
 from agents.behavior import Users
 from agents.dead_letters import DeadLetters
+from agents.forget import Forgetting
 from agents.presence import Presence
 from agents.refresh import Refresher
 from rec.ports import Exchange, Log, Record, Reply
@@ -34,12 +35,14 @@ class Requests:
         to: Log,
         requests_topic: str,
         dead_letters: DeadLetters,
+        forgetting: Forgetting,
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._users, self._rules, self._refresher, self._presence = users, rules, refresher, presence
         self._exchange, self._to, self._requests_topic = exchange, to, requests_topic
-        self._dead_letters, self._new_epoch, self._clock = dead_letters, new_epoch, clock
+        self._dead_letters, self._forgetting = dead_letters, forgetting
+        self._new_epoch, self._clock = new_epoch, clock
 
     async def handle(self, record: Record) -> None:
         """One record, whatever it is; nothing leaves (see agents.behavior)."""
@@ -87,21 +90,25 @@ class Requests:
         await self._exchange.reply(request.reply_to, Reply(request.request_id, msgspec.json.encode({"state": shown})))
 
     async def _merge_out(self, key: bytes, request: MergeOut) -> None:
-        """Hand the visitor's state over, acknowledged by the log, and only then let go of it."""
-        state = self._users.get(key)
-        if state is not None and state.merged_into not in (None, request.into):
+        """Hand the visitor's state over. From the first line on, their events go to the user.
+
+        The state is let go of only when the log has acknowledged its copy: a crash in between sends it again.
+        """
+        if self._forgetting.is_late(request.user_id, request.at) or self._forgetting.is_late(request.into, request.at):
+            return
+        state = self._users.get(key) or UserState(epoch=self._new_epoch())
+        if state.merged_into not in (None, request.into):
             return  # a shared device: the first who was recognised keeps this visitor
-        given = state if state is not None and state.merged_into is None else UserState(epoch="")
-        answer = MergeIn(user_id=request.into, visitor_id=request.user_id, state=given)
+        state = msgspec.structs.replace(state, merged_into=request.into)
+        self._users[key] = state  # before the first await: the events' agent runs in between
+        answer = MergeIn(user_id=request.into, visitor_id=request.user_id, state=state, at=request.at)
         await self._to.publish(self._requests_topic, request.into, encode_request(answer))
-        if state is None or state.merged_into is None:
-            epoch = self._new_epoch() if state is None else state.epoch
-            version = 1 if state is None else state.version + 1
-            self._users[key] = UserState(epoch=epoch, version=version, merged_into=request.into)
+        if key in self._users:  # not erased meanwhile
+            self._users[key] = UserState(epoch=state.epoch, version=state.version + 1, merged_into=request.into)
 
     def _merge_in(self, key: bytes, request: MergeIn) -> None:
         state = self._users.get(key)
-        if state is None:
+        if state is None or self._forgetting.is_late(request.user_id, request.at):
             return  # erased in between: nothing may come back
         after = merged(state, request.visitor_id, request.state, self._rules)
         if after is not state:

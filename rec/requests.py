@@ -47,10 +47,11 @@ class Inspect(msgspec.Struct, frozen=True, tag="inspect", tag_field="kind"):
 
 
 class MergeOut(msgspec.Struct, frozen=True, tag="merge_out", tag_field="kind"):
-    """To the visitor's owner: `user_id` is this visitor, send your state to `into`."""
+    """To the visitor's owner: `user_id` is this visitor, send your state to `into`. Recognised at `at`, in seconds."""
 
     user_id: str
     into: str
+    at: float
 
 
 class MergeIn(msgspec.Struct, frozen=True, tag="merge_in", tag_field="kind"):
@@ -59,6 +60,7 @@ class MergeIn(msgspec.Struct, frozen=True, tag="merge_in", tag_field="kind"):
     user_id: str
     visitor_id: str
     state: UserState
+    at: float
 
 
 Request = SlateRequest | Refresh | Inspect | MergeOut | MergeIn
