@@ -11,7 +11,7 @@ Every error is a `rec.errors.RecError`; its `temporary` says whether trying agai
 """
 
 from rec.client.client import RecClient
-from rec.client.events import Rejection, TrackResult
+from rec.client.events import PutResult, Rejection, TrackResult
 from rec.client.outputs import State
 from rec.client.states import StateChange
 from rec.client.timing import Timing
@@ -22,6 +22,7 @@ from rec.slates import Slate, SlateItem
 __all__ = [
     "Event",
     "EventItem",
+    "PutResult",
     "RecClient",
     "RecError",
     "Rejection",

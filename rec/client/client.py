@@ -21,7 +21,15 @@ import msgspec
 
 from rec.client.backoff import Backoff
 from rec.client.caller import Caller, minter
-from rec.client.events import Details, TrackResult, check_event, item_bodies, make_batch, make_event
+from rec.client.events import (
+    Details,
+    PutResult,
+    TrackResult,
+    check_event,
+    item_batches,
+    make_batch,
+    make_event,
+)
 from rec.client.http import Http, check_url
 from rec.client.ids import uuid7
 from rec.client.journal import Journal
@@ -235,10 +243,13 @@ class RecClient:
         return self._parts.links.state(self._user(user_id))
 
     # -------------------------------------------------------------- items, users
-    async def put_items(self, items: Iterable[Mapping[str, Any] | msgspec.Struct]) -> list[Answer]:
-        """Insert or replace catalog items (needs the API key), in requests of at most 256 KiB; their answers."""
-        caller = self._parts.caller
-        return [await caller.call("PUT", "/v1/items", Answer, NOBODY, body=body) for body in item_bodies(items)]
+    async def put_items(self, items: Iterable[Mapping[str, Any] | msgspec.Struct]) -> PutResult:
+        """Insert or replace any number of catalog items (needs the API key), each taken or refused by itself."""
+        result, sent = PutResult(), 0
+        for batch in item_batches(items):
+            part = await self._parts.caller.call("PUT", "/v1/items", PutResult, NOBODY, body=batch.body)
+            result, sent = result.plus(part, sent), sent + batch.length
+        return result
 
     async def get_item(self, item_id: str) -> Answer:
         """One catalog item; NotFound if there is none."""

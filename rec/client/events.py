@@ -34,7 +34,7 @@ class Details(TypedDict, total=False):
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """Why one event was not taken; `index` is its 0-based place among those that were sent together."""
+    """Why one event or item was not taken; `index` is its 0-based place among those of the call."""
 
     index: int
     code: str
@@ -51,8 +51,11 @@ class TrackResult(msgspec.Struct, frozen=True):
 
     def plus(self, other: TrackResult, shift: int) -> TrackResult:
         """Both together; the other's indexes begin at `shift`."""
-        moved = tuple(msgspec.structs.replace(one, index=one.index + shift) for one in other.rejected)
-        return TrackResult(self.accepted + other.accepted, self.duplicates + other.duplicates, self.rejected + moved)
+        return TrackResult(
+            self.accepted + other.accepted,
+            self.duplicates + other.duplicates,
+            self.rejected + _moved(other.rejected, shift),
+        )
 
 
 def make_event(
@@ -119,11 +122,27 @@ def make_batch(events: Sequence[Event], sent: datetime, limit: int = MAX_EVENTS)
     return Batch(len(parts), b'{"events":[' + b",".join(parts) + b"]}")
 
 
-def item_bodies(items: Iterable[Mapping[str, Any] | msgspec.Struct]) -> Iterator[bytes]:
-    """Bodies of PUT /v1/items for any number of items, each ≤ 256 KiB.
+class PutResult(msgspec.Struct, frozen=True):
+    """What became of catalog items; `revision` is the catalog's since then, None if nothing was taken."""
 
-    >>> list(item_bodies([{"item_id": "1", "title": "Tent"}]))
-    [b'{"items":[{"item_id":"1","title":"Tent"}]}']
+    accepted: int = 0
+    rejected: tuple[Rejection, ...] = ()
+    revision: int | None = None
+
+    def plus(self, other: PutResult, shift: int) -> PutResult:
+        """Both together; the other's indexes begin at `shift`."""
+        return PutResult(
+            self.accepted + other.accepted,
+            self.rejected + _moved(other.rejected, shift),
+            self.revision if other.revision is None else other.revision,
+        )
+
+
+def item_batches(items: Iterable[Mapping[str, Any] | msgspec.Struct]) -> Iterator[Batch]:
+    """Bodies of PUT /v1/items for any number of items, each ≤ 500 items and ≤ 256 KiB.
+
+    >>> list(item_batches([{"item_id": "1", "title": "Tent"}]))
+    [Batch(length=1, body=b'{"items":[{"item_id":"1","title":"Tent"}]}')]
     """
     parts: list[bytes] = []
     size = _ENVELOPE
@@ -131,10 +150,18 @@ def item_bodies(items: Iterable[Mapping[str, Any] | msgspec.Struct]) -> Iterator
         raw = msgspec.json.encode(item)
         if len(raw) > MAX_BODY_BYTES // 2:
             raise TooLarge(f"an item of {len(raw)} bytes; send at most {MAX_BODY_BYTES // 2}: shorten its texts")
-        if parts and size + len(raw) + 1 > MAX_BODY_BYTES:
-            yield b'{"items":[' + b",".join(parts) + b"]}"
+        if parts and (size + len(raw) + 1 > MAX_BODY_BYTES or len(parts) == MAX_EVENTS):
+            yield _items(parts)
             parts, size = [], _ENVELOPE
         parts.append(raw)
         size += len(raw) + 1
     if parts:
-        yield b'{"items":[' + b",".join(parts) + b"]}"
+        yield _items(parts)
+
+
+def _items(parts: list[bytes]) -> Batch:
+    return Batch(len(parts), b'{"items":[' + b",".join(parts) + b"]}")
+
+
+def _moved(rejected: tuple[Rejection, ...], shift: int) -> tuple[Rejection, ...]:
+    return tuple(msgspec.structs.replace(one, index=one.index + shift) for one in rejected)

@@ -232,6 +232,8 @@ class Session:
 
     def _welcomed(self, frame: Frame, error: RecError | None, now: float) -> list[Output]:
         if error is not None:
+            if error.code == "token_expired" and self._renewable:
+                error.temporary = True  # the next dial asks for a fresh one
             return self._hangup(NORMAL, "refused", error, now)
         if frame.connect is None:
             return self._hangup(UNREADABLE, "no connect reply", Unavailable("the server answered something else"), now)

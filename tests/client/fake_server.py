@@ -292,5 +292,5 @@ class FakeServer:
                     {"error": {"code": "not_supported", "message": "no search yet", "temporary": False}}, status=501
                 )
             case "PUT", "/v1/items":
-                return {"accepted": len(body["items"])}
+                return {"accepted": len(body["items"]), "rejected": [], "revision": 1}
         return {"path": request.path}

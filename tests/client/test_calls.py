@@ -51,11 +51,21 @@ async def test_ids_are_quoted_in_paths(server: FakeServer, client: RecClient) ->
 
 
 async def test_items_go_in_requests_that_the_server_takes(server: FakeServer, client: RecClient) -> None:
+    server.http["PUT /v1/items"] = lambda request, body: {
+        "accepted": len(body["items"]) - 1,
+        "rejected": [{"index": 0, "code": "bad_item", "message": "the first of each"}],
+        "revision": len(server.calls),
+    }
     items = [{"item_id": f"i{k}", "title": "Tent", "description": "x" * 8000} for k in range(50)]
-    await client.put_items(items)
+    items += [{"item_id": f"i{k}", "title": "Tent"} for k in range(50, 1100)]
+    result = await client.put_items(items)
+    sizes = [len(call.body["items"]) for call in server.calls]
     sent = [item["item_id"] for call in server.calls for item in call.body["items"]]
     assert sent == [item["item_id"] for item in items]
-    assert len(server.calls) > 1
+    assert max(sizes) <= 500
+    assert result.accepted == 1100 - len(sizes)
+    assert result.revision == len(sizes)
+    assert [one.index for one in result.rejected] == [sum(sizes[:k]) for k in range(len(sizes))]
 
 
 async def test_a_token_is_made_with_the_api_key_alone(server: FakeServer, client: RecClient) -> None:

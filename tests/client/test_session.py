@@ -129,6 +129,16 @@ def test_a_connect_that_is_refused_for_now_waits_as_long_as_it_was_told() -> Non
     assert session.deadline() == 8.5
 
 
+def test_a_token_that_is_over_at_the_connect_is_fetched_anew_where_it_can_be() -> None:
+    said = '{"id":1,"error":{"code":"token_expired","message":"over","temporary":false}}'
+    for renewable, state in ((True, State.RECONNECTING), (False, State.CLOSED)):
+        session = a_session(renewable=renewable)
+        session.want("home", Wish(), 0.0)
+        session.tick(0.0)
+        session.opened("token", None, 0.0)
+        assert change(session.received(said, 0.0)).state is state
+
+
 def test_a_socket_that_opens_after_the_close_is_hung_up() -> None:
     session = a_session()
     session.want("home", Wish(), 0.0)
