@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from types import TracebackType
 
-from rec.errors import ConfigError, Unavailable
+from rec.errors import Unavailable
 from rec.ports import Record
+from rec.store.topics import partitions_differ
 from rec.topics import Topic, partition_of
 
 _offset = attrgetter("offset")
@@ -92,6 +93,7 @@ class MemoryLog:
     async def tail(self, topic: str, offsets: Mapping[int, int] | None = None) -> AsyncIterator[list[Record]]:
         partitions = self.partitions(topic)
         positions = {p.number: (offsets or {}).get(p.number, 0) for p in partitions}
+        positions = {p.number: positions[p.number] if positions[p.number] <= p.end else 0 for p in partitions}
         while True:
             idle = True
             for partition in partitions:
@@ -125,16 +127,6 @@ class MemoryLog:
             await asyncio.wait([waiter], timeout=within_s)
         finally:
             self._waiters.discard(waiter)
-
-
-def partitions_differ(topic: Topic, found: int) -> ConfigError:
-    """The error for a topic that was created with another number of partitions: keys would change their owners."""
-    return ConfigError(
-        f"topic {topic.name!r} has {found} partitions, but {topic.partitions} are configured. "
-        f"Set REC_PARTITIONS={found}, or choose another REC_TOPIC_PREFIX and REC_APP_ID and start anew "
-        "(partitions cannot be changed without moving users to other workers).",
-        field="REC_PARTITIONS",
-    )
 
 
 class _Group:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from rec.ports import Hint, Reply
-from rec.store.presence import merged
+from rec.store.presence import WORKER_S, merged
 from rec.store.redis.presence import Presence
-from rec.store.redis.scripts import LEASE
+from rec.store.redis.scripts import LEASE, SET_WORKER
 from rec.store.redis.slates import Slates
 from rec.store.redis.wire import (
     decode_hint,
@@ -27,9 +27,12 @@ from rec.store.streams import Stream
 class RedisExchange(Slates, Presence):
     """The exchange of many processes on one Redis. `prefix` keeps worlds apart; `rng` draws the back-off."""
 
+    worker_s = WORKER_S
+
     def _prepare(self) -> None:
         super()._prepare()
         self._lease = self._client.redis.register_script(LEASE)
+        self._set_worker = self._client.redis.register_script(SET_WORKER)
 
     # -- replies
     async def reply(self, to: str, reply: Reply) -> None:
@@ -83,6 +86,19 @@ class RedisExchange(Slates, Presence):
     async def lease(self, name: str, holder: str, ttl_s: float) -> bool:
         async with self._client.reported():
             return bool(await self._lease(keys=[self._names.lease(name)], args=[holder, int(ttl_s * 1_000)]))
+
+    async def set_worker_state(self, worker: str, state: str) -> None:
+        keys = [self._names.workers, self._names.worker + worker]
+        async with self._client.reported():
+            await self._set_worker(keys=keys, args=[int(self.worker_s * 1_000), worker, state])
+
+    async def worker_states(self) -> dict[str, str]:
+        async with self._client.reported():
+            workers = [
+                w.decode() for w in cast(list[bytes], await self._client.redis.zrange(self._names.workers, 0, -1))
+            ]
+            states = await self._client.redis.mget([self._names.worker + w for w in workers]) if workers else []
+        return {w: cast(bytes, s).decode() for w, s in zip(workers, states, strict=True) if s}
 
     async def forget(self, user_id: str) -> int:
         for announced in self._announced.values():

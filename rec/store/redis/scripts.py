@@ -51,3 +51,12 @@ if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
+
+# KEYS: the sorted set of workers, the worker's state. ARGV: ttl in ms, worker, state.
+SET_WORKER = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[1])
+redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+"""

@@ -29,6 +29,8 @@ class Names:
         self.prefix = prefix
         self.nodes = f"{prefix}nodes"  # sorted set: node → when its announcements expire, ms since 1970
         self.presence = f"{prefix}presence:"  # + node: hash user → announcement
+        self.workers = f"{prefix}workers"  # sorted set: worker → when its state expires
+        self.worker = f"{prefix}worker:"  # + worker: its state
         self.denied = f"{prefix}denied"  # set of users
         self.arrivals = f"{prefix}arrivals".encode()  # channel
         self.hints = f"{prefix}hints".encode()  # channel

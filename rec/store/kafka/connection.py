@@ -1,0 +1,65 @@
+"""How a broker is reached, and how what it raises leaves here. Nothing is kept open by this module."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from rec.errors import Unavailable
+
+REQUEST_S = 4.0  # one request to a broker; below ACK_S, so that its own retries end before the caller's patience
+ACK_S = 5.0
+JOIN_S = 60.0  # a group's first assignment: Tansu takes the rebalance timeout, a dead member the session timeout
+
+
+class Broker(NamedTuple):
+    """Where the log is, and what it is told about us."""
+
+    bootstrap: list[str]
+    client_id: str
+
+    def options(self) -> dict[str, Any]:
+        """What every client of aiokafka is given."""
+        return {
+            "bootstrap_servers": self.bootstrap,
+            "client_id": self.client_id,
+            "request_timeout_ms": int(REQUEST_S * 1_000),
+            "retry_backoff_ms": 100,
+            "metadata_max_age_ms": 60_000,
+        }
+
+    @contextlib.asynccontextmanager
+    async def consumer(self, **options: Any) -> AsyncIterator[Any]:
+        """An aiokafka consumer that reads from the earliest record where it knows no better; stopped at the end."""
+        consumer = AIOKafkaConsumer(
+            **{**self.options(), "auto_offset_reset": "earliest", "enable_auto_commit": False, **options}
+        )
+        try:
+            yield consumer
+        finally:
+            await consumer.stop()
+
+    @contextlib.asynccontextmanager
+    async def reported(self, within_s: float | None, what: str) -> AsyncIterator[None]:
+        """Around requests: errors of Kafka, the network or the clock leave as `Unavailable`."""
+        where = ",".join(self.bootstrap)
+        try:
+            async with asyncio.timeout(within_s):
+                yield
+        except TimeoutError as error:
+            limit = f" within {within_s:g} s" if within_s is not None else ""
+            raise Unavailable(f"kafka at {where}: {what}: no answer{limit}") from error
+        except (KafkaError, OSError) as error:
+            raise Unavailable(f"kafka at {where}: {what}: {error}") from error
+
+
+async def bounds(consumer: Any, topic: str, partitions: Iterable[int]) -> tuple[dict[int, int], dict[int, int]]:
+    """(first kept offset, next offset) of each partition."""
+    asked = [TopicPartition(topic, number) for number in partitions]
+    first, end = await consumer.beginning_offsets(asked), await consumer.end_offsets(asked)
+    return {tp.partition: offset for tp, offset in first.items()}, {tp.partition: offset for tp, offset in end.items()}

@@ -1,0 +1,144 @@
+"""`Log` on Kafka: the producer, ends, and doors to `tail` and `group`.
+
+Invariants: `publish` returns after all in-sync replicas have the record, or raises; within a key the order of
+publishing is the order in the log; the partition is `rec.topics.partition_of`, for every writer alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from rec.ports import Record
+from rec.store.kafka.connection import ACK_S, Broker, bounds
+from rec.store.kafka.group import KafkaGroupReader
+from rec.store.kafka.tail import tail
+from rec.store.kafka.topics import create_topics, is_tansu
+from rec.topics import Topic, partition_of
+
+MAX_BATCH_BYTES = 64 * 1024
+
+
+class KafkaLog:
+    """The log on a Kafka-compatible broker.
+
+    `single_record_batches` is for Tansu: its end offset is wrong after a batch of several records, and it knows no
+    idempotent producer; None asks the broker whether it is one. Without it the producer is idempotent: a retry after
+    a lost answer writes nothing twice.
+    """
+
+    def __init__(
+        self,
+        bootstrap: Sequence[str],
+        *,
+        client_id: str = "shunxi",
+        single_record_batches: bool | None = None,
+        max_batch_size: int = MAX_BATCH_BYTES,
+        replication_factor: int = 1,
+        session_timeout_s: float = 10.0,
+        rebalance_timeout_s: float = 10.0,
+    ) -> None:
+        """`max_batch_size` in bytes a partition; the timeouts are those of `group`."""
+        self._broker = Broker(list(bootstrap), client_id)
+        self._single, self._max_batch_size = single_record_batches, max_batch_size
+        self._replication_factor = replication_factor
+        self._session_timeout_s, self._rebalance_timeout_s = session_timeout_s, rebalance_timeout_s
+        self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._stack = contextlib.AsyncExitStack()
+        self._producer: Any = None
+        self._reader: Any = None
+
+    async def __aenter__(self) -> KafkaLog:
+        if self._single is None:
+            self._single = await is_tansu(self._broker)
+        async with contextlib.AsyncExitStack() as stack:
+            self._producer = AIOKafkaProducer(
+                **self._broker.options(),
+                acks="all",
+                enable_idempotence=not self._single,
+                linger_ms=0,
+                max_batch_size=1 if self._single else self._max_batch_size,
+                partitioner=_partition,
+            )
+            stack.push_async_callback(self._producer.stop)
+            self._reader = await stack.enter_async_context(self._broker.consumer())
+            async with self._broker.reported(2 * ACK_S, "connecting"):
+                await self._producer.start()
+                await self._reader.start()
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def create(self, topics: Iterable[Topic]) -> None:
+        await create_topics(self._broker, topics, self._replication_factor)
+
+    async def publish(self, topic: str, key: str, value: bytes | None) -> None:
+        async with self._broker.reported(ACK_S, f"publishing to {topic!r}"):
+            await (await self._send(topic, key.encode(), value))
+
+    async def publish_many(self, topic: str, pairs: Sequence[tuple[str, bytes | None]]) -> None:
+        """Partitions side by side, each in order; the deadline is that of one publish and grows with the number."""
+        async with self._broker.reported(ACK_S + len(pairs) / 500, f"publishing {len(pairs)} records to {topic!r}"):
+            partitions = len(await self._producer.partitions_for(topic))
+            lanes: defaultdict[int, list[tuple[bytes, bytes | None]]] = defaultdict(list)
+            for key, value in pairs:
+                raw = key.encode()
+                lanes[partition_of(raw, partitions)].append((raw, value))
+            await _all(self._send_lane(topic, lane) for lane in lanes.values())
+
+    async def ends(self, topic: str) -> dict[int, int]:
+        async with self._broker.reported(ACK_S, f"asking for the ends of {topic!r}"):
+            _, end = await bounds(self._reader, topic, await self._producer.partitions_for(topic))
+        return end
+
+    async def tail(self, topic: str, offsets: Mapping[int, int] | None = None) -> AsyncIterator[list[Record]]:
+        async with self._broker.reported(ACK_S, f"reading {topic!r}"):
+            partitions = await self._producer.partitions_for(topic)
+        async with contextlib.aclosing(tail(self._broker, topic, partitions, offsets or {})) as batches:
+            async for batch in batches:
+                yield batch
+
+    def group(self, topic: str, group: str) -> KafkaGroupReader:
+        return KafkaGroupReader(self._broker, topic, group, self._session_timeout_s, self._rebalance_timeout_s)
+
+    async def _send(self, topic: str, key: bytes, value: bytes | None) -> asyncio.Future[Any]:
+        """Hand a record to the producer; the future is its acknowledgement.
+
+        A batch of one record is full at once, and aiokafka wakes all who wait for a partition when it has room: a
+        thousand waiters would be a million wake-ups. So they queue here, and one at a time waits there.
+        """
+        if not self._single:
+            return await self._producer.send(topic, value, key)  # type: ignore[no-any-return]
+        partitions = await self._producer.partitions_for(topic)
+        async with self._turns[topic, partition_of(key, len(partitions))]:
+            return await self._producer.send(topic, value, key)  # type: ignore[no-any-return]
+
+    async def _send_lane(self, topic: str, lane: Sequence[tuple[bytes, bytes | None]]) -> None:
+        acknowledgements: list[asyncio.Future[Any]] = []
+        try:
+            for key, value in lane:
+                acknowledgements.append(await self._send(topic, key, value))
+        finally:
+            await _all(acknowledgements)
+
+
+async def _all(waiting: Iterable[Awaitable[Any]]) -> None:
+    """Wait for every one of them, then raise the first error: nothing goes on in the background."""
+    for result in await asyncio.gather(*waiting, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+
+
+def _partition(key: bytes, partitions: Sequence[int], available: Sequence[int]) -> int:
+    """aiokafka's partitioner: by the key alone, whether or not the partition is available now."""
+    return partition_of(key, len(partitions))
