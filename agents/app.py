@@ -53,6 +53,10 @@ class WorkerApp(faust.App):  # type: ignore[misc]
 
     settings_: Settings
 
+    async def on_first_start(self) -> None:
+        self.settings_.data_dir.mkdir(parents=True, exist_ok=True)  # Faust makes only the last part of its folder
+        await super().on_first_start()
+
     async def on_start(self) -> None:
         await super().on_start()
         self.metrics_ = Metrics()
