@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rec.config import Settings, load_settings
+from rec.embedded.announce import announce
 from rec.embedded.broker import broker_command, broker_ready
 from rec.embedded.home import Home, Secrets
 from rec.embedded.ports import free_port
@@ -132,6 +133,8 @@ async def _start(
         "REC_DEMO": str(options.demo).lower(),
     }
     settings = load_settings(**{name.removeprefix("REC_").lower(): value for name, value in env.items()})
+
+    await asyncio.to_thread(announce, home.root, env)  # for `rec topics` and `rec doctor` in this folder
 
     def child(name: str, command: list[str], **more: Any) -> Spec:
         return Spec(name, command, env, home.logs / f"{name}.log", **more)

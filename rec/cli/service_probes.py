@@ -1,0 +1,244 @@
+"""Probes of `rec doctor` that ask the neighbours: broker, Redis, database, worker, and the whole way of an event."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import urllib.error
+import urllib.request
+from contextlib import aclosing
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from rec.cli.findings import Finding, Probe, fail, ok, warn
+from rec.errors import ConfigError, Unavailable
+
+if TYPE_CHECKING:
+    from rec.cli.here import Server
+    from rec.config import Settings
+    from rec.store.kafka.survey import Survey
+    from rec.topics import Topic
+
+PROBE_USER = "rec-doctor"  # the one user that the round trip makes known, however often it is run
+SKEW_WARN_S, SKEW_FAIL_S = 2.0, 60.0
+LAG_WARN = 10_000
+SLOW_MS = 500.0
+EARLIER = 0.9  # of a probe's time: its own reason says more than "no answer"
+
+
+def service_probes(settings: Settings, timeout_s: float) -> list[Probe]:
+    """Probes of what the processes of this world need."""
+    within = timeout_s * EARLIER
+
+    async def broker() -> Finding:
+        from rec.store.kafka.survey import ping_broker
+
+        if settings.broker_url.startswith("memory://"):
+            return warn("memory://: events stay inside one process", "export REC_BROKER_URL=kafka://127.0.0.1:9092")
+        return ok(f"{settings.broker_url} answers in {await ping_broker(settings, within) * 1000:.1f} ms")
+
+    async def topics() -> Finding:
+        from rec.store.kafka.survey import survey
+        from rec.topics import topics as wanted
+
+        expected = wanted(settings)
+        found = await survey(settings, [topic.name for topic in expected], within)
+        return check_topics(expected, found, settings.broker_url)
+
+    async def groups() -> Finding:
+        from rec.store.kafka.survey import survey
+        from rec.topics import DEAD_LETTERS
+        from rec.topics import topics as wanted
+
+        found = await survey(settings, [topic.name for topic in wanted(settings)], within)
+        return check_flow(found, settings.topic(DEAD_LETTERS))
+
+    async def redis() -> Finding:
+        from rec.store import open_exchange
+
+        async with open_exchange(settings) as exchange:
+            await exchange.ping()  # the first opens the connection
+            return _timed(f"{_bare(settings.redis_url)} answers", await exchange.ping())
+
+    async def database() -> Finding:
+        from rec.store.sql import open_database
+
+        try:
+            async with open_database(settings) as database:
+                await database.ping_database()
+                took, revision = await database.ping_database(), await database.schema_revision()
+                return _timed(f"{_bare(settings.database_url)}, revision {revision} (head), answers", took)
+        except ConfigError as error:
+            return fail(error.message, "alembic upgrade head")
+
+    return [
+        Probe("broker", broker, "rec up   # or: docker compose up -d kafka"),
+        Probe("topics", topics, "rec worker   # creates them when it starts"),
+        Probe("groups", groups, "rec topics"),
+        Probe("redis", redis, "rec up   # or: docker compose up -d redis"),
+        Probe("database", database, "rec up   # or: docker compose up -d postgres && alembic upgrade head"),
+    ]
+
+
+def server_probes(server: Server, timeout_s: float) -> list[Probe]:
+    """Probes of a running server, as a client sees it; the last one is the round trip."""
+    within = timeout_s * EARLIER
+
+    async def ready() -> Finding:
+        answer = await asyncio.to_thread(_get, f"{server.url}/health/ready", within)
+        return check_ready(answer, server.url)
+
+    async def clock() -> Finding:
+        before = time.time()
+        answer = await asyncio.to_thread(_get, f"{server.url}/health/live", within)
+        return check_clock(answer.date, (before + time.time()) / 2)
+
+    async def round_trip() -> Finding:
+        took = await measure_round_trip(server, within)
+        found = f"event to push in {took * 1000:.1f} ms"
+        return ok(found) if took * 1000 < SLOW_MS else warn(f"{found}, slow", "rec topics   # is a group behind?")
+
+    return [
+        Probe("server", ready, "rec up   # or: rec web"),
+        Probe("clock", clock, "sudo timedatectl set-ntp true"),
+        Probe("round trip", round_trip, "rec topics   # is a group behind? then the log of: rec worker"),
+    ]
+
+
+# ---------------------------------------------------------------- judgments, pure
+def check_topics(expected: list[Topic], found: Survey, broker_url: str) -> Finding:
+    """Whether all topics are there, as wide as they must be, and the changelog keeps the newest of each key."""
+    have = {topic.name: topic for topic in found.topics}
+    if missing := [topic.name for topic in expected if topic.name not in have]:
+        return fail(f"missing: {', '.join(missing)}", "rec worker   # creates them when it starts")
+    for topic in expected:
+        facts = have[topic.name]
+        if facts.partitions != topic.partitions:
+            return fail(
+                f"{topic.name} has {facts.partitions} partitions, not {topic.partitions}: users would meet "
+                "the wrong worker",
+                f"export REC_PARTITIONS={facts.partitions}",
+            )
+        policy = topic.config.get("cleanup.policy")
+        if policy is not None and facts.config is not None and facts.config.get("cleanup.policy") != policy:
+            alter = f"--entity-type topics --entity-name {topic.name} --alter --add-config cleanup.policy={policy}"
+            bootstrap = broker_url.removeprefix("kafka://")
+            return fail(
+                f"{topic.name} is not {policy}: states of quiet users would be forgotten",
+                f"kafka-configs.sh --bootstrap-server {bootstrap} {alter}",
+            )
+    records = sum(topic.records for topic in found.topics)
+    silent = "" if all(topic.config for topic in found.topics) else "; the broker does not tell all their settings"
+    return ok(f"{len(expected)} topics as they should be, {records:,} records{silent}")
+
+
+def check_flow(found: Survey, dead_letters: str) -> Finding:
+    """Whether the groups keep up, and whether something could not be processed."""
+    dead = sum(topic.records for topic in found.topics if topic.name == dead_letters)
+    lags = ", ".join(f"{each.group} {each.lag:,} of {each.topic}" for each in found.groups)
+    if not found.groups:
+        return warn("no group has read anything yet", "rec worker")
+    fact = f"behind by: {lags}"
+    if dead:
+        return warn(f"{dead:,} dead letters; {fact}", "rec topics dead-letters")
+    if any(each.lag > LAG_WARN for each in found.groups):
+        return warn(fact, "rec worker   # one more, up to the number of partitions")
+    return ok(fact)
+
+
+class Answer(NamedTuple):
+    """An HTTP answer, as far as the probes read it."""
+
+    status: int
+    date: str
+    body: bytes
+    took_s: float
+
+
+def check_ready(answer: Answer, url: str) -> Finding:
+    """What /health/ready says about the server and its workers."""
+    try:
+        said = msgspec.json.decode(answer.body, type=dict[str, object])
+    except msgspec.DecodeError:
+        return fail(f"{url} is something else: status {answer.status} and no JSON", "export REC_URL=…   # the server's")
+    if answer.status == 200:
+        return ok(f"{url} is ready, answers in {answer.took_s * 1000:.1f} ms")
+    checks = said.get("checks")
+    wrong = {name: what for name, what in checks.items() if what != "ok"} if isinstance(checks, dict) else {}
+    fix = {"workers": "rec worker", "broker": "docker compose up -d kafka", "redis": "docker compose up -d redis"}
+    first = next(iter(wrong), "")
+    what = "; ".join(f"{name}: {why}" for name, why in wrong.items()) or f"status {answer.status}"
+    return fail(f"{url} is not ready: {what}", fix.get(first, "rec up"))
+
+
+def check_clock(date: str, now: float) -> Finding:
+    """The difference between this clock and the server's Date header, which has whole seconds."""
+    try:
+        skew = now - (parsedate_to_datetime(date).timestamp() + 0.5)
+    except ValueError:
+        return warn("the server sends no Date to compare with")
+    if abs(skew) <= SKEW_WARN_S:
+        return ok("within a second or two of the server's")
+    fact = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the server's"
+    fix = "sudo timedatectl set-ntp true"
+    return fail(f"{fact}: tokens will be refused", fix) if abs(skew) > SKEW_FAIL_S else warn(fact, fix)
+
+
+# ---------------------------------------------------------------- measuring
+async def measure_round_trip(server: Server, within_s: float) -> float:
+    """Seconds from sending an event to receiving the list that it caused, over the websocket.
+
+    The event is a search by PROBE_USER: it names no item, so it moves no counter of anybody else's.
+    """
+    from rec.client import RecClient, Timing
+
+    timing = Timing(timeout_s=within_s)
+    try:
+        async with (
+            asyncio.timeout(within_s),
+            RecClient(server.url, server.api_key, timing=timing) as client,
+            aclosing(client.subscribe(PROBE_USER, n=1)) as slates,
+        ):
+            await anext(slates)  # the list as it is
+            began = time.perf_counter()
+            event_id = f"rec-doctor-{time.time_ns()}"
+            result = await client.track("search", user_id=PROBE_USER, event_id=event_id, search_term="rec doctor")
+            if result.rejected:
+                raise Unavailable(f"the event was rejected: {result.rejected[0].message}")
+            async for slate in slates:
+                if slate.cause.event_id == event_id:
+                    return time.perf_counter() - began
+    except TimeoutError as error:
+        raise Unavailable(f"no push within {within_s:g} s of the event") from error
+    raise Unavailable("the pushes ended before the event's came")
+
+
+def _get(url: str, within_s: float) -> Answer:
+    began = time.perf_counter()
+    try:
+        with urllib.request.urlopen(url, timeout=within_s) as response:  # noqa: S310 - http(s), as the SDK checks
+            status, headers, body = response.status, response.headers, response.read(65_536)
+    except urllib.error.HTTPError as error:
+        with error:
+            status, headers, body = error.code, error.headers, error.read(65_536)
+    except (OSError, ValueError) as error:
+        raise Unavailable(f"{url}: {error}") from error
+    return Answer(status, headers.get("Date", ""), body, time.perf_counter() - began)
+
+
+def _timed(what: str, seconds: float) -> Finding:
+    fact = f"{what} in {seconds * 1000:.1f} ms"
+    return ok(fact) if seconds * 1000 < SLOW_MS else warn(f"{fact}, slow")
+
+
+def _bare(url: str) -> str:
+    """A URL without its user and password.
+
+    >>> _bare("postgresql+asyncpg://shop:hush@db:5432/rec")
+    'postgresql+asyncpg://db:5432/rec'
+    """
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"

@@ -1,0 +1,228 @@
+"""`rec topics`: what is in the log, who is behind, and what could not be processed. Reads only, joins no group."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+import msgspec
+
+from rec.cli.here import settings_here
+from rec.cli.output import ago, emit, emit_json, json_option, say, table
+from rec.errors import Unavailable
+from rec.events import Text
+
+if TYPE_CHECKING:
+    from rec.config import Settings
+    from rec.ports import Log
+    from rec.store.kafka.survey import Survey, TopicFacts
+
+TALLY = 500  # newest dead letters whose reasons are counted
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A record that could not be processed: where it was, why, when, and its first 64 KiB."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: Text
+    error: str
+    at: float
+    key: str = ""
+    payload_base64: str = ""
+
+
+class Overview(NamedTuple):
+    """Everything that `rec topics` shows. `reasons` are those of the newest dead letters."""
+
+    survey: Survey
+    missing: list[str]
+    dead: int
+    reasons: Counter[str]
+
+
+@click.group(invoke_without_command=True)
+@click.option("--timeout", "timeout_s", type=click.FloatRange(0.1, 600), default=10.0, show_default=True)
+@json_option
+@click.pass_context
+def topics(context: click.Context, timeout_s: float, as_json: bool) -> None:
+    """Topics, partitions, records, lag of the consumer groups, dead letters.
+
+    \b
+    rec topics
+    rec topics dead-letters --last 20
+
+    Settings as for the worker: REC_BROKER_URL, REC_APP_ID, REC_TOPIC_PREFIX; or those of the `rec up` of this folder.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    settings, told = settings_here()
+    overview = asyncio.run(_overview(settings, timeout_s))
+    if as_json:
+        emit_json(_as_json(overview))
+        return
+    say(f"{settings.broker_url} ({told})")
+    _show(overview)
+
+
+@topics.command("dead-letters")
+@click.option("--last", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many, newest last.")
+@click.option("--timeout", "timeout_s", type=click.FloatRange(0.1, 600), default=10.0, show_default=True)
+@click.option("--payload", is_flag=True, help="Show the records too; they may hold personal data.")
+@json_option
+def dead_letters(last: int, timeout_s: float, payload: bool, as_json: bool) -> None:
+    """The newest records that could not be processed, with the reason of each.
+
+    \b
+    rec topics dead-letters --last 5
+    rec topics dead-letters --json --payload | jq -r .payload
+    """
+    settings, _ = settings_here()
+    letters = asyncio.run(_letters(settings, last, timeout_s))
+    for letter in letters if as_json else ():
+        emit_json(_letter_json(letter, payload))
+    if not as_json:
+        _show_letters(letters, payload)
+
+
+# ---------------------------------------------------------------- reading
+async def _overview(settings: Settings, timeout_s: float) -> Overview:
+    from rec.store.kafka.survey import survey
+    from rec.topics import DEAD_LETTERS
+    from rec.topics import topics as wanted_topics
+
+    names = [topic.name for topic in wanted_topics(settings)]
+    found = await survey(settings, names, timeout_s)
+    missing = [name for name in names if name not in {topic.name for topic in found.topics}]
+    dead = next((topic for topic in found.topics if topic.name == settings.topic(DEAD_LETTERS)), None)
+    letters = await _newest(settings, dead, TALLY, timeout_s)
+    return Overview(found, missing, dead.records if dead else 0, Counter(letter.reason for letter in letters))
+
+
+async def _letters(settings: Settings, last: int, timeout_s: float) -> list[DeadLetter]:
+    from rec.store.kafka.survey import survey
+    from rec.topics import DEAD_LETTERS
+
+    name = settings.topic(DEAD_LETTERS)
+    found = await survey(settings, [name], timeout_s)
+    return await _newest(settings, found.topics[0] if found.topics else None, last, timeout_s)
+
+
+async def _newest(settings: Settings, topic: TopicFacts | None, last: int, timeout_s: float) -> list[DeadLetter]:
+    from rec.store import open_log
+
+    if topic is None or not topic.records:
+        return []
+    async with open_log(settings) as log:
+        return await newest_letters(log, topic.name, last, timeout_s)
+
+
+async def newest_letters(log: Log, topic: str, last: int, timeout_s: float) -> list[DeadLetter]:
+    """The newest `last` dead letters, oldest first; those that cannot be read themselves are shown as such."""
+    ends = await log.ends(topic)
+    open_ends = {partition: end for partition, end in ends.items() if end > 0}
+    starts = {partition: max(0, end - last) for partition, end in open_ends.items()}
+    letters: list[DeadLetter] = []
+    if open_ends:
+        try:
+            async with asyncio.timeout(timeout_s):
+                async for records in log.tail(topic, starts):
+                    for record in records:
+                        if record.value is not None:
+                            letters.append(_letter(record.value, record.offset, record.timestamp))
+                        if record.offset >= open_ends.get(record.partition, 0) - 1:
+                            open_ends.pop(record.partition, None)
+                    if not open_ends:
+                        break
+        except TimeoutError as error:
+            raise Unavailable(f"the dead letters could not be read within {timeout_s:g} s") from error
+    return sorted(letters, key=lambda letter: letter.at)[-last:]
+
+
+def _letter(raw: bytes, offset: int, timestamp: float) -> DeadLetter:
+    try:
+        return msgspec.json.decode(raw, type=DeadLetter)
+    except msgspec.DecodeError as error:
+        return DeadLetter("?", 0, offset, "unreadable dead letter", str(error), timestamp)
+
+
+# ---------------------------------------------------------------- showing
+def _show(overview: Overview) -> None:
+    shown = table("topic", "partitions", "records", "kept", right=("partitions", "records"))
+    for topic in overview.survey.topics:
+        shown.add_row(topic.name, str(topic.partitions), f"{topic.records:,}", _kept(topic.config))
+    for name in overview.missing:
+        shown.add_row(name, "-", "-", "missing: the worker creates it when it starts")
+    emit(shown)
+    lags = table("group", "topic", "lag", right=("lag",))
+    for group in overview.survey.groups:
+        lags.add_row(group.group, group.topic, f"{group.lag:,}")
+    if overview.survey.groups:
+        emit("")
+        emit(lags)
+    reasons = ", ".join(f"{reason} {count}" for reason, count in overview.reasons.most_common())
+    emit("")
+    emit(f"dead letters: {overview.dead:,}" + (f" (newest {min(overview.dead, TALLY)}: {reasons})" if reasons else ""))
+    if overview.dead:
+        say("look at them: rec topics dead-letters")
+
+
+def _kept(config: dict[str, str] | None) -> str:
+    """How long the records of a topic stay.
+
+    >>> _kept({"cleanup.policy": "compact"}), _kept({"retention.ms": "604800000"}), _kept(None)
+    ('newest of each key', '7 days', 'the broker does not say')
+    """
+    if config is None:
+        return "the broker does not say"
+    if "compact" in config.get("cleanup.policy", ""):
+        return "newest of each key"
+    retention = config.get("retention.ms", "")
+    return f"{int(retention) / 86_400_000:.3g} days" if retention.isdigit() else "for ever"
+
+
+def _show_letters(letters: list[DeadLetter], payload: bool) -> None:
+    if not letters:
+        say("there are no dead letters")
+        return
+    shown = table("when", "record", "reason", "error", right=())
+    for letter in letters:
+        when = datetime.fromtimestamp(letter.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        place = f"{letter.topic}[{letter.partition}]@{letter.offset}"
+        shown.add_row(f"{when} ({ago(time.time() - letter.at)})", place, letter.reason, _one_line(letter.error, 90))
+        if payload:
+            shown.add_row("", "", "", _one_line(_payload(letter), 90))
+    emit(shown)
+
+
+def _as_json(overview: Overview) -> dict[str, Any]:
+    return {
+        "topics": [topic._asdict() for topic in overview.survey.topics],
+        "missing": overview.missing,
+        "groups": [group._asdict() for group in overview.survey.groups],
+        "dead_letters": {"total": overview.dead, "reasons": dict(overview.reasons)},
+    }
+
+
+def _letter_json(letter: DeadLetter, payload: bool) -> dict[str, Any]:
+    shown = msgspec.to_builtins(letter)
+    del shown["payload_base64"]
+    if not payload:
+        del shown["key"]
+        return dict(shown)
+    return {**shown, "payload": _payload(letter)}
+
+
+def _payload(letter: DeadLetter) -> str:
+    return base64.b64decode(letter.payload_base64).decode(errors="replace")
+
+
+def _one_line(text: str, width: int) -> str:
+    clean = "".join(char if char.isprintable() else " " for char in text)
+    return clean if len(clean) <= width else clean[: width - 1] + "…"

@@ -1,0 +1,42 @@
+"""`rec up` → **running.json** → other commands of the same folder: how to reach the processes that run now.
+
+Invariant: what a `rec up` that is gone has left behind is not believed: the file names its process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+_FILE = "running.json"
+
+
+def announce(root: Path, env: Mapping[str, str]) -> None:
+    """Tell that this process runs a world from `root` with these REC_* variables. The file is the owner's alone."""
+    fresh = root / f"{_FILE}.new"
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump({"pid": os.getpid(), "env": dict(env)}, file)
+    fresh.replace(root / _FILE)
+
+
+def announced(root: Path) -> dict[str, str]:
+    """The REC_* variables of the `rec up` that runs from `root`; empty if none does."""
+    try:
+        told = json.loads((root / _FILE).read_text())
+        if not _alive(told["pid"]):
+            return {}
+        return {str(name): str(value) for name, value in told["env"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, but there
+        return True
+    return True
