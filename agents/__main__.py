@@ -65,7 +65,8 @@ async def run_archiver(settings: Settings) -> None:
 def main(argv: list[str]) -> int:
     """Run the named process; errors made on purpose become one line and an exit code."""
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("aiokafka").setLevel("WARNING")
+    for noisy in ("aiokafka", "alembic"):
+        logging.getLogger(noisy).setLevel("WARNING")
     try:
         settings = load_settings()
         if argv == ["worker"]:

@@ -22,8 +22,9 @@ from rec.ports import Database, Exchange
 log = logging.getLogger(__name__)
 
 POLL_S = 5.0
-ENCODE_BATCH = 64
+ENCODE_BATCH = 32
 LEASE_S = 30.0
+IDLE_S = 300.0  # the child with the encoder is kept this long after its last batch: a new product is not to wait for it
 
 
 class CatalogSync:
@@ -46,6 +47,8 @@ class CatalogSync:
         self._revision = 0
         self._changed = asyncio.Event()
         self._without_vector: dict[str, Item] = {}
+        self._missing = asyncio.Event()
+        self._encoded_at = 0.0
 
     async def load(self) -> int:
         """All rows, and the vectors that are cached; how many items there are. Raises Unavailable."""
@@ -88,7 +91,9 @@ class CatalogSync:
         self._catalog.upsert(page.items)
         for item_id in page.deleted:
             self._without_vector.pop(item_id, None)
-        self._without_vector.update({item.item_id: item for item in page.items})
+        for item in page.items:
+            self._without_vector.pop(item.item_id, None)  # so that it comes last again: the newest is encoded first
+            self._without_vector[item.item_id] = item
         moved, self._revision = page.revision > self._revision, page.revision
         return {item.item_id for item in page.items} | set(page.deleted) if moved else set()
 
@@ -99,6 +104,8 @@ class CatalogSync:
             chunk = {item.item_id: item.digest() for item in waiting[start : start + 1_000]}
             found = await self._database.get_vectors(self._encoder_id, sorted(set(chunk.values())))
             self._set({item_id: found[digest] for item_id, digest in chunk.items() if digest in found})
+        if self._without_vector:
+            self._missing.set()
 
     def _set(self, vectors: dict[str, bytes]) -> None:
         self._catalog.set_vectors({item_id: np.frombuffer(raw, "<f4") for item_id, raw in vectors.items()})
@@ -108,34 +115,44 @@ class CatalogSync:
     async def encode_for_ever(self) -> None:
         """Compute what vectors are missing. One worker at a time; the others find them in SQL."""
         while True:
-            if self._without_vector:
-                try:
-                    await self._encode_missing()
-                except Unavailable as error:
-                    log.warning("vectors could not be stored, trying again: %s", error)
+            await self._missing.wait()
+            try:
+                await self._encode_until_idle()
+            except Unavailable as error:
+                log.warning("vectors could not be stored, trying again: %s", error)
             await asyncio.sleep(1.0)
 
-    async def _encode_missing(self) -> None:
+    async def _encode_until_idle(self) -> None:
         await self._take_cached()
         if not self._without_vector or not await self._exchange.lease("encoder", self._holder, LEASE_S):
             return
-        total = len(self._without_vector)
-        log.info("encoding %d product texts with %s", total, self._encoder_id)
-        loop = asyncio.get_running_loop()
         spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=spawn, initializer=warm, initargs=(self._encoder, 1)) as child:
-            while self._without_vector and await self._exchange.lease("encoder", self._holder, LEASE_S):
-                batch = list(self._without_vector.values())[:ENCODE_BATCH]
-                dim, raw = await loop.run_in_executor(child, encode_batch, [item.text() for item in batch])
-                size = dim * 4
-                vectors = {item.item_id: raw[at * size : (at + 1) * size] for at, item in enumerate(batch)}
-                await self._database.put_vectors(
-                    self._encoder_id, {item.digest(): vectors[item.item_id] for item in batch}
-                )
-                still = {
-                    item.item_id: vectors[item.item_id]
-                    for item in batch
-                    if (now := self._without_vector.get(item.item_id)) is not None and now.digest() == item.digest()
-                }
-                self._set(still)
-                log.info("encoded %d of %d product texts", total - len(self._without_vector), total)
+        child = ProcessPoolExecutor(1, mp_context=spawn, initializer=warm, initargs=(self._encoder, 1))
+        try:
+            while await self._exchange.lease("encoder", self._holder, LEASE_S):
+                if self._without_vector:
+                    await self._encode_some(child)
+                    continue
+                self._missing.clear()
+                try:
+                    async with asyncio.timeout(LEASE_S / 3):
+                        await self._missing.wait()
+                except TimeoutError:
+                    if asyncio.get_running_loop().time() - self._encoded_at > IDLE_S:
+                        return
+        finally:
+            child.shutdown(wait=False, cancel_futures=True)  # waiting would hold the event loop for a batch
+
+    async def _encode_some(self, child: ProcessPoolExecutor) -> None:
+        """One batch, what changed last first: somebody may be waiting to see it."""
+        batch = list(self._without_vector.values())[-ENCODE_BATCH:]
+        loop = asyncio.get_running_loop()
+        dim, raw = await loop.run_in_executor(child, encode_batch, [item.text() for item in batch])
+        size = dim * 4
+        vectors = {item.digest(): raw[at * size : (at + 1) * size] for at, item in enumerate(batch)}
+        await self._database.put_vectors(self._encoder_id, vectors)
+        for item in batch:  # a text that changed meanwhile has another digest, and still waits
+            if (now := self._without_vector.get(item.item_id)) is not None and now.digest() in vectors:
+                self._set({item.item_id: vectors[now.digest()]})
+        self._encoded_at = loop.time()
+        log.info("encoded %d product texts, %d to go", len(batch), len(self._without_vector))
