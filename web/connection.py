@@ -6,6 +6,7 @@ offered before; nothing is taken for a placement before its subscription was ans
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Protocol
 
@@ -67,7 +68,7 @@ class Sink(Protocol):
     async def send_slate(self, offer: Offer, n: int) -> None: ...
     async def send_ping(self) -> None: ...
     async def close(self, code: CloseCode, reason: str) -> None:
-        """Tell the client why, and end. May wait for a client that does not read."""
+        """Tell the client why, and that this is the end. May wait for a client that does not read."""
 
     def abort(self) -> None:
         """End at once, without a word."""
@@ -98,6 +99,7 @@ class Connection:
         "close_code",
         "expires_at",
         "heard_at",
+        "left",
         "ping_due",
         "pinged_at",
         "pumping",
@@ -114,6 +116,7 @@ class Connection:
         self.ping_due = False
         self.pumping = False
         self.close_code: int | None = None  # set once it is closed from here
+        self.left: asyncio.Future[None] | None = None  # then, until the client has answered or is gone
 
     def offer(self, offer: Offer) -> tuple[bool, bool]:
         """Put a slate into its slot: (taken, another was dropped for it)."""

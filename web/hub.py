@@ -71,6 +71,8 @@ class Hub:
         if not mine:
             self._users.pop(connection.user_id, None)
         connection.screens.clear()
+        if connection.left is not None and not connection.left.done():
+            connection.left.set_result(None)
         self._count -= 1
         self._metrics.connections.labels(connection.sink.kind).dec()
         self._metrics.disconnects.labels(str(connection.close_code or client_code or 1006)).inc()
@@ -156,11 +158,12 @@ class Hub:
         """Close from this side; its handler then leaves. Returns at once, and a second call changes nothing."""
         if connection.close_code is None:
             connection.close_code = int(code)
+            connection.left = asyncio.get_running_loop().create_future()
             self._start(_end(connection, code, reason))
 
     def close_user(self, user_id: str, reason: str) -> int:
         """End all connections of a user, for good; how many there were."""
-        connections = self._of(user_id)
+        connections = self.of(user_id)
         for connection in connections:
             self.close(connection, CloseCode.FORCED, reason)
         self.presence.forgotten(user_id)
@@ -168,13 +171,14 @@ class Hub:
 
     async def close_all(self) -> None:
         """End everything at once, for a shutdown. Takes `CLOSE_S` at most, whatever the clients do."""
-        connections = [c for user_id in list(self._users) for c in self._of(user_id)]
+        connections = [c for user_id in list(self._users) for c in self.of(user_id)]
         for connection in connections:
             self.close(connection, CloseCode.SHUTDOWN, "shutdown")
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2 * CLOSE_S)
 
-    def _of(self, user_id: str) -> list[Connection]:
+    def of(self, user_id: str) -> list[Connection]:
+        """The connections of a user."""
         return list(self._users.get(user_id, ()))
 
     def sweep(self, now: float) -> None:
@@ -250,12 +254,18 @@ class Hub:
 
 
 async def _end(connection: Connection, code: CloseCode, reason: str) -> None:
-    """Say why, if the client listens, and drop the transport if not."""
-    try:
-        async with asyncio.timeout(CLOSE_S):
-            await connection.sink.close(code, reason)
-    except (TimeoutError, ConnectionError):
+    """Say why and wait for the client's own goodbye; drop the transport of one that does not listen.
+
+    Saying it is a task of its own: a send that timed out leaves aiohttp's drain waiter cancelled, and whoever drains
+    next is cancelled with it (`BaseProtocol._drain_helper` of 3.14 awaits it unshielded).
+    """
+    assert connection.left is not None
+    saying = asyncio.ensure_future(connection.sink.close(code, reason))
+    await asyncio.wait([connection.left], timeout=CLOSE_S)
+    if not connection.left.done():
         connection.sink.abort()
+    saying.cancel()
+    await asyncio.gather(saying, return_exceptions=True)
 
 
 def _batches(whole: list[tuple[str, str]], size: int) -> list[list[tuple[str, str]]]:

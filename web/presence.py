@@ -28,6 +28,11 @@ class Presence:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._unsettled: set[str] = set()
 
+    @property
+    def announced(self) -> int:
+        """How many users are announced from here."""
+        return len(self._announced)
+
     async def settle(self, user_id: str) -> None:
         """Watch and announce as the connections have it. Raises Unavailable; then `keep_tending` makes up for it."""
         lock = self._locks.get(user_id) or self._locks.setdefault(user_id, asyncio.Lock())

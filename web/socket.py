@@ -10,6 +10,7 @@ import asyncio
 import logging
 import secrets
 import socket as sockets
+import struct
 
 from aiohttp import WSMsgType, hdrs, web
 
@@ -75,7 +76,7 @@ def _check_handshake(request: web.Request) -> None:
     offered = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL)
     if offered is not None and SUBPROTOCOL not in [name.strip() for name in offered.split(",")]:
         message = f"None of the offered subprotocols is known. Offer {SUBPROTOCOL}."
-        raise BadInput(message, code="unknown_subprotocol", field=hdrs.SEC_WEBSOCKET_PROTOCOL)
+        raise BadInput(message, code="unknown_subprotocol", field="Sec-WebSocket-Protocol")
 
 
 class SocketSink:
@@ -98,7 +99,8 @@ class SocketSink:
         await self.ws.send_frame(PING, WSMsgType.TEXT)
 
     async def close(self, code: CloseCode, reason: str) -> None:
-        await self.ws.close(code=code, message=reason.encode(), drain=False)
+        """Only the frame: `ws.close` would drop the transport before the client's own closing frame is read."""
+        await self.ws.send_frame(struct.pack("!H", code) + reason.encode(), WSMsgType.CLOSE)
 
     def abort(self) -> None:
         self._transport.abort()
@@ -153,7 +155,7 @@ async def _hang_up(edge: Edge, sink: SocketSink, id: int | None, error: RecError
     try:
         async with asyncio.timeout(edge.settings.send_timeout_s):
             await sink.send(error_reply(id, error.as_dict()))
-            await sink.close(code, error.code)
+            await sink.ws.close(code=code, message=error.code.encode(), drain=False)
     except (TimeoutError, ConnectionError):
         sink.abort()
 
@@ -179,7 +181,8 @@ class _Conversation:
         try:
             await self._reply(self._greeting, "connect", {"client": secrets.token_hex(6), "ping": PING_S})
             async for message in ws:
-                if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                if message.type is WSMsgType.ERROR:  # too large, or no websocket at all: aiohttp has closed
+                    self._connection.close_code = getattr(message.data, "code", None)
                     break
                 await self._hear(message.data)
         except ConnectionError:
@@ -253,6 +256,8 @@ class _Conversation:
         await self._send(error_reply(id, error.as_dict()))
 
     async def _send(self, frame: bytes) -> None:
+        if self._connection.close_code is not None:
+            raise ConnectionResetError("the closing frame was sent; nothing may follow it")
         async with asyncio.timeout(self._edge.settings.send_timeout_s):
             await self._sink.send(frame)
         self._edge.metrics.sent.labels("reply").inc()
