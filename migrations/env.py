@@ -11,6 +11,7 @@ from pathlib import Path
 
 from alembic import context
 from sqlalchemy import Connection, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rec.config import load_settings
 from rec.store.sql.engine import POSTGRESQL, SQLITE, engine_url, make_engine
@@ -43,8 +44,7 @@ def run_on(connection: Connection) -> None:
         context.run_migrations()
 
 
-async def run_online() -> None:
-    engine = make_engine(database_url(), pooled=False)
+async def run_online(engine: AsyncEngine) -> None:
     try:
         async with engine.connect() as connection:
             await connection.run_sync(run_on)
@@ -52,10 +52,16 @@ async def run_online() -> None:
         await engine.dispose()
 
 
+def main() -> None:
+    url = database_url()
+    parsed = engine_url(url)
+    if parsed.get_backend_name() == SQLITE and parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    context.script.get_heads()  # reads all migrations now, before there is a loop that could not wait for files
+    asyncio.run(run_online(make_engine(url, pooled=False)))
+
+
 if context.is_offline_mode():
     run_offline()
 else:
-    url = engine_url(database_url())
-    if url.get_backend_name() == SQLITE and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    asyncio.run(run_online())
+    main()

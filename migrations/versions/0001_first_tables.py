@@ -74,7 +74,7 @@ def upgrade() -> None:
     op.create_table(
         "erasure_steps",
         sa.Column("erasure_id", sa.String(64), nullable=False),
-        sa.Column("store", sa.String(64), nullable=False),
+        sa.Column("store", sa.String(256), nullable=False),
         sa.Column("removed", sa.BigInteger(), nullable=False),
         sa.Column("at", INSTANT, nullable=False),
         sa.Column("note", sa.Text(), nullable=False),

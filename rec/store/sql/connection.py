@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +27,7 @@ class Connected:
         self._insert = sqlite.insert if engine_url(url).get_backend_name() == SQLITE else postgresql.insert
 
     async def __aenter__(self) -> Self:
-        engine = make_engine(self._url)
+        engine = await asyncio.to_thread(make_engine, self._url)  # imports the driver, looks at the file system
         self._opened = engine, async_sessionmaker(engine, expire_on_commit=False)
         try:
             revision = await self.schema_revision()

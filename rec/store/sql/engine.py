@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -77,26 +77,41 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 @contextmanager
 def driver_errors() -> Iterator[None]:
-    """Turn what a driver raises into Unavailable, or into ConfigError where no retry would help."""
+    """Turn what a driver raises into Unavailable, or into ConfigError where no retry would help.
+
+    A value that the tables refuse is a defect of ours and passes as it is.
+    """
     try:
         yield
-    except IntegrityError:
-        raise  # a broken rule of ours, not the database's absence
     except DBAPIError as error:
-        raise translated(error.orig or error) from error
+        if (ours := translated(error)) is None:
+            raise
+        raise ours from error
     except (OSError, PoolTimeout) as error:  # OSError: refused, unreachable, timed out
-        raise _unavailable(error) from error
+        raise _unavailable(type(error).__name__) from error
 
 
-def translated(error: BaseException) -> RecError:
-    """A driver's error as one of ours, by SQLSTATE (PostgreSQL appendix A) or by SQLite's text."""
-    state, text = getattr(error, "sqlstate", None) or "", str(error)
-    if state in ("42P01", "42703") or text.startswith("no such table") or "no such column" in text:
+# Classes of SQLSTATE (PostgreSQL, appendix A) that pass: connection, transaction rollback, resources, lock, operator,
+# system, read-only standby. Class 22 and 23 messages quote values, and never get here.
+_PASSING = frozenset({"08", "25", "40", "53", "55", "57", "58", "XX"})
+_MISSING = ("no such table", "no such column", "has no column named")
+_NO_FILE = ("unable to open database file", "file is not a database")
+
+
+def translated(error: DBAPIError) -> RecError | None:
+    """A driver's error as one of ours, by SQLSTATE or by SQLite's text; None if it is about a value or a statement."""
+    state, text = getattr(error.orig, "sqlstate", None) or "", str(error.orig)
+    if state in ("42P01", "42703") or any(words in text for words in _MISSING):
         return ConfigError(f"The database has no up-to-date schema. {MIGRATE}", field="REC_DATABASE_URL")
     if state[:2] == "28" or state == "3D000":  # wrong name or password; no such database
         return ConfigError(f"REC_DATABASE_URL: the database refuses it: {text}.", field="REC_DATABASE_URL")
-    return _unavailable(error)
+    if any(words in text for words in _NO_FILE):
+        remedy = "Name another file, or make this one with `alembic upgrade head`"
+        return ConfigError(f"REC_DATABASE_URL: {text}. {remedy}.", field="REC_DATABASE_URL")
+    if state[:2] in _PASSING or isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
+        return _unavailable(text.partition(": ")[2] or text)
+    return None
 
 
-def _unavailable(error: BaseException) -> Unavailable:
-    return Unavailable(f"The database is away ({type(error).__name__}). Is it running? Try again.", retry_after=1.0)
+def _unavailable(why: str) -> Unavailable:
+    return Unavailable(f"The database is away ({why}). Is it running? Try again.", retry_after=1.0)

@@ -127,7 +127,7 @@ class ErasureStepRow(Base):
     __tablename__ = "erasure_steps"
 
     erasure_id: Mapped[str] = mapped_column(ForeignKey(ErasureRow.erasure_id, ondelete="CASCADE"), primary_key=True)
-    store: Mapped[str] = mapped_column(String(64), primary_key=True)
+    store: Mapped[str] = mapped_column(String(256), primary_key=True)
     removed: Mapped[int] = mapped_column(BigInteger)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     note: Mapped[str] = mapped_column(Text)

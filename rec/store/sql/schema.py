@@ -6,6 +6,7 @@ The migrations travel in the wheel as the package `migrations`, so `rec up` can 
 from __future__ import annotations
 
 import asyncio
+import threading
 from importlib.resources import files
 
 from alembic import command
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from rec.store.sql.engine import driver_errors
 
+_one_at_a_time = threading.Lock()  # Alembic keeps its context in module globals
 SCHEMA_HEAD = "0001"  # the newest migration; a test compares it with what Alembic finds
 
 
@@ -36,7 +38,7 @@ async def migrate(url: str, revision: str = "head") -> None:
     """
 
     def run() -> None:
-        with driver_errors():
+        with _one_at_a_time, driver_errors():
             command.upgrade(alembic_config(url), revision)
 
     await asyncio.to_thread(run)

@@ -1,0 +1,189 @@
+"""The archive: exactly one row per event_id, in order, no more of it than its sender allows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from rec.archive_rules import archived
+from rec.events import Attribution, Consent, Event, EventItem, decode_event, encode_event
+from rec.ports import Database
+
+NOW = datetime(2026, 11, 23, 18, 0, 0, 123456, tzinfo=UTC)
+
+Row = tuple[Event, bytes]
+Opener = Callable[[], AbstractAsyncContextManager[Database]]
+
+
+def row(n: int, *, user: str | None = "u", visitor: str | None = None, at: datetime = NOW) -> Row:
+    event = Event(
+        event="view_item",
+        event_id=f"e{n}",
+        user_id=user,
+        visitor_id=visitor,
+        session_id="s",
+        items=(EventItem(f"sku_{n}", price=9.5),),
+        received_ts=at,
+        event_ts=at,
+    )
+    return event, encode_event(event)
+
+
+async def stored(database: Database, **query: datetime | int | None) -> list[bytes]:
+    return [payload async for page in database.read(**query) for _, payload in page]  # type: ignore[arg-type]
+
+
+async def test_events_come_back_as_they_were_in_the_order_in_which_they_came(database: Database) -> None:
+    rows = [row(n) for n in (3, 1, 2)]
+    assert await database.append(rows[:2]) == 2
+    assert await database.append(rows[2:]) == 1
+    assert await stored(database) == [payload for _, payload in rows]
+    assert await database.count_events() == 3
+
+
+async def test_a_repeated_event_is_stored_once(database: Database) -> None:
+    assert await database.append([row(1), row(2), row(1)]) == 2
+    assert await database.append([row(2), row(3)]) == 1
+    assert await database.append([row(1)]) == 0
+    assert await database.append([]) == 0
+    assert [decode_event(raw).event_id for raw in await stored(database)] == ["e1", "e2", "e3"]
+
+
+async def test_the_first_of_two_events_with_one_id_stays(database: Database) -> None:
+    await database.append([row(1)])
+    await database.append([(row(2)[0], row(2)[1]), row(1, user="another")])
+    assert await stored(database) == [row(1)[1], row(2)[1]]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 100])
+async def test_reading_goes_on_where_it_stopped(database: Database, chunk: int) -> None:
+    await database.append([row(n) for n in range(7)])
+    numbers = [seq async for page in database.read(chunk) for seq, _ in page]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) == 7
+    rest = [seq async for page in database.read(chunk, after=numbers[3]) for seq, _ in page]
+    assert rest == numbers[4:]
+    assert [page async for page in database.read(chunk, after=numbers[-1])] == []
+
+
+async def test_reading_keeps_to_a_span_of_time(database: Database) -> None:
+    await database.append([row(n, at=NOW + timedelta(hours=h)) for n, h in enumerate((5, 0, 3, 1, 2, 4))])
+    since, until = NOW + timedelta(hours=1), NOW + timedelta(hours=4)
+    inside = [decode_event(raw).at for raw in await stored(database, since=since, until=until, chunk=2)]
+    assert inside == [(NOW + timedelta(hours=h)).timestamp() for h in (3, 1, 2)]
+    in_another_zone = since.astimezone(datetime.strptime("+0530", "%z").tzinfo)
+    assert len(await stored(database, since=in_another_zone)) == 5
+    assert len(await stored(database, until=since)) == 1
+
+
+async def test_what_is_appended_while_somebody_reads_is_read_too(database: Database) -> None:
+    await database.append([row(n) for n in range(4)])
+    seen: list[bytes] = []
+    async for page in database.read(chunk=2):
+        seen += [payload for _, payload in page]
+        if len(seen) == 4:
+            await database.append([row(9)])
+    assert seen == [row(n)[1] for n in (0, 1, 2, 3, 9)]
+
+
+async def test_archivers_with_the_same_events_leave_one_row_each_and_a_reader_misses_none(opener: Opener) -> None:
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(opener()) for _ in range(3)]
+
+        async def archive(client: Database, order: int) -> int:
+            new = 0
+            for start in range(0, 200, 20):
+                new += await client.append([row(n) for n in range(start, start + 30)][::order])
+            return new
+
+        seen: list[str] = []
+        after = 0
+
+        async def follow() -> None:
+            nonlocal after
+            async for page in clients[0].read(chunk=7, after=after):
+                after = page[-1][0]
+                seen.extend(decode_event(payload).event_id for _, payload in page)
+
+        archivers = asyncio.gather(*(archive(client, order) for client in clients for order in (1, -1)))
+        while not archivers.done():
+            await follow()
+            await asyncio.sleep(0)
+        counts = await archivers
+        await follow()
+        assert sum(counts) == 210 == await clients[1].count_events()
+        assert sorted(seen) == sorted(f"e{n}" for n in range(210))
+
+
+async def test_the_newest_events_of_a_user_come_first(database: Database) -> None:
+    await database.append([row(n, user=f"u{n % 2}") for n in range(6)])
+    assert await database.events_of("u1") == [row(n, user="u1")[1] for n in (5, 3, 1)]
+    assert await database.events_of("u1", limit=1) == [row(5, user="u1")[1]]
+    assert await database.events_of("nobody") == []
+
+
+async def test_a_user_and_their_visitors_are_forgotten_and_nobody_else(database: Database) -> None:
+    await database.append(
+        [
+            row(1, user="u1"),
+            row(2, user=None, visitor="v1"),
+            row(3, user="u1", visitor="v1"),
+            row(4, user="u2", visitor="v1"),  # somebody else on the same device
+            row(5, user=None, visitor="v2"),
+            row(6, user="u2"),
+        ]
+    )
+    assert await database.delete_events_of("u1", ["v1"]) == 3
+    assert [decode_event(raw).event_id for raw in await stored(database)] == ["e4", "e5", "e6"]
+    assert await database.delete_events_of("u1", ["v1"]) == 0
+    assert await database.delete_events_of("v2") == 1
+    assert await database.count_events() == 2
+
+
+async def test_numbers_of_forgotten_events_are_not_used_again(database: Database) -> None:
+    await database.append([row(1), row(2)])
+    last = [seq async for page in database.read() for seq, _ in page][-1]
+    await database.delete_events_of("u")
+    await database.append([row(3)])
+    assert [seq async for page in database.read(after=last) for seq, _ in page] != []
+
+
+@pytest.mark.parametrize("choice", [Consent(analytics_storage="denied"), Consent(personalization_storage="denied")])
+async def test_without_consent_only_the_fact_is_stored_whatever_the_archiver_hands_in(
+    database: Database, choice: Consent
+) -> None:
+    event = msgspec.structs.replace(
+        row(1, visitor="v")[0],
+        consent=choice,
+        search_term="tent",
+        value=9.5,
+        currency="EUR",
+        transaction_id="t",
+        attribution=Attribution("slate"),
+        context={"page": "/tents"},
+    )
+    assert await database.append([(event, encode_event(event))]) == 1
+    (payload,) = await stored(database)
+    assert payload == archived(event)
+    assert msgspec.json.decode(payload) == {
+        "event": "view_item",
+        "event_id": "e1",
+        "user_id": "u",
+        "visitor_id": "v",
+        "consent": msgspec.to_builtins(choice),
+        "received_ts": "2026-11-23T18:00:00.123456Z",
+        "event_ts": "2026-11-23T18:00:00.123456Z",
+    }
+    assert await database.append([row(1)]) == 0  # it is counted all the same
+
+
+async def test_a_choice_to_allow_leaves_the_event_whole(database: Database) -> None:
+    allowed = Consent(personalization_storage="granted", analytics_storage="granted")
+    event = msgspec.structs.replace(row(1)[0], consent=allowed)
+    await database.append([(event, encode_event(event))])
+    assert await stored(database) == [encode_event(event)]
