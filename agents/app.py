@@ -98,7 +98,8 @@ class WorkerApp(faust.App):  # type: ignore[misc]
         recovery = self.tables.recovery
         if not self.in_recovery:
             return None
-        return (self.rebalancing_count, sum(recovery.active_offsets.values()), sum(recovery.standby_offsets.values()))
+        offsets = (tuple(recovery.active_offsets.items()), tuple(recovery.standby_offsets.items()))
+        return self.rebalancing_count, offsets  # an offset is None until the partition's first record was read
 
     async def _tell_state(self) -> None:
         """Say through Redis whether this worker serves; /health/ready of the web processes reads it."""
