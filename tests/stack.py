@@ -49,14 +49,26 @@ class Stack:
         self.folder, self.settings, self.log, self.exchange = folder, settings, log, exchange
         self._env = env
         self.children: dict[str, Child] = {}
+        self._how: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {}
+        self.ended_by_itself: list[str] = []
         self.url = ""
 
     async def start(self, name: str, *module: str, **env: object) -> Child:
         """`python -m <module>` as `name`; the same name again starts it anew, with the same log."""
         more = {f"REC_{key.upper()}": str(value) for key, value in env.items()}
         child = Child(python(*module), self.folder / f"{name}.log", env={**self._env, **more}, cwd=self.folder)
-        self.children[name] = child
+        self.children[name], self._how[name] = child, (module, env)
         return child
+
+    async def supervise(self) -> None:
+        """Start again what ended without being told to, as a supervisor would, for ever; `ended_by_itself` names it."""
+        while True:
+            for name, child in list(self.children.items()):
+                if child.returncode is not None:
+                    self.ended_by_itself.append(f"{name} ({child.returncode})")
+                    module, env = self._how[name]
+                    await self.start(name, *module, **env)
+            await asyncio.sleep(0.1)
 
     async def worker(self, name: str = "worker", **env: object) -> Child:
         return await self.start(name, "agents", "worker", data_dir=self.folder / name, **env)

@@ -57,7 +57,8 @@ async def _kill_and_restart(run: Trial) -> float:
 def tell(verdict: Verdict) -> None:
     click.echo(
         f"{verdict.published} published, {verdict.distinct} distinct, {verdict.counted} counted; "
-        f"{len(verdict.wrong)} differences, {len(verdict.stale)} stale lists, {verdict.went_back} steps back"
+        f"{len(verdict.wrong)} differences, {len(verdict.stale)} stale lists, {verdict.went_back} steps back; "
+        f"ended themselves: {', '.join(verdict.restarts) or 'none'}"
     )
     for line in [*verdict.wrong[:10], *verdict.stale[:10]]:
         click.echo(f"  {line}")

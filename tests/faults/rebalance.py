@@ -64,12 +64,14 @@ async def rebalance(
     async with trial(folder, bootstrap, f"rebalance-{seed}-{random.randrange(10**6)}") as run:
         halt = asyncio.Event()
         publishing = asyncio.create_task(_keep_publishing(run, rate, seed, halt))
-        with busy(cores):
-            for number in range(times):
-                rounds.append(await _round(run, number))
-                click.echo(f"round {number + 1}: join {rounds[-1].join_s:.1f} s, kill {rounds[-1].leave_s:.1f} s")
-        halt.set()
-        await publishing
+        try:
+            with busy(cores):
+                for number in range(times):
+                    rounds.append(await _round(run, number))
+                    click.echo(f"round {number + 1}: join {rounds[-1].join_s:.1f} s, kill {rounds[-1].leave_s:.1f} s")
+        finally:
+            halt.set()
+            await publishing
         if not await run.drained(HANG_S):
             raise Hung(f"events are missing after {HANG_S:g} s\n{run.world.logs()}")
         return await run.verdict(), rounds

@@ -33,6 +33,7 @@ class Verdict(NamedTuple):
     wrong: list[str]  # states that are not the replay's
     stale: list[str]  # watchers whose list is not the newest
     went_back: int  # slates that were not newer than the one before, as the client's user saw them
+    restarts: list[str]  # processes that ended themselves, by one of their nets, and were started again
 
     @property
     def ok(self) -> bool:
@@ -87,7 +88,15 @@ class Trial:
         wrong = differences(expected, self.followed.states)
         if dead := sum((await self.world.log.ends(settings.topic(DEAD_LETTERS))).values()):
             wrong.append(f"{dead} dead letters")
-        return Verdict(len(self.published), self.distinct(), self.followed.counted(), wrong, stale, self.went_back)
+        return Verdict(
+            len(self.published),
+            self.distinct(),
+            self.followed.counted(),
+            wrong,
+            stale,
+            self.went_back,
+            self.world.ended_by_itself,
+        )
 
     async def _stale(self, within_s: float) -> list[str]:
         await until(lambda: not self._behind(), within_s)
@@ -112,7 +121,7 @@ async def trial(folder: Path, bootstrap: str, name: str, *, watchers: int = WATC
         made = Trial(world, followed)
         await world.worker()
         await world.workers_ready(1)
-        tasks = [asyncio.create_task(followed.follow())]
+        tasks = [asyncio.create_task(followed.follow()), asyncio.create_task(world.supervise())]
         if watchers:
             await world.web()
             await world.ready()
