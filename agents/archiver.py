@@ -7,6 +7,7 @@ archived waits in the log; the offsets are committed after the rows are.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -50,6 +51,9 @@ class Archiver:
         async with self._source.group(self._topic, self._group) as reader:
             while not stop.is_set():
                 await self._turn(reader)
+                with contextlib.suppress(TimeoutError):  # let a batch gather: each costs a transaction
+                    async with asyncio.timeout(self._flush_s):
+                        await stop.wait()
             while await self._turn(reader):
                 pass
 
