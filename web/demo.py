@@ -1,10 +1,13 @@
-"""The two-shoppers page: its files, pictures of its products, and tokens for its shoppers. Only with REC_DEMO.
+"""The two-shoppers page: its files, pictures of its products, shelves, and tokens for its shoppers. Only with REC_DEMO.
 
-Invariant: nothing here names a user who is not a demo shopper, and no page runs a script that is not a file of ours.
+Invariants: nothing here names a user who is not a demo shopper; no page runs a script or takes a style that is not a
+file of ours; only the files listed below leave the folder.
 """
 
 from __future__ import annotations
 
+import secrets
+import time
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
@@ -12,65 +15,116 @@ from typing import Annotated
 import msgspec
 from aiohttp import hdrs, web
 
+from rec.demo.pictures import picture
 from rec.errors import Forbidden, NotFound
 from web.edge import EDGE
 from web.front import answer
 from web.origins import is_own
-from web.parsing import ItemPath, body_of, path_of
+from web.parsing import ItemPath, body_of, path_of, query_of
+from web.shelf import Shelf
 
 PAGES = Path(__file__).parent / "pages"
-_PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+FILES = {
+    "app.js": "text/javascript",
+    "client.js": "text/javascript",
+    "dom.js": "text/javascript",
+    "ids.js": "text/javascript",
+    "impressions.js": "text/javascript",
+    "interests.js": "text/javascript",
+    "list.js": "text/javascript",
+    "shelf.js": "text/javascript",
+    "shopper.js": "text/javascript",
+    "ticker.js": "text/javascript",
+    "words.js": "text/javascript",
+    "style.css": "text/css",
+    "icon.svg": "image/svg+xml",
+}
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; "
+    "connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",  # kept, but asked about each time: a new version is there at once
+}
+_PICTURE_HEADERS = {"Content-Security-Policy": "default-src 'none'; sandbox", "Cache-Control": "max-age=300"}
+SHELF = web.AppKey("shelf", Shelf)
 
 
-class _Shopper(msgspec.Struct, frozen=True):
+class _Wanted(msgspec.Struct, frozen=True):
     shopper: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,32}$")]
+    fresh: bool = False
+
+
+class _Browse(msgspec.Struct, frozen=True):
+    category: Annotated[str, msgspec.Meta(max_length=1024)] | None = None
+    q: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=60)] = 12
+
+
+class _FilePath(msgspec.Struct, frozen=True):
+    name: str
 
 
 def add_demo(app: web.Application) -> None:
     """Routes of the page."""
-    app.router.add_get("/", get_page, allow_head=False)
-    app.router.add_static("/static", PAGES, append_version=False)
-    app.router.add_get("/pictures/{item_id}.svg", get_picture, allow_head=False)
-    app.router.add_post("/demo/token", post_demo_token)
+    app[SHELF] = Shelf(app[EDGE].database, time.monotonic)
+    app.router.add_routes(
+        [
+            web.get("/", get_page, allow_head=False),
+            web.get("/static/{name}", get_file, allow_head=False),
+            web.get("/pictures/{item_id}.svg", get_picture, allow_head=False),
+            web.get("/demo/categories", get_categories, allow_head=False),
+            web.get("/demo/items", get_items, allow_head=False),
+            web.post("/demo/token", post_demo_token),
+        ]
+    )
 
 
 async def get_page(request: web.Request) -> web.StreamResponse:
     """The page, under a policy that lets it load only what this server sends."""
-    return web.FileResponse(
-        PAGES / "index.html",
-        headers={
-            "Content-Security-Policy": _PAGE_POLICY,
-            "Referrer-Policy": "no-referrer",
-            "Cache-Control": "no-cache",
-        },
-    )
+    return web.FileResponse(PAGES / "index.html", headers=PAGE_HEADERS)
+
+
+async def get_file(request: web.Request) -> web.StreamResponse:
+    """A script, the style or the icon of the page."""
+    name = path_of(request, _FilePath).name
+    if name not in FILES:
+        raise NotFound("There is no such file.", code="no_such_address")
+    return web.FileResponse(PAGES / name, headers={**PAGE_HEADERS, hdrs.CONTENT_TYPE: f"{FILES[name]}; charset=utf-8"})
 
 
 async def get_picture(request: web.Request) -> web.Response:
-    """The drawing of a product. It may hold styles, but nothing that runs or loads."""
-    from rec.demo.pictures import picture
-
+    """The drawing of a product. It holds nothing that runs or loads."""
     item = await request.app[EDGE].database.get_item(path_of(request, ItemPath).item_id)
     if item is None:
         raise NotFound("There is no such item.", code="unknown_item", field="item_id")
-    headers = {"Content-Security-Policy": _PICTURE_POLICY, "Cache-Control": "max-age=300"}
-    return web.Response(text=picture(item), content_type="image/svg+xml", headers=headers)
+    return web.Response(text=picture(item), content_type="image/svg+xml", headers=_PICTURE_HEADERS)
+
+
+async def get_categories(request: web.Request) -> web.Response:
+    """The departments of the shop, with how many products each has."""
+    return answer({"categories": await request.app[SHELF].departments()})
+
+
+async def get_items(request: web.Request) -> web.Response:
+    """Some products of a department, or with some words in their title, to click on."""
+    browse = query_of(request, _Browse)
+    items = await request.app[SHELF].find(browse.category or None, browse.q, browse.limit)
+    return answer({"items": items})
 
 
 async def post_demo_token(request: web.Request) -> web.Response:
-    """A token for `demo-<shopper>`, for the page itself and for this machine."""
+    """A token for `demo-<shopper>`, for the page itself and for this machine. `fresh`: for one never seen before."""
     edge = request.app[EDGE]
     origin = request.headers.get(hdrs.ORIGIN)
     welcome = _is_loopback(request.remote) if origin is None else is_own(origin, request.host)
     if not welcome:
         raise Forbidden("Demo tokens are for the demo page and for this machine.", code="foreign_origin")
-    user_id = f"demo-{(await body_of(request, _Shopper)).shopper}"
+    wanted = await body_of(request, _Wanted)
+    shopper = f"{wanted.shopper[:23]}-{secrets.token_hex(4)}" if wanted.fresh else wanted.shopper
+    user_id = f"demo-{shopper}"
     token = edge.authority.issue(user_id, None, edge.clock())
-    return answer({"token": token, "user_id": user_id, "token_type": "Bearer", "expires_in": edge.authority.ttl_s})
+    body = {"token": token, "user_id": user_id, "shopper": shopper, "expires_in": edge.authority.ttl_s}
+    return answer({**body, "token_type": "Bearer"})
 
 
 def _is_loopback(remote: str | None) -> bool:

@@ -1,0 +1,293 @@
+"""The two-shoppers page in a real Chromium, against the real web process and worker on memory backends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from rec.state import UserState
+from tests.browser.chromium import Page
+from tests.browser.conftest import NASTY
+from tests.browser.shop import Shop
+
+pytestmark = [pytest.mark.needs_chromium, pytest.mark.timeout(120)]
+
+LEFT, RIGHT = "[data-side=left]", "[data-side=right]"
+
+
+async def listed(page: Page, side: str) -> list[dict[str, Any]]:
+    """The cards of a list: id, category, title, reason, move."""
+    found = await page.value(
+        f"[...document.querySelectorAll('{side} .list .card')].map((card) => ({{"
+        "id: card.dataset.id, category: card.dataset.category, title: card.querySelector('.title').textContent,"
+        "reason: card.querySelector('.reason').textContent, move: card.querySelector('.move').dataset.kind}))"
+    )
+    assert isinstance(found, list)
+    return found
+
+
+async def text(page: Page, selector: str) -> str:
+    return str(await page.value(f"document.querySelector('{selector}').innerText"))
+
+
+async def click_tents(page: Page, side: str, count: int) -> None:
+    """Click products on a shelf, one after the other, each time until its list is there."""
+    for number in range(1, count + 1):
+        await page.click(f"{side} .shelf li:nth-child({number}) button")
+        await page.wait(f"document.querySelectorAll('{side} .lines .done').length >= {number}")
+
+
+async def state_of(shop: Shop, user_id: str, until: Callable[[UserState], object] = lambda state: True) -> UserState:
+    """The worker's state of a user, as soon as it is as wanted."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + 15
+    while (state := shop.local.users.get(user_id.encode())) is None or not until(state):
+        if clock() > deadline:
+            pytest.fail(f"the state of {user_id} never was as wanted: {state}")
+        await asyncio.sleep(0.02)
+    return state
+
+
+async def keep_picture(page: Page, name: str) -> None:
+    """Save what the page looks like where REC_TEST_SCREENSHOTS says, for a person to look at."""
+    if folder := os.environ.get("REC_TEST_SCREENSHOTS"):
+        await page.screenshot(Path(folder) / f"{name}.png")
+
+
+# ------------------------------------------------------------------ the point of it
+async def test_three_tents_on_the_left_turn_only_the_left_list_to_camping(page: Page) -> None:
+    assert "Click three tents on the left" in await text(page, "h1")
+    before = await listed(page, RIGHT)
+    assert [card["id"] for card in await listed(page, LEFT)] == [card["id"] for card in before]
+    await keep_picture(page, "1280-before")
+
+    await click_tents(page, LEFT, 3)
+
+    left = await listed(page, LEFT)
+    camping = [card for card in left if card["category"] == "Camping"]
+    assert len(camping) >= 0.6 * len(left)
+    assert await listed(page, RIGHT) == before
+    assert any("because you viewed" in card["reason"] for card in camping)
+    assert {"new", "down"} & {card["move"] for card in left}
+    assert "turn" in await text(page, "h1")
+    assert await page.wait("document.querySelector('#coach').textContent.includes('Camping')")
+    assert "has not moved" in await text(page, "#coach")
+    assert "Camping" in await text(page, f"{LEFT} .bars")
+    assert "Nothing yet" in await page.value(f"document.querySelector('{RIGHT} .bars').dataset.empty")
+    await keep_picture(page, "1280-after")
+    assert page.complaints == []
+
+
+async def test_the_ticker_names_the_event_the_list_and_the_time_it_took(page: Page) -> None:
+    await click_tents(page, LEFT, 1)
+    line = await text(page, f"{LEFT} .lines li")
+    version = await page.value(f"document.querySelector('{LEFT} .version').textContent.match(/v(\\d+)/)[1]")
+    assert line.startswith("view_item")
+    assert f"list v{version} in " in line
+    assert line.strip().endswith("ms")
+
+
+async def test_a_click_in_the_list_names_the_list_it_was_made_on(page: Page, shop: Shop) -> None:
+    first = (await listed(page, LEFT))[1]
+    await page.click(f"{LEFT} .card[data-id='{first['id']}'] .title")
+    await page.wait(f"document.querySelectorAll('{LEFT} .lines .done').length >= 1")
+    state = await state_of(shop, "demo-left")
+    assert [(touch.item_id, touch.action) for touch in state.history] == [
+        (first["id"], "select_item"),
+        (first["id"], "view_item"),
+    ]
+
+
+# ------------------------------------------------------------------ what can go wrong
+async def test_the_badge_tells_a_lost_server_and_the_list_and_the_clicks_come_back(page: Page, shop: Shop) -> None:
+    await click_tents(page, LEFT, 1)
+    state = await state_of(shop, "demo-left")
+    await shop.front.close()
+    await page.wait(f"document.querySelector('{LEFT} .link').dataset.state === 'reconnecting'")
+    assert "reconnecting" in await text(page, f"{LEFT} .link")
+    await page.click(f"{LEFT} .shelf li:nth-child(2) button")
+    assert await page.wait(f"document.querySelector('{LEFT} .link').textContent.includes('events wait')")
+    await keep_picture(page, "1280-reconnecting")
+
+    await shop.front.open()
+    await page.wait(f"document.querySelector('{LEFT} .link').dataset.state === 'recovered'", 25)
+    await page.wait(f"document.querySelectorAll('{LEFT} .lines .done').length >= 2")
+    await page.wait(f"document.querySelector('{LEFT} .link').dataset.state === 'connected'")
+    after = await state_of(shop, "demo-left")
+    assert after.applied >= state.applied + 2
+    views = [touch for touch in after.history if touch.action == "view_item"]
+    assert len(views) == 2
+
+
+async def test_markup_in_a_title_stays_text_on_shelf_and_list(page: Page) -> None:
+    scripts = await page.value("document.scripts.length")
+    await page.value(
+        f"(() => {{ const field = document.querySelector('{LEFT} .find input'); field.value = 'onerror';"
+        "field.dispatchEvent(new Event('input')); })()"
+    )
+    await page.wait(f"document.querySelector('{LEFT} .shelf li')?.dataset.id === 'nasty-1'")
+    assert await page.value(f"document.querySelector('{LEFT} .shelf .name').textContent") == NASTY
+    await page.click(f"{LEFT} .shelf li:nth-child(1) button")
+    await page.wait(f"document.querySelector('{LEFT} .list .card[data-id=nasty-1]') !== null")
+    assert next(card["title"] for card in await listed(page, LEFT) if card["id"] == "nasty-1") == NASTY
+    assert await page.value("window.hacked === undefined")
+    assert await page.value("document.scripts.length") == scripts
+    assert page.complaints == []
+
+
+async def test_no_script_or_style_but_the_files_of_the_page_can_run(page: Page) -> None:
+    await page.value(
+        "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.hacked = 3'}))"
+    )
+    await page.value("document.body.insertAdjacentHTML('beforeend', '<p id=styled style=\"color: red\">x</p>')")
+    assert await page.value("window.hacked === undefined")
+    assert await page.value("getComputedStyle(document.querySelector('#styled')).color !== 'rgb(255, 0, 0)'")
+    assert any("Content Security Policy" in complaint for complaint in page.complaints)
+
+
+async def test_an_erased_shopper_is_told_and_can_start_over_as_somebody_new(page: Page, shop: Shop) -> None:
+    await click_tents(page, LEFT, 1)
+    async with (
+        aiohttp.ClientSession() as http,
+        http.delete(f"{shop.url}/v1/users/demo-left", headers={"Authorization": "Bearer key"}) as response,
+    ):
+        assert response.status == 202
+    await page.wait(f"document.querySelector('{LEFT} .link').dataset.state === 'stopped'")
+    assert "stopped" in await text(page, f"{LEFT} .link")
+    await page.click(f"{LEFT} .restart")
+    await page.wait(f"document.querySelector('{LEFT} .link').dataset.state === 'connected'")
+    await page.wait(f"document.querySelectorAll('{LEFT} .list .card').length >= 10")
+
+
+# ------------------------------------------------------------------ what shoppers do
+async def test_cart_purchase_and_not_interested_reach_the_state(page: Page, shop: Shop) -> None:
+    first = (await listed(page, LEFT))[0]
+    await page.click(f"{LEFT} .card[data-id='{first['id']}'] .to-cart")
+    await page.wait(f"document.querySelector('{LEFT} .cart-count').textContent === 'Cart 1'")
+    await page.wait(f"document.querySelectorAll('{LEFT} .lines .done').length >= 1")
+    assert first["id"] in (await state_of(shop, "demo-left")).cart()
+    await page.click(f"{LEFT} .buy")
+    await page.wait(f"document.querySelector('{LEFT} .list .card[data-id=\"{first['id']}\"]') === null")
+    assert first["id"] in (await state_of(shop, "demo-left")).bought
+    assert await page.value(f"document.querySelector('{LEFT} .cart').hidden")
+    second = (await listed(page, LEFT))[1]
+    await page.click(f"{LEFT} .card[data-id='{second['id']}'] .hide")
+    await page.wait(f"document.querySelector('{LEFT} .list .card[data-id=\"{second['id']}\"]') === null")
+    assert second["id"] in (await state_of(shop, "demo-left")).hidden
+
+
+async def test_a_card_is_counted_as_seen_once_however_often_the_list_moves(page: Page, shop: Shop) -> None:
+    seen = (await state_of(shop, "demo-left", lambda state: state.shown)).shown
+    assert {shown.times for shown in seen.values()} == {1}
+    await click_tents(page, LEFT, 2)
+    after = (await state_of(shop, "demo-left", lambda state: len(state.shown) > len(seen))).shown
+    assert {shown.times for shown in after.values()} == {1}
+
+
+async def test_start_over_is_a_new_shopper_with_everybodys_list_also_after_a_reload(page: Page, shop: Shop) -> None:
+    everybodys = [card["id"] for card in await listed(page, RIGHT)]
+    await click_tents(page, LEFT, 3)
+    assert [card["id"] for card in await listed(page, LEFT)] != everybodys
+    await page.click(f"{LEFT} .restart")
+    await page.wait(f"document.querySelectorAll('{LEFT} .list .card').length >= 10")
+    same = set(everybodys) & {card["id"] for card in await listed(page, LEFT)}
+    assert len(same) >= 0.7 * len(everybodys)
+    assert await page.value(f"document.querySelectorAll('{LEFT} .lines .done').length") == 0
+    await click_tents(page, LEFT, 2)
+    fresh = [key for key in shop.local.users if key.startswith(b"demo-left-")]
+    assert len(fresh) == 1
+    await page.goto(shop.url + "/")
+    await page.wait(f"document.querySelectorAll('{LEFT} .list .card').length >= 10")
+    assert "Camping" in [card["category"] for card in await listed(page, LEFT)][:3]
+
+
+# ------------------------------------------------------------------ for everybody
+async def test_a_phone_shows_all_of_it_without_scrolling_sideways(page: Page) -> None:
+    await page.resize(390, 844, mobile=True)
+    await click_tents(page, LEFT, 1)
+    assert await page.value("document.documentElement.scrollWidth") <= 390
+    outside = await page.value(
+        "[...document.querySelectorAll('main *')].filter((e) => !e.closest('.shelf, .chips') && !e.matches('.unseen')"
+        " && e.getBoundingClientRect().width && e.getBoundingClientRect().right > 390.5).map((e) => e.className)"
+    )
+    assert outside == []
+    small = await page.value(
+        "[...document.querySelectorAll('main button:not([hidden])')].filter((e) => !e.matches('.title') &&"
+        " e.offsetHeight && e.offsetHeight < 24).map((e) => e.className)"
+    )
+    assert small == []  # WCAG 2.2, 2.5.8: targets of at least 24 px
+    await page.value("scrollTo(0, 0)")
+    await keep_picture(page, "390")
+
+
+async def test_the_keyboard_alone_reaches_a_tent_and_keeps_its_place_when_the_list_moves(page: Page) -> None:
+    await page.value(f"document.querySelector('{LEFT} .find input').focus()")
+    await page.press("Tab")
+    assert await page.value(f"document.activeElement === document.querySelector('{LEFT} .shelf button')")
+    outline = await page.value("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline != "none"
+    await page.press("Enter")
+    await page.wait(f"document.querySelectorAll('{LEFT} .lines .done').length >= 1")
+    await page.value(f"document.querySelectorAll('{LEFT} .list .title')[5].focus()")
+    focused = await page.value("document.activeElement.closest('.card').dataset.id")
+    await page.press("Enter")
+    await page.wait(f"document.querySelectorAll('{LEFT} .lines .done').length >= 2")
+    assert focused in [card["id"] for card in await listed(page, LEFT)][:5]
+    assert await page.value("document.activeElement.closest('.card')?.dataset.id") == focused
+
+
+async def test_cards_travel_unless_motion_is_unwelcome(page: Page) -> None:
+    moving = f"[...document.querySelectorAll('{LEFT} .card')].flatMap((card) => card.getAnimations()).length"
+    await page.click(f"{LEFT} .shelf li:nth-child(1) button")
+    assert await page.wait(moving) > 0
+    await page.prefer(prefers_reduced_motion="reduce")
+    await page.click(f"{LEFT} .shelf li:nth-child(2) button")
+    await page.wait(f"document.querySelectorAll('{LEFT} .lines .done').length >= 2")
+    await page.wait(f"{moving} === 0", 2)
+    await page.click(f"{LEFT} .shelf li:nth-child(3) button")
+    await page.wait(f"document.querySelectorAll('{LEFT} .lines .done').length >= 3")
+    assert await page.value(moving) == 0
+
+
+async def test_every_control_has_a_name_and_every_color_can_be_read(page: Page) -> None:
+    await click_tents(page, LEFT, 1)
+    nameless = await page.value(
+        "[...document.querySelectorAll('button, input, a')].filter((e) => !(e.innerText.trim() ||"
+        " e.getAttribute('aria-label') || e.labels?.[0]?.textContent.trim())).map((e) => e.outerHTML)"
+    )
+    assert nameless == []
+    for scheme in ("light", "dark"):
+        await page.prefer(prefers_color_scheme=scheme)
+        faint = await page.wait(f"({CONTRAST})()")
+        assert faint == [["done", 99]], scheme
+        await keep_picture(page, f"1280-{scheme}")
+
+
+# WCAG 2.2, 1.4.3: 4.5:1 against the nearest background that is not transparent.
+CONTRAST = """() => {
+  const parse = (color) => (color.match(/[\\d.]+/g) ?? []).map(Number);
+  const linear = (c) => (c <= 10.03 ? c / 3294.6 : ((c / 255 + 0.055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const ground = (e) => {
+    for (; e; e = e.parentElement) {
+      const color = parse(getComputedStyle(e).backgroundColor);
+      if (color.length === 3 || color[3] > 0.99) return color;
+    }
+    return [255, 255, 255];
+  };
+  const faint = [];
+  for (const e of document.querySelectorAll('main *, header *, footer *')) {
+    const own = [...e.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+    if (!own || !e.getClientRects().length || e.disabled) continue;
+    const [a, b] = [light(parse(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) faint.push([e.className || e.tagName, Math.round(ratio * 100) / 100]);
+  }
+  return [...faint, ['done', 99]];
+}"""

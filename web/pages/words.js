@@ -1,0 +1,60 @@
+// What people read: prices, reasons, states.
+
+const money = new Map();
+
+export function price(card) {
+  if (card.price === null || card.price === undefined) return "";
+  const currency = /^[A-Z]{3}$/.test(card.currency ?? "") ? card.currency : null;
+  if (!money.has(currency)) {
+    const style = currency ? { style: "currency", currency } : { minimumFractionDigits: 2 };
+    money.set(currency, new Intl.NumberFormat("en", style));
+  }
+  return money.get(currency).format(card.price);
+}
+
+const ABOUT_ITEM = {
+  because_you_viewed: ["because you viewed", "something you saw"],
+  because_you_carted: ["because your cart has", "something in your cart"],
+  because_you_bought: ["because you bought", "something from here"],
+  goes_with: ["goes with", "something you saw"],
+  similar: ["like", "something you saw"],
+};
+
+const ABOUT_VALUE = {
+  interest_category: (value) => `because you like ${value}`,
+  interest_brand: (value) => `because you like ${value}`,
+  popular_in_category: (value) => `popular in ${value}`,
+};
+
+const PLAIN = {
+  seen_before: "you looked at this before",
+  popular: "popular right now",
+  new: "new here",
+};
+
+/** A reason as a person says it; `titleOf` knows the titles of cards seen on this page. */
+export function reasonText(reason, titleOf) {
+  if (!reason) return "";
+  const about = ABOUT_ITEM[reason.kind];
+  if (about) return `${about[0]} ${titleOf(reason.item_id) ?? about[1]}`;
+  const named = ABOUT_VALUE[reason.kind];
+  if (named && reason.value) return named(reason.value);
+  return PLAIN[reason.kind] ?? String(reason.kind ?? "").replaceAll("_", " ");
+}
+
+/** What has happened to a place on the list: the sign for the eye, and the words for the ear. */
+export function moveText(before, now) {
+  if (before === undefined) return { sign: "new", words: "new on the list", kind: "new" };
+  if (before > now) return { sign: `▲${before - now}`, words: `up ${before - now}`, kind: "up" };
+  if (before < now) return { sign: `▼${now - before}`, words: `down ${now - before}`, kind: "down" };
+  return { sign: "", words: "", kind: "same" };
+}
+
+/** The departments of a list, largest first: [["Camping", 8], …]. */
+export function composition(items) {
+  const counts = new Map();
+  for (const { item } of items) {
+    if (item?.category) counts.set(item.category, (counts.get(item.category) ?? 0) + 1);
+  }
+  return [...counts].sort((a, b) => b[1] - a[1]);
+}
