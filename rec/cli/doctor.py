@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 import click
 
 from rec.cli.findings import PROBE_S, Finding, Probe, Status, as_json, examine, fail, line
 from rec.cli.here import find_server, settings_here
 from rec.cli.machine_probes import machine_probes
-from rec.cli.output import console, emit_json, json_option, say
-from rec.cli.service_probes import server_probes, service_probes
+from rec.cli.output import console, emit_json, json_option, quiet_drivers, say
+from rec.cli.service_probes import load_drivers, server_probes, service_probes
 from rec.errors import ConfigError
 
 
@@ -30,8 +29,7 @@ def doctor(url: str | None, api_key: str | None, timeout_s: float, as_json: bool
 
     The round trip sends one search event as the user "rec-doctor".
     """
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the finding says it
-    logging.getLogger("rec.client").setLevel(logging.CRITICAL)
+    quiet_drivers()
     findings = asyncio.run(_examine(url, api_key, timeout_s, as_json))
     count = {status: sum(finding.status is status for finding in findings) for status in Status}
     if not as_json:
@@ -56,6 +54,7 @@ async def _examine(url: str | None, api_key: str | None, timeout_s: float, json:
             show(probe.name, await task)
 
     probes: list[Probe] = []
+    load_drivers()
     try:
         settings, told = settings_here()
         probes = [*machine_probes(settings, told), *service_probes(settings, timeout_s)]

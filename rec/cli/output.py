@@ -5,9 +5,9 @@ rich decides about color: none when stdout is no terminal, when NO_COLOR is set 
 
 from __future__ import annotations
 
-import json
+import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -43,6 +43,12 @@ def console() -> Console:
     )
 
 
+def quiet_drivers() -> None:
+    """Libraries log what our errors say anyway; stderr is for one clear line."""
+    for name in ("aiokafka", "rec.client", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
 def say(message: str) -> None:
     """A message for a person, on stderr."""
     click.echo(message, err=True)
@@ -54,11 +60,6 @@ def table(*headings: str, right: Sequence[str] = (), title: str | None = None) -
     for heading in headings:
         made.add_column(heading, justify="right" if heading in right else "left", no_wrap=True)
     return made
-
-
-def pretty(value: Mapping[str, Any]) -> str:
-    """A JSON object for a person: indented."""
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
 def ago(seconds: float) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import click
 
 from rec.cli.here import Server, find_server, server_options
-from rec.cli.output import emit, emit_json, json_option, say
+from rec.cli.output import console, emit, emit_json, json_option, say
 from rec.cli.slate_table import slate_view
 from rec.client import RecClient, Slate, Timing
 from rec.protocol import MAX_N
@@ -33,7 +33,7 @@ def search(
         emit_json(slate)
     elif slate.items:
         now = datetime.now(UTC)
-        emit(slate_view(slate, None, now, now))
+        emit(slate_view(slate, None, now, now, console().width))
     else:
         say("nothing was found")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from rec.cli.findings import Finding, Probe, fail, ok, warn
-from rec.errors import ConfigError, Unavailable
+from rec.errors import ConfigError, DeadlineExceeded, RecError, Unauthorized, Unavailable
 
 if TYPE_CHECKING:
     from rec.cli.here import Server
@@ -28,6 +28,14 @@ SLOW_MS = 500.0
 EARLIER = 0.9  # of a probe's time: its own reason says more than "no answer"
 
 
+def load_drivers() -> None:
+    """Import what the probes use, before any of them measures a time."""
+    import rec.client
+    import rec.store.kafka.survey
+    import rec.store.redis
+    import rec.store.sql  # noqa: F401
+
+
 def service_probes(settings: Settings, timeout_s: float) -> list[Probe]:
     """Probes of what the processes of this world need."""
     within = timeout_s * EARLIER
@@ -37,7 +45,7 @@ def service_probes(settings: Settings, timeout_s: float) -> list[Probe]:
 
         if settings.broker_url.startswith("memory://"):
             return warn("memory://: events stay inside one process", "export REC_BROKER_URL=kafka://127.0.0.1:9092")
-        return ok(f"{settings.broker_url} answers in {await ping_broker(settings, within) * 1000:.1f} ms")
+        return _timed(f"{settings.broker_url} answers", await ping_broker(settings, within))
 
     async def topics() -> Finding:
         from rec.store.kafka.survey import survey
@@ -73,10 +81,11 @@ def service_probes(settings: Settings, timeout_s: float) -> list[Probe]:
         except ConfigError as error:
             return fail(error.message, "alembic upgrade head")
 
+    start_broker = "rec up   # or: docker compose up -d kafka"
     return [
-        Probe("broker", broker, "rec up   # or: docker compose up -d kafka"),
-        Probe("topics", topics, "rec worker   # creates them when it starts"),
-        Probe("groups", groups, "rec topics"),
+        Probe("broker", broker, start_broker),
+        Probe("topics", topics, start_broker),
+        Probe("groups", groups, start_broker),
         Probe("redis", redis, "rec up   # or: docker compose up -d redis"),
         Probe("database", database, "rec up   # or: docker compose up -d postgres && alembic upgrade head"),
     ]
@@ -85,6 +94,7 @@ def service_probes(settings: Settings, timeout_s: float) -> list[Probe]:
 def server_probes(server: Server, timeout_s: float) -> list[Probe]:
     """Probes of a running server, as a client sees it; the last one is the round trip."""
     within = timeout_s * EARLIER
+    start_web = "rec up   # or: rec web"
 
     async def ready() -> Finding:
         answer = await asyncio.to_thread(_get, f"{server.url}/health/ready", within)
@@ -96,14 +106,21 @@ def server_probes(server: Server, timeout_s: float) -> list[Probe]:
         return check_clock(answer.date, (before + time.time()) / 2)
 
     async def round_trip() -> Finding:
-        took = await measure_round_trip(server, within)
+        try:
+            took = await measure_round_trip(server, within)
+        except Unauthorized as error:
+            return fail(f"{error.message}", "export REC_API_KEY=…   # the server's")
+        except Unavailable as error:
+            return fail(error.message, start_web)
+        except DeadlineExceeded as error:
+            return fail(error.message, "rec topics   # is a group behind? then look at the log of: rec worker")
         found = f"event to push in {took * 1000:.1f} ms"
         return ok(found) if took * 1000 < SLOW_MS else warn(f"{found}, slow", "rec topics   # is a group behind?")
 
     return [
-        Probe("server", ready, "rec up   # or: rec web"),
-        Probe("clock", clock, "sudo timedatectl set-ntp true"),
-        Probe("round trip", round_trip, "rec topics   # is a group behind? then the log of: rec worker"),
+        Probe("server", ready, start_web),
+        Probe("clock", clock, start_web),
+        Probe("round trip", round_trip, start_web),
     ]
 
 
@@ -194,25 +211,22 @@ async def measure_round_trip(server: Server, within_s: float) -> float:
     """
     from rec.client import RecClient, Timing
 
-    timing = Timing(timeout_s=within_s)
-    try:
-        async with (
-            asyncio.timeout(within_s),
-            RecClient(server.url, server.api_key, timing=timing) as client,
-            aclosing(client.subscribe(PROBE_USER, n=1)) as slates,
-        ):
-            await anext(slates)  # the list as it is
-            began = time.perf_counter()
-            event_id = f"rec-doctor-{time.time_ns()}"
-            result = await client.track("search", user_id=PROBE_USER, event_id=event_id, search_term="rec doctor")
-            if result.rejected:
-                raise Unavailable(f"the event was rejected: {result.rejected[0].message}")
-            async for slate in slates:
-                if slate.cause.event_id == event_id:
-                    return time.perf_counter() - began
-    except TimeoutError as error:
-        raise Unavailable(f"no push within {within_s:g} s of the event") from error
-    raise Unavailable("the pushes ended before the event's came")
+    async with RecClient(server.url, server.api_key, timing=Timing(timeout_s=within_s)) as client:
+        await client.token(PROBE_USER)  # a server that is away, or a wrong key, is told apart from a push that is
+        try:
+            async with asyncio.timeout(within_s), aclosing(client.subscribe(PROBE_USER, n=1)) as slates:
+                await anext(slates)  # the list as it is
+                event_id = f"rec-doctor-{time.time_ns()}"
+                began = time.perf_counter()
+                result = await client.track("search", user_id=PROBE_USER, event_id=event_id, search_term="rec doctor")
+                if result.rejected:
+                    raise RecError(f"the event was rejected: {result.rejected[0].message}")
+                async for slate in slates:
+                    if slate.cause.event_id == event_id:
+                        return time.perf_counter() - began
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"no push within {within_s:g} s") from error
+    raise RecError("the pushes ended before the event's came")
 
 
 def _get(url: str, within_s: float) -> Answer:

@@ -66,49 +66,53 @@ def reason_words(reason: Reason, titles: dict[str, str]) -> str:
     return words.format(item=item, value=reason.value or "")
 
 
-def slate_table(slate: Slate, before: Sequence[str] | None = None) -> Table:
-    """The items: place, move, title, price, score, source, reason."""
+def slate_table(slate: Slate, before: Sequence[str] | None, width: int) -> Table:
+    """The items: place, move, title, price, score, source, reason. Title and reason share what `width` leaves."""
     made = table("#", "", "item", "title", "price", "score", "source", "why", right=("#", "price", "score"))
     titles = {each.item_id: str(each.item.get("title", each.item_id)) for each in slate.items}
     marks = moves(before, [each.item_id for each in slate.items])
+    ids = min(20, max((len(each.item_id) for each in slate.items), default=4))
+    sources = min(14, max((len(each.source) for each in slate.items), default=6))
+    rest = max(24, width - (3 + 4 + ids + 9 + 5 + sources + 2 * 7))
     for place, (each, move) in enumerate(zip(slate.items, marks, strict=True), 1):
         price = each.item.get("price")
         made.add_row(
             str(place),
             move_mark(move),
-            _plain(each.item_id, 20),
-            _plain(titles[each.item_id], 44),
-            "" if not isinstance(price, int | float) else f"{price:.2f}",
+            plain(each.item_id, ids),
+            plain(titles[each.item_id], rest // 2),
+            f"{price:.2f}" if isinstance(price, int | float) else "",
             f"{each.score:.3f}",
-            _plain(each.source, 16),
-            _plain(reason_words(each.reason, titles), 50),
+            plain(each.source, sources),
+            plain(reason_words(each.reason, titles), rest - rest // 2),
         )
     return made
 
 
 def headline(slate: Slate, arrived: datetime, now: datetime) -> Text:
     """Which list, which version, why, and how old; for an event, how long it took from there to here."""
-    cause = slate.cause.kind + (f" {slate.cause.event_id[-12:]}" if slate.cause.event_id else "")
-    parts = [
-        f"{slate.placement} of {slate.user_id}",
-        f"version {slate.version}",
-        f"because of {cause}",
-        f"made {ago((now - slate.created_at).total_seconds())}",
-    ]
+    cause = slate.cause.kind + (f" …{slate.cause.event_id[-12:]}" if slate.cause.event_id else "")
+    parts = [f"{slate.placement} of {slate.user_id}", f"version {slate.version}", f"because of {cause}"]
     if slate.events_through is not None:
         if slate.cause.kind == "event":
-            parts.append(f"here {(arrived - slate.events_through).total_seconds() * 1000:.0f} ms after the event")
+            parts.append(f"here {(arrived - slate.events_through).total_seconds() * 1000:.0f} ms after it")
         parts.append(f"last event {ago((now - slate.events_through).total_seconds())}")
-    parts.append(f"model {slate.model_version}")
-    return _plain(" · ".join(parts))
+    return plain(" · ".join(parts))
 
 
-def slate_view(slate: Slate, before: Sequence[str] | None, arrived: datetime, now: datetime) -> RenderableType:
-    """Headline and items. `arrived`: when the slate came in by this machine's clock."""
-    return Group(headline(slate, arrived, now), slate_table(slate, before))
+def slate_view(
+    slate: Slate, before: Sequence[str] | None, arrived: datetime, now: datetime, width: int
+) -> RenderableType:
+    """Headline, items, and what made them. `arrived`: when the slate came in by this machine's clock."""
+    maker = plain(f"model {slate.model_version} · strategy {slate.strategy} · made {slate.created_at:%H:%M:%S}")
+    return Group(headline(slate, arrived, now), slate_table(slate, before, width), maker)
 
 
-def _plain(text: str, width: int | None = None) -> Text:
-    """Text from outside, without its control characters: a title must not drive the terminal."""
+def plain(text: str, width: int | None = None) -> Text:
+    """Text from outside, without its control characters: a title must not drive the terminal.
+
+    >>> plain("a\x1b[2Jb").plain, plain("tent for two", 6).plain
+    ('a·[2Jb', 'tent …')
+    """
     clean = "".join(char if char.isprintable() else "·" for char in text)
     return Text(clean if width is None or len(clean) <= width else clean[: width - 1] + "…")

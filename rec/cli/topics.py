@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from rec.cli.here import settings_here
-from rec.cli.output import ago, emit, emit_json, json_option, say, table
+from rec.cli.output import ago, emit, emit_json, json_option, quiet_drivers, say, table
 from rec.errors import Unavailable
 from rec.events import Text
 
@@ -62,6 +62,7 @@ def topics(context: click.Context, timeout_s: float, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
+    quiet_drivers()
     settings, told = settings_here()
     overview = asyncio.run(_overview(settings, timeout_s))
     if as_json:
@@ -83,6 +84,7 @@ def dead_letters(last: int, timeout_s: float, payload: bool, as_json: bool) -> N
     rec topics dead-letters --last 5
     rec topics dead-letters --json --payload | jq -r .payload
     """
+    quiet_drivers()
     settings, _ = settings_here()
     letters = asyncio.run(_letters(settings, last, timeout_s))
     for letter in letters if as_json else ():
@@ -176,15 +178,20 @@ def _show(overview: Overview) -> None:
 def _kept(config: dict[str, str] | None) -> str:
     """How long the records of a topic stay.
 
-    >>> _kept({"cleanup.policy": "compact"}), _kept({"retention.ms": "604800000"}), _kept(None)
-    ('newest of each key', '7 days', 'the broker does not say')
+    >>> _kept({"cleanup.policy": "compact"}), _kept({"retention.ms": "604800000"}), _kept({"retention.ms": "3600000"})
+    ('newest of each key', '7 d', '1 h')
+    >>> _kept({}), _kept(None)
+    ('as the broker is set', 'the broker does not say')
     """
     if config is None:
         return "the broker does not say"
     if "compact" in config.get("cleanup.policy", ""):
         return "newest of each key"
     retention = config.get("retention.ms", "")
-    return f"{int(retention) / 86_400_000:.3g} days" if retention.isdigit() else "for ever"
+    if not retention.isdigit():
+        return "for ever" if retention == "-1" else "as the broker is set"
+    hours = int(retention) / 3_600_000
+    return f"{hours / 24:.3g} d" if hours >= 24 else f"{hours:.3g} h"
 
 
 def _show_letters(letters: list[DeadLetter], payload: bool) -> None:

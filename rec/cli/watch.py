@@ -71,7 +71,7 @@ class Lines:
             sys.stdout.flush()
         else:
             now = datetime.now(UTC)
-            emit(slate_view(slate, self._before, now, now))
+            emit(slate_view(slate, self._before, now, now, console().width))
         self._before = [each.item_id for each in slate.items]
 
     def state(self, change: StateChange) -> None:
@@ -114,7 +114,9 @@ class Screen:
     def _view(self) -> RenderableType:
         if self._slate is None:
             return self._state
-        return Group(slate_view(self._slate, self._before, self._arrived, datetime.now(UTC)), Text(), self._state)
+        width = self._live.console.width
+        now = datetime.now(UTC)
+        return Group(slate_view(self._slate, self._before, self._arrived, now, width), self._state)
 
 
 def _state_words(change: StateChange) -> str:

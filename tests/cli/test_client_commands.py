@@ -1,0 +1,237 @@
+"""`rec track`, `rec watch`, `rec search`: data on stdout, messages on stderr, exit codes that name the fault."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.cli.runner import rec
+from tests.client.fake_server import WAIT_S, FakeServer, a_slate
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[FakeServer]:
+    monkeypatch.chdir(tmp_path)
+    async with FakeServer() as server:
+        monkeypatch.setenv("REC_URL", server.url)
+        monkeypatch.setenv("REC_API_KEY", "key")
+        yield server
+
+
+# ---------------------------------------------------------------- track
+async def test_track_sends_one_event_and_says_that_it_was_accepted(server: FakeServer) -> None:
+    done = await rec("track", "purchase", "sku_1", "sku_2", "--user", "u1", "--value", "9.5", "--currency", "EUR")
+    assert (done.code, done.out) == (0, "accepted\n")
+    assert "rec watch u1" in done.err
+    (event,) = server.calls[0].body["events"]
+    assert (event["event"], event["value"], event["currency"]) == ("purchase", 9.5, "EUR")
+    assert event["items"] == [{"item_id": "sku_1"}, {"item_id": "sku_2"}]
+
+
+async def test_track_json_is_the_acknowledgment(server: FakeServer) -> None:
+    done = await rec("track", "search", "--query", "tent", "--visitor", "v1", "--event-id", "e1", "--json")
+    assert done.lines == [{"accepted": 1, "duplicates": 0, "rejected": []}]
+    assert server.event_ids == [["e1"]]
+
+
+async def test_a_repeated_event_is_named_a_duplicate(server: FakeServer) -> None:
+    server.http["POST /v1/events"] = lambda request, body: {"accepted": 0, "duplicates": 1, "rejected": []}
+    done = await rec("track", "view_item", "x", "--user", "u1", "--event-id", "e1")
+    assert (done.code, done.out) == (0, "duplicate\n")
+
+
+async def test_a_rejected_event_is_the_user_s_fault(server: FakeServer) -> None:
+    rejected = {
+        "index": 0,
+        "code": "unknown_event",
+        "message": "There is no event 'veiw_item'. Did you mean view_item?",
+    }
+    server.http["POST /v1/events"] = lambda request, body: {"accepted": 0, "duplicates": 0, "rejected": [rejected]}
+    done = await rec("track", "veiw_item", "x", "--user", "u1")
+    assert (done.code, done.out) == (2, "")
+    assert "Did you mean view_item?" in done.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "says"),
+    [
+        (["track"], 2, "Missing argument"),
+        (["track", "view_item", "x"], 2, "user_id or a visitor_id"),
+        (["track", "view_item", "x", "--user", "u1", "--value", "much"], 2, "not a valid float"),
+        (["track", "view_item", "x", "--user", "u1", "--url", "nowhere"], 2, "http://host:port"),
+        (["watch"], 2, "Missing argument"),
+        (["watch", "u1", "--n", "201"], 2, "1<=x<=200"),
+        (["watch", "u1", "--placement", "a b"], 2, "placement"),
+        (["search", "tent"], 2, "--user"),
+        (["track", "view_item", "x", "--user", "u1", "--url", "http://127.0.0.1:1", "--timeout", "0.2"], 4, "rec up"),
+    ],
+)
+async def test_exit_codes_and_messages(server: FakeServer, argv: list[str], code: int, says: str) -> None:
+    done = await rec(*argv)
+    assert (done.code, done.out) == (code, "")
+    assert says in done.err
+
+
+async def test_a_server_that_hangs_is_a_timeout(server: FakeServer) -> None:
+    async def hang(request: web.Request, body: Any) -> Any:
+        await server.stopping.wait()
+
+    server.http["POST /v1/events"] = hang
+    done = await rec("track", "view_item", "x", "--user", "u1", "--timeout", "0.2")
+    assert (done.code, done.out) == (5, "")
+
+
+async def test_without_a_key_the_remedies_are_named(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REC_API_KEY")
+    done = await rec("track", "view_item", "x", "--user", "u1")
+    assert done.code == 3
+    assert "--api-key" in done.err
+    assert "REC_API_KEY" in done.err
+
+
+async def test_the_rec_up_of_this_folder_is_found(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("REC_API_KEY")
+    monkeypatch.delenv("REC_URL")
+    folder = tmp_path / ".rec"
+    folder.mkdir()
+    (folder / "port").write_text(server.url.rpartition(":")[2] + "\n")
+    (folder / "secrets.json").write_text(json.dumps({"api_key": "made", "token_secret": "…"}))
+    assert (await rec("track", "view_item", "x", "--user", "u1")).code == 0
+    assert server.calls[0].authorization == "Bearer made"
+
+
+# ---------------------------------------------------------------- watch
+async def push_when_subscribed(server: FakeServer, *versions: int) -> None:
+    """Push each version only when the client has had time to take the one before."""
+    socket = await server.socket()
+    await socket.subscribed()
+    for version in versions:
+        await socket.push(a_slate(version))
+        await socket.pong()
+
+
+async def test_watch_json_gives_one_list_a_line(server: FakeServer) -> None:
+    pushing = asyncio.create_task(push_when_subscribed(server, 7))
+    done = await rec("watch", "u1", "--json", "--count", "1", "--n", "3")
+    await pushing
+    assert done.code == 0
+    (slate,) = done.lines
+    assert (slate["version"], [item["item_id"] for item in slate["items"]]) == (7, ["i0", "i1", "i2"])
+
+
+async def test_watch_in_a_pipe_prints_a_table_for_each_list(server: FakeServer) -> None:
+    pushing = asyncio.create_task(push_when_subscribed(server, 7))
+    done = await rec("watch", "u1", "--count", "1")
+    await pushing
+    assert "home of u1 · version 7 · because of request" in done.out
+    assert "Item 0" in done.out
+    assert "\x1b" not in done.out
+
+
+async def test_watch_tells_lost_connections_on_stderr_and_goes_on(server: FakeServer) -> None:
+    async def cut_then_push() -> None:
+        socket = await server.socket()
+        await socket.subscribed()
+        await socket.close(4008)
+        again = await server.socket(2)
+        await again.subscribed()
+        await again.push(a_slate(2))
+
+    pushing = asyncio.create_task(cut_then_push())
+    done = await rec("watch", "u1", "--json", "--count", "1")
+    await pushing
+    assert [line["version"] for line in done.lines] == [2]
+    assert "reconnecting" in done.err
+    assert "trying again in" in done.err
+
+
+async def test_watch_ends_with_the_reason_of_a_final_close(server: FakeServer) -> None:
+    async def forbid() -> None:
+        socket = await server.socket()
+        await socket.subscribed()
+        await socket.close(4503)
+
+    closing = asyncio.create_task(forbid())
+    done = await rec("watch", "u1", "--json")
+    await closing
+    assert (done.code, done.out) == (2, "")
+    assert "4503" in done.err
+
+
+async def test_watch_draws_over_itself_in_a_terminal_and_ends_with_ctrl_c(server: FakeServer) -> None:
+    ours, theirs = pty.openpty()
+    program = [sys.executable, "-c", "import sys; from rec.cli import main; main()", "watch", "u1"]
+    env = {**os.environ, "COLUMNS": "140", "LINES": "40", "TERM": "xterm-256color"}
+    process = subprocess.Popen(program, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True)
+    os.close(theirs)
+    shown = bytearray()
+    reader = asyncio.create_task(asyncio.to_thread(drain, ours, shown))
+    try:
+        socket = await server.socket()
+        await socket.subscribed()
+        first = a_slate(1, n=3)
+        await socket.push(first)
+        await appears(shown, "version 1")
+        swapped = a_slate(2, n=4)
+        await socket.push(swapped)
+        await appears(shown, "version 2")
+        await appears(shown, "new")
+        await appears(shown, "● connected")
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.to_thread(process.wait, WAIT_S) == 130
+    finally:
+        process.kill()
+        process.wait()
+        await reader
+        os.close(ours)
+
+
+def drain(terminal: int, into: bytearray) -> None:
+    while True:
+        try:
+            chunk = os.read(terminal, 4096)
+        except OSError:  # EIO: the other side is closed
+            return
+        if not chunk:
+            return
+        into.extend(chunk)
+
+
+async def appears(shown: bytearray, text: str) -> None:
+    async with asyncio.timeout(WAIT_S * 2):
+        while text.encode() not in shown:  # noqa: ASYNC110 - what a terminal shows is no event
+            await asyncio.sleep(0.01)
+
+
+# ---------------------------------------------------------------- search
+async def test_search_says_that_there_is_none_yet(server: FakeServer) -> None:
+    done = await rec("search", "tent", "--user", "u1")
+    assert (done.code, done.out) == (1, "")
+    assert "no search yet" in done.err
+
+
+async def test_search_shows_what_was_found(server: FakeServer) -> None:
+    from rec.slates import encode_slate
+
+    server.http["GET /v1/search"] = lambda request, body: web.Response(
+        body=encode_slate(a_slate(1, placement="search"))
+    )
+    done = await rec("search", "tent", "--user", "u1", "--n", "5")
+    assert done.code == 0
+    assert "Item 2" in done.out
+    assert server.calls[0].query == {"user_id": "u1", "q": "tent", "n": "5"}
+    done = await rec("search", "tent", "--user", "u1", "--json")
+    assert done.lines[0]["placement"] == "search"
