@@ -41,7 +41,7 @@ async def loop(tmp_path: Path) -> AsyncIterator[Local]:
 async def until(true: Callable[[], Any], within_s: float = 5.0) -> None:
     """Wait for a condition that other tasks bring about."""
     async with asyncio.timeout(within_s):
-        while not true():  # noqa: ASYNC110  any condition, not one event
+        while not true():
             await asyncio.sleep(0.005)
 
 
