@@ -26,7 +26,7 @@ def spec(tmp_path: Path, command: list[str], name: str = "child", **more: bool) 
     async def up() -> bool:
         return log.exists() and "up" in log.read_text()
 
-    return Spec(name, command, {}, log, ready=up, ready_within_s=10, **more)  # type: ignore[arg-type]
+    return Spec(name, command, {}, log, ready=up, ready_within_s=10, **more)
 
 
 async def test_a_child_that_dies_is_reported_and_started_again(tmp_path: Path) -> None:
