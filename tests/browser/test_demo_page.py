@@ -159,7 +159,7 @@ async def test_an_erased_shopper_is_told_and_can_start_over_as_somebody_new(page
     ):
         assert response.status == 202
     await page.wait(f"document.querySelector('{LEFT} .link').dataset.state === 'stopped'")
-    assert "stopped" in await text(page, f"{LEFT} .link")
+    assert "stopped: erased" in await text(page, f"{LEFT} .link")
     await page.click(f"{LEFT} .restart")
     await page.wait(f"document.querySelector('{LEFT} .link').dataset.state === 'connected'")
     await page.wait(f"document.querySelectorAll('{LEFT} .list .card').length >= 10")
@@ -264,8 +264,7 @@ async def test_every_control_has_a_name_and_every_color_can_be_read(page: Page) 
     assert nameless == []
     for scheme in ("light", "dark"):
         await page.prefer(prefers_color_scheme=scheme)
-        faint = await page.wait(f"({CONTRAST})()")
-        assert faint == [["done", 99]], scheme
+        assert await page.value(f"({CONTRAST})()") == [], scheme
         await keep_picture(page, f"1280-{scheme}")
 
 
@@ -289,5 +288,5 @@ CONTRAST = """() => {
     const ratio = (a + 0.05) / (b + 0.05);
     if (ratio < 4.5) faint.push([e.className || e.tagName, Math.round(ratio * 100) / 100]);
   }
-  return [...faint, ['done', 99]];
+  return faint;
 }"""

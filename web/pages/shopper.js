@@ -10,13 +10,7 @@ import { Shelf } from "./shelf.js";
 import { Ticker } from "./ticker.js";
 import { composition } from "./words.js";
 
-const STATES = {
-  connecting: ["◌", () => "connecting…"],
-  connected: ["●", () => "connected"],
-  reconnecting: ["◌", ({ wait }) => (wait ? `reconnecting in ${wait.toFixed(1)} s…` : "reconnecting…")],
-  recovered: ["✓", () => "recovered"],
-  stopped: ["■", ({ reason }) => `stopped: ${reason}`],
-};
+const SIGNS = { connecting: "◌", connected: "●", reconnecting: "◌", recovered: "✓", stopped: "■" };
 
 export class Shopper extends EventTarget {
   clicks = 0;
@@ -32,7 +26,7 @@ export class Shopper extends EventTarget {
     this.#titles = titles;
     const find = (selector) => panel.querySelector(selector);
     this.#parts = {
-      link: find(".link"), version: find(".version"), mix: find(".mix"), cart: find(".cart"),
+      link: find(".link"), sign: find(".sign"), state: find(".state"), more: find(".more"), version: find(".version"), mix: find(".mix"), cart: find(".cart"),
       cartCount: find(".cart-count"), list: find(".list"),
     };
     panel.dataset.side = side;
@@ -180,13 +174,14 @@ export class Shopper extends EventTarget {
   }
 
   #state(detail) {
-    const [sign, words] = STATES[detail.state];
-    this.#parts.link.dataset.state = detail.state;
-    const waiting = detail.state === "reconnecting" && this.#client?.waiting;
-    this.#parts.link.replaceChildren(
-      make("span", { text: sign, "aria-hidden": "true" }),
-      ` ${words(detail)}${waiting ? ` (${waiting} events wait)` : ""}`,
-    );
+    const { link, sign, state, more } = this.#parts;
+    const words = detail.state === "stopped" ? `stopped: ${detail.reason}` : detail.state;
+    link.dataset.state = detail.state;
+    sign.textContent = SIGNS[detail.state];
+    if (state.textContent !== words) state.textContent = words; // said aloud once a state, not once a try
+    const waiting = detail.state === "reconnecting" ? this.#client.waiting : 0;
+    const wait = detail.wait ? `in ${detail.wait.toFixed(1)} s` : "";
+    more.textContent = [wait, waiting ? `(${waiting} events wait)` : ""].filter(Boolean).join(" ");
   }
 
   #showCart() {

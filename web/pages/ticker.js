@@ -44,9 +44,7 @@ export class Ticker {
   }
 
   #give(id) {
-    const entry = this.#pending.get(id);
-    this.#pending.delete(id);
-    if (entry) entry.outcome.textContent = "→ no list yet";
+    this.#pending.get(id).outcome.textContent = "→ no list yet";
   }
 
   #line(...parts) {
