@@ -15,6 +15,17 @@ REQUESTS = "requests"
 DEAD_LETTERS = "dead-letters"
 
 
+# A worker that takes a partition over reads its changelog from the start, so what was overwritten must go soon; and an
+# erased user's last states must be gone within the hour. Kafka compacts closed segments only: close them early.
+CHANGELOG = {
+    "cleanup.policy": "compact",
+    "segment.bytes": str(16 * 1024 * 1024),
+    "segment.ms": "600000",
+    "max.compaction.lag.ms": "1800000",
+    "min.cleanable.dirty.ratio": "0.1",
+}
+
+
 class Topic(NamedTuple):
     """A topic to create: full name, partitions, and its Kafka configuration."""
 
@@ -30,7 +41,7 @@ def topics(settings: Settings) -> list[Topic]:
         Topic(settings.topic(BEHAVIOR), settings.partitions, retention),
         Topic(settings.topic(REQUESTS), settings.partitions, {"retention.ms": "3600000"}),
         Topic(settings.topic(DEAD_LETTERS), 1, retention),
-        Topic(settings.users_changelog, settings.partitions, {"cleanup.policy": "compact"}),
+        Topic(settings.users_changelog, settings.partitions, CHANGELOG),
     ]
 
 
