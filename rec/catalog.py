@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float32]
 _Array = TypeVar("_Array", Mask, Ints, Floats)
 
 Price = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
-Url = Annotated[str, msgspec.Meta(max_length=2048, pattern=r"^(https?://[^\s<>\"']+|/[^\s<>\"']*)?$")]
+Url = Annotated[str, msgspec.Meta(max_length=2048, pattern=r"^(https?://[^\s<>\"']+|/[^\s<>\"']*)?\Z")]
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -22,7 +22,7 @@ MAX_BODY_BYTES = 256 * 1024
 MAX_EVENTS = 500
 MAX_N = 200
 
-Placement = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
+Placement = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+\Z")]
 Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_N)]
 
 

@@ -75,9 +75,7 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.StreamRes
         raise error
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         message = f"The body is too large. Send at most {MAX_BODY_BYTES} bytes, the rest in another request."
-        response = error_answer(TooLarge(message))
-        response.force_close()  # what is still on its way is not read
-        return response
+        return error_answer(TooLarge(message))
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         response = error_answer(BadInput(f"{request.method} is not possible here. Try {allowed}.", code="bad_method"))

@@ -63,7 +63,7 @@ async def _workers(edge: Edge) -> None:
 
 async def get_metrics(request: web.Request) -> web.Response:
     """Prometheus' text format."""
-    body = request.app[EDGE].metrics.exposition()
+    body = await asyncio.to_thread(request.app[EDGE].metrics.exposition)  # it reads /proc
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
 

@@ -70,6 +70,7 @@ REFUSALS: list[tuple[str, bytes, str, str | None]] = [
     ("an id of 129 characters", raw(event_id="x" * 129), "invalid_field", "event_id"),
     ("nobody", raw(user_id=None), "missing_user", "user_id"),
     ("a user with a control character", raw(user_id="u\n1"), "invalid_field", "user_id"),
+    ("a user that ends in a line break", raw(user_id="u1\n"), "invalid_field", "user_id"),
     ("a number for a user", raw(user_id=7), "invalid_field", "user_id"),
     ("no items", raw(items=[]), "missing_items", "items"),
     ("201 items", raw(items=[{"item_id": "a"}] * 201), "invalid_field", "items"),

@@ -1,0 +1,210 @@
+"""POST /v1/events: accepted, duplicate or refused, each by itself; and nothing lost when a neighbour is away."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from typing import Any
+
+import pytest
+
+from tests.web.world import BACKEND, Shop, behavior, event, until
+
+
+async def test_an_accepted_event_is_in_the_log_with_the_servers_times(shop: Shop) -> None:
+    sent = event("u1", client_ts="2020-01-01T00:00:00Z", sent_ts="2020-01-01T00:00:30Z")
+    assert (await shop.track(sent)).body["rejected"][0]["code"] == "too_old"
+    sent = event("u1", received_ts="2020-01-01T00:00:00Z")
+    assert (await shop.track(sent)).status == 202
+    [kept] = behavior(shop)
+    assert kept.event_id == sent["event_id"]
+    assert kept.event_ts == kept.received_ts
+    assert abs(kept.received_at - shop.clock()) < 5
+    assert shop.metric("events_ingested_total", event="view_item") == 1
+
+
+async def test_a_repeated_event_is_counted_and_not_stored_again(shop: Shop) -> None:
+    sent = event("u1")
+    assert (await shop.track(sent)).body == {"accepted": 1, "duplicates": 0, "rejected": []}
+    assert (await shop.track(sent)).body == {"accepted": 0, "duplicates": 1, "rejected": []}
+    assert (await shop.track(event("u1"), sent, sent)).body == {"accepted": 1, "duplicates": 2, "rejected": []}
+    assert len(behavior(shop)) == 2
+    assert shop.metric("events_duplicate_total") == 3
+
+
+async def test_an_event_that_comes_twice_in_one_request_is_stored_once(shop: Shop) -> None:
+    sent = event("u1")
+    assert (await shop.track(sent, sent)).body == {"accepted": 1, "duplicates": 1, "rejected": []}
+    assert len(behavior(shop)) == 1
+
+
+async def test_bad_events_are_refused_alone(shop: Shop) -> None:
+    answer = await shop.track(event("u1"), event("u1", "veiw_item"), {"nonsense": 1}, event("u2"))
+    assert answer.status == 202
+    assert answer.body["accepted"] == 2
+    assert [(r["index"], r["code"], r.get("did_you_mean")) for r in answer.body["rejected"]] == [
+        (1, "unknown_event", "view_item"),
+        (2, "missing_field", None),
+    ]
+    assert shop.metric("events_rejected_total", reason="unknown_event") == 1
+
+
+async def test_foreign_names_are_reported_back(shop: Shop) -> None:
+    algolia = event("u1", "clickedObjectIDs", items=[{"item_id": "a", "index": 4}])
+    answer = await shop.track(event("u1", "Product Viewed"), algolia)
+    assert answer.body["aliases"] == {"Product Viewed": "view_item", "clickedObjectIDs": "select_item"}
+    assert {(e.event, e.items[0].index) for e in behavior(shop)} == {("view_item", None), ("select_item", 3)}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"", 400, "not_json"),
+        (b"{", 400, "not_json"),
+        (b"[]", 400, "invalid_field"),
+        (b"{}", 400, "missing_field"),
+        (b'{"events":[]}', 400, "no_events"),
+        (b'{"events":' + b"[" * 60_000 + b"]" * 60_000 + b"}", 400, "not_json"),
+        (b'{"events":[' + b",".join([b"1"] * 501) + b"]}", 413, "too_many_events"),
+        (b"x" * 300_000, 413, "too_large"),
+        (b"x" * 2_000_000, 413, "too_large"),
+    ],
+)
+async def test_an_unusable_body_gets_a_clear_error(shop: Shop, body: bytes, status: int, code: str) -> None:
+    answer = await shop.call("POST", "/v1/events", data=io.BytesIO(body))
+    assert (answer.status, answer.error["code"]) == (status, code)
+    assert (await shop.track(event("u1"))).status == 202
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer nope"},
+        {"Authorization": "Bearer "},
+        {"Authorization": "Basic " + "k" * 24},
+        {"Authorization": "k" * 24},
+    ],
+)
+async def test_without_a_valid_key_nothing_is_taken(shop: Shop, headers: dict[str, str]) -> None:
+    answer = await shop.track(event("u1"), headers=headers)
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert behavior(shop) == []
+
+
+async def test_a_browser_names_only_itself(shop: Shop) -> None:
+    def sent(**more: Any) -> dict[str, Any]:
+        return {**event("u1"), **more}
+
+    answer = await shop.track(
+        sent(),
+        sent(visitor_id="v1"),
+        sent(visitor_id="u1"),
+        sent(user_id=None, visitor_id="v1"),
+        sent(user_id="u2"),
+        sent(visitor_id="v2"),
+        sent(user_id=None, visitor_id="v2"),
+        headers=shop.browser("u1", "v1"),
+    )
+    assert answer.body["accepted"] == 4
+    assert [(r["index"], r["code"], r["field"]) for r in answer.body["rejected"]] == [
+        (4, "forbidden", "user_id"),
+        (5, "forbidden", "visitor_id"),
+        (6, "forbidden", "visitor_id"),
+    ]
+
+
+async def test_an_expired_token_is_told_from_a_wrong_one(shop: Shop) -> None:
+    headers = shop.browser("u1")
+    shop.clock.ahead += shop.settings.token_ttl_s + 1
+    assert (await shop.track(event("u1"), headers=headers)).error["code"] == "token_expired"
+
+
+async def test_while_the_broker_is_away_nothing_is_accepted_and_a_retry_loses_nothing(shop: Shop) -> None:
+    sent = [event("u1"), event("u2")]
+    shop.log.away = True
+    answer = await shop.track(*sent)
+    assert (answer.status, answer.error["code"], answer.error["temporary"]) == (503, "unavailable", True)
+    assert int(answer.headers["Retry-After"]) >= 1
+    shop.log.away = False
+    assert (await shop.track(*sent)).body == {"accepted": 2, "duplicates": 0, "rejected": []}
+    assert (await shop.track(*sent)).body == {"accepted": 0, "duplicates": 2, "rejected": []}
+    assert len(behavior(shop)) == 2
+
+
+async def test_a_broker_that_does_not_answer_is_away(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("web.intake.PUBLISH_S", 0.05)
+    monkeypatch.setattr(shop.log.inner, "publish_many", hang)
+    assert (await shop.track(event("u1"))).status == 503
+
+
+async def test_while_redis_is_away_events_flow_and_the_state_finds_the_duplicates(shop: Shop) -> None:
+    sent = event("u1")
+    shop.exchange.away = True
+    for _ in range(2):
+        assert (await shop.track(sent)).body == {"accepted": 1, "duplicates": 0, "rejected": []}
+    assert shop.metric("dedupe_skipped_total") == 2
+    await until(lambda: "u1" in shop.worker.users)
+    await until(lambda: len(behavior(shop)) == 2)
+    assert shop.worker.users["u1"].applied == 1
+    shop.exchange.away = False
+    assert (await shop.track(sent, sent)).body["duplicates"] >= 1
+
+
+async def test_who_denied_before_and_says_nothing_now_still_denies(shop: Shop) -> None:
+    await shop.exchange.set_denied("u1", True)
+    said = event("u1", consent={"personalization_storage": "granted"})
+    await shop.track(event("u1"), event("u1", consent={"analytics_storage": "granted"}), said, event("u2"))
+    consents = {e.event_id: e.consent for e in behavior(shop)}
+    kinds = [(c.personalization_storage, c.analytics_storage) if c else None for c in consents.values()]
+    assert sorted(kinds, key=str) == [("denied", "granted"), ("denied", None), ("granted", None), None]
+
+
+async def test_no_id_of_a_user_is_logged_or_counted(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    await shop.track(event("secret-user"))
+    await shop.call("GET", "/v1/users/secret-user")
+    await shop.call("GET", f"/v1/recommendations?user_id=secret-user&token={shop.token('secret-user')}")
+    await shop.call("GET", "/v1/sse?token=secret-user")
+    async with shop.watching("secret-user") as socket:
+        await socket.slate()
+    ours = [r.getMessage() for r in caplog.records if not r.name.startswith("asyncio")]
+    assert any("/v1/users/{user_id}" in line for line in ours)
+    assert not any("secret-user" in line or "token=" in line for line in ours)
+    assert "secret-user" not in (await asyncio.to_thread(shop.edge.metrics.exposition)).decode()
+
+
+async def test_an_unexpected_error_shows_an_id_and_no_details(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(body: bytes, *_: object) -> None:
+        raise KeyError(body)
+
+    monkeypatch.setattr(shop.edge.intake, "take_body", broken)
+    answer = await shop.track(event("secret-user"))
+    assert (answer.status, answer.error["code"]) == (500, "internal")
+    assert answer.error["error_id"] in caplog.text
+    assert "secret-user" not in str(answer.body) + caplog.text
+
+
+async def test_addresses_and_methods_that_do_not_exist_get_json_errors(shop: Shop) -> None:
+    answer = await shop.call("GET", "/v2/events")
+    assert (answer.status, answer.error["code"]) == (404, "no_such_address")
+    answer = await shop.call("GET", "/v1/events")
+    assert (answer.status, answer.error["code"], answer.headers["Allow"]) == (405, "bad_method", "POST")
+
+
+async def test_every_answer_is_guarded_against_sniffing_and_caching(shop: Shop) -> None:
+    for path in ("/health/live", "/nowhere", "/openapi.json"):
+        headers = (await shop.call("GET", path)).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cache-Control"] == "no-store"
+
+
+async def test_the_api_key_may_be_sent_with_any_case_of_the_scheme(shop: Shop) -> None:
+    headers = {"Authorization": BACKEND["Authorization"].replace("Bearer", "bearer")}
+    assert (await shop.track(event("u1"), headers=headers)).status == 202
