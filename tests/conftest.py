@@ -32,21 +32,29 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     hygiene.keep(session, hygiene.alive())
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Iterator[None]:
-    """What a fixture of wider scope starts is its own, until it ends."""
-    if fixturedef.scope == "function":
-        return (yield)
-    before = hygiene.alive()
-    try:
-        return (yield)
-    finally:
-        hygiene.keep(fixturedef, hygiene.alive().beyond(before))
+class WiderFixtures:
+    """What a fixture of wider scope starts is its own, until it ends.
+
+    A plugin of its own: pytest calls a conftest's hooks for what lies below its folder, and fixtures of session
+    scope belong to the root of the project.
+    """
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
+        if fixturedef.scope == "function":
+            return (yield)
+        before = hygiene.alive()
+        try:
+            return (yield)
+        finally:
+            hygiene.keep(fixturedef, hygiene.alive().beyond(before))
+
+    def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
+        hygiene.release(fixturedef)
 
 
-@pytest.hookimpl
-def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any]) -> None:
-    hygiene.release(fixturedef)
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(WiderFixtures(), "hygiene of wider fixtures")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -83,7 +91,8 @@ def _clean_loop(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_of_ours_blocks_the_loop() -> Iterator[None]:
     """A blocking call (file, socket, sleep, lock) under a frame of rec, agents or web inside an event loop raises."""
-    with blockbuster_ctx(scanned_modules=OURS, excluded_modules=[rec.embedded]) as guard:  # starts programs, serves nobody
+    # rec.embedded is left out: it starts programs, and serves nobody meanwhile.
+    with blockbuster_ctx(scanned_modules=OURS, excluded_modules=[rec.embedded]) as guard:
         for function in guard.functions.values():  # asyncpg looks for ~/.pgpass and certificates as it connects
             function.can_block_in("asyncpg/connect_utils.py", {"_parse_connect_arguments"})
         yield

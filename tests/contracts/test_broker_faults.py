@@ -1,0 +1,139 @@
+"""What the log promises when brokers and members die, and what a broker must be for that promise to hold."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from rec.embedded import Child
+from rec.errors import Unavailable
+from rec.ports import Log, Record
+from rec.topics import Topic
+from tests.contracts.conftest import SESSION_S, kafka_log
+from tests.servers import Server, start_kafka
+
+pytestmark = pytest.mark.slow
+
+MEMBER = """
+import asyncio, sys
+from tests.contracts.conftest import kafka_log
+
+async def main(address, topic):
+    async with kafka_log(address) as log, log.group(topic, topic) as reader:
+        while True:
+            if await reader.batch(10, 0.1):
+                print("reading", flush=True)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@asynccontextmanager
+async def producer(address: str) -> AsyncIterator[AIOKafkaProducer]:
+    """A stock client, which puts many records into a batch."""
+    opened = AIOKafkaProducer(bootstrap_servers=address, linger_ms=200)
+    await opened.start()
+    try:
+        yield opened
+    finally:
+        await opened.stop()
+
+
+async def end_after_one_batch_of_five(address: str, topic: str) -> int:
+    async with producer(address) as writer:
+        await asyncio.gather(*[await writer.send(topic, b"v", b"k", partition=0) for _ in range(5)])
+    consumer = AIOKafkaConsumer(bootstrap_servers=address)
+    await consumer.start()
+    try:
+        ends: dict[TopicPartition, int] = await consumer.end_offsets([TopicPartition(topic, 0)])
+    finally:
+        await consumer.stop()
+    return ends[TopicPartition(topic, 0)]
+
+
+@pytest.mark.needs_kafka
+async def test_kafka_ends_after_a_batch_of_several_are_right(kafka: Server, name: str) -> None:
+    async with kafka_log(kafka.address) as log:
+        await log.create([Topic(name, 1, {})])
+    assert await end_after_one_batch_of_five(kafka.address, name) == 5
+
+
+async def test_tansu_ends_after_a_batch_of_several_are_wrong_which_is_why_we_write_single_records(
+    tansu: Server, name: str
+) -> None:
+    async with kafka_log(tansu.address) as log:
+        await log.create([Topic(name, 1, {})])
+        assert await end_after_one_batch_of_five(tansu.address, name) < 5, "mended: single-record batches can go"
+        await log.publish_many(name, [("k", b"v")] * 5)
+        assert await log.ends(name) == {0: 10}
+
+
+async def test_a_member_that_was_killed_is_replaced_within_the_session_timeout(
+    broker: Server, name: str, tmp_path: Path
+) -> None:
+    async with kafka_log(broker.address) as log:
+        await log.create([Topic(name, 1, {})])
+        await log.publish(name, "k", b"v")
+        member = Child([sys.executable, "-c", MEMBER, broker.address, name], tmp_path / "member.log")
+        try:
+            await member.until_ready(lambda: _said(member, "reading"), 40)
+        finally:
+            member.kill()
+        started = asyncio.get_running_loop().time()
+        async with asyncio.timeout(60), log.group(name, name) as heir:
+            found: list[Record] = []
+            while not found:  # the one record: read by the dead, never committed
+                found = await heir.batch(10, 0.5)
+        assert asyncio.get_running_loop().time() - started < 4 * SESSION_S
+
+
+async def _said(child: Child, word: str) -> bool:
+    return word in child.log.read_text()
+
+
+@pytest.mark.needs_kafka
+async def test_the_log_goes_on_by_itself_after_its_broker_was_killed(name: str, tmp_path: Path) -> None:
+    with_broker = start_kafka(tmp_path)
+    try:
+        broker = await with_broker.start()
+        async with kafka_log(with_broker.address) as log:
+            await log.create([Topic(name, 2, {})])
+            seen: set[bytes | None] = set()
+            acknowledged: set[bytes] = set()
+            reading = asyncio.create_task(_collect(log, name, seen))
+            await _publish_some(log, name, acknowledged, 0)
+            broker.kill()
+            with pytest.raises(Unavailable):
+                await log.publish(name, "k", b"while away")
+            await with_broker.start()
+            async with asyncio.timeout(30):
+                while len(acknowledged) < 40:
+                    await _publish_some(log, name, acknowledged, 20)
+                while not acknowledged <= seen:
+                    await asyncio.sleep(0.05)
+            reading.cancel()
+            await asyncio.wait([reading])
+    finally:
+        with_broker.__exit__()
+
+
+async def _publish_some(log: Log, topic: str, acknowledged: set[bytes], first: int) -> None:
+    for number in range(first, first + 20):
+        value = str(number).encode()
+        try:
+            await log.publish(topic, str(number), value)
+        except Unavailable:
+            continue
+        acknowledged.add(value)
+
+
+async def _collect(log: Log, topic: str, seen: set[bytes | None]) -> None:
+    async with aclosing(log.tail(topic)) as batches:  # type: ignore[type-var]
+        async for batch in batches:
+            seen.update(record.value for record in batch)
