@@ -21,6 +21,8 @@ from rec.state import FoldRules, Interest, UserState
 
 SOURCES = ("rules", "knn", "history", "content", "interest", "popular")  # the columns of a pool
 DEPTH = 200  # candidates taken from each source that has a number for every row
+RULES_FROM = 5  # last items whose rules speak
+RULES_DAMPING = 3.0
 _EMPTY = np.zeros(0, np.int32)
 
 
@@ -124,12 +126,16 @@ def _joined(parts: Sequence[tuple[Ints, npt.NDArray[np.floating], int]]) -> Foun
 
 
 def by_rules(shelf: Shelf, anchors: Sequence[Anchor]) -> Found:
-    """What followed the last item, by streaming sequential rules (Ludewig & Jannach 2018, "SR")."""
+    """What followed the last items, by streaming sequential rules (Ludewig & Jannach 2018, "SR").
+
+    Shares of what followed, damped: an item that was followed only once or twice has little to say.
+    """
     parts = []
-    for place, anchor in enumerate(anchors[:1]):
+    for place, anchor in enumerate(anchors[:RULES_FROM]):
         codes, counts = shelf.tables.rules_from(anchor.item_id)
+        shares = counts / ((counts.sum() + RULES_DAMPING) * (1 + place))
         rows = _rows(shelf, codes)
-        parts.append((rows[rows >= 0], counts[rows >= 0], place))
+        parts.append((rows[rows >= 0], shares[rows >= 0], place))
     return _joined(parts)
 
 

@@ -234,7 +234,8 @@ class Counters:
         code = tables.code(item_id)
         tables.popularity[code] += gain * self._worth(at)
         entry = (at, code)
-        place = len(trail) if not trail or entry >= trail[-1] else bisect_right(trail, entry)
+        # Of equal times the later arrival comes later: items of one order keep the order they were sent in.
+        place = len(trail) if not trail or at >= trail[-1][0] else bisect_right(trail, at, key=_time)
         if place and trail[place - 1][1] == code:  # a click and the view it leads to are one step, not two
             trail[place - 1] = entry
             return
@@ -374,6 +375,10 @@ class _Snapshot(msgspec.Struct, array_like=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Snapshot)
+
+
+def _time(entry: tuple[float, int]) -> float:
+    return entry[0]
 
 
 def _strongest(row: dict[int, int]) -> dict[int, int]:

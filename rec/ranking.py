@@ -18,12 +18,12 @@ from rec.catalog import Floats, Ints
 class Mix(NamedTuple):
     """How much each source has to say, in the order of `SOURCES`."""
 
-    rules: float = 0.30
-    knn: float = 0.25
-    history: float = 0.20
+    rules: float = 0.22
+    knn: float = 0.37
+    history: float = 0.33
     content: float = 0.15
-    interest: float = 0.07
-    popular: float = 0.03
+    interest: float = 0.08
+    popular: float = 0.10
 
 
 HOME = Mix()
