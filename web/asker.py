@@ -33,7 +33,7 @@ class Asker:
         self, log: Log, exchange: Exchange, *, node: str, topic: str, timeout_s: float, clock: Callable[[], float]
     ) -> None:
         self._log, self._exchange, self._node, self._topic = log, exchange, node, topic
-        self._timeout_s, self._clock = timeout_s, clock
+        self.timeout_s, self._clock = timeout_s, clock
         self._waiting: dict[str, asyncio.Future[_Answer]] = {}
 
     async def slate(self, user_id: str, placement: str, n: int, item_id: str | None) -> bytes:
@@ -53,17 +53,17 @@ class Asker:
                 waiting.set_result(_decode(reply.body))
 
     def _envelope(self) -> tuple[str, str, float]:
-        return secrets.token_hex(8), self._node, self._clock() + self._timeout_s
+        return secrets.token_hex(8), self._node, self._clock() + self.timeout_s
 
     async def _ask(self, request: SlateRequest | Inspect) -> _Answer:
         waiting: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
         self._waiting[request.request_id] = waiting
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self.timeout_s):
                 await self._log.publish(self._topic, request.user_id, encode_request(request))
                 answer = await waiting
         except TimeoutError:
-            message = f"No worker answered within {self._timeout_s:g} s. See /health/ready, and try again."
+            message = f"No worker answered within {self.timeout_s:g} s. See /health/ready, and try again."
             raise DeadlineExceeded(message, retry_after=1) from None
         finally:
             del self._waiting[request.request_id]

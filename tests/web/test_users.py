@@ -1,0 +1,143 @@
+"""What is stored about somebody can be read, and can be ended; and stays ended."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from datetime import timedelta
+
+from aiohttp.test_utils import TestServer
+
+from rec.events import ERASE, instant
+from rec.ports import Pushed
+from tests.web.world import SECRET, Shop, behavior, event, slate, stored, until
+from web.app import make_app
+from web.edge import EDGE
+
+
+async def test_all_that_is_stored_about_a_user_can_be_read(shop: Shop) -> None:
+    await shop.track(event("u1", item_id="tent"), event("u2", item_id="boat"))
+    await until(lambda: {"u1", "u2"} <= set(shop.worker.users))
+    await shop.worker.push("u1")
+    answer = await shop.call("GET", "/v1/users/u1")
+    assert answer.status == 200
+    assert answer.body["user_id"] == "u1"
+    assert answer.body["state"]["history"][0][1] == "tent"
+    assert [e["items"][0]["item_id"] for e in answer.body["events"]] == ["tent"]
+    assert answer.body["exchange"]["slates"]["home"]["user_id"] == "u1"
+    assert "boat" not in str(answer.body)
+
+
+async def test_a_user_of_whom_nothing_is_stored_is_not_found(shop: Shop) -> None:
+    answer = await shop.call("GET", "/v1/users/nobody")
+    assert (answer.status, answer.error["code"]) == (404, "unknown_user")
+
+
+async def test_half_of_what_is_stored_is_never_shown_as_all(shop: Shop) -> None:
+    await shop.track(event("u1"))
+    shop.exchange.away = True
+    assert (await shop.call("GET", "/v1/users/u1")).status == 503
+
+
+async def test_an_erasure_travels_through_the_log_and_leaves_a_receipt(shop: Shop) -> None:
+    await shop.track(event("u1", item_id="tent"))
+    await until(lambda: "u1" in shop.worker.users)
+    answer = await shop.call("DELETE", "/v1/users/u1")
+    assert answer.status == 202
+    assert "u1" not in str(answer.body)
+    erasure_id = answer.body["erasure_id"]
+    assert answer.headers["Location"] == f"/v1/erasures/{erasure_id}"
+    await until(lambda: "u1" not in shop.worker.users)
+    [record] = [e for e in behavior(shop) if e.event == ERASE]
+    assert (record.subject, record.event_id) == ("u1", erasure_id)
+    receipt = (await shop.call("GET", f"/v1/erasures/{erasure_id}")).body
+    assert {step["store"] for step in receipt["steps"]} >= {
+        "connections",
+        "redis, at the edge",
+        "log",
+        "suppression list",
+        "state table and changelog",
+    }
+    assert "u1" not in str(receipt)
+    assert (await shop.call("GET", "/v1/erasures/unknown")).status == 404
+
+
+async def test_an_erasure_removes_what_redis_has(shop: Shop) -> None:
+    await shop.exchange.store_slates([Pushed("u1", stored(slate("u1", "home", "e", 3, 20, shop.clock())))])
+    await shop.exchange.set_denied("u1", True)
+    steps = (await shop.call("DELETE", "/v1/users/u1")).body["steps"]
+    assert {step["store"]: step["removed"] for step in steps}["redis, at the edge"] == 2
+    assert await shop.exchange.latest("u1", "home") is None
+
+
+async def test_an_erasure_ends_the_users_connections_for_good_and_no_others(shop: Shop) -> None:
+    async with shop.watching("u1") as one, shop.watching("u1") as two, shop.watching("u2") as other:
+        steps = (await shop.call("DELETE", "/v1/users/u1")).body["steps"]
+        assert {step["store"]: step["removed"] for step in steps}["connections"] == 2
+        assert [(await one.closed()).code, (await two.closed()).code] == [4503, 4503]
+        await other.slate()
+        assert len(shop.edge.hub) == 1
+
+
+async def test_who_comes_back_after_an_erasure_is_announced_again(shop: Shop) -> None:
+    async with shop.watching("u1"):
+        await shop.call("DELETE", "/v1/users/u1")
+        async with shop.watching("u1", n=20):
+            assert [w.user_id for w in await shop.exchange.online()] == ["u1"]
+
+
+async def test_events_from_before_an_erasure_are_refused_and_later_ones_begin_anew(shop: Shop) -> None:
+    await shop.call("DELETE", "/v1/users/u1")
+    hour_ago = (instant(shop.clock()) - timedelta(hours=1)).isoformat()
+    late = event("u1", client_ts=hour_ago)
+    visitor = event("u3", visitor_id="u1", client_ts=hour_ago)
+    other = event("u2", client_ts=hour_ago)
+    answer = await shop.track(late, other, visitor, event("u1"))
+    assert answer.body["accepted"] == 2
+    assert [(r["index"], r["code"]) for r in answer.body["rejected"]] == [(0, "erased"), (2, "erased")]
+
+
+async def test_another_edge_hears_of_an_erasure(shop: Shop) -> None:
+    to, database = shop.log.inner, shop.database
+    second = make_app(shop.settings, to, shop.worker.exchange.connect(), database, now=shop.clock, rng=random.Random(8))
+    server = TestServer(second, port=0)
+    await server.start_server()
+    try:
+        there = shop._replace(url=str(server.make_url("/")).rstrip("/"), edge=second[EDGE])
+        async with there.watching("u1") as socket:
+            await socket.slate()
+            await shop.call("DELETE", "/v1/users/u1")
+            assert (await socket.closed()).code == 4503
+        digest = second[EDGE].suppression.hash("u1")
+        await until(lambda: second[EDGE].suppression.erased_at("u1") is not None)
+        hour_ago = (instant(shop.clock()) - timedelta(hours=1)).isoformat()
+        answer = await there.track(event("u1", client_ts=hour_ago))
+        assert answer.body["rejected"][0]["code"] == "erased"
+        assert SECRET not in digest
+    finally:
+        await server.close()
+
+
+async def test_an_edge_that_starts_later_knows_what_was_erased(shop: Shop) -> None:
+    await shop.call("DELETE", "/v1/users/u1")
+    later = make_app(shop.settings, shop.log.inner, shop.worker.exchange.connect(), shop.database, now=shop.clock)
+    async with contextlib.AsyncExitStack() as stack:
+        server = TestServer(later, port=0)
+        stack.push_async_callback(server.close)
+        await server.start_server()
+        assert later[EDGE].suppression.erased_at("u1") is not None
+
+
+async def test_an_erasure_that_the_broker_did_not_take_is_not_promised(shop: Shop) -> None:
+    shop.log.away = True
+    answer = await shop.call("DELETE", "/v1/users/u1")
+    assert (answer.status, answer.error["temporary"]) == (503, True)
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+async def test_an_erasure_goes_on_while_redis_is_away(shop: Shop) -> None:
+    shop.exchange.away = True
+    answer = await shop.call("DELETE", "/v1/users/u1")
+    assert answer.status == 202
+    [redis] = [step for step in answer.body["steps"] if step["store"] == "redis, at the edge"]
+    assert "away" in redis["note"]
