@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from rec.cli.findings import PROBE_S, Finding, Probe, Status, as_json, examine, fail, line
+from rec.cli.findings import PROBE_S, Finding, Probe, Status, as_json, examine, fail, known, line
 from rec.cli.here import find_server, settings_here
 from rec.cli.machine_probes import machine_probes
 from rec.cli.output import console, emit_json, json_option, quiet_drivers, say
@@ -30,42 +30,39 @@ def doctor(url: str | None, api_key: str | None, timeout_s: float, as_json: bool
     The round trip sends one search event as the user "rec-doctor".
     """
     quiet_drivers()
-    findings = asyncio.run(_examine(url, api_key, timeout_s, as_json))
+    load_drivers()
+    findings = asyncio.run(_examine(_stages(url, api_key, timeout_s), timeout_s, as_json))
     count = {status: sum(finding.status is status for finding in findings) for status in Status}
     if not as_json:
         say(f"{count[Status.OK]} ok, {count[Status.WARN]} to look at, {count[Status.FAIL]} failed")
     return 1 if count[Status.FAIL] else 0
 
 
-async def _examine(url: str | None, api_key: str | None, timeout_s: float, json: bool) -> list[Finding]:
-    findings: list[Finding] = []
-
-    def show(name: str, finding: Finding) -> None:
-        findings.append(finding)
-        if json:
-            emit_json(as_json(name, finding))
-        else:
-            console().print(line(name, finding), soft_wrap=True)
-
-    async def run(probes: list[Probe]) -> None:
-        # Side by side, so that what hangs costs its timeout once; the lines still come in order.
-        running = [asyncio.create_task(examine(probe, timeout_s)) for probe in probes]
-        for probe, task in zip(probes, running, strict=True):
-            show(probe.name, await task)
-
+def _stages(url: str | None, api_key: str | None, timeout_s: float) -> list[list[Probe]]:
+    """What to probe side by side, and after it what needs quiet. What is not configured is a finding itself."""
     probes: list[Probe] = []
-    load_drivers()
     try:
         settings, told = settings_here()
-        probes = [*machine_probes(settings, told), *service_probes(settings, timeout_s)]
+        probes += [*machine_probes(settings, told), *service_probes(settings, timeout_s)]
     except ConfigError as error:
-        show("settings", fail(error.message, f"unset {error.field}   # or correct it in .env"))
+        probes.append(known("settings", fail(error.message, f"unset {error.field}   # or correct it in .env")))
     try:
         *asked, round_trip = server_probes(find_server(url, api_key), timeout_s)
     except ConfigError as error:
-        await run(probes)
-        show("server", fail(error.message, "export REC_API_KEY=…   # the server's"))
-        return findings
-    await run([*probes, *asked])
-    await run([round_trip])  # alone: it measures
+        return [[*probes, known("server", fail(error.message, "export REC_API_KEY=…   # the server's"))]]
+    return [[*probes, *asked], [round_trip]]
+
+
+async def _examine(stages: list[list[Probe]], timeout_s: float, json: bool) -> list[Finding]:
+    """Run the probes and show each as soon as those before it are shown; what hangs costs its timeout once a stage."""
+    findings: list[Finding] = []
+    for probes in stages:
+        running = [asyncio.create_task(examine(probe, timeout_s)) for probe in probes]
+        for probe, task in zip(probes, running, strict=True):
+            finding = await task
+            findings.append(finding)
+            if json:
+                emit_json(as_json(probe.name, finding))
+            else:
+                console().print(line(probe.name, finding), soft_wrap=True)
     return findings

@@ -39,15 +39,20 @@ def machine_probes(settings: Settings, told: str) -> list[Probe]:
         return check_files(soft, hard, settings.max_connections)
 
     async def disk() -> Finding:
-        folder = existing(settings.data_dir)
-        return check_disk(shutil.disk_usage(folder).free, folder)
+        folder = await asyncio.to_thread(existing, settings.data_dir)
+        usage = await asyncio.to_thread(shutil.disk_usage, folder)
+        return check_disk(usage.free, folder)
 
     async def encoder() -> Finding:
         from rec.model.weights import locate
 
         os.environ["HF_HUB_OFFLINE"] = "1"  # look, do not download
-        folder = await asyncio.to_thread(locate, settings.encoder)
-        size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+        def measure() -> tuple[Path, int]:
+            folder = locate(settings.encoder)
+            return folder, sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+        folder, size = await asyncio.to_thread(measure)
         return ok(f"{settings.encoder}: {size / 2**20:.0f} MiB in {folder}")
 
     return [

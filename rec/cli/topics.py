@@ -6,8 +6,9 @@ import asyncio
 import base64
 import time
 from collections import Counter
+from collections.abc import Coroutine
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 import msgspec
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from rec.config import Settings
     from rec.ports import Log
     from rec.store.kafka.survey import Survey, TopicFacts
+
+T = TypeVar("T")
 
 TALLY = 500  # newest dead letters whose reasons are counted
 
@@ -64,7 +67,7 @@ def topics(context: click.Context, timeout_s: float, as_json: bool) -> None:
         return
     quiet_drivers()
     settings, told = settings_here()
-    overview = asyncio.run(_overview(settings, timeout_s))
+    overview = _run(_overview(settings, timeout_s))
     if as_json:
         emit_json(_as_json(overview))
         return
@@ -86,7 +89,7 @@ def dead_letters(last: int, timeout_s: float, payload: bool, as_json: bool) -> N
     """
     quiet_drivers()
     settings, _ = settings_here()
-    letters = asyncio.run(_letters(settings, last, timeout_s))
+    letters = _run(_letters(settings, last, timeout_s))
     for letter in letters if as_json else ():
         emit_json(_letter_json(letter, payload))
     if not as_json:
@@ -94,6 +97,13 @@ def dead_letters(last: int, timeout_s: float, payload: bool, as_json: bool) -> N
 
 
 # ---------------------------------------------------------------- reading
+def _run(reading: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(reading)
+    except Unavailable as error:
+        raise Unavailable(f"{error.message}. See what is wrong: rec doctor") from error
+
+
 async def _overview(settings: Settings, timeout_s: float) -> Overview:
     from rec.store.kafka.survey import survey
     from rec.topics import DEAD_LETTERS

@@ -1,0 +1,38 @@
+"""Brokers for the commands that look into the log; each test takes a world of its own on them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rec.config import Settings, load_settings
+from tests.servers import start_kafka, start_tansu
+
+
+@pytest.fixture(scope="session", params=["tansu", pytest.param("kafka", marks=pytest.mark.needs_kafka)])
+def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """host:port of the embedded broker, and of a real Apache Kafka where there is one."""
+    start = start_tansu if request.param == "tansu" else start_kafka
+    with start(tmp_path_factory.mktemp(request.param)) as server:
+        yield server.address
+
+
+@pytest.fixture
+def world(broker: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+    """Settings of a fresh world on the broker, in the environment as a command reads them."""
+    monkeypatch.chdir(tmp_path)
+    name = f"w{uuid.uuid4().hex[:8]}"
+    values = {
+        "BROKER_URL": f"kafka://{broker}",
+        "APP_ID": name,
+        "TOPIC_PREFIX": f"{name}.",
+        "PARTITIONS": "2",
+        "SINGLE_RECORD_BATCHES": "true",
+        "REBALANCE_TIMEOUT_S": "1",
+    }
+    for key, value in values.items():
+        monkeypatch.setenv(f"REC_{key}", value)
+    return load_settings()

@@ -1,0 +1,266 @@
+"""`rec doctor`: a fact for everything that works, a command for everything that does not, and always an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import AsyncIterator, Iterator
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from rec.cli import machine_probes
+from rec.cli.findings import Finding, Probe, Status, examine, line, ok
+from rec.cli.machine_probes import check_disk, check_files, check_secret, existing
+from rec.cli.service_probes import Answer, check_clock, check_flow, check_ready, check_topics
+from rec.config import Settings, load_settings
+from rec.errors import Unavailable
+from rec.slates import Cause, encode_slate
+from rec.store import open_log
+from rec.store.kafka.survey import GroupFacts, Survey, TopicFacts
+from rec.store.sql import migrate
+from rec.topics import topics
+from tests.cli.runner import Result, rec
+from tests.client.fake_server import FakeServer, a_slate
+from tests.servers import start_embedded_redis
+
+KEY, SECRET = "Zk3-9vQw_Lm7xR2tYb5n", "qW3rT9uI7pA5sD1fG8hJ4kL6zX2cV0bN"
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with start_embedded_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield f"redis://{server.address}/0"
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeServer]:
+    """A server that pushes a list for each event, as the real one does."""
+    async with FakeServer() as server:
+
+        async def push(request: web.Request, body: Any) -> Any:
+            (event,) = body["events"]
+            cause = Cause("event", event["event_id"])
+            for version, caused in ((2, Cause("request")), (3, cause)):
+                made = encode_slate(a_slate(version, user="rec-doctor")).replace(
+                    b'"cause":{"kind":"request"}',
+                    b'"cause":{"kind":"event","event_id":"%s"}' % caused.event_id.encode()
+                    if caused.event_id
+                    else b'"cause":{"kind":"request"}',
+                )
+                await server.sockets[-1].say('{"push":{"slate":' + made.decode() + "}}")
+            return {"accepted": 1, "duplicates": 0, "rejected": []}
+
+        async def greet(command: dict[str, Any]) -> dict[str, Any]:
+            asyncio.get_running_loop().call_later(
+                0.01, lambda: greetings.append(asyncio.create_task(server.sockets[-1].push(a_slate(1))))
+            )
+            return {"recovered": False}
+
+        greetings: list[asyncio.Task[None]] = []
+        server.on["subscribe"] = greet
+        server.http["POST /v1/events"] = push
+        monkeypatch.setenv("REC_URL", server.url)
+        monkeypatch.setenv("REC_API_KEY", KEY)
+        monkeypatch.setenv("REC_TOKEN_SECRET", SECRET)
+        yield server
+        await asyncio.gather(*greetings)
+
+
+def statuses(done: Result) -> dict[str, str]:
+    return {probe["probe"]: probe["status"] for probe in done.lines}
+
+
+@pytest.mark.parametrize("broker", ["tansu"], indirect=True)
+async def test_a_healthy_world_gives_a_fact_for_each_part_and_exit_code_0(
+    world: Settings, redis: str, server: FakeServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REC_REDIS_URL", redis)
+    monkeypatch.setenv("REC_DATABASE_URL", f"sqlite+aiosqlite:///{tmp_path}/rec.db")
+    settings = load_settings()
+    await migrate(settings.database_url)
+    async with open_log(settings) as log:
+        await log.create(topics(settings))
+    done = await rec("doctor", "--json")
+    failed = [probe for probe in done.lines if probe["status"] == "fail"]
+    assert failed == []
+    assert done.code == 0
+    found = statuses(done)
+    assert list(found) == [
+        "settings", "api key", "token secret", "open files", "disk", "encoder",
+        "broker", "topics", "groups", "redis", "database", "server", "clock", "round trip",
+    ]  # fmt: skip
+    assert found["groups"] == "warn"  # no worker has run yet
+    facts = {probe["probe"]: probe["fact"] for probe in done.lines}
+    assert "event to push in" in facts["round trip"]
+    assert "4 topics as they should be" in facts["topics"]
+    assert "revision" in facts["database"]
+    assert KEY not in done.out + done.err
+    assert SECRET not in done.out + done.err
+
+
+async def test_where_nothing_runs_every_failure_names_its_remedy_and_the_exit_code_is_1(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in {
+        "REC_BROKER_URL": "kafka://127.0.0.1:1",
+        "REC_REDIS_URL": "redis://127.0.0.1:1/0",
+        "REC_DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/none.db",
+        "REC_URL": "http://127.0.0.1:1",
+        "REC_API_KEY": "changeme",
+    }.items():
+        monkeypatch.setenv(name, value)
+    done = await rec("doctor", "--json", "--timeout", "2")
+    assert done.code == 1
+    failed = {probe["probe"]: probe["fix"] for probe in done.lines if probe["status"] == "fail"}
+    assert set(failed) >= {"api key", "token secret", "broker", "topics", "redis", "database", "server", "round trip"}
+    assert all(failed.values())
+    assert failed["database"] == "alembic upgrade head"
+
+    table = await rec("doctor", "--timeout", "2")
+    assert table.code == 1
+    assert "✗ broker" in table.out
+    assert "→ rec up" in table.out
+    assert "failed" in table.err
+    assert "Traceback" not in table.out + table.err
+
+
+async def test_a_wrong_setting_is_named_and_the_server_is_probed_all_the_same(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REC_PARTITIONS", "many")
+    done = await rec("doctor", "--json")
+    assert done.code == 1
+    first = done.lines[0]
+    assert "REC_PARTITIONS" in first["fact"]
+    assert first["fix"].startswith("unset REC_PARTITIONS")
+    assert statuses(done)["round trip"] == "ok"
+
+
+async def test_a_wrong_key_is_told_from_a_push_that_does_not_come(server: FakeServer) -> None:
+    server.http["POST /v1/tokens"] = lambda request, body: web.Response(status=401)
+    done = await rec("doctor", "--json", "--timeout", "1")
+    assert "REC_API_KEY" in done.lines[-1]["fix"]
+    del server.http["POST /v1/tokens"]
+    server.http["POST /v1/events"] = lambda request, body: {"accepted": 1, "duplicates": 0, "rejected": []}
+    done = await rec("doctor", "--json", "--timeout", "1")
+    assert (done.lines[-1]["probe"], done.lines[-1]["status"]) == ("round trip", "fail")
+    assert "no push within" in done.lines[-1]["fact"]
+
+
+# ---------------------------------------------------------------- probes are examined in time, whatever they do
+async def test_a_probe_that_hangs_breaks_or_fails_is_a_finding() -> None:
+    async def hang() -> Finding:
+        await asyncio.Event().wait()
+        return ok("never")
+
+    async def break_() -> Finding:
+        raise ZeroDivisionError("oops")
+
+    async def away() -> Finding:
+        raise Unavailable("redis is away")
+
+    found = [await examine(Probe("x", run, "mend it"), within_s=0.01) for run in (hang, break_, away)]
+    assert {(one.status, one.fix) for one in found} == {(Status.FAIL, "mend it")}
+    assert ["no answer within" in found[0].fact, "ZeroDivisionError" in found[1].fact, found[2].fact] == [
+        True,
+        True,
+        "redis is away",
+    ]
+
+
+def test_a_fact_of_several_lines_is_shown_on_one() -> None:
+    assert "\n" not in line("x", ok("one\n  two")).plain
+
+
+# ---------------------------------------------------------------- judgments
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [("", "fail"), ("changeme-now-please", "fail"), ("a" * 40, "fail"), ("x7Kq-9Lm", "fail"), (KEY, "ok")],
+)
+def test_a_secret_must_be_one(value: str, status: str) -> None:
+    found = check_secret("REC_API_KEY", value, 16)
+    assert found.status == status
+    assert not value or value not in found.fact
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "status", "fix"),
+    [
+        (1024, 4096, "warn", "prlimit"),
+        (1024, resource.RLIM_INFINITY, "warn", "ulimit -n 21000"),
+        (65_536, 65_536, "ok", None),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, "ok", None),
+    ],
+)
+def test_open_files_are_compared_with_what_is_promised(soft: int, hard: int, status: str, fix: str | None) -> None:
+    found = check_files(soft, hard, 20_000)
+    assert found.status == status
+    assert (found.fix is None) if fix is None else (fix in (found.fix or ""))
+
+
+def test_disk_space_has_two_steps(tmp_path: Path) -> None:
+    sizes = (machine_probes.DISK_FAIL - 1, machine_probes.DISK_WARN - 1, machine_probes.DISK_WARN)
+    assert [check_disk(size, tmp_path).status for size in sizes] == ["fail", "warn", "ok"]
+    assert existing(tmp_path / "not" / "yet") == tmp_path.resolve()
+
+
+@pytest.mark.parametrize(("skew", "status"), [(0.4, "ok"), (-1.5, "ok"), (30, "warn"), (-600, "fail")])
+def test_clocks_are_compared(skew: float, status: str) -> None:
+    at = 1_700_000_000
+    assert check_clock(formatdate(at, usegmt=True), at + 0.5 + skew).status == status
+
+
+def test_a_server_without_a_date_is_no_failure() -> None:
+    assert check_clock("", 0.0).status == "warn"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says", "fix"),
+    [
+        (200, b'{"status":"ready"}', "is ready", None),
+        (503, b'{"status":"not ready","checks":{"broker":"ok","workers":"none"}}', "workers: none", "rec worker"),
+        (503, b'{"checks":{"redis":"away"}}', "redis: away", "docker compose up -d redis"),
+        (503, b"{}", "status 503", "rec up"),
+        (200, b"<html>", "something else", "export REC_URL"),
+    ],
+)
+def test_readiness_is_told_by_what_is_not_ready(status: int, body: bytes, says: str, fix: str | None) -> None:
+    found = check_ready(Answer(status, "", body, 0.001), "http://x")
+    assert says in found.fact
+    assert (found.fix or "").startswith(fix or "")
+
+
+def facts(settings: Settings, **changes: TopicFacts) -> Survey:
+    made = {topic.name: TopicFacts(topic.name, topic.partitions, 5, dict(topic.config)) for topic in topics(settings)}
+    made.update(changes)
+    return Survey(list(made.values()), [])
+
+
+def test_topics_must_be_there_as_wide_as_set_and_compacted_where_it_counts() -> None:
+    settings = Settings(_env_file=None)  # type: ignore[call-arg]
+    expected, url, changelog = topics(settings), "kafka://b:9092", settings.users_changelog
+
+    assert check_topics(expected, facts(settings), url).status == "ok"
+    missing = check_topics(expected, Survey([], []), url)
+    assert (missing.status, missing.fix or "") == ("fail", "rec worker   # creates them when it starts")
+    narrow = check_topics(expected, facts(settings, behavior=TopicFacts("behavior", 1, 0, {})), url)
+    assert narrow.fix == "export REC_PARTITIONS=1"
+    kept = check_topics(expected, facts(settings, **{changelog: TopicFacts(changelog, 4, 0, {})}), url)
+    assert "--bootstrap-server b:9092" in (kept.fix or "")
+    silent = check_topics(expected, facts(settings, **{changelog: TopicFacts(changelog, 4, 0, None)}), url)
+    assert (silent.status, "does not tell" in silent.fact) == ("ok", True)
+
+
+def test_groups_that_fall_behind_and_dead_letters_are_worth_a_look() -> None:
+    def flow(lag: int, dead: int) -> Finding:
+        return check_flow(Survey([TopicFacts("d", 1, dead, {})], [GroupFacts("g", "behavior", lag)]), "d")
+
+    assert flow(3, 0).status == "ok"
+    assert (flow(3, 2).status, flow(3, 2).fix) == ("warn", "rec topics dead-letters")
+    assert flow(100_000, 0).status == "warn"
+    assert check_flow(Survey([], []), "d").fix == "rec worker"
