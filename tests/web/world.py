@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
 import msgspec
-from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse, WSMsgType, web
 from aiohttp.test_utils import TestServer
 
 from rec.config import Settings
@@ -169,6 +169,7 @@ class Shop(NamedTuple):
     settings: Settings
     url: str
     http: ClientSession
+    app: web.Application
     edge: Edge
     worker: TinyWorker
     log: Switch
@@ -312,7 +313,7 @@ async def open_shop(**more: Any) -> AsyncIterator[Shop]:
     try:
         async with worker.running(), ClientSession() as http:
             url = str(server.make_url("/")).rstrip("/")
-            yield Shop(chosen, url, http, app[EDGE], worker, to, via, database, clock)
+            yield Shop(chosen, url, http, app, app[EDGE], worker, to, via, database, clock)
     finally:
         await server.close()
 

@@ -1,0 +1,103 @@
+"""openapi.json says what the handlers do: addresses, methods, fields, and real answers against its schemas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import msgspec.inspect
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from rec import __version__
+from rec.catalog import Item
+from rec.events import ACTIONS, Attribution, Consent, Event, EventItem
+from rec.ingest import MAX_CONTEXT_BYTES
+from rec.protocol import MAX_EVENTS, MAX_N
+from rec.slates import Cause, Reason, Slate, SlateItem
+from tests.web.world import Shop, event, open_shop
+from web.health import OPENAPI
+from web.intake import Receipt
+from web.parsing import RecommendationQuery, SearchQuery, StreamQuery, TokenRequest
+
+DOCUMENT: dict[str, Any] = msgspec.json.decode(OPENAPI)
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+
+
+def test_the_document_is_valid_and_of_this_version() -> None:
+    validate(DOCUMENT)
+    assert DOCUMENT["info"]["version"] == __version__
+
+
+async def test_every_route_is_described_and_nothing_else(shop: Shop) -> None:
+    routes = {
+        (route.resource.canonical, route.method.lower())
+        for route in shop.app.router.routes()
+        if route.resource is not None and route.method != "*"
+    }
+    described = {(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods}
+    assert routes == described
+
+
+@pytest.mark.parametrize(
+    "struct", [Event, EventItem, Attribution, Consent, Slate, SlateItem, Reason, Cause, Item, TokenRequest, Receipt]
+)
+def test_every_field_is_described_with_its_type(struct: type[msgspec.Struct]) -> None:
+    schema = SCHEMAS[struct.__name__]
+    info = msgspec.inspect.type_info(struct)
+    assert isinstance(info, msgspec.inspect.StructType)
+    assert list(schema["properties"]) == [field.encode_name for field in info.fields]
+    assert set(schema.get("required", ())) == {field.encode_name for field in info.fields if field.required}
+    for field in info.fields:
+        options = schema["properties"][field.encode_name].get("anyOf", ())
+        nullable = isinstance(field.type, msgspec.inspect.UnionType) and field.type.includes_none
+        assert nullable == ({"type": "null"} in options), field.name
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [("/v1/recommendations", RecommendationQuery), ("/v1/search", SearchQuery), ("/v1/sse", StreamQuery)],
+)
+def test_every_parameter_is_described(path: str, query: type[msgspec.Struct]) -> None:
+    parameters = [p for p in DOCUMENT["paths"][path]["get"]["parameters"] if p["in"] == "query"]
+    fields = {field.name: field for field in msgspec.structs.fields(query)}
+    assert {p["name"] for p in parameters} == set(fields)
+    assert all(p["required"] == fields[p["name"]].required for p in parameters)
+
+
+def test_names_and_limits_are_those_of_the_code() -> None:
+    assert all(name in SCHEMAS["Event"]["properties"]["event"]["description"] for name in ACTIONS)
+    assert SCHEMAS["EventBatch"]["properties"]["events"]["maxItems"] == MAX_EVENTS
+    assert f"{MAX_CONTEXT_BYTES // 1024} KiB" in SCHEMAS["Event"]["properties"]["context"]["description"]
+    [n] = [p for p in DOCUMENT["paths"]["/v1/recommendations"]["get"]["parameters"] if p["name"] == "n"]
+    assert n["schema"]["maximum"] == MAX_N
+
+
+def check(name: str, body: Any) -> None:
+    """Whether a body is what its schema says, and shows no field that the schema does not know."""
+    root = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+    Draft202012Validator(root).validate(body)
+    assert set(body) <= set(SCHEMAS[name]["properties"])
+
+
+async def test_real_answers_are_as_described() -> None:
+    async with open_shop(request_timeout_s=0.5) as shop:
+        item = {"item_id": "a", "title": "Tent", "price": 3.5}
+        check("ItemReceipt", (await shop.call("PUT", "/v1/items", json={"items": [item, {}]})).body)
+        check("Item", (await shop.call("GET", "/v1/items/a")).body)
+        check("Deleted", (await shop.call("DELETE", "/v1/items/a")).body)
+        check("Receipt", (await shop.track(event("u1", "Product Viewed"), {})).body)
+        check("Slate", (await shop.call("GET", "/v1/recommendations?user_id=u1")).body)
+        check("Token", (await shop.call("POST", "/v1/tokens", json={"user_id": "u1"})).body)
+        check("User", (await shop.call("GET", "/v1/users/u1")).body)
+        check("Erasure", (await shop.call("DELETE", "/v1/users/u1")).body)
+        check("User", (await shop.call("GET", "/v1/users/u1")).body)
+        check("Live", (await shop.call("GET", "/health/live")).body)
+        check("Ready", (await shop.call("GET", "/health/ready")).body)
+        check("Version", (await shop.call("GET", "/version")).body)
+        check("Error", (await shop.call("GET", "/v1/items/a")).body)
+        check("Error", (await shop.call("GET", "/v1/recommendations?user_id=u1&n=0")).body)
+        shop.log.away = True
+        check("Error", (await shop.track(event("u1"))).body)
+        assert (await shop.call("GET", "/openapi.json")).body == DOCUMENT

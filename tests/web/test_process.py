@@ -1,0 +1,99 @@
+"""`python -m web` as a process: it says where it listens, and ends within seconds when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+
+from rec.store.sql.schema import migrate
+from tests.web.world import API_KEY, BACKEND, SECRET, Socket
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "REC_BROKER_URL": "memory://",
+        "REC_REDIS_URL": "memory://",
+        "REC_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/rec.db",
+        "REC_API_KEY": API_KEY,
+        "REC_TOKEN_SECRET": SECRET,
+        "REC_PORT": "0",
+        "REC_PORT_FILE": str(folder / "port"),
+        **more,
+    }
+
+
+async def start(env: dict[str, str], folder: Path) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "web", env=env, cwd=folder, stderr=asyncio.subprocess.PIPE
+    )
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> Path:
+    await migrate(f"sqlite+aiosqlite:///{tmp_path}/rec.db")
+    return tmp_path
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_says_where_it_listens_and_tells_its_clients_goodbye(database: Path, number: int) -> None:
+    process = await start(environment(database), database)
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(30), ClientSession() as http:
+            line = ""
+            while "listening on" not in line:
+                line = (await process.stderr.readline()).decode()
+                assert line, "it ended"
+            url = line.rpartition(" ")[2].strip()
+            while not (database / "port").exists():
+                await asyncio.sleep(0.01)
+            assert url.endswith(":" + (database / "port").read_text().strip())
+            async with http.post(f"{url}/v1/tokens", json={"user_id": "u1"}, headers=BACKEND) as response:
+                token = (await response.json())["token"]
+            async with http.ws_connect(f"{url}/v1/ws", protocols=["shunxi.v1"]) as ws:
+                socket = Socket(ws)
+                assert "connect" in await socket.ask("connect", token=token)
+                async with http.ws_connect(f"{url}/v1/ws", protocols=["shunxi.v1"]):
+                    started = time.monotonic()
+                    process.send_signal(number)
+                    assert (await socket.closed()).code == 4001
+                    assert await process.wait() == 0
+                    assert time.monotonic() - started < 5
+            rest = (await process.stderr.read()).decode()
+            assert "Traceback" not in rest
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words"),
+    [
+        ({"REC_API_KEY": ""}, 3, "REC_API_KEY"),
+        ({"REC_TOKEN_SECRET": "short"}, 3, "at least 32 characters"),
+        ({"REC_PORT": "web"}, 3, "REC_PORT"),
+        ({"REC_HOST": "203.0.113.1"}, 4, "Cannot listen"),
+    ],
+)
+async def test_a_wrong_setting_is_one_line_and_an_exit_code(
+    database: Path, more: dict[str, str], code: int, words: str
+) -> None:
+    process = await start(environment(database, **more), database)
+    try:
+        _, said = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == code
+        assert words in said.decode()
+        assert "Traceback" not in said.decode()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
