@@ -10,7 +10,7 @@ import msgspec
 
 from rec.client.http import Http, encode
 from rec.client.tokens import TokenCallable, TokenSource
-from rec.errors import Unauthorized
+from rec.errors import BadInput, Unauthorized
 
 T = TypeVar("T")
 
@@ -66,6 +66,8 @@ class Caller:
             raise
 
     async def _token(self, user_id: str) -> str:
+        if not user_id and self._tokens.renewable:
+            raise BadInput("this call needs an api_key, or a user_id given to RecClient", field="user_id")
         value, until = self._kept.get(user_id, ("", 0.0))
         if time.monotonic() >= until:
             token = await self._tokens.get(user_id)

@@ -46,7 +46,6 @@ from rec.protocol import Subscribe
 from rec.slates import Slate
 
 QUEUE_LIMIT = 10_000  # events; about 3 MB
-NOBODY = ""  # calls that are about no user in particular
 
 Answer = dict[str, Any]
 
@@ -247,17 +246,17 @@ class RecClient:
         """Insert or replace any number of catalog items (needs the API key), each taken or refused by itself."""
         result, sent = PutResult(), 0
         for batch in item_batches(items):
-            part = await self._parts.caller.call("PUT", "/v1/items", PutResult, NOBODY, body=batch.body)
+            part = await self._parts.caller.call("PUT", "/v1/items", PutResult, self._self, body=batch.body)
             result, sent = result.plus(part, sent), sent + batch.length
         return result
 
     async def get_item(self, item_id: str) -> Answer:
         """One catalog item; NotFound if there is none."""
-        return await self._parts.caller.call("GET", f"/v1/items/{_part(item_id)}", Answer, NOBODY)
+        return await self._parts.caller.call("GET", f"/v1/items/{_part(item_id)}", Answer, self._self)
 
     async def delete_item(self, item_id: str) -> None:
         """Take an item out of the catalog (needs the API key); NotFound if there is none."""
-        await self._parts.caller.call("DELETE", f"/v1/items/{_part(item_id)}", msgspec.Raw, NOBODY)
+        await self._parts.caller.call("DELETE", f"/v1/items/{_part(item_id)}", msgspec.Raw, self._self)
 
     async def get_user(self, user_id: str | None = None) -> Answer:
         """All that is stored about a user."""
@@ -271,7 +270,7 @@ class RecClient:
 
     async def get_erasure(self, erasure_id: str) -> Answer:
         """The receipt as it stands: each store, what was removed and when."""
-        return await self._parts.caller.call("GET", f"/v1/erasures/{_part(erasure_id)}", Answer, NOBODY)
+        return await self._parts.caller.call("GET", f"/v1/erasures/{_part(erasure_id)}", Answer, self._self)
 
     async def token(self, user_id: str) -> str:
         """A short-lived token for a user's device (needs the API key)."""
@@ -286,6 +285,11 @@ class RecClient:
         if self._open is None:
             raise RuntimeError("open the client first: async with RecClient(…) as client")
         return self._open
+
+    @property
+    def _self(self) -> str:
+        """Who makes the calls that are about nobody in particular."""
+        return self._user_id or ""
 
     async def _post(self, body: bytes, subject: str, timeout_s: float | None = None) -> TrackResult:
         user = self._user_id or subject

@@ -50,9 +50,9 @@ def from_wire(raw: Mapping[str, Any], status: int | None = None, retry_after: fl
         body = msgspec.convert(raw, _Body)
     except msgspec.ValidationError:
         body = _Body(message=str(raw)[:200])
-    cls = _BY_CODE.get(body.code) or _BY_STATUS.get(status or 0)
+    cls = _BY_CODE.get(body.code) or (_BY_STATUS.get(status) if status else None)
     if cls is None:
-        cls = _class_of_family(status or 0)
+        cls = _class_of_family(status, body.temporary)
     error = cls(
         body.message or f"the server answered {status}",
         code=body.code or None,
@@ -65,7 +65,10 @@ def from_wire(raw: Mapping[str, Any], status: int | None = None, retry_after: fl
     return error
 
 
-def _class_of_family(status: int) -> type[RecError]:
+def _class_of_family(status: int | None, temporary: bool | None) -> type[RecError]:
+    """For a code of the server's own. A frame has no status, and refuses what was sent, or something is away."""
+    if status is None:
+        return Unavailable if temporary else BadInput
     if 400 <= status < 500:
         return BadInput
     return Unavailable if status > 500 else RecError

@@ -118,7 +118,9 @@ class Session:
             return []
         error = from_close(code, reason)
         if error is not None:
-            return self._close(self._said if self._said and not self._said.temporary else error)
+            if self._said is not None:  # the frame before it knows more; the code knows which kind of error it is
+                error = type(error)(self._said.message, code=self._said.code, field=self._said.field)
+            return self._close(error)
         if code == CloseCode.TOKEN_EXPIRED and not self._renewable:
             return self._close(
                 Unauthorized("the token ran out; give RecClient a callable to get new ones", code="token_expired")
@@ -187,7 +189,8 @@ class Session:
         for pending in self._pending.values():
             if now >= pending.deadline:
                 late = DeadlineExceeded(f"no reply to {pending.name} within {self._timing.timeout_s:g} s")
-                return self._hangup(CloseCode.NO_PONG, f"no reply to {pending.name}", late, now)
+                said = self._said if pending.name == "close" and self._said is not None else late
+                return self._hangup(CloseCode.NO_PONG, f"no reply to {pending.name}", said, now)
         return self._due(now) if self._phase is _Phase.LIVE else []
 
     def _due(self, now: float) -> list[Output]:
@@ -232,9 +235,9 @@ class Session:
 
     def _welcomed(self, frame: Frame, error: RecError | None, now: float) -> list[Output]:
         if error is not None:
-            if error.code == "token_expired" and self._renewable:
-                error.temporary = True  # the next dial asks for a fresh one
-            return self._hangup(NORMAL, "refused", error, now)
+            self._said = error  # a close frame follows, and its code says whether to come back
+            self._pending[-1] = _Pending("close", "", now + self._timing.timeout_s)
+            return []
         if frame.connect is None:
             return self._hangup(UNREADABLE, "no connect reply", Unavailable("the server answered something else"), now)
         self._phase = _Phase.LIVE

@@ -108,35 +108,46 @@ def test_no_connect_reply_in_time_hangs_up_and_tries_again() -> None:
     assert change(outputs).state is State.RECONNECTING
 
 
-def test_a_connect_that_is_refused_for_good_closes_with_its_error() -> None:
+def refused(error: dict[str, Any]) -> Session:
+    """A session whose connect was answered with an error; the close frame has not come yet."""
     session = a_session()
     session.want("home", Wish(), 0.0)
     session.tick(0.0)
     session.opened("token", None, 0.0)
-    outputs = session.received('{"id":1,"error":{"code":"forbidden","message":"no","temporary":false}}', 0.0)
-    assert isinstance(session.error, Forbidden)
+    assert session.received(json.dumps({"id": 1, "error": error}), 1.0) == []
+    return session
+
+
+FORGED = {"code": "invalid_token", "message": "This token is not valid here.", "temporary": False}
+OVER = {"code": "token_expired", "message": "This token is over.", "temporary": False}
+BUSY = {"code": "rate_limited", "message": "slow", "temporary": True, "retry_after": 7.5}
+
+
+def test_a_connect_that_is_refused_for_good_closes_with_the_kind_of_its_code_and_the_words_of_its_frame() -> None:
+    session = refused(FORGED)
+    session.lost(4500, "", 1.0)
     assert session.state is State.CLOSED
-    assert isinstance(outputs[0], Hangup)
+    assert type(session.error) is Unauthorized
+    assert (session.error.code, session.error.message) == ("invalid_token", "This token is not valid here.")
+
+
+def test_a_connect_with_a_token_that_ran_out_comes_back_with_another() -> None:
+    assert change(refused(OVER).lost(4005, "", 1.0)).state is State.RECONNECTING
 
 
 def test_a_connect_that_is_refused_for_now_waits_as_long_as_it_was_told() -> None:
-    session = a_session()
-    session.want("home", Wish(), 0.0)
-    session.tick(0.0)
-    session.opened("token", None, 0.0)
-    said = {"id": 1, "error": {"code": "rate_limited", "message": "slow", "temporary": True, "retry_after": 7.5}}
-    assert change(session.received(json.dumps(said), 1.0)).retry_in == 7.5
+    session = refused(BUSY)
+    assert change(session.lost(4008, "", 1.0)).retry_in == 7.5
     assert session.deadline() == 8.5
 
 
-def test_a_token_that_is_over_at_the_connect_is_fetched_anew_where_it_can_be() -> None:
-    said = '{"id":1,"error":{"code":"token_expired","message":"over","temporary":false}}'
-    for renewable, state in ((True, State.RECONNECTING), (False, State.CLOSED)):
-        session = a_session(renewable=renewable)
-        session.want("home", Wish(), 0.0)
-        session.tick(0.0)
-        session.opened("token", None, 0.0)
-        assert change(session.received(said, 0.0)).state is state
+@pytest.mark.parametrize(("error", "state"), [(FORGED, State.CLOSED), (BUSY, State.RECONNECTING)])
+def test_a_refusal_without_a_close_frame_is_believed_after_a_while(error: dict[str, Any], state: State) -> None:
+    session = refused(error)
+    assert session.deadline() == 6.0
+    outputs = session.tick(6.0)
+    assert isinstance(outputs[0], Hangup)
+    assert change(outputs).state is state
 
 
 def test_a_socket_that_opens_after_the_close_is_hung_up() -> None:
