@@ -62,6 +62,11 @@ def table(*headings: str, right: Sequence[str] = (), title: str | None = None) -
     return made
 
 
+def pretty(value: Any) -> str:
+    """A JSON value for a person: indented."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
 def ago(seconds: float) -> str:
     """How long ago, short.
 
