@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self, TypeVar, cast
 from weakref import WeakSet
 
 from rec.store.redis.client import Client
-from rec.store.redis.subscriber import Subscriber
+from rec.store.redis.subscriber import PING_S, PONG_S, Subscriber
 from rec.store.redis.wire import Names
 from rec.store.streams import Stream
 
@@ -29,11 +29,19 @@ class _Feed(NamedTuple):
 class Connected:
     """Base of the parts: an async context manager; a subclass adds what it needs in `_prepare`."""
 
+    ping_s, pong_s = PING_S, PONG_S
+
     def __init__(self, url: str, prefix: str = "rec:", rng: Random | None = None) -> None:
         self._names = Names(prefix)
         self._client = Client(url)
         self._subscriber = Subscriber(
-            self._client.subscriber_connection, self._receive, self._subscribed, self._gap, rng or Random()
+            self._client.subscriber_connection,
+            self._receive,
+            self._subscribed,
+            self._gap,
+            rng or Random(),
+            self.ping_s,
+            self.pong_s,
         )
         self._feeds: dict[bytes, _Feed] = {}
         self._streams: WeakSet[Stream[Any]] = WeakSet()

@@ -43,8 +43,8 @@ class Subscriber:
         on_subscribed: Callable[[bytes], None],
         on_gap: Callable[[], None],
         rng: Random,
-        ping_s: float = PING_S,
-        pong_s: float = PONG_S,
+        ping_s: float,
+        pong_s: float,
     ) -> None:
         self._connect = connect
         self._on_message, self._on_subscribed, self._on_gap = on_message, on_subscribed, on_gap
