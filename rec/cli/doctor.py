@@ -27,7 +27,7 @@ def doctor(url: str | None, api_key: str | None, timeout_s: float, as_json: bool
     rec doctor               exit code 1 if something does not work
     rec doctor --json        one object a probe, on a line each
 
-    The round trip sends one search event as the user "rec-doctor".
+    The round trip sends three search events as the user "rec-doctor".
     """
     quiet_drivers()
     load_drivers()

@@ -6,8 +6,10 @@ import asyncio
 import time
 import urllib.error
 import urllib.request
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from email.utils import parsedate_to_datetime
+from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -17,6 +19,7 @@ from rec.errors import ConfigError, DeadlineExceeded, RecError, Unauthorized, Un
 
 if TYPE_CHECKING:
     from rec.cli.here import Server
+    from rec.client import RecClient, Slate
     from rec.config import Settings
     from rec.store.kafka.survey import Survey
     from rec.topics import Topic
@@ -25,6 +28,7 @@ PROBE_USER = "rec-doctor"  # the one user that the round trip makes known, howev
 SKEW_WARN_S, SKEW_FAIL_S = 2.0, 60.0
 LAG_WARN = 10_000
 SLOW_MS = 500.0
+ROUND_TRIPS = 3  # the first one finds everything cold
 EARLIER = 0.9  # of a probe's time: its own reason says more than "no answer"
 
 
@@ -114,7 +118,7 @@ def server_probes(server: Server, timeout_s: float) -> list[Probe]:
             return fail(error.message, start_web)
         except DeadlineExceeded as error:
             return fail(error.message, "rec topics   # is a group behind? then look at the log of: rec worker")
-        found = f"event to push in {took * 1000:.1f} ms"
+        found = f"event to push in {took * 1000:.1f} ms, median of {ROUND_TRIPS}"
         return ok(found) if took * 1000 < SLOW_MS else warn(f"{found}, slow", "rec topics   # is a group behind?")
 
     return [
@@ -205,9 +209,9 @@ def check_clock(date: str, now: float) -> Finding:
 
 # ---------------------------------------------------------------- measuring
 async def measure_round_trip(server: Server, within_s: float) -> float:
-    """Seconds from sending an event to receiving the list that it caused, over the websocket.
+    """Seconds from sending an event to receiving the list that it caused over the websocket: the median of three.
 
-    The event is a search by PROBE_USER: it names no item, so it moves no counter of anybody else's.
+    The events are searches by PROBE_USER: they name no item, so they move no counter of anybody else's.
     """
     from rec.client import RecClient, Timing
 
@@ -216,16 +220,20 @@ async def measure_round_trip(server: Server, within_s: float) -> float:
         try:
             async with asyncio.timeout(within_s), aclosing(client.subscribe(PROBE_USER, n=1)) as slates:
                 await anext(slates)  # the list as it is
-                event_id = f"rec-doctor-{time.time_ns()}"
-                began = time.perf_counter()
-                result = await client.track("search", user_id=PROBE_USER, event_id=event_id, search_term="rec doctor")
-                if result.rejected:
-                    raise RecError(f"the event was rejected: {result.rejected[0].message}")
-                async for slate in slates:
-                    if slate.cause.event_id == event_id:
-                        return time.perf_counter() - began
+                return median([await _one_round_trip(client, slates) for _ in range(ROUND_TRIPS)])
         except TimeoutError as error:
             raise DeadlineExceeded(f"no push within {within_s:g} s") from error
+
+
+async def _one_round_trip(client: RecClient, slates: AsyncGenerator[Slate]) -> float:
+    event_id = f"rec-doctor-{time.time_ns()}"
+    began = time.perf_counter()
+    result = await client.track("search", user_id=PROBE_USER, event_id=event_id, search_term="rec doctor")
+    if result.rejected:
+        raise result.rejected[0].error()
+    async for slate in slates:
+        if slate.cause.event_id == event_id:
+            return time.perf_counter() - began
     raise RecError("the pushes ended before the event's came")
 
 

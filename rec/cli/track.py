@@ -10,7 +10,6 @@ from rec.cli.here import Server, find_server, server_options
 from rec.cli.output import emit_json, json_option, say
 from rec.client import RecClient, Timing, TrackResult
 from rec.client.events import Details
-from rec.errors import BadInput
 
 
 @click.command()
@@ -62,7 +61,7 @@ def track(
     if as_json:
         emit_json(result)
     for rejection in result.rejected:
-        raise BadInput(rejection.message, code=rejection.code, did_you_mean=rejection.did_you_mean)
+        raise rejection.error()
     if not as_json:
         click.echo("duplicate" if result.duplicates else "accepted")
         if user:

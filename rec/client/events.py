@@ -40,6 +40,11 @@ class Rejection(msgspec.Struct, frozen=True):
     code: str
     message: str
     did_you_mean: str | None = None
+    field: str | None = None
+
+    def error(self) -> BadInput:
+        """The same as an error, to raise or to report."""
+        return BadInput(self.message, code=self.code, field=self.field, did_you_mean=self.did_you_mean)
 
 
 class TrackResult(msgspec.Struct, frozen=True):

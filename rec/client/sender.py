@@ -130,8 +130,7 @@ class Sender:
     async def _done(self, batch: Sequence[Queued], result: TrackResult) -> None:
         for rejection in result.rejected:
             if 0 <= rejection.index < len(batch):
-                error = BadInput(rejection.message, code=rejection.code, did_you_mean=rejection.did_you_mean)
-                self._drop(batch[rejection.index].event, error)
+                self._drop(batch[rejection.index].event, rejection.error())
         self._error = None
         self._limit = min(MAX_EVENTS, self._limit * 2)
         self._backoff.reset()

@@ -18,7 +18,7 @@ from rec.cli.machine_probes import check_disk, check_files, check_secret, existi
 from rec.cli.service_probes import Answer, check_clock, check_flow, check_ready, check_topics
 from rec.config import Settings, load_settings
 from rec.errors import Unavailable
-from rec.slates import Cause, encode_slate
+from rec.slates import Cause
 from rec.store import open_log
 from rec.store.kafka.survey import GroupFacts, Survey, TopicFacts
 from rec.store.sql import migrate
@@ -43,15 +43,9 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeServer]:
 
         async def push(request: web.Request, body: Any) -> Any:
             (event,) = body["events"]
-            cause = Cause("event", event["event_id"])
-            for version, caused in ((2, Cause("request")), (3, cause)):
-                made = encode_slate(a_slate(version, user="rec-doctor")).replace(
-                    b'"cause":{"kind":"request"}',
-                    b'"cause":{"kind":"event","event_id":"%s"}' % caused.event_id.encode()
-                    if caused.event_id
-                    else b'"cause":{"kind":"request"}',
-                )
-                await server.sockets[-1].say('{"push":{"slate":' + made.decode() + "}}")
+            version = 2 * len(server.event_ids)
+            for made in (a_slate(version), a_slate(version + 1, cause=Cause("event", event["event_id"]))):
+                await server.sockets[-1].push(made)
             return {"accepted": 1, "duplicates": 0, "rejected": []}
 
         async def greet(command: dict[str, Any]) -> dict[str, Any]:

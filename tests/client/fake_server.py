@@ -42,7 +42,15 @@ VANISH = object()  # as an HTTP hook's answer: the connection drops
 WAIT_S = 5.0
 
 
-def a_slate(version: int = 1, *, epoch: str = "a", placement: str = "home", user: str = "u1", n: int = 3) -> Slate:
+def a_slate(
+    version: int = 1,
+    *,
+    epoch: str = "a",
+    placement: str = "home",
+    user: str = "u1",
+    n: int = 3,
+    cause: Cause = Cause("request"),  # noqa: B008 - frozen
+) -> Slate:
     """A list with items i0, i1, … that says its position."""
     items = tuple(
         SlateItem(f"i{k}", 1.0 - k / 10, "popular", Reason("popular"), item={"title": f"Item {k}"}) for k in range(n)
@@ -53,7 +61,7 @@ def a_slate(version: int = 1, *, epoch: str = "a", placement: str = "home", user
         placement=placement,
         epoch=epoch,
         version=version,
-        cause=Cause("request"),
+        cause=cause,
         model_version="none",
         strategy="first",
         events_through=None,
