@@ -63,7 +63,8 @@ async def caused_by(slates: AsyncGenerator[Slate], event_id: str) -> Slate:
 
 
 def tents(slate: Slate) -> int:
-    return sum(each.item_id.startswith("tent") for each in slate.items)
+    """How many places are there because of tents."""
+    return sum("tent" in f"{each.reason.item_id} {each.reason.value}".lower() for each in slate.items)
 
 
 async def test_a_tracked_event_changes_the_list_of_its_user_alone(client: RecClient) -> None:
