@@ -123,6 +123,7 @@ class WorkerApp(faust.App):  # type: ignore[misc]
 def create_app(settings: Settings) -> WorkerApp:
     """The Faust app of one world. Nothing connects before it is started."""
     faust_fixes.apply()
+    faust_fixes.set_fetch_wait(settings.fetch_max_wait_ms)
     codecs.register("user_state", StateCodec())
     app = WorkerApp(
         settings.app_id,

@@ -16,12 +16,12 @@ from concurrent.futures import Executor
 from typing import NamedTuple
 
 import msgspec
-from rec.recommend import Ask, World, recommend_many
 
 from agents.metrics import Metrics
 from agents.presence import Presence
 from rec.errors import Unavailable
 from rec.ports import Exchange, Pushed, Reply, StoredSlate
+from rec.recommend import Ask, World, recommend_many
 from rec.requests import SlateRequest
 from rec.slates import Cause, Slate, encode_slate
 from rec.state import UserState

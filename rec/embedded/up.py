@@ -8,6 +8,7 @@ log into SQL), worker, Redis, broker. The broker keeps its log in memory; the ar
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 import urllib.error
@@ -124,6 +125,7 @@ async def _start(
         "REC_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
         "REC_DATABASE_URL": home.database_url,
         "REC_SINGLE_RECORD_BATCHES": "true",
+        "REC_FETCH_MAX_WAIT_MS": os.environ.get("REC_FETCH_MAX_WAIT_MS", "10"),  # Tansu sleeps half of it
         "REC_DATA_DIR": str(home.root),
         "REC_API_KEY": secrets.api_key,
         "REC_TOKEN_SECRET": secrets.token_secret,
