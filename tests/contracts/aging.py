@@ -10,7 +10,7 @@ def age(url: str, prefix: str, seconds: float) -> None:
     with Redis.from_url(url) as redis:
         for key in list(redis.scan_iter(match=f"{prefix}*", count=1_000)):
             if redis.type(key) == b"zset":
-                for member, _ in redis.zrange(key, 0, -1, withscores=True):  # type: ignore[misc, union-attr]
+                for member, _ in redis.zrange(key, 0, -1, withscores=True):
                     redis.zincrby(key, -seconds * 1_000, member)
             left = redis.pttl(key)
             if isinstance(left, int) and left >= 0:

@@ -167,6 +167,18 @@ async def test_a_cancelled_command_leaves_no_answer_to_another(redis_world: Redi
             await asyncio.gather(*(ask(number) for number in range(20, 40)))
 
 
+async def test_a_task_that_stores_for_ever_ends_when_it_is_cancelled(redis_world: RedisWorld) -> None:
+    """asyncio.wait_for of Python 3.11 swallows a cancellation that meets a result; nothing on our way may use it."""
+    async with redis_world.connect() as exchange:
+        for hops in range(200):
+            storing = asyncio.create_task(_store_for_ever(exchange))
+            for _ in range(5 + hops % 25):
+                await asyncio.sleep(0)
+            storing.cancel()
+            done, _ = await asyncio.wait([storing], timeout=5)
+            assert done
+
+
 async def test_a_reader_that_falls_behind_is_told_so_and_memory_stays_bounded(redis_world: RedisWorld) -> None:
     async with redis_world.connect() as exchange:
         pushes = exchange.pushes()

@@ -46,11 +46,19 @@ class Broker(NamedTuple):
 
     @contextlib.asynccontextmanager
     async def reported(self, within_s: float | None, what: str) -> AsyncIterator[None]:
-        """Around requests: errors of Kafka, the network or the clock leave as `Unavailable`."""
+        """Around requests: errors of Kafka, the network or the clock leave as `Unavailable`.
+
+        aiokafka waits with asyncio.wait_for, which before Python 3.12 can swallow a cancellation that meets a result;
+        such a one is raised here.
+        """
         where = ",".join(self.bootstrap)
+        task = asyncio.current_task()
+        cancellations = task.cancelling() if task is not None else 0
         try:
             async with asyncio.timeout(within_s):
                 yield
+            if task is not None and task.cancelling() > cancellations:
+                raise asyncio.CancelledError
         except TimeoutError as error:
             limit = f" within {within_s:g} s" if within_s is not None else ""
             raise Unavailable(f"kafka at {where}: {what}: no answer{limit}") from error

@@ -1,11 +1,12 @@
 """The two ways to Redis: a pool for commands, with deadlines, and plain connections for the subscriber.
 
-Invariant: a command answers, or raises `Unavailable`, within `COMMAND_S` and one reconnect; a command that is
+Invariant: a command answers, or raises `Unavailable`, within `COMMAND_S`, one reconnect included; a command that is
 cancelled closes its connection, so nobody reads its answer later.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
@@ -31,19 +32,24 @@ class Client:
 
     def __init__(self, url: str) -> None:
         # RESP2: a message is a plain list. No driver info: it costs file reads and two commands a connection.
-        wire: dict[str, Any] = {"protocol": 2, "driver_info": None, "socket_connect_timeout": COMMAND_S}
+        # No socket timeout: redis-py keeps it with asyncio.wait_for, which before Python 3.12 can swallow a
+        # cancellation, and then a loop of commands never ends. The deadline is `reported`, the subscriber's its ping.
+        wire: dict[str, Any] = {
+            "protocol": 2,
+            "driver_info": None,
+            "socket_timeout": None,
+            "socket_connect_timeout": COMMAND_S,
+        }
         try:
             self._pool = BlockingConnectionPool.from_url(
                 url,
                 **wire,
                 max_connections=CONNECTIONS,
                 timeout=COMMAND_S,
-                socket_timeout=COMMAND_S,
                 # Once more on a fresh connection: after Redis was away, those of the pool are dead.
                 retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
             )
-            # A subscriber waits for ever on purpose; its own ping has the deadline.
-            self._subscribers = ConnectionPool.from_url(url, **wire, socket_timeout=None, retry=Retry(NoBackoff(), 0))
+            self._subscribers = ConnectionPool.from_url(url, **wire, retry=Retry(NoBackoff(), 0))
         except (ValueError, TypeError) as error:
             raise ConfigError(f"REC_REDIS_URL: {error}. Use redis://host:port/0.", field="REC_REDIS_URL") from None
         kept = self._pool.connection_kwargs
@@ -73,8 +79,11 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def reported(self) -> AsyncIterator[None]:
-        """Around commands: what Redis or the network raises leaves as `Unavailable`."""
+        """Around commands: they end within `COMMAND_S`; what Redis or the network raises leaves as `Unavailable`."""
         try:
-            yield
+            async with asyncio.timeout(COMMAND_S):
+                yield
+        except TimeoutError as error:
+            raise Unavailable(f"redis at {self.where}: no answer within {COMMAND_S:g} s") from error
         except FAILURES as error:
             raise Unavailable(f"redis at {self.where}: {error or type(error).__name__}") from error

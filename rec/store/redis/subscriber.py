@@ -161,7 +161,7 @@ class Subscriber:
                 elif asked and now - quiet_since >= self._pong_s:
                     break
                 elif not asked and now - quiet_since >= self._ping_s:
-                    await connection.send_command("PING")
+                    await self._send(connection, "PING")
                     quiet_since, asked = now, True
         except FAILURES as error:
             log.warning("redis pub/sub connection cannot be written: %s", error or type(error).__name__)
@@ -179,7 +179,12 @@ class Subscriber:
             self._sent.symmetric_difference_update(channels)
             self._unconfirmed.update(channels)
             for at in range(0, len(channels), CHUNK):
-                await connection.send_command(command, *channels[at : at + CHUNK])
+                await self._send(connection, command, *channels[at : at + CHUNK])
+
+    async def _send(self, connection: AbstractConnection, *command: str | bytes) -> None:
+        """A peer that takes nothing more is as dead as one that says nothing."""
+        async with asyncio.timeout(self._pong_s):
+            await connection.send_command(*command)
 
 
 async def _set_within(event: asyncio.Event, timeout_s: float) -> None:
