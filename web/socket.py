@@ -51,6 +51,7 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
     ws = web.WebSocketResponse(
         protocols=(SUBPROTOCOL,),
         compress=False,
+        autoclose=False,
         heartbeat=PING_S,
         max_msg_size=MAX_FRAME_BYTES,
         timeout=2.0,
@@ -101,6 +102,10 @@ class SocketSink:
     async def close(self, code: CloseCode, reason: str) -> None:
         """Only the frame: `ws.close` would drop the transport before the client's own closing frame is read."""
         await self.ws.send_frame(struct.pack("!H", code) + reason.encode(), WSMsgType.CLOSE)
+
+    def hang_up(self) -> None:
+        """After both have said goodbye: without this, aiohttp would say it again, and browsers call that an error."""
+        self._transport.close()
 
     def abort(self) -> None:
         self._transport.abort()
@@ -190,6 +195,8 @@ class _Conversation:
         except TimeoutError:
             edge.hub.close(self._connection, CloseCode.SLOW, "slow")
         finally:
+            if self._connection.close_code is not None:
+                self._sink.hang_up()
             await edge.hub.leave(self._connection, ws.close_code)
 
     async def _hear(self, data: bytes) -> None:
