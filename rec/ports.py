@@ -145,7 +145,10 @@ class Exchange(Protocol):
         """Everyone who is connected anywhere, nodes merged (the larger n counts)."""
 
     def arrivals(self) -> AsyncIterator[Wanted | None]:
-        """Announcements as they happen, for ever, nodes merged. None: some may have been missed, call online()."""
+        """Announcements as they happen, for ever, nodes merged. None: some may have been missed, call online().
+
+        The first is None: from then on the stream listens.
+        """
 
     # -- remembered ids, consent
     async def known(self, event_ids: Sequence[str], subjects: Sequence[str]) -> tuple[set[str], set[str]]:
@@ -157,7 +160,7 @@ class Exchange(Protocol):
     # -- hints, leases, erasure
     async def hint(self, hint: Hint) -> None: ...
     def hints(self) -> AsyncIterator[Hint | None]:
-        """Hints for ever. None after a lost connection: assume any hint was missed."""
+        """Hints for ever. None first, and after a lost connection: assume any hint was missed."""
 
     async def lease(self, name: str, holder: str, ttl_s: float) -> bool:
         """Take or prolong a lease; False while somebody else holds it."""
