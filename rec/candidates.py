@@ -12,10 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from rec.catalog import Floats, Ints, Mask, View
-from rec.counters import STEPS, Tables
+from rec.counters import STEPS, Amounts, Linked, Tables
 from rec.events import ACTIONS, POSITIVE
 from rec.state import FoldRules, Interest, UserState
 
@@ -23,7 +22,8 @@ SOURCES = ("rules", "knn", "history", "content", "interest", "popular")  # the c
 DEPTH = 200  # candidates taken from each source that has a number for every row
 RULES_FROM = 5  # last items whose rules speak
 RULES_DAMPING = 3.0
-_EMPTY = np.zeros(0, np.int32)
+_BLOCK = 64
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 # ---------------------------------------------------------------- what a list is made from
@@ -115,47 +115,36 @@ class Found(NamedTuple):
     anchors: Ints  # index into the list of anchors
 
 
-def _joined(parts: Sequence[tuple[Ints, npt.NDArray[np.floating], int]]) -> Found:
-    if not parts:
-        return Found(_EMPTY, np.zeros(0, np.float32), _EMPTY)
-    return Found(
-        np.concatenate([rows for rows, _, _ in parts]).astype(np.int32),
-        np.concatenate([scores for _, scores, _ in parts]).astype(np.float32),
-        np.concatenate([np.full(len(rows), anchor, np.int32) for rows, _, anchor in parts]),
-    )
-
-
 def by_rules(shelf: Shelf, anchors: Sequence[Anchor]) -> Found:
     """What followed the last items, by streaming sequential rules (Ludewig & Jannach 2018, "SR").
 
     Shares of what followed, damped: an item that was followed only once or twice has little to say.
     """
-    parts = []
-    for place, anchor in enumerate(anchors[:RULES_FROM]):
-        codes, counts = shelf.tables.rules_from(anchor.item_id)
-        shares = counts / ((counts.sum() + RULES_DAMPING) * (1 + place))
-        rows = _rows(shelf, codes)
-        parts.append((rows[rows >= 0], shares[rows >= 0], place))
-    return _joined(parts)
+    linked = shelf.tables.rules_from([anchor.item_id for anchor in anchors[:RULES_FROM]])
+    totals = np.bincount(linked.origins, weights=linked.amounts, minlength=1) + RULES_DAMPING
+    return _found(shelf, linked, linked.amounts / totals[linked.origins])
 
 
 def by_neighbours(shelf: Shelf, anchors: Sequence[Anchor]) -> Found:
-    """What came together with the last items, the more recent the more: item-kNN over the last 10."""
-    parts = []
-    for place, anchor in enumerate(anchors[:STEPS]):
-        codes, likeness = shelf.tables.neighbours_of(anchor.item_id)
-        rows = _rows(shelf, codes)
-        parts.append((rows[rows >= 0], likeness[rows >= 0] / (1 + place), place))
-    return _joined(parts)
+    """What came together with the last items: item-kNN over the last 10."""
+    linked = shelf.tables.neighbours_of([anchor.item_id for anchor in anchors[:STEPS]])
+    return _found(shelf, linked, linked.amounts)
+
+
+def _found(shelf: Shelf, linked: Linked, amounts: Amounts) -> Found:
+    """Codes become rows; the more recent the anchor, the more it counts."""
+    young = linked.codes >= len(shelf.row_of_code)  # first counted after the shelf was made
+    rows = shelf.row_of_code[np.where(young, 0, linked.codes)] if len(shelf.row_of_code) else linked.codes
+    there = (rows >= 0) & ~young
+    scores = (amounts / (1 + linked.origins)).astype(np.float32)
+    return Found(rows[there], scores[there], linked.origins[there])
 
 
 def by_history(view: View, anchors: Sequence[Anchor]) -> Found:
     """The shopper's own items, the most recent first: people come back to what they looked at."""
-    parts = []
-    for place, anchor in enumerate(anchors):
-        if (row := view.row(anchor.item_id)) is not None:
-            parts.append((np.array([row], np.int32), np.array([1.0 / (1 + place)]), place))
-    return _joined(parts)
+    rows = np.array([-1 if (row := view.row(anchor.item_id)) is None else row for anchor in anchors], np.int32)
+    there = np.flatnonzero(rows >= 0).astype(np.int32)
+    return Found(rows[there], np.float32(1.0) / (1 + there).astype(np.float32), there)
 
 
 def by_content(view: View, users: Sequence[Sequence[Anchor]]) -> list[Floats | None]:
@@ -169,7 +158,7 @@ def by_content(view: View, users: Sequence[Sequence[Anchor]]) -> list[Floats | N
         return [None] * len(profiles)
     scores = np.stack(some) @ view.vectors.T
     np.maximum(scores, 0.0, out=scores)
-    scores[:, ~view.has_vector] = 0.0
+    scores *= view.has_vector  # a vector may be on its way into the array just now
     rows = iter(scores)
     return [None if p is None else next(rows) for p in profiles]
 
@@ -204,7 +193,8 @@ def by_interest(shelf: Shelf, state: UserState, now: float, rules: FoldRules) ->
         leaning += by_category[view.category]
     if by_brand is not None:
         leaning += np.float32(0.3) * by_brand[view.brand]
-    return leaning * (np.float32(0.5) + np.sqrt(shelf.popularity))
+    leaning *= np.float32(0.5) + np.sqrt(shelf.popularity)
+    return leaning
 
 
 def _leanings(kept: Mapping[str, Interest], codes: Mapping[str, int], now: float, rules: FoldRules) -> Floats | None:
@@ -218,13 +208,6 @@ def _leanings(kept: Mapping[str, Interest], codes: Mapping[str, int], now: float
     return out if out.any() else None
 
 
-def _rows(shelf: Shelf, codes: Ints) -> Ints:
-    rows = np.full(len(codes), -1, np.int32)
-    old = codes < len(shelf.row_of_code)  # a code may be younger than the shelf
-    rows[old] = shelf.row_of_code[codes[old]]
-    return rows
-
-
 # ---------------------------------------------------------------- the pool
 class Pool(NamedTuple):
     """The candidates of one list: row by row, what each source says. Eligible rows only, each once."""
@@ -233,26 +216,42 @@ class Pool(NamedTuple):
     features: Floats  # [m, len(SOURCES)], raw scores
 
 
-def gather(found: Mapping[str, Found], dense: Mapping[str, Floats], eligible: Mask, depth: int = DEPTH) -> Pool:
-    """Join the sources: all that was named, and the first `depth` of those that have a number for every row."""
-    parts = [f.rows for f in found.values()] + [top(scores, eligible, depth) for scores in dense.values()]
-    rows = np.unique(np.concatenate(parts)) if parts else _EMPTY
-    rows = rows[eligible[rows]]
+def gather(
+    shelf: Shelf, found: Mapping[str, Found], dense: Mapping[str, Floats], eligible: Mask, depth: int = DEPTH
+) -> Pool:
+    """Join the sources: all that was named, the first `depth` of those with a number for every row, and the popular."""
+    named = [f.rows for f in found.values()] + [top(scores, eligible, depth) for scores in dense.values()]
+    popular = shelf.popular_rows[eligible[shelf.popular_rows]][:depth]
+    chosen = np.zeros(len(eligible), np.bool_)  # marking is cheaper than sorting
+    for part in (*named, popular):
+        chosen[part] = True
+    rows = np.flatnonzero(chosen & eligible)
+    place = np.zeros(len(eligible), np.int32)
+    place[rows] = np.arange(len(rows), dtype=np.int32)
     features = np.zeros((len(rows), len(SOURCES)), np.float32)
     for column, source in enumerate(SOURCES):
-        if source in dense:
+        if source == "popular":
+            features[:, column] = shelf.popularity[rows]
+        elif source in dense:
             features[:, column] = dense[source][rows]
         elif (f := found.get(source)) is not None and len(f.rows) and len(rows):
-            place = np.minimum(np.searchsorted(rows, f.rows), len(rows) - 1)
-            here = rows[place] == f.rows
-            features[:, column] = np.bincount(place[here], weights=f.scores[here], minlength=len(rows))
+            here = eligible[f.rows]
+            features[:, column] = np.bincount(place[f.rows[here]], weights=f.scores[here], minlength=len(rows))
     return Pool(rows.astype(np.int32), features)
 
 
 def top(scores: Floats, eligible: Mask, k: int) -> Ints:
-    """The eligible rows with the k largest scores above 0, in no order."""
+    """The eligible rows with the k largest scores above 0, in no order.
+
+    Exact: the k-th largest of the maxima of blocks cannot exceed the k-th largest of all, and leaves few to sort.
+    """
     masked = np.where(eligible, scores, np.float32(0.0))
-    if len(masked) > k:
-        rows = np.argpartition(masked, len(masked) - k)[len(masked) - k :]
-        return rows[masked[rows] > 0].astype(np.int32)
-    return np.flatnonzero(masked > 0).astype(np.int32)
+    if (blocks := len(masked) // _BLOCK) > k:
+        maxima = masked[: blocks * _BLOCK].reshape(blocks, _BLOCK).max(axis=1)
+        bar = max(float(np.partition(maxima, blocks - k)[blocks - k]), _TINY)
+        rows = np.flatnonzero(masked >= bar)
+    else:
+        rows = np.flatnonzero(masked > 0)
+    if len(rows) > k:
+        rows = rows[np.argpartition(masked[rows], len(rows) - k)[len(rows) - k :]]
+    return rows.astype(np.int32)

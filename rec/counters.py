@@ -11,9 +11,10 @@ them, so a restart that seeks to them learns each record exactly once.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from typing import Any, Generic, TypeVar
+from itertools import chain
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -81,12 +82,20 @@ class Recent(Generic[K, V]):
         return found if found is not None else self.old.pop(key, None)
 
 
+class Linked(NamedTuple):
+    """Items linked to some given ones: their codes, how strongly, and which of the given ones each is linked to."""
+
+    codes: Codes
+    amounts: Amounts
+    origins: Codes  # index into the given ones, ascending
+
+
 class Tables:
     """The counts, by an item's `code`: a dense number of the counters' own, given at its first positive event.
 
     Reading from another thread than the one that learns is safe without a lock, by three facts: codes are only ever
-    appended; `tuple(d.items())` on a dict of ints runs inside one C call that never lets the GIL go, so it sees
-    the dict between two updates; arrays that grow or are rescaled are replaced, and single elements are written whole.
+    appended; `d.copy()` of a dict of ints is one C call that never lets the GIL go, so it sees the dict between two
+    updates; arrays that grow or are rescaled are replaced, and single elements are written whole.
     What a reader gets is a moment in the recent past, item by item.
 
     Pruning keeps an item's strongest SUCCESSORS whenever twice as many have gathered. Counts of pruned pairs start
@@ -120,27 +129,27 @@ class Tables:
             self.code_of[item_id] = code
         return code
 
-    def rules_from(self, item_id: str) -> tuple[Codes, Amounts]:
-        """What followed this item: (codes, sums of 1/distance)."""
-        codes, counts = self._row(self.rules, item_id)
-        return codes, counts / WHOLE
+    def rules_from(self, item_ids: Sequence[str]) -> Linked:
+        """What followed these items: sums of 1/distance."""
+        linked = self._linked(self.rules, item_ids)
+        return linked._replace(amounts=linked.amounts / WHOLE)
 
-    def neighbours_of(self, item_id: str) -> tuple[Codes, Amounts]:
-        """What came together with this item: (codes, damped cosine in [0, 1])."""
-        codes, counts = self._row(self.neighbours, item_id)
-        if not len(codes):
-            return codes, counts
-        own = self.support[self.code_of[item_id]]
-        cosine = counts / np.sqrt(np.maximum(1.0, own * self.support[codes]))
-        return codes, np.minimum(1.0, cosine) * counts / (counts + DAMPING)
+    def neighbours_of(self, item_ids: Sequence[str]) -> Linked:
+        """What came together with these items: a damped cosine in [0, 1]."""
+        codes, counts, origins = self._linked(self.neighbours, item_ids)
+        own = np.array([self.support[self.code_of[i]] if i in self.code_of else 0.0 for i in item_ids])
+        cosine = counts / np.sqrt(np.maximum(1.0, own[origins] * self.support[codes]))
+        return Linked(codes, np.minimum(1.0, cosine) * counts / (counts + DAMPING), origins)
 
-    def _row(self, table: list[dict[int, int]], item_id: str) -> tuple[Codes, Amounts]:
-        code = self.code_of.get(item_id)
-        pairs = tuple(table[code].items()) if code is not None else ()
-        if not pairs:
-            return np.zeros(0, np.int32), np.zeros(0)
-        both = np.array(pairs, np.int64)
-        return both[:, 0].astype(np.int32), both[:, 1].astype(np.float64)
+    def _linked(self, table: list[dict[int, int]], item_ids: Sequence[str]) -> Linked:
+        rows = [table[code].copy() if (code := self.code_of.get(i)) is not None else {} for i in item_ids]
+        sizes = [len(row) for row in rows]
+        total = sum(sizes)
+        return Linked(
+            np.fromiter(chain.from_iterable(rows), np.int32, total),
+            np.fromiter(chain.from_iterable(row.values() for row in rows), np.float64, total),
+            np.repeat(np.arange(len(rows), dtype=np.int32), sizes),
+        )
 
 
 class Counters:
@@ -382,7 +391,7 @@ def _time(entry: tuple[float, int]) -> float:
 
 
 def _strongest(row: dict[int, int]) -> dict[int, int]:
-    return dict(sorted(row.items(), key=lambda pair: (-pair[1], pair[0]))[:SUCCESSORS])
+    return {code: row[code] for code in sorted(row, key=row.__getitem__, reverse=True)[:SUCCESSORS]}
 
 
 def _marks(marks: dict[int, bool]) -> bytes:

@@ -137,14 +137,14 @@ def _made(p: Plan, alike: Floats | None, on_shelf: Shelf, world: World, now: flo
         "knn": by_neighbours(on_shelf, p.anchors),
         "history": by_history(view, p.own),
     }
-    dense = {"popular": on_shelf.popularity}
+    dense: dict[str, Floats] = {}
     if alike is not None:
         dense["content"] = alike
     if p.state and (leaning := by_interest(on_shelf, p.state, now, world.rules)) is not None:
         dense["interest"] = leaning
-    pool = gather(found, dense, p.fresh)
+    pool = gather(on_shelf, found, dense, p.fresh)
     ranked = rank(pool.features, p.mix)
-    order = np.argsort(-ranked.scores, kind="stable")
+    order = np.argsort(-ranked.scores, kind="stable")[: max(100, 5 * p.ask.n)]
     share = world.lists.category_share if p.mix is HOME else 1.0
     picked = order[spread(view.category[pool.rows[order]].tolist(), p.ask.n, share)]
     rows = _filled(pool.rows[picked], p, on_shelf)
