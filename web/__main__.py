@@ -24,6 +24,7 @@ from web.front import AccessLog
 
 log = logging.getLogger("web")
 
+EXIT_S = 4.5  # after this the process ends, whatever still hangs
 SHUTDOWN_S = 1.0  # for requests in flight; the sockets have had their own time before
 
 
@@ -46,8 +47,16 @@ async def serve(settings: Settings, stop: asyncio.Event, port_file: Path | None 
                 await asyncio.to_thread(_write, port_file, f"{port}\n")
             await stop.wait()
             log.info("stopping")
+            asyncio.get_running_loop().call_later(EXIT_S, _give_up)
         finally:
             await runner.cleanup()
+
+
+def _give_up() -> None:
+    """The last way out: a supervisor waits for nobody for ever, and everything that matters was acknowledged."""
+    log.error("the end took longer than %g s; leaving as it is", EXIT_S)
+    logging.shutdown()
+    os._exit(1)
 
 
 def _write(path: Path, text: str) -> None:

@@ -69,7 +69,6 @@ def _wire(
         metrics,
         node=node,
         send_timeout_s=settings.send_timeout_s,
-        resync_s=settings.sweep_interval_s,
         clock=now,
         rng=rng,
     )

@@ -15,6 +15,7 @@ from web.metrics import Metrics
 log = logging.getLogger(__name__)
 
 _PAUSES = (0.1, 0.5, 1.0, 2.0)  # seconds before the first, second … beginning again
+_CANCEL_S = 0.5  # a loop that was cancelled and has not ended by then is cancelled again
 _SOUND_AFTER_S = 10.0  # a loop that ran this long begins with the first pause again
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
@@ -27,9 +28,16 @@ async def running(metrics: Metrics, **loops: Loop) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
+        await _ended(tasks)
+
+
+async def _ended(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: a library may take one cancellation for its own timeout's."""
+    left = set(tasks)
+    while left:
+        for task in left:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        _, left = await asyncio.wait(left, timeout=_CANCEL_S)
 
 
 async def _kept(name: str, loop: Loop, metrics: Metrics) -> None:
@@ -39,6 +47,11 @@ async def _kept(name: str, loop: Loop, metrics: Metrics) -> None:
         started = clock()
         try:
             await loop()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            log.warning("%s was cancelled by nobody", name)  # asyncio.timeout before 3.13 may leave one behind
         except Unavailable as error:
             log.warning("%s waits: %s", name, error.message)
         except Exception as error:  # noqa: BLE001  the edge must live on; the log and the counter tell

@@ -24,6 +24,7 @@ from web.presence import Presence, Shown
 log = logging.getLogger(__name__)
 
 SWEEP_S = 1.0
+RESYNC_S = 15.0  # positions are compared this often even if no loss is known
 CLOSE_S = 1.0  # a closing frame is waited for this long, then the transport is dropped
 _AT_ONCE = 32  # reads of whole slates at a time
 _PAIRS = 500  # positions a round trip
@@ -39,16 +40,16 @@ class Hub:
         *,
         node: str,
         send_timeout_s: float,
-        resync_s: float,
         clock: Callable[[], float],
         rng: random.Random,
     ) -> None:
         self._exchange, self._metrics = exchange, metrics
-        self._send_timeout_s, self._resync_s, self._clock, self._rng = send_timeout_s, resync_s, clock, rng
+        self._send_timeout_s, self._clock, self._rng = send_timeout_s, clock, rng
         self._users: dict[str, set[Connection]] = {}
         self._count = 0
         self.presence = Presence(exchange, node, self._shown)
         self._resync = asyncio.Event()
+        self._ending = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._sent_slate = metrics.sent.labels("slate")
         self._sent_ping = metrics.sent.labels("ping")
@@ -76,6 +77,8 @@ class Hub:
         self._count -= 1
         self._metrics.connections.labels(connection.sink.kind).dec()
         self._metrics.disconnects.labels(str(connection.close_code or client_code or 1006)).inc()
+        if self._ending:
+            return  # the announcements are retired all at once
         try:
             await self.presence.settle(connection.user_id)
         except Unavailable:
@@ -171,6 +174,7 @@ class Hub:
 
     async def close_all(self) -> None:
         """End everything at once, for a shutdown. Takes `CLOSE_S` at most, whatever the clients do."""
+        self._ending = True
         connections = [c for user_id in list(self._users) for c in self.of(user_id)]
         for connection in connections:
             self.close(connection, CloseCode.SHUTDOWN, "shutdown")
@@ -223,7 +227,7 @@ class Hub:
         """Read positions again after a loss of messages, and now and then without one: a message can be lost."""
         while True:
             try:
-                async with asyncio.timeout(self._resync_s):
+                async with asyncio.timeout(RESYNC_S):
                     await self._resync.wait()
             except TimeoutError:
                 pass  # nothing is known to be lost

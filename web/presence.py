@@ -15,6 +15,7 @@ from rec.errors import Unavailable
 from rec.ports import Exchange, Wanted
 
 TEND_S = 10.0
+_AT_ONCE = 16  # when thousands come or go together, the exchange must still answer others in time
 
 Shown = tuple[tuple[str, int, str | None], ...]  # (placement, n, context item), sorted
 
@@ -26,6 +27,7 @@ class Presence:
         self._exchange, self._node, self._shown = exchange, node, shown
         self._announced: dict[str, Shown | None] = {}  # of watched users; None: the exchange may hold anything
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._gate = asyncio.Semaphore(_AT_ONCE)
         self._unsettled: set[str] = set()
 
     @property
@@ -36,21 +38,26 @@ class Presence:
     async def settle(self, user_id: str) -> None:
         """Watch and announce as the connections have it. Raises Unavailable; then `keep_tending` makes up for it."""
         lock = self._locks.get(user_id) or self._locks.setdefault(user_id, asyncio.Lock())
-        async with lock:
-            self._unsettled.add(user_id)
-            shown = self._shown(user_id)
-            watched = user_id in self._announced
-            if (shown or watched) and shown != self._announced.get(user_id):
-                if not watched:
-                    await self._exchange.watch(user_id)
-                    self._announced[user_id] = None
-                placements = {placement: (n, item_id) for placement, n, item_id in shown}
-                await self._exchange.announce(self._node, Wanted(user_id, placements))
-                self._announced[user_id] = shown
-            if not shown and user_id in self._announced:
-                await self._exchange.unwatch(user_id)
-                del self._announced[user_id]
+        async with lock, self._gate:
+            try:
+                await self._settle(user_id, self._shown(user_id))
+            except Unavailable:
+                self._unsettled.add(user_id)
+                raise
             self._unsettled.discard(user_id)
+
+    async def _settle(self, user_id: str, shown: Shown) -> None:
+        watched = user_id in self._announced
+        if (shown or watched) and shown != self._announced.get(user_id):
+            if not watched:
+                await self._exchange.watch(user_id)
+                self._announced[user_id] = None
+            placements = {placement: (n, item_id) for placement, n, item_id in shown}
+            await self._exchange.announce(self._node, Wanted(user_id, placements))
+            self._announced[user_id] = shown
+        if not shown and user_id in self._announced:
+            await self._exchange.unwatch(user_id)
+            del self._announced[user_id]
 
     def forgotten(self, user_id: str) -> None:
         """The exchange was told to forget the user: what was announced no longer is."""
