@@ -1,0 +1,1 @@
+"""How fast, how much: `make bench`. Each figure has its floor beside it, measured in the same run and place."""
