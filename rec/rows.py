@@ -69,7 +69,7 @@ def event_of(row: Mapping[str, Any], *, now: datetime, event: str | None = None)
     """
     values = _present(row)
     at = moment(values.pop("event_ts", None), "event_ts")
-    received = moment(values.pop("received_ts", at), "received_ts")
+    received = moment(values.pop("received_ts"), "received_ts") if "received_ts" in values else at
     if max(at, received) > now:
         raise BadInput("event_ts: lies in the future. Give times in UTC, or with their zone.", field="event_ts")
     body: dict[str, Any] = {name: _text(values[name]) for name in _EVENT_TEXTS if name in values}

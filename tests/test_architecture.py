@@ -42,7 +42,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "jwt": ("web",),
     "pydantic": ("rec.config",),
     "pydantic_settings": ("rec.config",),
-    "pyarrow": ("rec.tables", "rec.cli.events"),
+    "pyarrow": ("rec.tables", "rec.export"),
 }
 # Which package may import which of ours.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {

@@ -1,0 +1,141 @@
+"""`rec catalog`: import and look at products, in the database itself or through a running server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from rec.catalog import Item
+from rec.cli.here import find_server, settings_here
+from rec.cli.importing import Columns, Counts, Refused, check_files, import_files, import_options, told
+from rec.cli.output import emit_json, json_option, quiet_drivers, say
+from rec.client import RecClient
+from rec.config import Settings
+from rec.errors import NotFound, RecError
+from rec.ports import Hint
+from rec.rows import ITEM_COLUMNS, item_of
+from rec.store import open_exchange
+from rec.store.sql import open_database
+
+
+@click.group()
+def catalog() -> None:
+    """Import and look at products.
+
+    \b
+    rec catalog import products.csv
+    rec catalog import feed.jsonl.gz --map item_id=sku --map title=name
+    rec catalog show sku_77
+    """
+
+
+@catalog.command("import")
+@import_options
+@click.option("--url", help="Import through this server instead of into the database.")
+@click.option("--api-key", envvar="REC_API_KEY", show_envvar=True, help="The server's API key, with --url.")
+@json_option
+def import_(
+    files: tuple[Path, ...], mapping: Columns, errors: Path | None, url: str | None, api_key: str | None, as_json: bool
+) -> int:
+    """Insert or replace items from CSV, TSV, JSONL (each also .gz) or Parquet.
+
+    Columns are the fields of an item (item_id and title are required); any other becomes an attribute. Rows that are
+    no items are told by file and line, the others go in; then the exit code is 1. Importing again changes nothing.
+    """
+    check_files(files, mapping, ITEM_COLUMNS, ("item_id", "title"))
+    counts, more = asyncio.run(
+        _through_server(files, mapping, errors, url, api_key) if url else _into_database(files, mapping, errors)
+    )
+    told(counts, f"{counts.good:,} items imported")
+    if as_json:
+        emit_json({**counts._asdict(), "imported": counts.good, **more})
+    return int(counts.bad > 0)
+
+
+async def _into_database(
+    files: Sequence[Path], mapping: Columns, errors: Path | None
+) -> tuple[Counts, Mapping[str, Any]]:
+    settings, _ = await asyncio.to_thread(settings_here)
+    revision = 0
+    async with open_database(settings) as database:
+
+        async def store(items: list[Item]) -> Sequence[Refused]:
+            nonlocal revision
+            revision = await database.put_items(items)
+            return ()
+
+        counts = await import_files(files, mapping, item_of, store, errors, "importing items")
+    workers_told = await _tell_workers(settings) if counts.good else False
+    return counts, {"revision": revision, "workers_told": workers_told}
+
+
+async def _tell_workers(settings: Settings) -> bool:
+    """Workers read the change from SQL; the hint makes them do it now."""
+    quiet_drivers()
+    try:
+        async with open_exchange(settings) as exchange:
+            await exchange.hint(Hint("catalog", ""))
+    except RecError as error:
+        say(f"No worker could be told ({error.message}); those that run look by themselves every few seconds.")
+        return False
+    return True
+
+
+async def _through_server(
+    files: Sequence[Path], mapping: Columns, errors: Path | None, url: str, api_key: str | None
+) -> tuple[Counts, Mapping[str, Any]]:
+    server = await asyncio.to_thread(find_server, url, api_key)
+    revision: int | None = None
+    async with RecClient(server.url, api_key=server.api_key) as client:
+
+        async def store(items: list[Item]) -> Sequence[Refused]:
+            nonlocal revision
+            result = await client.put_items(items)
+            revision = result.revision if result.revision is not None else revision
+            return [Refused(one.index, None, one.message) for one in result.rejected]
+
+        counts = await import_files(files, mapping, item_of, store, errors, "importing items")
+    return counts, {"revision": revision, "workers_told": counts.good > 0}
+
+
+@catalog.command()
+@click.argument("item_id")
+@json_option
+def show(item_id: str, as_json: bool) -> None:
+    """Show one item as it is stored."""
+    item = asyncio.run(_get(item_id))
+    if as_json:
+        emit_json(item)
+    else:
+        click.echo(msgspec.json.format(msgspec.json.encode(item), indent=2))
+
+
+async def _get(item_id: str) -> Item:
+    settings, place = await asyncio.to_thread(settings_here)
+    async with open_database(settings) as database:
+        item = await database.get_item(item_id)
+    if item is None:
+        raise NotFound(f"There is no item {item_id!r} in the database of {place}.", field="item_id")
+    return item
+
+
+@catalog.command()
+@json_option
+def count(as_json: bool) -> None:
+    """Count the items."""
+    items = asyncio.run(_count())
+    if as_json:
+        emit_json({"items": items})
+    else:
+        click.echo(items)
+
+
+async def _count() -> int:
+    settings, _ = await asyncio.to_thread(settings_here)
+    async with open_database(settings) as database:
+        return await database.count_items()
