@@ -120,11 +120,12 @@ def next_state(state: UserState, request: Refresh) -> UserState | None:
     """Pure: the state with the version that the new list needs, or None if the present one will do.
 
     A list for the model, the catalog or a rule differs from the one before though no event came: one version on.
+    So does one for a screen that has none, or that has become larger than its list (`have` is None).
     A screen that is ahead of the state (its changelog was cut short by a crash) is overtaken.
     """
     have = request.have
     if have is not None and have.epoch == state.epoch and have.version > state.version:
         return msgspec.structs.replace(state, version=have.version + 1)
-    if request.cause.kind in ("model", "catalog", "rule"):
+    if have is None or request.cause.kind in ("model", "catalog", "rule"):
         return touched(state)
     return None
