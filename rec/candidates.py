@@ -14,14 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 from rec.catalog import Floats, Ints, Mask, View
-from rec.counters import STEPS, Amounts, Linked, Tables
+from rec.cooccurrence import STEPS, Amounts, Linked, Tables
 from rec.events import ACTIONS, POSITIVE
 from rec.state import FoldRules, Interest, UserState
 
 SOURCES = ("rules", "knn", "history", "content", "interest", "popular")  # the columns of a pool
 DEPTH = 200  # candidates taken from each source that has a number for every row
 RULES_FROM = 5  # last items whose rules speak
-RULES_DAMPING = 3.0
+RULES_DAMPING = 10.0
 _BLOCK = 64
 _TINY = float(np.finfo(np.float32).tiny)
 

@@ -144,9 +144,11 @@ def _made(p: Plan, alike: Floats | None, on_shelf: Shelf, world: World, now: flo
         dense["interest"] = leaning
     pool = gather(on_shelf, found, dense, p.fresh)
     ranked = rank(pool.features, p.mix)
-    order = np.argsort(-ranked.scores, kind="stable")[: max(100, 5 * p.ask.n)]
-    share = world.lists.category_share if p.mix is HOME else 1.0
-    picked = order[spread(view.category[pool.rows[order]].tolist(), p.ask.n, share)]
+    order = np.argsort(-ranked.scores, kind="stable")
+    picked = order[: p.ask.n]
+    if p.mix is HOME:  # beside an item and in the cart, more of the same is what the list is for
+        categories = view.category[pool.rows[order]].tolist()
+        picked = order[spread(categories, p.ask.n, world.lists.category_share)]
     rows = _filled(pool.rows[picked], p, on_shelf)
     scores = np.zeros(len(rows), np.float32)
     scores[: len(picked)] = ranked.scores[picked]
