@@ -128,6 +128,7 @@ async def stack(
             "session_timeout_s": 6,
             "connect_rate_per_s": 100_000,
             "single_record_batches": embedded,
+            "fetch_max_wait_ms": 10 if embedded else 500,  # as `rec up` has it
             **more,
         }
         settings = load_settings(_env_file=None, **values)

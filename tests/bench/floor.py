@@ -14,11 +14,14 @@ from typing import Any
 import faust
 import redis.asyncio as redis
 
+from agents.faust_fixes import set_fetch_wait
+
 CHANNEL = "bench-floor"
 
 
 def app(kind: str) -> Any:
     """The app that `kind` names, on FLOOR_BROKER, FLOOR_TOPIC, FLOOR_REDIS; FLOOR_APP is its group."""
+    set_fetch_wait(int(os.environ["FLOOR_FETCH_WAIT_MS"]))
     made = faust.App(
         os.environ["FLOOR_APP"],
         broker=os.environ["FLOOR_BROKER"],

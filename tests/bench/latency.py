@@ -77,6 +77,7 @@ def start_floor(world: Stack, kind: str, topic: str) -> Child:
         "FLOOR_TOPIC": topic,
         "FLOOR_REDIS": world.settings.redis_url,
         "FLOOR_PARTITIONS": str(world.settings.partitions),
+        "FLOOR_FETCH_WAIT_MS": str(world.settings.fetch_max_wait_ms),
         "FLOOR_FOLDER": str(world.folder / f"floor-{kind}"),
     }
     command = python("tests.bench.floor", kind)
