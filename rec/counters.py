@@ -11,145 +11,23 @@ them, so a restart that seeks to them learns each record exactly once.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from itertools import chain
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from rec.cooccurrence import STEPS, WHOLE, Tables
 from rec.errors import ModelError
 from rec.events import ACTIONS, ERASE, POSITIVE, Event
+from rec.recent import Recent
 
-STEPS = 10  # how far back a rule reaches, and how many last items count as "together"
 TRAIL = 20  # positive items remembered of a subject
 SUCCESSORS = 200  # rules, and neighbours, kept of an item
-WHOLE = 2520  # the weight of a rule at distance 1; divisible by 1..10, so sums are whole and exact in any order
-DAMPING = 5.0  # co-occurrences below this say little
 SHIFT = 64  # half-lives after which the popularity is scaled back, long before a float64 overflows
 FORMAT = 1
 
-Codes = npt.NDArray[np.int32]
-Amounts = npt.NDArray[np.float64]
-K = TypeVar("K")
-V = TypeVar("V")
 _WEIGHTS = [WHOLE // distance for distance in range(1, STEPS + 1)]
-
-
-class Recent(Generic[K, V]):
-    """A map of the most recently used: between `limit / 2` and `limit` of them, in constant time.
-
-    Two generations: what is used moves to the young one; when that is full, the old one is let go.
-
-    >>> recent = Recent(4); [recent.put(key, key) for key in "abc"] and recent.get("a"), "d" in recent
-    ('a', False)
-    """
-
-    __slots__ = ("_half", "old", "young")
-
-    def __init__(self, limit: int) -> None:
-        self._half = max(1, limit // 2)
-        self.young: dict[K, V] = {}
-        self.old: dict[K, V] = {}
-
-    def __contains__(self, key: K) -> bool:
-        return key in self.young or key in self.old
-
-    def __len__(self) -> int:
-        return len(self.young) + len(self.old)
-
-    def items(self) -> Iterator[tuple[K, V]]:
-        """The longest unused generation first."""
-        yield from self.old.items()
-        yield from self.young.items()
-
-    def get(self, key: K) -> V | None:
-        found = self.young.get(key)
-        if found is None and (found := self.old.pop(key, None)) is not None:
-            self.put(key, found)
-        return found
-
-    def put(self, key: K, value: V) -> None:
-        self.old.pop(key, None)
-        self.young[key] = value
-        if len(self.young) >= self._half:
-            self.old, self.young = self.young, {}
-
-    def pop(self, key: K) -> V | None:
-        found = self.young.pop(key, None)
-        return found if found is not None else self.old.pop(key, None)
-
-
-class Linked(NamedTuple):
-    """Items linked to some given ones: their codes, how strongly, and which of the given ones each is linked to."""
-
-    codes: Codes
-    amounts: Amounts
-    origins: Codes  # index into the given ones, ascending
-
-
-class Tables:
-    """The counts, by an item's `code`: a dense number of the counters' own, given at its first positive event.
-
-    Reading from another thread than the one that learns is safe without a lock, by three facts: codes are only ever
-    appended; `d.copy()` of a dict of ints is one C call that never lets the GIL go, so it sees the dict between two
-    updates; arrays that grow or are rescaled are replaced, and single elements are written whole.
-    What a reader gets is a moment in the recent past, item by item.
-
-    Pruning keeps an item's strongest SUCCESSORS whenever twice as many have gathered. Counts of pruned pairs start
-    anew, so beyond that size the order of events may decide between weak pairs.
-    """
-
-    __slots__ = ("code_of", "ids", "neighbours", "popularity", "rules", "support")
-
-    def __init__(self) -> None:
-        self.code_of: dict[str, int] = {}
-        self.ids: list[str] = []
-        self.rules: list[dict[int, int]] = []  # code → {next code: sum of WHOLE / distance}
-        self.neighbours: list[dict[int, int]] = []  # code → {code: trails that held both within STEPS}
-        self.support: Amounts = np.zeros(256)  # [codes] trails that an item came into
-        self.popularity: Amounts = np.zeros(256)  # [codes] sum of gains, each times 2^(its time in half-lives)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def code(self, item_id: str) -> int:
-        """The item's code, a new one if it has none yet. For the learning thread alone; readers use `code_of`."""
-        code = self.code_of.get(item_id)
-        if code is None:
-            code = len(self.ids)
-            if code == len(self.support):
-                self.support = np.concatenate([self.support, np.zeros(code)])
-                self.popularity = np.concatenate([self.popularity, np.zeros(code)])
-            self.rules.append({})
-            self.neighbours.append({})
-            self.ids.append(item_id)  # readers go by the length of `ids`: the rest is there first
-            self.code_of[item_id] = code
-        return code
-
-    def rules_from(self, item_ids: Sequence[str]) -> Linked:
-        """What followed these items: sums of 1/distance."""
-        linked = self._linked(self.rules, item_ids)
-        return linked._replace(amounts=linked.amounts / WHOLE)
-
-    def neighbours_of(self, item_ids: Sequence[str]) -> Linked:
-        """What came together with these items: a damped cosine in [0, 1]."""
-        codes, counts, origins = self._linked(self.neighbours, item_ids)
-        own = np.array([self.support[self.code_of[i]] if i in self.code_of else 0.0 for i in item_ids])
-        cosine = counts / np.sqrt(np.maximum(1.0, own[origins] * self.support[codes]))
-        return Linked(codes, np.minimum(1.0, cosine) * counts / (counts + DAMPING), origins)
-
-    def _linked(self, table: list[dict[int, int]], item_ids: Sequence[str]) -> Linked:
-        rows = [table[code].copy() if (code := self.code_of.get(i)) is not None else {} for i in item_ids]
-        sizes = [len(row) for row in rows]
-        total = sum(sizes)
-        return Linked(
-            np.fromiter(chain.from_iterable(rows), np.int32, total),
-            np.fromiter(chain.from_iterable(row.values() for row in rows), np.float64, total),
-            np.repeat(np.arange(len(rows), dtype=np.int32), sizes),
-        )
 
 
 class Counters:
@@ -241,7 +119,8 @@ class Counters:
     def _count(self, trail: list[tuple[float, int]], item_id: str, at: float, gain: float) -> None:
         tables = self.tables
         code = tables.code(item_id)
-        tables.popularity[code] += gain * self._worth(at)
+        worth = gain * self._worth(at)  # first: it may put another array in place
+        tables.popularity[code] += worth
         entry = (at, code)
         # Of equal times the later arrival comes later: items of one order keep the order they were sent in.
         place = len(trail) if not trail or at >= trail[-1][0] else bisect_right(trail, at, key=_time)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rec.candidates import Anchor, Found, Shelf
-from rec.counters import STEPS
+from rec.cooccurrence import STEPS
 from rec.slates import Reason
 from rec.state import UserState
 

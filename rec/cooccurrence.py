@@ -1,0 +1,90 @@
+"""counters → **counts of pairs and items** → candidates. What followed what, what came together, what is popular.
+
+`rec.counters` alone writes here; any thread may read, see `Tables`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+STEPS = 10  # how far back a rule reaches, and how many last items count as "together"
+WHOLE = 2520  # the weight of a rule at distance 1; divisible by 1..10, so sums are whole and exact in any order
+DAMPING = 5.0  # co-occurrences below this say little
+
+Codes = npt.NDArray[np.int32]
+Amounts = npt.NDArray[np.float64]
+
+
+class Linked(NamedTuple):
+    """Items linked to some given ones: their codes, how strongly, and which of the given ones each is linked to."""
+
+    codes: Codes
+    amounts: Amounts
+    origins: Codes  # index into the given ones, ascending
+
+
+class Tables:
+    """The counts, by an item's `code`: a dense number of the counters' own, given at its first positive event.
+
+    Reading from another thread than the one that learns is safe without a lock, by three facts: codes are only ever
+    appended; `d.copy()` of a dict of ints is one C call that never lets the GIL go, so it sees the dict between two
+    updates; arrays that grow or are rescaled are replaced, and single elements are written whole.
+    What a reader gets is a moment in the recent past, item by item.
+
+    Pruning keeps an item's strongest SUCCESSORS whenever twice as many have gathered. Counts of pruned pairs start
+    anew, so beyond that size the order of events may decide between weak pairs.
+    """
+
+    __slots__ = ("code_of", "ids", "neighbours", "popularity", "rules", "support")
+
+    def __init__(self) -> None:
+        self.code_of: dict[str, int] = {}
+        self.ids: list[str] = []
+        self.rules: list[dict[int, int]] = []  # code → {next code: sum of WHOLE / distance}
+        self.neighbours: list[dict[int, int]] = []  # code → {code: trails that held both within STEPS}
+        self.support: Amounts = np.zeros(256)  # [codes] trails that an item came into
+        self.popularity: Amounts = np.zeros(256)  # [codes] sum of gains, each times 2^(its time in half-lives)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def code(self, item_id: str) -> int:
+        """The item's code, a new one if it has none yet. For the learning thread alone; readers use `code_of`."""
+        code = self.code_of.get(item_id)
+        if code is None:
+            code = len(self.ids)
+            if code == len(self.support):
+                self.support = np.concatenate([self.support, np.zeros(code)])
+                self.popularity = np.concatenate([self.popularity, np.zeros(code)])
+            self.rules.append({})
+            self.neighbours.append({})
+            self.ids.append(item_id)  # readers go by the length of `ids`: the rest is there first
+            self.code_of[item_id] = code
+        return code
+
+    def rules_from(self, item_ids: Sequence[str]) -> Linked:
+        """What followed these items: sums of 1/distance."""
+        linked = self._linked(self.rules, item_ids)
+        return linked._replace(amounts=linked.amounts / WHOLE)
+
+    def neighbours_of(self, item_ids: Sequence[str]) -> Linked:
+        """What came together with these items: a damped cosine in [0, 1]."""
+        codes, counts, origins = self._linked(self.neighbours, item_ids)
+        own = np.array([self.support[self.code_of[i]] if i in self.code_of else 0.0 for i in item_ids])
+        cosine = counts / np.sqrt(np.maximum(1.0, own[origins] * self.support[codes]))
+        return Linked(codes, np.minimum(1.0, cosine) * counts / (counts + DAMPING), origins)
+
+    def _linked(self, table: list[dict[int, int]], item_ids: Sequence[str]) -> Linked:
+        rows = [table[code].copy() if (code := self.code_of.get(i)) is not None else {} for i in item_ids]
+        sizes = [len(row) for row in rows]
+        total = sum(sizes)
+        return Linked(
+            np.fromiter(chain.from_iterable(rows), np.int32, total),
+            np.fromiter(chain.from_iterable(row.values() for row in rows), np.float64, total),
+            np.repeat(np.arange(len(rows), dtype=np.int32), sizes),
+        )
