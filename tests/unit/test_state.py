@@ -218,12 +218,13 @@ def test_touching_moves_the_version_alone() -> None:
 moments = st.floats(min_value=0, max_value=80_000).map(lambda s: NOW - round(s, 3))
 streams = st.lists(
     st.tuples(
-        st.sampled_from(sorted(ACTIONS)), st.sampled_from([f"{c}-{i}" for c in ("tent", "boot", "mug") for i in range(4)]),
+        st.sampled_from(sorted(ACTIONS)),
+        st.sampled_from([f"{kind}-{n}" for kind in ("tent", "boot", "mug") for n in range(4)]),
         moments,
     ),
     min_size=1,
     max_size=25,
-)  # fmt: skip
+)
 
 
 @given(stream=streams, seed=st.integers(0, 1_000))
