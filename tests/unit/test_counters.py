@@ -1,0 +1,336 @@
+"""The shared counters: what they learn, what they forget, and that a restart changes nothing."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rec.counters import SHIFT, SUCCESSORS, TRAIL, Counters, Recent
+from rec.errors import ModelError
+from rec.events import ERASE, Consent, Event
+from tests.unit.shop import NOW, event
+
+DENIED, GRANTED = Consent(personalization_storage="denied"), Consent(personalization_storage="granted")
+
+
+def views(user: str, *ids: str, at: float = NOW) -> list[Event]:
+    return [event("view_item", item_id, at=at + n, user_id=user) for n, item_id in enumerate(ids)]
+
+
+def learned(events: Sequence[Event], **more: Any) -> Counters:
+    counters = Counters(**more)
+    for each in events:
+        counters.learn(each)
+    return counters
+
+
+def rules(counters: Counters, item_id: str) -> dict[str, float]:
+    linked = counters.tables.rules_from([item_id])
+    return {counters.tables.ids[code]: amount for code, amount in zip(linked.codes, linked.amounts, strict=True)}
+
+
+def neighbours(counters: Counters, item_id: str) -> dict[str, float]:
+    linked = counters.tables.neighbours_of([item_id])
+    return {counters.tables.ids[code]: amount for code, amount in zip(linked.codes, linked.amounts, strict=True)}
+
+
+def popularity(counters: Counters, item_id: str) -> float:
+    return float(counters.tables.popularity[counters.tables.code_of[item_id]])
+
+
+def answers(counters: Counters) -> dict[str, Any]:
+    """Everything a reader can ask, by item_id, so that the codes may differ."""
+    return {
+        item_id: (
+            rules(counters, item_id),
+            neighbours(counters, item_id),
+            popularity(counters, item_id) / max(counters.tables.popularity.max(), 1e-300),
+        )
+        for item_id in counters.tables.ids
+    }
+
+
+def assert_same(a: Counters, b: Counters) -> None:
+    left, right = answers(a), answers(b)
+    assert left.keys() == right.keys()
+    for item_id, (some_rules, near, popular) in left.items():
+        assert right[item_id][0] == pytest.approx(some_rules)
+        assert right[item_id][1] == pytest.approx(near)
+        assert right[item_id][2] == pytest.approx(popular)
+
+
+# ---------------------------------------------------------------- what is learned
+def test_what_follows_an_item_counts_by_its_distance() -> None:
+    counters = learned(views("u", "a", "b", "c"))
+    assert rules(counters, "a") == pytest.approx({"b": 1, "c": 1 / 2})
+    assert rules(counters, "b") == pytest.approx({"c": 1})
+    assert rules(counters, "c") == {}
+
+
+def test_a_rule_reaches_ten_steps() -> None:
+    counters = learned(views("u", *(f"i{n}" for n in range(12))))
+    assert len(rules(counters, "i0")) == 10
+    assert rules(counters, "i0")["i10"] == pytest.approx(0.1)
+
+
+def test_a_click_and_the_view_it_leads_to_are_one_step() -> None:
+    twice = [event("select_item", "b", at=NOW + 1), event("view_item", "b", at=NOW + 2)]
+    counters = learned([event("view_item", "a"), *twice, event("view_item", "c", at=NOW + 3)])
+    assert rules(counters, "a") == pytest.approx({"b": 1, "c": 1 / 2})
+
+
+def test_items_of_one_order_keep_their_order_though_they_share_a_second() -> None:
+    counters = learned([event("purchase", "z", "m", "a")])
+    assert rules(counters, "z") == pytest.approx({"m": 1, "a": 1 / 2})
+    assert rules(counters, "a") == {}
+
+
+def test_items_of_the_same_trails_are_neighbours_both_ways_and_the_more_often_the_nearer() -> None:
+    once = learned(views("u1", "a", "b"))
+    often = learned([each for n in range(30) for each in views(f"u{n}", "a", "b")])
+    assert neighbours(once, "a")["b"] == neighbours(once, "b")["a"]
+    assert 0 < neighbours(once, "a")["b"] < neighbours(often, "a")["b"] <= 1
+
+
+def test_an_item_that_everybody_has_is_a_weaker_neighbour() -> None:
+    crowd = [each for n in range(40) for each in views(f"c{n}", "hit", f"other{n}")]
+    counters = learned([*crowd, *(each for n in range(10) for each in views(f"u{n}", "a", "hit", "b"))])
+    near = neighbours(counters, "a")
+    assert near["b"] > near["hit"]
+
+
+def test_popularity_decays_by_half_in_a_half_life() -> None:
+    counters = learned([event("view_item", "old"), event("view_item", "new", at=NOW + 100)], half_life_s=100)
+    assert popularity(counters, "new") == pytest.approx(2 * popularity(counters, "old"))
+
+
+def test_popularity_never_overflows_and_keeps_its_proportions() -> None:
+    times = [0, 1, SHIFT - 1, SHIFT + 1, 5 * SHIFT, 5 * SHIFT + 1, 3_000]
+    counters = learned([event("view_item", f"i{n}", at=NOW + 100 * n, user_id=f"u{n}") for n in times], half_life_s=100)
+    assert np.isfinite(counters.tables.popularity).all()
+    assert popularity(counters, "i321") == pytest.approx(2 * popularity(counters, "i320"))
+    assert popularity(counters, "i3000") > 0
+
+
+def test_buying_says_more_than_looking() -> None:
+    counters = learned([event("view_item", "a", user_id="u1"), event("purchase", "b", user_id="u2")])
+    assert popularity(counters, "b") > popularity(counters, "a")
+
+
+@pytest.mark.parametrize("name", ["view_item_list", "remove_from_cart", "not_interested", "search"])
+def test_what_is_no_interest_teaches_nothing_about_items(name: str) -> None:
+    counters = learned([event("view_item", "a"), event(name, "b", at=NOW + 1)])
+    assert "b" not in counters.tables.code_of
+    assert counters.counted == 2
+    assert counters.trail("u1") == [(NOW, "a")]
+
+
+def test_a_repeated_event_changes_nothing() -> None:
+    events = views("u", "a", "b", "c")
+    counters = learned(events)
+    before = counters.to_bytes()
+    assert [counters.learn(each) for each in events] == [False] * 3
+    assert counters.duplicates == 3
+    counters.duplicates = 0
+    assert counters.to_bytes() == before
+
+
+def test_a_late_event_takes_its_place_in_the_trail() -> None:
+    counters = learned([event("view_item", "a"), event("view_item", "c", at=NOW + 9)])
+    counters.learn(event("view_item", "b", at=NOW + 5))
+    assert [item_id for _, item_id in counters.trail("u1")] == ["a", "b", "c"]
+    assert rules(counters, "a")["b"] == 1
+    assert "b" not in rules(counters, "c")
+    assert counters.learned_through == NOW + 9
+
+
+# ---------------------------------------------------------------- whose it is
+def test_a_visitors_trail_becomes_the_users_when_both_are_named() -> None:
+    counters = learned([event("view_item", "a", user_id=None, visitor_id="v")])
+    counters.learn(event("view_item", "b", at=NOW + 1, user_id="u", visitor_id="v"))
+    assert [item_id for _, item_id in counters.trail("u")] == ["a", "b"]
+    assert counters.trail("v") == []
+    assert rules(counters, "a") == {"b": 1}
+
+
+def test_without_consent_nothing_is_learned_until_it_is_given() -> None:
+    counters = learned(views("u1", "a"))
+    assert not counters.learn(event("view_item", "b", at=NOW + 1, consent=DENIED))
+    assert not counters.learn(event("view_item", "c", at=NOW + 2)), "the choice holds for events that do not repeat it"
+    assert counters.trail("u1") == []
+    assert set(counters.tables.ids) == {"a"}
+    assert counters.learn(event("view_item", "d", at=NOW + 3, consent=GRANTED))
+    assert [item_id for _, item_id in counters.trail("u1")] == ["d"]
+
+
+def test_the_newest_choice_counts_in_whatever_order_choices_arrive() -> None:
+    counters = learned([event("view_item", "a", at=NOW + 5, consent=DENIED)])
+    counters.learn(event("view_item", "b", at=NOW, consent=GRANTED))
+    counters.learn(event("view_item", "c", at=NOW + 6))
+    assert counters.tables.ids == []
+
+
+def test_where_consent_must_be_given_first_only_those_who_gave_it_teach() -> None:
+    counters = learned(
+        [*views("u1", "a"), event("view_item", "b", user_id="u2", consent=GRANTED)], consent_default=False
+    )
+    assert counters.tables.ids == ["b"]
+
+
+def test_denying_drops_the_trail_of_the_visitor_too() -> None:
+    counters = learned([event("view_item", "a", user_id=None, visitor_id="v")])
+    counters.learn(event("view_item", "b", at=NOW + 1, user_id="u", visitor_id="v", consent=DENIED))
+    assert (counters.trail("u"), counters.trail("v")) == ([], [])
+
+
+def test_erasure_drops_all_that_is_kept_by_name() -> None:
+    counters = learned([*views("u1", "a", "b"), event("search", at=NOW + 5, consent=GRANTED, search_term="x")])
+    counters.learn(event(ERASE, at=NOW + 9))
+    assert counters.trail("u1") == []
+    assert b"u1" not in counters.to_bytes()
+    assert not counters.forget("u1")
+    assert rules(counters, "a") == {"b": 1}, "counts that name no one remain"
+
+
+# ---------------------------------------------------------------- bounds
+def test_trails_rules_and_neighbours_are_bounded() -> None:
+    ids = [f"i{n}" for n in range(3 * SUCCESSORS)]
+    counters = learned([each for n, i in enumerate(ids) for each in views(f"u{n}", "a", i)])
+    assert SUCCESSORS <= len(rules(counters, "a")) <= 2 * SUCCESSORS
+    assert SUCCESSORS <= len(neighbours(counters, "a")) <= 2 * SUCCESSORS
+    assert len(learned(views("u", *ids)).trail("u")) == TRAIL
+
+
+def test_pruning_keeps_the_strongest() -> None:
+    strong = [each for n in range(5) for each in views(f"s{n}", "a", "best")]
+    weak = [each for n in range(3 * SUCCESSORS) for each in views(f"w{n}", "a", f"i{n}")]
+    assert rules(learned([*strong, *weak]), "a")["best"] == 5
+
+
+def test_only_so_many_subjects_items_and_event_ids_are_kept() -> None:
+    counters = Counters(max_subjects=10, max_events=20, max_items=50)
+    for n in range(400):
+        for each in views(f"u{n}", f"x{n}", "hit", at=NOW + n):
+            counters.learn(each)
+    assert len(counters.tables) <= 50
+    assert sum(bool(counters.trail(f"u{n}")) for n in range(400)) <= 10
+    assert "hit" in counters.tables.code_of, "what is popular survives"
+    assert set(counters.trail("u399")) <= {(NOW + 399, "x399"), (NOW + 400, "hit")}
+    assert counters.learn(views("u0", "x0")[0]), "an event_id this old is no longer known"
+
+
+def test_dropping_items_keeps_what_is_known_of_the_others() -> None:
+    pairs = [each for n in range(20) for each in views(f"p{n}", "a", "b", at=NOW + 10)]
+    counters = learned(pairs, max_items=40)
+    before = rules(counters, "a")["b"]
+    for n in range(100):
+        counters.learn(event("view_item", f"x{n}", user_id=f"x{n}", at=NOW))
+    assert rules(counters, "a")["b"] == before
+    assert len(counters.tables.rules) == len(counters.tables.neighbours) == len(counters.tables)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["put", "get", "pop"]), st.integers(0, 20)), max_size=200))
+def test_the_most_recently_used_are_kept(steps: list[tuple[str, int]]) -> None:
+    recent: Recent[int, int] = Recent(8)
+    used: list[int] = []
+    for what, key in steps:
+        if what == "put":
+            recent.put(key, key)
+        elif what == "pop":
+            recent.pop(key)
+            used = [k for k in used if k != key]
+            continue
+        elif recent.get(key) is None:
+            continue
+        used = [*(k for k in used if k != key), key]
+        assert len(recent) <= 8
+        assert all(k in recent for k in used[-3:])
+
+
+# ---------------------------------------------------------------- order, restarts, readers
+Trails = st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=8), min_size=1, max_size=5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(Trails, st.randoms(use_true_random=False))
+def test_learning_is_the_same_however_users_interleave(trails: list[list[str]], rng: random.Random) -> None:
+    per_user = [views(f"u{n}", *trail) for n, trail in enumerate(trails)]
+    queues = [list(events) for events in per_user]
+    mixed = []
+    while any(queues):
+        mixed.append(rng.choice([queue for queue in queues if queue]).pop(0))
+    assert_same(learned([each for events in per_user for each in events]), learned(mixed))
+
+
+@settings(max_examples=40, deadline=None)
+@given(Trails, st.integers(0, 40))
+def test_a_restart_in_the_middle_changes_nothing(trails: list[list[str]], cut: int) -> None:
+    events = [each for n, trail in enumerate(trails) for each in views(f"u{n}", *trail)]
+    events.append(event("view_item", "z", user_id="u0", at=NOW + 50, consent=DENIED))
+    first = learned(events[:cut])
+    first.offsets[3] = cut
+    again = Counters.from_bytes(first.to_bytes())
+    assert again.offsets == {3: cut}
+    assert (again.learned_through, again.counted) == (first.learned_through, first.counted)
+    for each in events:  # the first part a second time: known, every one
+        again.learn(each)
+    assert_same(again, learned(events))
+    assert again.trail("u1") == learned(events).trail("u1")
+    assert again.trail("u0") == []
+
+
+def test_another_half_life_holds_from_the_restart_on() -> None:
+    counters = learned([event("view_item", "a"), event("view_item", "b", at=NOW + 100)], half_life_s=100)
+    again = Counters.from_bytes(counters.to_bytes(), 1_000)
+    again.learn(event("view_item", "c", at=NOW + 1_100))
+    assert popularity(again, "b") == pytest.approx(2 * popularity(again, "a"))
+    assert popularity(again, "c") == pytest.approx(2 * popularity(again, "b"))
+
+
+@pytest.mark.parametrize("raw", [b"", b"nonsense", b"\x80", Counters().to_bytes()[:-3]])
+def test_a_broken_snapshot_says_what_to_do(raw: bytes) -> None:
+    with pytest.raises(ModelError, match="delete it"):
+        Counters.from_bytes(raw)
+
+
+def test_a_snapshot_of_another_format_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = Counters().to_bytes()
+    monkeypatch.setattr("rec.counters.FORMAT", 99)
+    with pytest.raises(ModelError, match="reads 99"):
+        Counters.from_bytes(raw)
+
+
+def test_a_thread_may_read_while_another_learns() -> None:
+    counters = Counters(half_life_s=50, max_items=400)
+    wrong: list[BaseException] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            try:
+                tables = counters.tables
+                ids = tables.ids[: len(tables)]
+                for linked in (tables.rules_from(ids[-20:]), tables.neighbours_of(ids[-20:])):
+                    assert (linked.codes >= 0).all()
+                    assert np.isfinite(linked.amounts).all()
+                assert len(tables.popularity) >= len(ids)
+            except BaseException as error:  # noqa: BLE001 - handed to the test below
+                wrong.append(error)
+                return
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    rng = random.Random(1)
+    for n in range(8_000):
+        counters.learn(event("view_item", f"i{rng.randrange(600)}", at=NOW + n, user_id=f"u{rng.randrange(20)}"))
+    done.set()
+    reader.join()
+    assert wrong == []
