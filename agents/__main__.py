@@ -29,9 +29,10 @@ def run_worker(settings: Settings) -> int:
 async def run_archiver(settings: Settings) -> None:
     """The archiver, until SIGTERM or SIGINT, and then to the end of the log."""
     from agents.archiver import Archiver
-    from agents.deps import erasure_secret, open_stores
+    from agents.deps import open_stores
     from agents.forget import Forgetting
     from agents.metrics import Metrics
+    from rec.privacy import erasure_secret
     from rec.topics import BEHAVIOR, topics
 
     stop = asyncio.Event()

@@ -9,9 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -40,11 +37,10 @@ class Archiver:
         forgetting: Forgetting,
         metrics: Metrics,
         flush_s: float,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._source, self._topic, self._group = source, topic, group
         self._database, self._forgetting, self._metrics = database, forgetting, metrics
-        self._flush_s, self._clock = flush_s, clock
+        self._flush_s = flush_s
 
     async def run(self, stop: asyncio.Event) -> None:
         """Archive until `stop` is set, and then what the log still holds."""
@@ -94,8 +90,4 @@ class Archiver:
 
     async def _erase(self, event: Event) -> None:
         self._forgetting.note(event)
-        removed = await self._database.delete_events_of(event.subject)
-        now = datetime.fromtimestamp(self._clock(), UTC)
-        visitor = event.context.get("visitor")
-        store = f"archive, visitor {visitor}" if visitor else "archive"
-        await self._database.add_step(event.event_id, store, removed, now)
+        await self._forgetting.receipt(event, "archive", await self._database.delete_events_of(event.subject))

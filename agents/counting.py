@@ -10,8 +10,6 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -23,10 +21,11 @@ from rec.config import Settings
 from rec.counters import Counters
 from rec.errors import ModelError, Unavailable
 from rec.events import ERASE, Event
-from rec.ports import Erasures, Log, Record
+from rec.ports import Log, Record
 
 log = logging.getLogger(__name__)
 
+STAYS = "the trail is gone; counts over all users stay, they name nobody"
 SLICE_S = 0.005  # learning yields to the event loop after this long
 
 
@@ -41,14 +40,12 @@ class Counting:
         source: Log,
         topic: str,
         forgetting: Forgetting,
-        database: Erasures,
         metrics: Metrics,
         snapshot_s: float,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._counters, self._path, self._source, self._topic = counters, path, source, topic
-        self._forgetting, self._database, self._metrics = forgetting, database, metrics
-        self._snapshot_s, self._clock = snapshot_s, clock
+        self._forgetting, self._metrics = forgetting, metrics
+        self._snapshot_s = snapshot_s
         self._dirty = False
 
     async def caught_up(self, timeout_s: float = 60.0) -> None:
@@ -107,9 +104,7 @@ class Counting:
         self._dirty = True
         await self.save()
         try:
-            now = datetime.fromtimestamp(self._clock(), UTC)
-            note = "the trail is gone; counts over all users stay, they name nobody"
-            await self._database.add_step(event.event_id, "counters", 1, now, note)
+            await self._forgetting.receipt(event, "counters", 1, STAYS)
         except Unavailable as error:
             log.warning("an erasure's receipt is incomplete: %s", error)
 

@@ -28,6 +28,7 @@ from rec.config import Settings
 from rec.model.weights import encoder_id
 from rec.policy.filters import ListRules
 from rec.ports import Database, Exchange, Log
+from rec.privacy import erasure_secret
 from rec.recommend import World
 from rec.requests import Refresh, encode_request
 from rec.slates import Cause
@@ -59,10 +60,6 @@ def fold_rules(settings: Settings) -> FoldRules:
         max_late_s=settings.max_late_s,
         consent_default=settings.consent_default == "granted",
     )
-
-
-def erasure_secret(settings: Settings) -> str:
-    return settings.erasure_secret.get_secret_value() or settings.token_secret.get_secret_value()
 
 
 @contextlib.asynccontextmanager
@@ -170,7 +167,6 @@ async def wire(
         source=to,
         topic=behavior_topic,
         forgetting=forgetting,
-        database=database,
         metrics=metrics,
         snapshot_s=settings.counters_snapshot_s,
     )
@@ -189,6 +185,7 @@ async def wire(
         "encoder": catalog_sync.encode_for_ever,
         "counting": counting.run,
         "snapshots": counting.save_for_ever,
+        "erasures": forgetting.finish_for_ever,
     }
     return Deps(name, behavior, requests, sweep, exchange, loops)
 

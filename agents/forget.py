@@ -6,6 +6,7 @@ happened. The moments are kept under keyed hashes, loaded from SQL and followed 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, MutableMapping
@@ -13,13 +14,15 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from rec.errors import Unavailable
+from rec.errors import NotFound, Unavailable
 from rec.events import Event, encode_event
 from rec.ports import Erasures, Exchange, Log
 from rec.privacy import user_hash
 from rec.state import UserState
 
 log = logging.getLogger(__name__)
+
+RETRY_S = 2.0
 
 
 class Forgetting:
@@ -38,6 +41,7 @@ class Forgetting:
         self._secret, self._database, self._exchange = secret, database, exchange
         self._to, self._behavior_topic, self._clock = to, behavior_topic, clock
         self._erased: dict[str, float] = {}
+        self._unfinished: list[tuple[Event, int]] = []
 
     async def load(self) -> None:
         """Read every erasure so far from SQL."""
@@ -65,15 +69,35 @@ class Forgetting:
             await self._to.publish(self._behavior_topic, visitor_id, encode_event(theirs))
         if key in users:
             del users[key]
+        await self._finish(event, int(state is not None))
+
+    async def _finish(self, event: Event, removed: int) -> None:
+        """Redis and the receipt. An outage must not hold up the partition: what it interrupts is done later."""
         try:
             keys = await self._exchange.forget(event.subject)
-            await self._receipt(event, "state table and changelog", int(state is not None))
-            await self._receipt(event, "redis", keys)
+            await self.receipt(event, "state table and changelog", removed)
+            await self.receipt(event, "redis", keys)
         except Unavailable as error:
-            log.warning("an erasure's receipt is incomplete: %s", error)
+            log.warning("an erasure is not complete yet, trying again: %s", error)
+            self._unfinished.append((event, removed))
 
-    async def _receipt(self, event: Event, store: str, removed: int) -> None:
-        """One line of the receipt; the visitors who became this user have lines of their own, without their ids."""
+    async def finish_for_ever(self) -> None:
+        """Complete what an outage of Redis or SQL interrupted."""
+        while True:
+            await asyncio.sleep(RETRY_S)
+            waiting, self._unfinished = self._unfinished, []
+            for event, removed in waiting:
+                await self._finish(event, removed)
+
+    async def receipt(self, event: Event, store: str, removed: int, note: str = "") -> None:
+        """One line of the receipt; the visitors who became this user have lines of their own, without their ids.
+
+        Raises Unavailable. An erasure that nobody opened (a record written past the edge) has no receipt to write on.
+        """
         visitor = event.context.get("visitor")
         at = datetime.fromtimestamp(self._clock(), UTC)
-        await self._database.add_step(event.event_id, f"{store}, visitor {visitor}" if visitor else store, removed, at)
+        line = f"{store}, visitor {visitor}" if visitor else store
+        try:
+            await self._database.add_step(event.event_id, line, removed, at, note)
+        except NotFound:
+            log.warning("an erasure without a receipt was carried out")

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rec.counters import SHIFT, SUCCESSORS, TRAIL, Counters, Recent
+from rec.counters import SHIFT, SUCCESSORS, TRAIL, Counters
 from rec.errors import ModelError
 from rec.events import ERASE, Consent, Event
+from rec.recent import Recent
 from tests.unit.shop import NOW, event
 
 DENIED, GRANTED = Consent(personalization_storage="denied"), Consent(personalization_storage="granted")

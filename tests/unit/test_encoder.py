@@ -19,9 +19,7 @@ def encoder() -> TextEncoder:
 
 
 def test_like_titles_are_nearer_than_unlike_ones(encoder: TextEncoder) -> None:
-    tent, shelter, kettle = encoder.encode(
-        ["3-person dome tent", "camping shelter for three", "electric kettle"]
-    )
+    tent, shelter, kettle = encoder.encode(["3-person dome tent", "camping shelter for three", "electric kettle"])
     assert float(tent @ shelter) > float(tent @ kettle) + 0.2
 
 
