@@ -22,6 +22,7 @@ SOURCES = ("rules", "knn", "history", "content", "interest", "popular")  # the c
 DEPTH = 200  # candidates taken from each source that has a number for every row
 RULES_FROM = 5  # last items whose rules speak
 RULES_DAMPING = 10.0
+RECENCY = 0.75  # each item further back says this much less about what the shopper is after
 _BLOCK = 64
 _TINY = float(np.finfo(np.float32).tiny)
 
@@ -169,7 +170,7 @@ def profile(view: View, anchors: Sequence[Anchor]) -> Floats | None:
     for place, anchor in enumerate(anchors[:STEPS]):
         row = view.row(anchor.item_id)
         if row is not None and view.has_vector[row]:
-            weights.append(0.8**place * ACTIONS[anchor.action].gain ** 0.5)
+            weights.append(RECENCY**place * ACTIONS[anchor.action].gain ** 0.5)
             rows.append(row)
     if not rows:
         return None
@@ -178,14 +179,17 @@ def profile(view: View, anchors: Sequence[Anchor]) -> Floats | None:
     return mean / np.float32(length) if length > 0 else None
 
 
-def by_interest(shelf: Shelf, state: UserState, now: float, rules: FoldRules) -> Floats | None:
+def by_interest(
+    shelf: Shelf, state: UserState, anchors: Sequence[Anchor], now: float, rules: FoldRules
+) -> Floats | None:
     """[size]: the categories and brands this shopper keeps returning to, popular items of them first.
 
     Works from the first event on and without vectors. Below 0 where they said no. None without any interest.
     """
     view = shelf.view
-    by_category = _leanings(state.categories, view.categories, now, rules)
-    by_brand = _leanings(state.brands, view.brands, now, rules)
+    last = [row for anchor in anchors[:STEPS] if (row := view.row(anchor.item_id)) is not None]
+    by_category = _leanings(state.categories, view.categories, view.category[last], now, rules)
+    by_brand = _leanings(state.brands, view.brands, view.brand[last], now, rules)
     if by_category is None and by_brand is None:
         return None
     leaning = np.zeros(view.size, np.float32)
@@ -197,14 +201,23 @@ def by_interest(shelf: Shelf, state: UserState, now: float, rules: FoldRules) ->
     return leaning
 
 
-def _leanings(kept: Mapping[str, Interest], codes: Mapping[str, int], now: float, rules: FoldRules) -> Floats | None:
-    """[codes]: interests as of now, squeezed into (-1, 1): what matters now counts for more than what once did."""
+def _leanings(
+    kept: Mapping[str, Interest], codes: Mapping[str, int], last: Ints, now: float, rules: FoldRules
+) -> Floats | None:
+    """[codes]: leanings in (-1, 1) from three clocks: the last clicks (`last`, newest first), the hour, the months.
+
+    The first makes a list follow a shopper who turns to something else, long before the hour has forgotten.
+    """
     out = np.zeros(len(codes), np.float32)
     for name, interest in kept.items():
         code = codes.get(name)
         if code:
             short, long = interest.as_of(now, rules)
-            out[code] = 0.7 * short / (2.0 + abs(short)) + 0.3 * long / (2.0 + abs(long))
+            out[code] = 0.2 * short / (2.0 + abs(short)) + 0.2 * long / (2.0 + abs(long))
+    if len(last):
+        weights = RECENCY ** np.arange(len(last), dtype=np.float64)
+        out += 0.6 * np.bincount(last, weights=weights / weights.sum(), minlength=len(codes)).astype(np.float32)
+        out[0] = 0.0  # no category is no interest
     return out if out.any() else None
 
 

@@ -140,11 +140,11 @@ def _made(p: Plan, alike: Floats | None, on_shelf: Shelf, world: World, now: flo
     dense: dict[str, Floats] = {}
     if alike is not None:
         dense["content"] = alike
-    if p.state and (leaning := by_interest(on_shelf, p.state, now, world.rules)) is not None:
+    if p.state and (leaning := by_interest(on_shelf, p.state, p.own, now, world.rules)) is not None:
         dense["interest"] = leaning
     pool = gather(on_shelf, found, dense, p.fresh)
     ranked = rank(pool.features, p.mix)
-    order = np.argsort(-ranked.scores, kind="stable")
+    order = np.lexsort((-view.born[pool.rows], -ranked.scores))  # of equals the newer first, as in the tail
     picked = order[: p.ask.n]
     if p.mix is HOME:  # beside an item and in the cart, more of the same is what the list is for
         categories = view.category[pool.rows[order]].tolist()
