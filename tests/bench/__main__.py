@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import psutil
 
 from rec.demo.world import demo_catalog
 from rec.embedded.broker import embedded_broker
@@ -44,7 +45,7 @@ async def bench(parts: tuple[str, ...], seconds: float) -> dict[str, Any]:
                 say(f"floor: bare agent → Redis → subscriber at {FLOOR_RATE}/s, {seconds:g} s")
                 figures["floor"] = await bare_agent(world, seconds)
                 say(f"full stack: 1,000 websockets, {seconds:g} s at each rate")
-                figures["latency"] = await full_stack(world, ids, seconds)
+                figures["latency"] = await full_stack(world, ids, seconds, stores())
             for child in ("web", "archiver", "worker"):
                 await world.stop(child)
             if "folding" in parts:
@@ -74,6 +75,13 @@ async def _encoded(world: Stack, quiet_s: float = 3.0) -> None:
         await asyncio.sleep(0.2)
 
 
+def stores() -> dict[str, psutil.Process]:
+    """Broker and Redis: this process's own children, by their command line."""
+    children = {" ".join(child.cmdline()[:2]): child for child in psutil.Process().children()}
+    names = {"broker": " broker", "redis": "redis-server"}
+    return {name: child for name, part in names.items() for line, child in children.items() if part in line}
+
+
 def machine() -> dict[str, Any]:
     return {"cores": os.cpu_count(), "python": platform.python_version(), "load": os.getloadavg()[0]}
 
@@ -96,6 +104,7 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
             row(f"event → push at {one['rate']:g}/s, p50/p95/p99", times(one), wanted)
             lost = f"{one['late']} not within 5 s, {one['refused']} refused"
             row("", f"{one['events']} events, {lost}, {one['connections']} websockets")
+            row("", "cores: " + ", ".join(f"{name} {share:.2f}" for name, share in one["cores"].items()))
             if one["rate"] == floor["rate"]:
                 row("  p50 against the floor", f"{one['p50_ms'] / floor['p50_ms']:.1f}x", "at most 5x")
     if (folded := figures.get("folding")) is not None:

@@ -111,6 +111,7 @@ async def run(url: str, api_key: str, connections: int, rates: list[float], seco
         for rate in rates:
             clock.took.clear()
             clock.waiting.clear()
+            click.echo("{}")  # from here on, CPU counts
             refused = await at_rate(http, url, clock, users, items, rate, seconds)
             deadline = time.monotonic() + DRAIN_S
             while clock.lost() and time.monotonic() < deadline:  # noqa: ASYNC110  counted elsewhere

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import redis.asyncio as redis
 
 from rec.embedded.process import Child
@@ -23,8 +24,10 @@ FLOOR_RATE = 200
 CONNECTIONS = 1_000
 
 
-async def full_stack(world: Stack, items: list[str], seconds: float) -> list[dict[str, Any]]:
-    """One row a rate. Worker, archiver and web must be up."""
+async def full_stack(
+    world: Stack, items: list[str], seconds: float, others: dict[str, psutil.Process]
+) -> list[dict[str, Any]]:
+    """One row a rate, with the CPU that each process took. Worker, archiver and web must be up."""
     command = [
         sys.executable, "-m", "tests.bench.clients", "--url", world.url, "--api-key", API_KEY,
         "--connections", str(CONNECTIONS), "--rates", ",".join(map(str, RATES)),
@@ -33,10 +36,23 @@ async def full_stack(world: Stack, items: list[str], seconds: float) -> list[dic
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2]
     )
-    output, _ = await process.communicate()
-    if process.returncode:
+    assert process.stdout is not None
+    watched = {name: psutil.Process(child.pid) for name, child in world.children.items()}
+    watched |= {"clients": psutil.Process(process.pid)} | others
+    rows, before, began = [], _cpu(watched), time.monotonic()
+    async for line in process.stdout:
+        if row := msgspec.json.decode(line):
+            spent, took = _cpu(watched), time.monotonic() - began
+            rows.append(row | {"cores": {name: round((spent[name] - before[name]) / took, 2) for name in watched}})
+        before, began = _cpu(watched), time.monotonic()
+    if await process.wait():
         raise RuntimeError(f"the clients ended with {process.returncode}\n{world.logs()}")
-    return [msgspec.json.decode(line) for line in output.splitlines()]
+    return rows
+
+
+def _cpu(processes: dict[str, psutil.Process]) -> dict[str, float]:
+    """Seconds of CPU that each has used, its ended children included."""
+    return {name: sum(process.cpu_times()[:4]) for name, process in processes.items()}
 
 
 async def bare_agent(world: Stack, seconds: float) -> dict[str, Any]:
