@@ -40,13 +40,13 @@ def app(kind: str) -> Any:
     )
     topic = made.topic(os.environ["FLOOR_TOPIC"], key_type=bytes, value_type=bytes, value_serializer="raw")
     if kind == "table":
-        counts = made.Table("counts", default=int, partitions=int(os.environ["FLOOR_PARTITIONS"]), key_type=bytes,
-                            key_serializer="raw")  # fmt: skip
+        counts = made.Table("counts", default=int, partitions=int(os.environ["FLOOR_PARTITIONS"]), key_type=str)
 
         @made.agent(topic)  # type: ignore[untyped-decorator]
         async def count(stream: Any) -> None:
             async for event in stream.events():
-                counts[event.key] = counts[event.key] + 1
+                key = event.key.decode()
+                counts[key] = counts[key] + 1
 
     else:
 

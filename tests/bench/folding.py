@@ -68,7 +68,8 @@ async def _rate(world: Stack, changelog: str, writes: int, child: Child) -> floa
     async def written() -> bool:
         return sum((await world.log.ends(changelog)).values()) >= writes or child.returncode is not None
 
-    await until(written, WAIT_S, every_s=0.25)
+    if not await until(written, WAIT_S, every_s=0.25) or child.returncode is not None:
+        raise RuntimeError(f"{changelog} did not get {writes} records\n{world.logs()}")
     times: list[float] = []
     async for records in world.log.tail(changelog):
         times += [record.timestamp for record in records]
