@@ -53,15 +53,6 @@ class Deps(NamedTuple):
     loops: dict[str, Callable[[], Coroutine[Any, Any, None]]]  # what runs for ever beside the agents
 
 
-def fold_rules(settings: Settings) -> FoldRules:
-    return FoldRules(
-        short_half_life_s=settings.short_half_life_s,
-        long_half_life_s=settings.long_half_life_s,
-        max_late_s=settings.max_late_s,
-        consent_default=settings.consent_default == "granted",
-    )
-
-
 @contextlib.asynccontextmanager
 async def open_stores(settings: Settings) -> AsyncIterator[tuple[Log, Exchange, Database]]:
     """Connect to Kafka, Redis and SQL; raises Unavailable naming the one that is away."""
@@ -91,14 +82,14 @@ async def wire(
     executor: ThreadPoolExecutor,
 ) -> Deps:
     name = f"{socket.gethostname()}:{os.getpid()}"
-    rules = fold_rules(settings)
+    rules = FoldRules.from_settings(settings)
     behavior_topic, requests_topic = settings.topic(BEHAVIOR), settings.topic(REQUESTS)
     forgetting = Forgetting(
         secret=erasure_secret(settings), database=database, exchange=exchange, to=to, behavior_topic=behavior_topic
     )
     dead_letters = DeadLetters(settings.topic(DEAD_LETTERS), to, metrics.dead)
     catalog = Catalog()
-    counters_path = settings.data_dir / f"counters-{settings.app_id}.msgpack"
+    counters_path = settings.counters_path
     counters = await asyncio.to_thread(load_counters, counters_path, settings)
     world = World(catalog=catalog, counters=counters, rules=rules, lists=ListRules.from_settings(settings))
     presence = Presence(exchange)

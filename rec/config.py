@@ -89,6 +89,11 @@ class Settings(BaseSettings):
         return self.topic_prefix + name
 
     @property
+    def counters_path(self) -> Path:
+        """The counters' snapshot: written by workers, and by `rec up` when it restores them from the archive."""
+        return self.data_dir / f"counters-{self.app_id}.msgpack"
+
+    @property
     def users_changelog(self) -> str:
         """Name of the changelog of the per-user table, as Faust makes it."""
         return f"{self.app_id}-users-changelog"

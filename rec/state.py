@@ -10,12 +10,15 @@ from bisect import bisect_right
 from collections.abc import Callable
 from enum import Enum
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from rec.events import ACTIONS, Event
 from rec.slates import Position
+
+if TYPE_CHECKING:
+    from rec.config import Settings
 
 MAX_HISTORY = 200
 MAX_FACETS = 64  # categories, and brands, an interest is kept in
@@ -42,6 +45,15 @@ class FoldRules(NamedTuple):
     long_half_life_s: float = 30 * 86_400
     max_late_s: float = 86_400
     consent_default: bool = True
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> FoldRules:
+        return cls(
+            short_half_life_s=settings.short_half_life_s,
+            long_half_life_s=settings.long_half_life_s,
+            max_late_s=settings.max_late_s,
+            consent_default=settings.consent_default == "granted",
+        )
 
 
 class Touch(NamedTuple):

@@ -33,9 +33,6 @@ class Home:
     def database_url(self) -> str:
         return f"sqlite+aiosqlite:///{self.database}"
 
-    def counters(self, app_id: str) -> Path:
-        return self.root / f"counters-{app_id}.msgpack"
-
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder for this process. Raises ConfigError if another `rec up` has it, or it cannot be written."""

@@ -185,14 +185,9 @@ async def _prepare(options: Options, home: Home, settings: Settings, report: Rep
         if options.demo and await database.count_items() == 0:
             await _seed(database, options.seed, report)
         await log.create(topics(settings))
-        rules = FoldRules(
-            short_half_life_s=settings.short_half_life_s,
-            long_half_life_s=settings.long_half_life_s,
-            max_late_s=settings.max_late_s,
-            consent_default=settings.consent_default == "granted",
-        )
+        rules = FoldRules.from_settings(settings)
         restored, counters = await restore(database, log, settings, rules, progress)
-        await asyncio.to_thread(home.counters(settings.app_id).write_bytes, counters.to_bytes())
+        await asyncio.to_thread(settings.counters_path.write_bytes, counters.to_bytes())
         if restored.events:
             report(f"restored {restored.users} users from {restored.events} events in {restored.seconds:.1f} s")
 

@@ -9,10 +9,9 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from agents.deps import fold_rules
 from rec.client import RecClient, Slate
 from rec.events import Event
-from rec.state import Facets
+from rec.state import Facets, FoldRules
 from rec.topics import BEHAVIOR, DEAD_LETTERS
 from tests.faults.oracle import Followed, differences, read_all, replay
 from tests.faults.traffic import keyed
@@ -83,7 +82,7 @@ class Trial:
         settings = self.world.settings
         records = await read_all(self.world.log, settings.topic(BEHAVIOR))
         facets = {item.item_id: Facets(item.category, item.brand) for item in shelf()}
-        expected = replay(records, facets.get, fold_rules(settings))
+        expected = replay(records, facets.get, FoldRules.from_settings(settings))
         stale = await self._stale(PROMISE_S)
         wrong = differences(expected, self.followed.states)
         if dead := sum((await self.world.log.ends(settings.topic(DEAD_LETTERS))).values()):

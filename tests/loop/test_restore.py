@@ -11,12 +11,11 @@ import msgspec
 import pytest
 
 from agents.archiver import Archiver
-from agents.deps import fold_rules
 from agents.forget import Forgetting
 from rec.events import ERASE, Consent, Event, instant
 from rec.privacy import user_hash
 from rec.restore import restore
-from rec.state import UserState, decode_state
+from rec.state import FoldRules, UserState, decode_state
 from rec.topics import BEHAVIOR
 from tests.loop.local import SECRET, Local, local_worker, loop_settings
 from tests.loop.test_loop import happened, publish, shop, until
@@ -51,7 +50,7 @@ async def restored(loop: Local) -> dict[str, UserState]:
     await log.create(topics(loop.settings))
     said: list[tuple[str, int, int]] = []
     result, counters = await restore(
-        loop.database, log, loop.settings, fold_rules(loop.settings), lambda *line: said.append(line)
+        loop.database, log, loop.settings, FoldRules.from_settings(loop.settings), lambda *line: said.append(line)
     )
     assert counters.offsets == {}
     assert result.users == 0 or said[-1][1] == result.users
