@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     # --- the log
     app_id: str = Field("shunxi", description="consumer group and changelog prefix; another value is another world")
     topic_prefix: str = Field("", description="put before every topic name")
-    partitions: int = Field(4, ge=1, le=10_000, description="of every user-keyed topic; fixed once created")
+    partitions: int = Field(8, ge=1, le=10_000, description="of every user-keyed topic; fixed once created")
     replication_factor: int = Field(1, ge=1, le=10)
     single_record_batches: bool = Field(False, description="for Tansu, whose end offset is wrong after a larger batch")
     fetch_max_wait_ms: int = Field(500, ge=1, description="of the worker; Kafka never waits with a record at hand")

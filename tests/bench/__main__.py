@@ -20,7 +20,7 @@ from rec.embedded.broker import embedded_broker
 from tests.bench.figures import table
 from tests.bench.folding import folding
 from tests.bench.hub import measure
-from tests.bench.latency import FLOOR_RATE, bare_agent, full_stack
+from tests.bench.latency import FLOOR_RATE, RATES, bare_agent, full_stack
 from tests.stack import Stack, stack
 
 PARTS = ("latency", "folding", "sockets")
@@ -31,7 +31,7 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
-async def bench(parts: tuple[str, ...], seconds: float) -> dict[str, Any]:
+async def bench(parts: tuple[str, ...], rates: tuple[float, ...], seconds: float) -> dict[str, Any]:
     """All asked-for parts, one after the other, on one broker."""
     figures: dict[str, Any] = {"machine": machine(), "at": datetime.now(UTC).isoformat(timespec="seconds")}
     items = demo_catalog(seed=7)
@@ -45,7 +45,7 @@ async def bench(parts: tuple[str, ...], seconds: float) -> dict[str, Any]:
                 say(f"floor: bare agent → Redis → subscriber at {FLOOR_RATE}/s, {seconds:g} s")
                 figures["floor"] = await bare_agent(world, seconds)
                 say(f"full stack: 1,000 websockets, {seconds:g} s at each rate")
-                figures["latency"] = await full_stack(world, ids, seconds, stores())
+                figures["latency"] = await full_stack(world, ids, rates, seconds, stores())
             for child in ("web", "archiver", "worker"):
                 await world.stop(child)
             if "folding" in parts:
@@ -130,9 +130,10 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here, as JSON.")
 @click.option("--seconds", default=15.0, show_default=True, help="For each rate, and for the pushes.")
 @click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), help="Only this; can be given again.")
-def main(out: Path | None, seconds: float, parts: tuple[str, ...]) -> None:
+@click.option("--rate", "rates", multiple=True, type=float, default=RATES, show_default=True, help="Events a second.")
+def main(out: Path | None, seconds: float, parts: tuple[str, ...], rates: tuple[float, ...]) -> None:
     """Latency, throughput, memory and CPU of the loop, each beside its floor."""
-    figures = asyncio.run(bench(parts or PARTS, seconds))
+    figures = asyncio.run(bench(parts or PARTS, rates, seconds))
     if out is not None:
         out.write_text(json.dumps(figures, indent=2) + "\n")
     click.echo(table(rows(figures)))

@@ -1,7 +1,7 @@
 """The shoppers' side of the latency bench, a process of its own: prints one JSON line a rate.
 
-An event's time runs from before its POST until its user's socket has a slate made for it, or for a later event of
-the same user that was sent meanwhile and overtook it (newest wins).
+An event's time runs from before its POST until its user's socket has a slate that knows of it: one made for it, or a
+newer one that was made for an event of the same user which came together with it (newest wins).
 """
 
 from __future__ import annotations
@@ -44,27 +44,28 @@ _decode = msgspec.json.Decoder(_Frame).decode
 
 
 class Clock:
-    """When each event left, and how long its list took."""
+    """When each event left, and how long its list took.
+
+    A slate's version grows by one with every event it knows of, and its cause is the last of them. So of the events
+    that wait, a slate that is d versions on settles its cause and the d - 1 oldest others.
+    """
 
     def __init__(self) -> None:
-        self.waiting: dict[str, list[tuple[str, float]]] = {}  # user → (event_id, sent) in order
+        self.waiting: dict[str, dict[str, float]] = {}  # user → {event_id: sent}, in order
         self.took: list[float] = []
-        self.first: set[str] = set()
+        self.versions: dict[str, int] = {}  # user → of the newest slate
 
     def sent(self, user_id: str, event_id: str) -> None:
-        self.waiting.setdefault(user_id, []).append((event_id, time.perf_counter()))
+        self.waiting.setdefault(user_id, {})[event_id] = time.perf_counter()
 
     def got(self, user_id: str, frame: bytes) -> None:
-        now = time.perf_counter()
-        self.first.add(user_id)
-        waiting = self.waiting.get(user_id)
-        if not waiting:
-            return
-        cause = _decode(frame).push.slate.cause.event_id
-        at = next((n for n, (event_id, _) in enumerate(waiting) if event_id == cause), None)
-        if at is not None:
-            self.took += [now - sent for _, sent in waiting[: at + 1]]
-            del waiting[: at + 1]
+        now, slate = time.perf_counter(), _decode(frame).push.slate
+        grown = slate.version - self.versions.get(user_id, slate.version)
+        self.versions[user_id] = slate.version
+        waiting = self.waiting.get(user_id, {})
+        settled = [slate.cause.event_id] if slate.cause.event_id in waiting else []
+        settled += [event_id for event_id in waiting if event_id not in settled][: grown - len(settled)]
+        self.took += [now - waiting.pop(event_id) for event_id in settled]
 
     def lost(self) -> int:
         return sum(len(waiting) for waiting in self.waiting.values())
@@ -105,7 +106,7 @@ async def run(url: str, api_key: str, connections: int, rates: list[float], seco
     users, clock = [f"bench-{n}" for n in range(connections)], Clock()
     async with session(api_key) as http, crowd(http, url, users, clock.got):
         deadline = time.monotonic() + 60
-        while len(clock.first) < connections and time.monotonic() < deadline:  # noqa: ASYNC110  counted elsewhere
+        while len(clock.versions) < connections and time.monotonic() < deadline:  # noqa: ASYNC110  counted elsewhere
             await asyncio.sleep(0.1)
         await at_rate(http, url, clock, users, items, 50, WARM_S)
         for rate in rates:
@@ -118,7 +119,7 @@ async def run(url: str, api_key: str, connections: int, rates: list[float], seco
                 await asyncio.sleep(0.05)
             figures = {
                 "rate": rate,
-                "connections": len(clock.first),
+                "connections": len(clock.versions),
                 "events": len(clock.took),
                 "late": clock.lost(),
                 "refused": sum(refused.values()),

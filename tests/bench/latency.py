@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,12 @@ CONNECTIONS = 1_000
 
 
 async def full_stack(
-    world: Stack, items: list[str], seconds: float, others: dict[str, psutil.Process]
+    world: Stack, items: list[str], rates: Sequence[float], seconds: float, others: dict[str, psutil.Process]
 ) -> list[dict[str, Any]]:
     """One row a rate, with the CPU that each process took. Worker, archiver and web must be up."""
     command = [
         sys.executable, "-m", "tests.bench.clients", "--url", world.url, "--api-key", API_KEY,
-        "--connections", str(CONNECTIONS), "--rates", ",".join(map(str, RATES)),
+        "--connections", str(CONNECTIONS), "--rates", ",".join(map(str, rates)),
         "--seconds", str(seconds), "--items", ",".join(items),
     ]  # fmt: skip
     process = await asyncio.create_subprocess_exec(
