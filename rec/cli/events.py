@@ -59,6 +59,12 @@ def events() -> None:
     """
 
 
+def check_span(since: datetime | None, until: datetime | None) -> None:
+    """A span that ends where it begins, or before, is a slip: nothing can be in it."""
+    if since is not None and until is not None and until <= since:
+        raise click.UsageError(f"--until {until:%Y-%m-%dT%H:%M:%S} is not after --since {since:%Y-%m-%dT%H:%M:%S}.")
+
+
 # ---------------------------------------------------------------- import
 @events.command("import")
 @import_options
@@ -175,6 +181,7 @@ def replay(since: datetime | None, until: datetime | None, speed: float | None, 
     Workers fold them like any other event, at their own times. In the world in which they were folded already, only
     the newest few hundred of each user are known to be repeated: the others would count twice.
     """
+    check_span(since, until)
     began = time.monotonic()
     count = asyncio.run(_replay(since, until, speed))
     seconds = time.monotonic() - began
@@ -213,6 +220,7 @@ def export(out: Path, since: datetime | None, until: datetime | None, as_json: b
     Days that OUT holds already are replaced as a whole; in the span that is exported, days without events (any more)
     are removed, so that exporting again also takes out whoever was erased since.
     """
+    check_span(since, until)
     began = time.monotonic()
     days = asyncio.run(_export(out, since and since.date(), until and until.date()))
     seconds, rows = time.monotonic() - began, sum(days.values())
