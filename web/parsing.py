@@ -11,16 +11,16 @@ import msgspec
 from aiohttp import web
 
 from rec.errors import BadInput
-from rec.events import Id
+from rec.events import ID_RULE, Id
 from rec.ingest import explain, not_json
 from rec.protocol import MAX_N, Count, Placement
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 REMEDIES = {
-    "user_id": "Send an id of 1 to 128 characters without control characters and other than . and ..",
-    "visitor_id": "Send an id of 1 to 128 characters without control characters and other than . and .., or leave it out",
-    "item_id": "Send an id of 1 to 128 characters without control characters and other than . and ..",
+    "user_id": f"Send {ID_RULE}",
+    "visitor_id": f"Send {ID_RULE}, or leave it out",
+    "item_id": f"Send {ID_RULE}",
     "placement": "Send 1 to 64 letters, digits, dots, hyphens or underscores, for example home",
     "n": f"Send a whole number from 1 to {MAX_N}",
     "q": "Send 1 to 1024 characters",

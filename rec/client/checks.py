@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from rec.errors import BadInput
-from rec.events import Id
+from rec.events import ID_RULE, Id
 
 
 def check_id(value: str, field: str) -> str:
@@ -17,17 +17,15 @@ def check_id(value: str, field: str) -> str:
 
     >>> check_id("a/b", "item_id")
     'a/b'
-    >>> check_id("..", "item_id")
+    >>> check_id("..", "item_id")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    rec.errors.BadInput: item_id: '..' is no id. Give 1 to 128 characters, none of control, and neither . nor ..
+    rec.errors.BadInput: item_id: '..' is no id. Give an id of 1 to 128 characters ...
     """
     try:
         msgspec.convert(value, Id).encode()
     except (msgspec.ValidationError, UnicodeEncodeError):
         shown = value[:64] if isinstance(value, str) else value
-        raise BadInput(
-            f"{field}: {shown!r} is no id. Give 1 to 128 characters, none of control, and neither . nor ..", field=field
-        ) from None
+        raise BadInput(f"{field}: {shown!r} is no id. Give {ID_RULE}.", field=field) from None
     return value
 
 
