@@ -161,7 +161,7 @@ def _header(path: Path, lines: Iterator[tuple[int, bytes | None]]) -> str:
             raise BadInput(f"{path}: the header is not UTF-8. Save the file as UTF-8.") from None
         if header.strip():
             return header
-    raise BadInput(f"{path}: the file is blank. Its first line must name the columns.")
+    raise BadInput(f"{path}: there is no header line, the file is blank. Its first line must name the columns.")
 
 
 def _csv_rows(

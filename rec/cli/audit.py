@@ -1,4 +1,4 @@
-"""`rec audit`: who changed the catalog, erased a user, imported or replayed, and when; and how a command is recorded."""
+"""`rec audit`: who changed the catalog, erased, imported, replayed, and when; and how a command is recorded."""
 
 from __future__ import annotations
 
