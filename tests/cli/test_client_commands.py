@@ -192,7 +192,7 @@ async def test_watch_ends_with_the_reason_of_a_final_close(server: FakeServer) -
     closing = asyncio.create_task(forbid())
     done = await rec("watch", "u1", "--json")
     await closing
-    assert (done.code, done.out) == (1, "")
+    assert (done.code, done.lines[0]["error"]["code"]) == (1, "forced")
     assert "4503" in done.err
 
 
