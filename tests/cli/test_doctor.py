@@ -250,9 +250,13 @@ def test_topics_must_be_there_as_wide_as_set_and_compacted_where_it_counts() -> 
     assert (missing.status, missing.fix or "") == ("fail", "rec worker   # creates them when it starts")
     narrow = check_topics(expected, facts(settings, behavior=TopicFacts("behavior", 1, 0, {})), url)
     assert narrow.fix == "export REC_PARTITIONS=1"
-    kept = check_topics(expected, facts(settings, **{changelog: TopicFacts(changelog, 4, 0, {})}), url)
+    kept = check_topics(
+        expected, facts(settings, **{changelog: TopicFacts(changelog, settings.partitions, 0, {})}), url
+    )
     assert "--bootstrap-server b:9092" in (kept.fix or "")
-    silent = check_topics(expected, facts(settings, **{changelog: TopicFacts(changelog, 4, 0, None)}), url)
+    silent = check_topics(
+        expected, facts(settings, **{changelog: TopicFacts(changelog, settings.partitions, 0, None)}), url
+    )
     assert (silent.status, "does not tell" in silent.fact) == ("ok", True)
 
 

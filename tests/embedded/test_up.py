@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
@@ -16,7 +17,6 @@ import pytest
 
 from rec.embedded.ports import check_address
 from rec.errors import ConfigError
-from tests.cli.runner import rec_now
 from tests.faults.restart import rec_up
 
 
@@ -53,10 +53,13 @@ async def test_a_web_that_crashed_is_back_at_the_address_that_was_told(tmp_path:
 def test_a_taken_port_is_told_before_anything_is_started(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = rec_now("up", "--port", str(port), "--data-dir", str(tmp_path / "data"), "--json")
-    assert done.code == 3
-    assert f"--port {port}: somebody listens there" in done.err
-    assert done.lines[0]["error"]["field"] == "port"
+        words = ["up", "--port", str(port), "--data-dir", str(tmp_path / "data"), "--json"]
+        command = [sys.executable, "-m", "rec.cli", *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3
+    why = "somebody listens there on 127.0.0.1. Give another, or --port 0 for a free one."
+    assert done.stderr == f"rec: --port {port}: {why}\n"
+    assert json.loads(done.stdout)["error"]["field"] == "port"
     assert not (tmp_path / "data/rec.db").exists()
     assert list((tmp_path / "data/logs").iterdir()) == []
 
