@@ -23,7 +23,7 @@ from agents.continuity import Continuity, LostDelivery
 from agents.deps import Background, Deps, open_deps
 from agents.metrics import Metrics
 from rec.config import Settings, load_settings
-from rec.errors import Unavailable
+from rec.errors import RecError, Unavailable
 from rec.ports import Record
 from rec.state import UserState, decode_state, encode_state
 from rec.topics import BEHAVIOR, REQUESTS, partition_of
@@ -52,17 +52,26 @@ class WorkerApp(faust.App):  # type: ignore[misc]
     """A Faust app that opens what its agents need before the first record, and closes it after the last."""
 
     settings_: Settings
+    metrics_: Metrics
+    background_: Background
+    stack_: contextlib.AsyncExitStack
 
     async def on_first_start(self) -> None:
         self.settings_.data_dir.mkdir(parents=True, exist_ok=True)  # Faust makes only the last part of its folder
         await super().on_first_start()
 
     async def on_start(self) -> None:
-        await super().on_start()
-        self.metrics_ = Metrics()
-        self.background_ = Background(watchdog.end)
+        """What cannot be started is one line and an exit code: Faust would make a traceback and status 1 of it."""
+        try:
+            await super().on_start()
+            await self._open()
+        except RecError as error:
+            log.error("%s", error.message)  # noqa: TRY400  one line, the remedy is in it
+            logging.disable(logging.INFO)  # how Faust takes itself apart is no news
+            raise SystemExit(error.exit_code) from None
+
+    async def _open(self) -> None:
         self.background_.start("loop watchdog", watchdog.LoopWatchdog(self.settings_.loop_stall_s).run())
-        self.stack_ = contextlib.AsyncExitStack()
         users, owned = self.tables["users"], self.owns
         self.deps_: Deps = await self.stack_.enter_async_context(open_deps(self.settings_, users, owned, self.metrics_))
         for name, loop in self.deps_.loops.items():
@@ -143,7 +152,8 @@ def create_app(settings: Settings) -> WorkerApp:
         web_enabled=False,
         autodiscover=False,
     )
-    app.settings_ = settings
+    app.settings_, app.metrics_ = settings, Metrics()
+    app.background_, app.stack_ = Background(watchdog.end), contextlib.AsyncExitStack()  # closed whatever was opened
     _table(app, settings)
     continuity = Continuity()
     for name, handler in ((BEHAVIOR, "behavior"), (REQUESTS, "requests")):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from rec.config import Settings
 from rec.counters import Counters
 from rec.errors import ModelError, Unavailable
 from rec.events import ERASE, Event
+from rec.files import write_atomically
 from rec.ports import Log, Record
 
 log = logging.getLogger(__name__)
@@ -119,14 +119,3 @@ def load_counters(path: Path, settings: Settings) -> Counters:
     except ModelError as error:
         log.warning("%s cannot be used (%s); learning from the beginning of the log", path, error.message)
     return Counters(settings.popularity_half_life_s, consent_default=consent)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Either the old file or the new one is there, whenever the power goes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -26,7 +26,10 @@ Floats = npt.NDArray[np.float32]
 _Array = TypeVar("_Array", Mask, Ints, Floats)
 
 Price = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
-Url = Annotated[str, msgspec.Meta(max_length=2048, pattern=r"^(https?://[^\s<>\"']+|/[^\s<>\"']*)?\Z")]
+# http(s) with a host, or a path of the own server: neither //host nor a backslash, which browsers read as a slash.
+_URL_CHAR = r"[^\s<>\"'\\\x00-\x1f\x7f-\x9f]"
+_URL = rf"^(https?://(?![/?#:@]){_URL_CHAR}+|/(?!/){_URL_CHAR}*)?\Z"
+Url = Annotated[str, msgspec.Meta(max_length=2048, pattern=_URL)]
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -109,7 +112,6 @@ class Catalog:
         self._row_of: dict[str, int] = {}
         self._categories: dict[str, int] = {"": 0}
         self._brands: dict[str, int] = {"": 0}
-        self._wanting: dict[str, None] = {}
         self._retired = 0
         self._known = np.zeros(capacity, np.bool_)
         self._listed = np.zeros(capacity, np.bool_)
@@ -145,10 +147,6 @@ class Catalog:
         item = self.get(item_id)
         return {} if item is None else card(item)
 
-    def wanting(self, limit: int = 1_000) -> list[Item]:
-        """Items whose present text has no vector yet, oldest first, at most `limit`."""
-        return [self._items[self._row_of[item_id]] for item_id, _ in zip(self._wanting, range(limit), strict=False)]
-
     # ------------------------------------------------------------------ changing
     def upsert(self, items: Iterable[Item]) -> None:
         """Add items, or replace those with the same id. An item whose text changed keeps its vector until a new one."""
@@ -161,9 +159,6 @@ class Catalog:
             if row is None:
                 row = self._append(item, self._born)
                 self._born += 1
-                self._wanting[item.item_id] = None
-            elif self._items[row].text() != item.text():
-                self._wanting[item.item_id] = None
             self._fill(row, item)
         self._publish()
 
@@ -173,7 +168,6 @@ class Catalog:
         if gone:
             self._copy_small()
             for row in gone:
-                self._wanting.pop(self._ids[row], None)
                 self._retire(row)
             self._publish()
         return len(gone)
@@ -193,13 +187,11 @@ class Catalog:
             row = self._row_of[item_id]
             if self._has_vector[row]:
                 if np.array_equal(self._vectors[row], unit):
-                    self._wanting.pop(item_id, None)
                     continue
                 item, born = self._items[row], int(self._births[row])
                 self._retire(row)
                 row = self._append(item, born)
                 self._fill(row, item)
-            self._wanting.pop(item_id, None)
             if unit.any():
                 self._vectors[row] = unit
                 self._has_vector[row] = True

@@ -1,20 +1,25 @@
 """The error tree: one root, and every class says what to do about it.
 
-RecError
+RecError                                                                             exit 1, HTTP 500
 ├── ConfigError            mend the setting it names; nothing was started            exit 3
-├── BadInput               mend the request; the field and the remedy are in it      exit 2, HTTP 4xx
-│   ├── Unauthorized       send a valid API key or token                             HTTP 401
-│   ├── Forbidden          this key may not do that                                  HTTP 403
-│   ├── NotFound           there is no such thing                                    HTTP 404
-│   ├── TooLarge           send less at a time                                       HTTP 413
-│   └── RateLimited        wait `retry_after` seconds, then again        temporary   HTTP 429
+├── BadInput               mend what was given; the field and the remedy are in it   exit 2, HTTP 400
+│   ├── Unauthorized       send a valid API key or token                             exit 1, HTTP 401
+│   ├── Forbidden          this key may not do that                                  exit 1, HTTP 403
+│   ├── NotFound           there is no such thing                                    exit 1, HTTP 404
+│   ├── TooLarge           send less at a time                                       exit 1, HTTP 413
+│   └── RateLimited        wait `retry_after` seconds, then again        temporary   exit 1, HTTP 429
 ├── Unavailable            a dependency is away; try again               temporary   exit 4, HTTP 503
 ├── DeadlineExceeded       no answer in time; try again                  temporary   exit 5, HTTP 504
 ├── NotSupported           this version has no such part                             exit 1, HTTP 501
 └── ModelError             the model version is broken; choose another               exit 1
+
+Exit 2 is for what can be seen to be wrong without asking anybody. What a server refuses is a failed call, exit 1,
+also when it is a BadInput: the SDK sets `exit_code` of such an error (`RecError.refused`).
 """
 
 from __future__ import annotations
+
+from typing import Self
 
 
 class RecError(Exception):
@@ -50,6 +55,12 @@ class RecError(Exception):
                 body[name] = value
         return body
 
+    def refused(self) -> Self:
+        """The same error, as a server's answer: for the command line a failed call, not a wrong use."""
+        if self.exit_code == BadInput.exit_code:
+            self.exit_code = RecError.exit_code
+        return self
+
 
 class ConfigError(RecError):
     code, exit_code = "config", 3
@@ -60,23 +71,23 @@ class BadInput(RecError):
 
 
 class Unauthorized(BadInput):
-    code, http_status = "unauthorized", 401
+    code, http_status, exit_code = "unauthorized", 401, 1
 
 
 class Forbidden(BadInput):
-    code, http_status = "forbidden", 403
+    code, http_status, exit_code = "forbidden", 403, 1
 
 
 class NotFound(BadInput):
-    code, http_status = "not_found", 404
+    code, http_status, exit_code = "not_found", 404, 1
 
 
 class TooLarge(BadInput):
-    code, http_status = "too_large", 413
+    code, http_status, exit_code = "too_large", 413, 1
 
 
 class RateLimited(BadInput):
-    code, http_status, temporary = "rate_limited", 429, True
+    code, http_status, exit_code, temporary = "rate_limited", 429, 1, True
 
 
 class Unavailable(RecError):

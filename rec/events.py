@@ -14,7 +14,9 @@ import msgspec
 MAX_ITEMS = 200  # items an event may name (GA4's own limit)
 MAX_TEXT = 1024
 
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
+# "." and ".." cannot be a part of a path: clients and proxies resolve them away (RFC 3986 §5.2.4).
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^(?!\.{1,2}\Z)[^\x00-\x1f\x7f]+\Z")]
+ID_RULE = "an id of 1 to 128 characters without control characters, neither . nor .."
 Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Choice = Literal["granted", "denied"]

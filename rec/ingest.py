@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from rec.errors import BadInput, TooLarge
-from rec.events import ACTIONS, MAX_ITEMS, MAX_TEXT, Event, EventItem
+from rec.events import ACTIONS, ID_RULE, MAX_ITEMS, MAX_TEXT, Event, EventItem
 from rec.protocol import MAX_BODY_BYTES, MAX_EVENTS
 
 MAX_AGE = timedelta(days=7)
@@ -59,15 +59,15 @@ ALIASES: dict[str, str] = {**_SEGMENT, **_GOOGLE, **_ALGOLIA}
 _REMEDIES = {
     "event": "Name what happened, for example view_item or add_to_cart",
     "event_id": "Make one UUIDv7 for each event, and send the same one again when you retry",
-    "user_id": "Send an id of 1 to 128 characters without control characters, or leave it out and send visitor_id",
-    "visitor_id": "Send an id of 1 to 128 characters without control characters, or leave it out and send user_id",
-    "session_id": "Send an id of 1 to 128 characters without control characters, or leave it out",
+    "user_id": f"Send {ID_RULE}, or leave it out and send visitor_id",
+    "visitor_id": f"Send {ID_RULE}, or leave it out and send user_id",
+    "session_id": f"Send {ID_RULE}, or leave it out",
     "client_ts": "Write RFC 3339 with a zone, like 2026-11-23T17:46:02.120Z",
     "sent_ts": "Write RFC 3339 with a zone, like 2026-11-23T17:46:02.120Z",
     "received_ts": "Leave it out: the server sets it",
     "event_ts": "Leave it out: the server sets it",
     "items": f'Send a list of at most {MAX_ITEMS} objects like {{"item_id":"sku_77","index":3}}',
-    "item_id": "Send an id of 1 to 128 characters without control characters",
+    "item_id": f"Send {ID_RULE}",
     "index": f"Send the 0-based position in the list as a whole number of at most {MAX_COUNT}, or leave it out",
     "price": "Send the price of one piece as a number of at least 0, or leave it out",
     "quantity": f"Send a whole number from 0 to {MAX_COUNT}, or leave it out",
@@ -186,7 +186,7 @@ def explain(error: msgspec.ValidationError, remedies: dict[str, str] = _REMEDIES
         field = f"{field}.{missing['name']}" if field else missing["name"]
         code, what = "missing_field", "is missing"
     elif "matching regex" in what:  # the pattern would help nobody
-        what = "has characters that are not allowed here"
+        what = "is not of the form that is allowed here"
     else:
         what = what[:1].lower() + what[1:]
         what = what if len(what) <= 2 * _QUOTE else what[: 2 * _QUOTE] + "…"

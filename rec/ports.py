@@ -15,8 +15,6 @@ from rec.events import Event
 from rec.slates import Position
 from rec.topics import Topic
 
-Vector = Sequence[float]  # a numpy float32 array in practice; ports stay free of numpy
-
 
 # ---------------------------------------------------------------- the log: Kafka
 class Record(NamedTuple):

@@ -38,7 +38,6 @@ class CloseCode(IntEnum):
     STALE = 4502  # no `connect` in time
     FORCED = 4503  # e.g. the user was erased
     TOO_MANY = 4504
-    FORBIDDEN = 4507
 
     @property
     def reconnect(self) -> bool:

@@ -18,7 +18,7 @@ import msgspec
 
 from rec.catalog import Item
 from rec.errors import BadInput
-from rec.events import Event
+from rec.events import ID_RULE, Event
 from rec.ingest import admit, explain
 
 ITEM_COLUMNS = Item.__struct_fields__
@@ -36,12 +36,12 @@ IGNORED_COLUMNS = frozenset({"client_ts", "sent_ts", "day"})
 _ITEM_TEXTS = frozenset(ITEM_COLUMNS) - {"price", "in_stock", "attributes"}
 _EVENTS = uuid5(NAMESPACE_URL, "https://pypi.org/project/shunxi/#imported-event")
 _REMEDIES = {
-    "item_id": "Give an id of 1 to 128 characters without control characters",
+    "item_id": f"Give {ID_RULE}",
     "title": "Give a title of 1 to 1024 characters",
     "price": "Give a number of at least 0, with a point and no currency sign, or leave it empty",
     "in_stock": "Give true or false, or leave it empty",
-    "url": "Give http://…, https://… or a path, or leave it empty",
-    "image_url": "Give http://…, https://… or a path, or leave it empty",
+    "url": "Give http://host/…, https://host/… or a path like /p/1, or leave it empty",
+    "image_url": "Give http://host/…, https://host/… or a path like /p/1, or leave it empty",
     "attributes": "Give a JSON object, or leave it empty",
 }
 _encode = msgspec.json.Encoder(order="deterministic").encode

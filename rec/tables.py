@@ -137,21 +137,31 @@ _OPEN = "unexpected end of data"  # what csv says of a quote that is still open
 
 
 def _csv(path: Path, lines: Iterator[tuple[int, bytes | None]]) -> tuple[tuple[str, ...], Iterator[Row | Flaw]]:
-    _, first = next(lines, (1, b""))
-    if not first:
-        raise BadInput(f"{path}: there is no header line.")
-    try:
-        header = first.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadInput(f"{path}: the header is not UTF-8. Save the file as UTF-8.") from None
+    header = _header(path, lines)
     delimiter = max(_DELIMITERS, key=header.count)
     fields = _fields(header, delimiter)
     if isinstance(fields, str):
         raise BadInput(f"{path}: the header cannot be read: {fields}.")
     columns = tuple(name.strip() for name in fields)
+    if not any(columns):
+        raise BadInput(f"{path}: the header line names no columns.")
     if doubled := sorted({name for name in columns if columns.count(name) > 1}):
         raise BadInput(f"{path}: the header names {', '.join(doubled)} twice.")
     return columns, _csv_rows(lines, columns, delimiter)
+
+
+def _header(path: Path, lines: Iterator[tuple[int, bytes | None]]) -> str:
+    """The first line that says anything."""
+    for number, line in lines:
+        if line is None:
+            raise BadInput(f"{path}: the header cannot be read: {_TOO_LONG}.")
+        try:
+            header = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise BadInput(f"{path}: the header is not UTF-8. Save the file as UTF-8.") from None
+        if header.strip():
+            return header
+    raise BadInput(f"{path}: there is no header line, the file is blank. Its first line must name the columns.")
 
 
 def _csv_rows(

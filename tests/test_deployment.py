@@ -48,11 +48,20 @@ def test_a_process_in_compose_has_a_command_and_settings_that_exist(service: str
 
 def test_the_settings_in_compose_are_valid_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in COMPOSE["services"]["web"]["environment"].items():
+        if value is None:  # passed on from the host if it is set there
+            monkeypatch.delenv(name, raising=False)
+            continue
         monkeypatch.setenv(name, re.sub(r"\$\{\w+(?::-([^}]*)|:\?[^}]*)\}", lambda m: m[1] or "", value))
     monkeypatch.setenv("REC_TOKEN_SECRET", "x" * 32)
     settings = load_settings()
     assert settings.bootstrap == ["kafka:9092"]
-    assert settings.partitions == 4
+    assert settings.partitions == Settings.model_fields["partitions"].default
+
+
+def test_compose_repeats_no_default_of_the_code() -> None:
+    for name, value in COMPOSE["services"]["web"]["environment"].items():
+        default = re.fullmatch(r"\$\{\w+:-([^}]+)\}", value or "")
+        assert default is None, f"{name}: {value}"
 
 
 def test_migrations_wait_for_the_database_and_the_processes_for_them() -> None:

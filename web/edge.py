@@ -44,3 +44,4 @@ class Edge(NamedTuple):
 
 
 EDGE = web.AppKey("edge", Edge)
+BACKEND_ACTOR = "api key"  # who does it, in the audit trail: all backends have the same key

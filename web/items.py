@@ -12,13 +12,14 @@ from rec.errors import BadInput, NotFound, TooLarge, Unavailable
 from rec.ingest import rejection
 from rec.ports import Hint
 from rec.protocol import MAX_EVENTS
-from web.edge import EDGE, Edge
+from web.edge import BACKEND_ACTOR, EDGE, Edge
 from web.front import answer
 from web.parsing import ItemPath, body_of, decode, path_of, unknown_name
 
 log = logging.getLogger(__name__)
 
 MAX_ITEMS = MAX_EVENTS
+AUDITED_IDS = 5  # of the items of one request
 
 
 class _Items(msgspec.Struct):
@@ -46,6 +47,8 @@ async def put_items(request: web.Request) -> web.Response:
     revision = None
     if items:
         revision = await edge.database.put_items(list(items.values()))
+        detail = {"count": len(items), "first": list(items)[:AUDITED_IDS], "revision": revision}
+        await edge.database.record(BACKEND_ACTOR, "put items", "catalog", detail)
         await _tell(edge)
     body = {"accepted": len(raws) - len(rejected), "rejected": rejected, "revision": revision}
     return answer(body)
@@ -66,7 +69,12 @@ async def delete_item(request: web.Request) -> web.Response:
     """Take an item out of the catalog; it leaves the lists within seconds."""
     edge = request.app[EDGE]
     edge.backend_only(request)
-    if not await edge.database.delete_item(path_of(request, ItemPath).item_id):
+    item_id = path_of(request, ItemPath).item_id
+    if await edge.database.get_item(item_id) is None:
+        raise NotFound("There is no such item.", code="unknown_item", field="item_id")
+    # Before the deed: a second try would find nothing to delete, and nothing to write down.
+    await edge.database.record(BACKEND_ACTOR, "delete item", "catalog", {"count": 1, "first": [item_id]})
+    if not await edge.database.delete_item(item_id):
         raise NotFound("There is no such item.", code="unknown_item", field="item_id")
     await _tell(edge)
     return answer({"deleted": True})

@@ -11,16 +11,16 @@ import msgspec
 from aiohttp import web
 
 from rec.errors import BadInput
-from rec.events import Id
+from rec.events import ID_RULE, Id
 from rec.ingest import explain, not_json
 from rec.protocol import MAX_N, Count, Placement
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 REMEDIES = {
-    "user_id": "Send an id of 1 to 128 characters without control characters",
-    "visitor_id": "Send an id of 1 to 128 characters without control characters, or leave it out",
-    "item_id": "Send an id of 1 to 128 characters without control characters",
+    "user_id": f"Send {ID_RULE}",
+    "visitor_id": f"Send {ID_RULE}, or leave it out",
+    "item_id": f"Send {ID_RULE}",
     "placement": "Send 1 to 64 letters, digits, dots, hyphens or underscores, for example home",
     "n": f"Send a whole number from 1 to {MAX_N}",
     "q": "Send 1 to 1024 characters",
@@ -30,8 +30,8 @@ REMEDIES = {
     "resume": 'Send {"home":{"epoch":"…","version":41}}, the position of the list that is shown, or leave it out',
     "title": "Send a title of 1 to 1024 characters",
     "price": "Send a number of at least 0, or leave it out",
-    "url": "Send http://…, https://… or a path of this server, or leave it out",
-    "image_url": "Send http://…, https://… or a path of this server, or leave it out",
+    "url": "Send http://host/…, https://host/… or a path of this server like /p/1, or leave it out",
+    "image_url": "Send http://host/…, https://host/… or a path of this server like /p/1, or leave it out",
     "attributes": "Send an object, or leave it out",
     "in_stock": "Send true or false, or leave it out",
 }

@@ -17,7 +17,7 @@ from rec.errors import NotFound, Unavailable
 from rec.events import ERASE, Event, encode_event, instant
 from rec.ports import Hint
 from rec.topics import BEHAVIOR
-from web.edge import EDGE, Edge
+from web.edge import BACKEND_ACTOR, EDGE, Edge
 from web.front import answer
 from web.intake import PUBLISH_S, broker_away
 from web.parsing import ErasurePath, UserPath, path_of
@@ -53,6 +53,7 @@ async def delete_user(request: web.Request) -> web.Response:
     now, erasure_id = instant(edge.clock()), secrets.token_hex(16)
     digest = edge.suppression.hash(user_id)
     await edge.database.open_erasure(erasure_id, digest, now)
+    await edge.database.record(BACKEND_ACTOR, "erase user", digest, {"erasure_id": erasure_id})
     edge.suppression.note(digest, now)
     await _tell_the_log(edge, user_id, erasure_id, now)
     closed = edge.hub.close_user(user_id, "erased")

@@ -1,7 +1,7 @@
 """`rec`: the commands of design.md section 3. Each lives in its own module and is imported only when it is called.
 
-Data goes to stdout, messages to stderr. Exit codes: 0 ok, 1 failed check, 2 usage, 3 config, 4 dependency
-unreachable, 5 timeout, 130 interrupted.
+Data goes to stdout, messages to stderr. With --json an error is data, too: {"error":{…}} on stdout. Exit codes: 0 ok,
+1 a failed check or a refused call, 2 usage, 3 config, 4 dependency unreachable, 5 timeout, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from rec.catalog import Item
+from rec.cli.audit import recorded
 from rec.cli.here import find_server, settings_here
 from rec.cli.importing import Columns, Counts, Refused, check_files, import_files, import_options, told
 from rec.cli.output import emit_json, json_option, quiet_drivers, say
@@ -67,9 +68,13 @@ async def _into_database(
         async def store(items: list[Item]) -> Sequence[Refused]:
             nonlocal revision
             revision = await database.put_items(items)
+            detail["imported"] += len(items)
             return ()
 
-        counts = await import_files(files, mapping, item_of, store, errors, "importing items")
+        names = {"files": [str(path) for path in files], "imported": 0}
+        async with recorded(database, "rec catalog import", "catalog", names) as detail:
+            counts = await import_files(files, mapping, item_of, store, errors, "importing items")
+            detail.update(rows=counts.rows, imported=counts.good, bad=counts.bad, revision=revision)
     workers_told = await _tell_workers(settings) if counts.good else False
     return counts, {"revision": revision, "workers_told": workers_told}
 

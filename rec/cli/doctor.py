@@ -10,7 +10,7 @@ from rec.cli.findings import PROBE_S, Finding, Probe, Status, as_json, examine, 
 from rec.cli.here import find_server, settings_here
 from rec.cli.machine_probes import machine_probes
 from rec.cli.output import console, emit_json, json_option, quiet_drivers, say
-from rec.cli.service_probes import load_drivers, server_probes, service_probes
+from rec.cli.service_probes import archive_probe, load_drivers, server_probes, service_probes
 from rec.errors import ConfigError
 
 
@@ -41,16 +41,18 @@ def doctor(url: str | None, api_key: str | None, timeout_s: float, as_json: bool
 def _stages(url: str | None, api_key: str | None, timeout_s: float) -> list[list[Probe]]:
     """What to probe side by side, and after it what needs quiet. What is not configured is a finding itself."""
     probes: list[Probe] = []
+    archive: list[Probe] = []
     try:
         settings, told = settings_here()
         probes += [*machine_probes(settings, told), *service_probes(settings, timeout_s)]
+        archive = [archive_probe(settings, timeout_s)]
     except ConfigError as error:
         probes.append(known("settings", fail(error.message, f"unset {error.field}   # or correct it in .env")))
     try:
         *asked, round_trip = server_probes(find_server(url, api_key), timeout_s)
     except ConfigError as error:
-        return [[*probes, known("server", fail(error.message, "export REC_API_KEY=…   # the server's"))]]
-    return [[*probes, *asked], [round_trip]]
+        return [[*probes, known("server", fail(error.message, "export REC_API_KEY=…   # the server's"))], archive]
+    return [[*probes, *asked], [round_trip], archive]
 
 
 async def _examine(stages: list[list[Probe]], timeout_s: float, json: bool) -> list[Finding]:

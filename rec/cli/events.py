@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from rec.cli.audit import recorded
 from rec.cli.here import settings_here
 from rec.cli.importing import Columns, Counts, Refused, check_files, import_files, import_options, told
 from rec.cli.output import emit_json, json_option, quiet_drivers, say
@@ -57,6 +58,12 @@ def events() -> None:
     rec events export --out events/ --since 2026-11-01
     rec events replay --since 2026-11-23 --speed 60
     """
+
+
+def check_span(since: datetime | None, until: datetime | None) -> None:
+    """A span that ends where it begins, or before, is a slip: nothing can be in it."""
+    if since is not None and until is not None and until <= since:
+        raise click.UsageError(f"--until {until:%Y-%m-%dT%H:%M:%S} is not after --since {since:%Y-%m-%dT%H:%M:%S}.")
 
 
 # ---------------------------------------------------------------- import
@@ -122,9 +129,13 @@ async def _import(
             new = await append(kept)
             changes = (new, len(kept) - new, len(batch) - len(kept))
             outcome = Outcome(*(a + b for a, b in zip(outcome, changes, strict=True)))
+            detail.update(outcome._asdict())
             return ()
 
-        counts = await import_files(files, mapping, read, store, errors, "importing events")
+        names = {"files": [str(path) for path in files], **outcome._asdict()}
+        async with recorded(database, "rec events import", to, names) as detail:
+            counts = await import_files(files, mapping, read, store, errors, "importing events")
+            detail.update(rows=counts.rows, bad=counts.bad)
     return counts, outcome
 
 
@@ -175,6 +186,7 @@ def replay(since: datetime | None, until: datetime | None, speed: float | None, 
     Workers fold them like any other event, at their own times. In the world in which they were folded already, only
     the newest few hundred of each user are known to be repeated: the others would count twice.
     """
+    check_span(since, until)
     began = time.monotonic()
     count = asyncio.run(_replay(since, until, speed))
     seconds = time.monotonic() - began
@@ -189,16 +201,18 @@ async def _replay(since: datetime | None, until: datetime | None, speed: float |
     async with open_database(settings) as database, open_log(settings) as log:
         await log.create(topics(settings))
         total = await database.count_events() if since is None and until is None else None
-        with ProgressLine("replaying", "events") as line:
-            return await replay_events(
-                database,
-                log,
-                settings.topic(BEHAVIOR),
-                since=since,
-                until=until,
-                speed=speed,
-                told=lambda done: line.update(done, min(done / total, 1.0) if total else None),
-            )
+        span = {"since": since and since.isoformat(), "until": until and until.isoformat(), "replayed": 0}
+        async with recorded(database, "rec events replay", settings.topic(BEHAVIOR), span) as detail:
+            with ProgressLine("replaying", "events") as line:
+
+                def told(done: int) -> None:
+                    detail["replayed"] = done
+                    line.update(done, min(done / total, 1.0) if total else None)
+
+                topic = settings.topic(BEHAVIOR)
+                count = await replay_events(database, log, topic, since=since, until=until, speed=speed, told=told)
+            detail["replayed"] = count
+        return count
 
 
 # ---------------------------------------------------------------- export
@@ -213,6 +227,7 @@ def export(out: Path, since: datetime | None, until: datetime | None, as_json: b
     Days that OUT holds already are replaced as a whole; in the span that is exported, days without events (any more)
     are removed, so that exporting again also takes out whoever was erased since.
     """
+    check_span(since, until)
     began = time.monotonic()
     days = asyncio.run(_export(out, since and since.date(), until and until.date()))
     seconds, rows = time.monotonic() - began, sum(days.values())

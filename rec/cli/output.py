@@ -22,7 +22,7 @@ PIPE_WIDTH = 160
 
 
 def json_option(command: F) -> F:
-    """`--json`: data as JSON, for scripts."""
+    """`--json`: data as JSON, for scripts; `rec.cli.root` prints errors as JSON, too."""
     return click.option("--json", "as_json", is_flag=True, help="Data as JSON on stdout, one value a line.")(command)
 
 

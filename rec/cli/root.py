@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -23,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "catalog": ("rec.cli.catalog", "catalog", "server", "Import and look at products."),
     "events": ("rec.cli.events", "events", "server", "Import, replay and export behavior events."),
     "topics": ("rec.cli.topics", "topics", "server", "Topics, partitions, records, lag, dead letters."),
+    "audit": ("rec.cli.audit", "audit", "server", "Who changed items, erased users, imported and replayed, and when."),
     "doctor": ("rec.cli.doctor", "doctor", "server", "Probe every part; each failure names the command that mends it."),
 }
 
@@ -63,6 +65,7 @@ def cli() -> None:
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
     try:
         result = cli.main(args=argv, standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -70,12 +73,23 @@ def run(argv: Sequence[str] | None = None) -> int:
         return 130
     except click.ClickException as error:
         error.show()
+        code = "usage" if isinstance(error, click.UsageError) else "internal"
+        _as_data(argv, {"code": code, "message": error.format_message(), "temporary": False})
         return error.exit_code
     except RecError as error:
         click.echo(f"rec: {error.message}", err=True)
+        _as_data(argv, error.as_dict())
         return error.exit_code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+
+
+def _as_data(argv: Sequence[str], error: Mapping[str, object]) -> None:
+    """With --json whoever reads stdout gets the error there. The words are looked at, for a line that cannot be
+    parsed has no options yet."""
+    words = argv[: argv.index("--")] if "--" in argv else argv
+    if "--json" in words:
+        click.echo(json.dumps({"error": dict(error)}))

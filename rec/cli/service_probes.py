@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from rec.cli.findings import Finding, Probe, fail, ok, warn
+from rec.cli.findings import Finding, Probe, Status, fail, ok, warn
 from rec.errors import ConfigError, DeadlineExceeded, RecError, Unauthorized, Unavailable
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ PROBE_USER = "rec-doctor"  # the one user that the round trip makes known, howev
 SKEW_WARN_S, SKEW_FAIL_S = 2.0, 60.0
 LAG_WARN = 10_000
 SLOW_MS = 500.0
+ARCHIVE_WAIT_S = 2.0  # the archiver takes what has come every REC_ARCHIVE_FLUSH_S, a quarter of a second
 ROUND_TRIPS = 3  # the first one finds everything cold
 EARLIER = 0.9  # of a probe's time: its own reason says more than "no answer"
 
@@ -128,6 +129,27 @@ def server_probes(server: Server, timeout_s: float) -> list[Probe]:
     ]
 
 
+def archive_probe(settings: Settings, timeout_s: float) -> Probe:
+    """Whether what is accepted gets into SQL. Run it last: the round trip's own events must be archived, too."""
+    wait_s = min(ARCHIVE_WAIT_S, timeout_s * EARLIER / 3)
+    group, topic = f"{settings.app_id}-archiver", settings.topic("behavior")
+
+    async def archive() -> Finding:
+        from rec.store.kafka.survey import survey
+
+        if settings.broker_url.startswith("memory://"):
+            return warn("memory://: there is no log to archive from", "export REC_BROKER_URL=kafka://127.0.0.1:9092")
+        first = await survey(settings, [topic], timeout_s * EARLIER - wait_s)
+        began = time.monotonic()
+        found = check_archive(first, first, group, topic, 0.0)
+        while found.status is Status.FAIL and (waited := time.monotonic() - began) < wait_s:
+            await asyncio.sleep(0.2)
+            found = check_archive(first, await survey(settings, [topic], wait_s), group, topic, waited)
+        return found
+
+    return Probe("archive", archive, "rec archiver")
+
+
 # ---------------------------------------------------------------- judgments, pure
 def check_topics(expected: list[Topic], found: Survey, broker_url: str) -> Finding:
     """Whether all topics are there, as wide as they must be, and the changelog keeps the newest of each key."""
@@ -167,6 +189,24 @@ def check_flow(found: Survey, dead_letters: str) -> Finding:
     if any(each.lag > LAG_WARN for each in found.groups):
         return warn(fact, "rec worker   # one more, up to the number of partitions")
     return ok(fact)
+
+
+def check_archive(first: Survey, later: Survey, group: str, topic: str, waited_s: float) -> Finding:
+    """Whether the archiver moves: what waited at the first look became less, or nothing waits."""
+    (before, waiting), (now, still) = (_accepted(each, group, topic) for each in (first, later))
+    if still == 0:
+        return ok(f"all {now:,} accepted records are archived")
+    if still - (now - before) < waiting:
+        fact = f"{still:,} of {now:,} accepted records wait, and get fewer or are new"
+        return ok(fact) if still <= LAG_WARN else warn(fact, "rec archiver   # one more")
+    return fail(f"{still:,} accepted records wait, and none was archived within {waited_s:.1f} s", "rec archiver")
+
+
+def _accepted(found: Survey, group: str, topic: str) -> tuple[int, int]:
+    """How many records the topic has, and how many of them the group has not taken. Without a group: none."""
+    records = sum(each.records for each in found.topics if each.name == topic)
+    lags = [each.lag for each in found.groups if (each.group, each.topic) == (group, topic)]
+    return records, min(records, lags[0]) if lags else records
 
 
 class Answer(NamedTuple):

@@ -58,11 +58,11 @@ def track(
         details["currency"] = currency
     server = find_server(url, api_key)
     result = asyncio.run(_track(server, timeout_s, event, user, items, event_id, details))
-    if as_json:
-        emit_json(result)
     for rejection in result.rejected:
         raise rejection.error()
-    if not as_json:
+    if as_json:
+        emit_json(result)
+    else:
         click.echo("duplicate" if result.duplicates else "accepted")
         if user:
             say(f"see the list: rec watch {user}")

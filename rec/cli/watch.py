@@ -17,6 +17,7 @@ from rec.cli.here import Server, find_server, server_options
 from rec.cli.output import console, emit, emit_json, json_option, say
 from rec.cli.slate_table import slate_view
 from rec.client import RecClient, Slate, State, StateChange, Timing
+from rec.errors import DeadlineExceeded, RecError
 from rec.protocol import MAX_N
 
 REDRAW_S = 0.5  # ages grow while nothing else happens
@@ -41,7 +42,7 @@ def watch(
     timeout_s: float,
     as_json: bool,
 ) -> None:
-    """Show a user's list and every change of it, until Ctrl-C.
+    """Show a user's list and every change of it, until Ctrl-C. The first list must come within --timeout.
 
     \b
     rec watch u1
@@ -138,8 +139,12 @@ async def _watch(
     count: int | None,
     shown: Lines | Screen,
 ) -> None:
+    trouble: RecError | None = None
+
     async def states(client: RecClient) -> None:
+        nonlocal trouble
         async for change in client.states():
+            trouble = change.error
             shown.state(change)
 
     async def clock() -> None:
@@ -153,11 +158,17 @@ async def _watch(
             with shown:
                 async with aclosing(client.subscribe(user, placement, n, item_id)) as slates:
                     seen = 0
-                    async for slate in slates:
-                        shown.slate(slate)
-                        seen += 1
-                        if seen == count:
-                            return
+                    async with asyncio.timeout(timeout_s) as patience:
+                        async for slate in slates:
+                            patience.reschedule(None)  # later lists come when something happens
+                            shown.slate(slate)
+                            seen += 1
+                            if seen == count:
+                                return
+        except TimeoutError:
+            if trouble is not None:
+                raise trouble from None
+            raise DeadlineExceeded(f"no list came from {server.url} within {timeout_s:g} s") from None
         finally:
             for task in others:
                 task.cancel()

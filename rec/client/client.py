@@ -21,6 +21,7 @@ import msgspec
 
 from rec.client.backoff import Backoff
 from rec.client.caller import Caller, minter
+from rec.client.checks import check_id
 from rec.client.events import (
     Details,
     PutResult,
@@ -41,7 +42,7 @@ from rec.client.states import StateChange, States
 from rec.client.timing import Timing
 from rec.client.tokens import AskedToken, GivenToken, TokenCallable, TokenSource
 from rec.errors import BadInput, RecError
-from rec.events import Event, EventItem, Id
+from rec.events import Event, EventItem
 from rec.protocol import Subscribe
 from rec.slates import Slate
 
@@ -252,25 +253,25 @@ class RecClient:
 
     async def get_item(self, item_id: str) -> Answer:
         """One catalog item; NotFound if there is none."""
-        return await self._parts.caller.call("GET", f"/v1/items/{_part(item_id)}", Answer, self._self)
+        return await self._parts.caller.call("GET", _path("/v1/items", item_id, "item_id"), Answer, self._self)
 
     async def delete_item(self, item_id: str) -> None:
         """Take an item out of the catalog (needs the API key); NotFound if there is none."""
-        await self._parts.caller.call("DELETE", f"/v1/items/{_part(item_id)}", msgspec.Raw, self._self)
+        await self._parts.caller.call("DELETE", _path("/v1/items", item_id, "item_id"), msgspec.Raw, self._self)
 
     async def get_user(self, user_id: str | None = None) -> Answer:
         """All that is stored about a user."""
         user = self._user(user_id)
-        return await self._parts.caller.call("GET", f"/v1/users/{_part(user)}", Answer, user)
+        return await self._parts.caller.call("GET", _path("/v1/users", user, "user_id"), Answer, user)
 
     async def erase_user(self, user_id: str | None = None) -> Answer:
         """Begin to erase a user; the receipt, with the erasure_id for `get_erasure`."""
         user = self._user(user_id)
-        return await self._parts.caller.call("DELETE", f"/v1/users/{_part(user)}", Answer, user)
+        return await self._parts.caller.call("DELETE", _path("/v1/users", user, "user_id"), Answer, user)
 
     async def get_erasure(self, erasure_id: str) -> Answer:
         """The receipt as it stands: each store, what was removed and when."""
-        return await self._parts.caller.call("GET", f"/v1/erasures/{_part(erasure_id)}", Answer, self._self)
+        return await self._parts.caller.call("GET", _path("/v1/erasures", erasure_id, "erasure_id"), Answer, self._self)
 
     async def token(self, user_id: str) -> str:
         """A short-lived token for a user's device (needs the API key)."""
@@ -324,15 +325,14 @@ class RecClient:
 
     def _user(self, user_id: str | None) -> str:
         user = self._user_id if user_id is None else user_id
-        try:
-            return msgspec.convert(user, Id)
-        except msgspec.ValidationError as error:
-            raise BadInput(f"user_id: {error}; give one here or to RecClient", field="user_id") from error
+        if user is None:
+            raise BadInput("user_id: is missing; give one here or to RecClient", field="user_id")
+        return check_id(user, "user_id")
 
     def _backoff(self) -> Backoff:
         return Backoff(self._timing.backoff_low_s, self._timing.backoff_high_s, random.Random())
 
 
-def _part(value: str) -> str:
-    """An id as one part of a path."""
-    return quote(value, safe="")
+def _path(before: str, value: str, field: str) -> str:
+    """A path whose last part is an id, whatever is in it."""
+    return f"{before}/{quote(check_id(value, field), safe='')}"

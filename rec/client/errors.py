@@ -62,7 +62,7 @@ def from_wire(raw: Mapping[str, Any], status: int | None = None, retry_after: fl
     )
     if body.temporary is not None:
         error.temporary = body.temporary
-    return error
+    return error.refused()
 
 
 def _class_of_family(status: int | None, temporary: bool | None) -> type[RecError]:
@@ -111,7 +111,6 @@ _TERMINAL: dict[int, tuple[type[RecError], str, str]] = {
     CloseCode.STALE: (Unauthorized, "stale", "the server saw no connect frame in time"),
     CloseCode.FORCED: (Forbidden, "forced", "the server ended this user's connections; the user may be erased"),
     CloseCode.TOO_MANY: (Forbidden, "too_many", "too many connections; close some before opening another"),
-    CloseCode.FORBIDDEN: (Forbidden, "forbidden", "this token may not do that"),
 }
 
 
@@ -120,10 +119,10 @@ def from_close(code: int, reason: str = "") -> RecError | None:
 
     4000–4499 and everything that is not ours (1006 and the like): reconnect. 4500–4999: an error.
 
-    >>> from_close(4008), from_close(1006), from_close(4507).code
-    (None, None, 'forbidden')
+    >>> from_close(4008), from_close(1006), from_close(4503).code
+    (None, None, 'forced')
     """
     if not 4500 <= code <= 4999:
         return None
     cls, name, remedy = _TERMINAL.get(code, (RecError, "closed", "the server closed the connection for good"))
-    return cls(f"{remedy} (close code {code}{': ' + reason if reason else ''})", code=name)
+    return cls(f"{remedy} (close code {code}{': ' + reason if reason else ''})", code=name).refused()

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypedDict
 
 import msgspec
 
+from rec.client.checks import check_id, check_numbers
 from rec.errors import BadInput, TooLarge
 from rec.events import Attribution, Consent, Event, EventItem, decode_event, encode_event
 from rec.protocol import MAX_BODY_BYTES, MAX_EVENTS
@@ -44,7 +45,7 @@ class Rejection(msgspec.Struct, frozen=True):
 
     def error(self) -> BadInput:
         """The same as an error, to raise or to report."""
-        return BadInput(self.message, code=self.code, field=self.field, did_you_mean=self.did_you_mean)
+        return BadInput(self.message, code=self.code, field=self.field, did_you_mean=self.did_you_mean).refused()
 
 
 class TrackResult(msgspec.Struct, frozen=True):
@@ -90,6 +91,12 @@ def make_event(
 
 def check_event(event: Event) -> Event:
     """The event as the wire will carry it; BadInput if the wire would not take it, TooLarge if it is too long."""
+    check_numbers(event)
+    for field in ("event_id", "user_id", "visitor_id", "session_id"):
+        if (value := getattr(event, field)) is not None:
+            check_id(value, field)
+    for at, item in enumerate(event.items):
+        check_id(item.item_id, f"items[{at}].item_id")
     try:
         raw = encode_event(event)
         event = decode_event(raw)
@@ -151,7 +158,8 @@ def item_batches(items: Iterable[Mapping[str, Any] | msgspec.Struct]) -> Iterato
     """
     parts: list[bytes] = []
     size = _ENVELOPE
-    for item in items:
+    for at, item in enumerate(items):
+        check_numbers({f"items[{at}]": item})
         raw = msgspec.json.encode(item)
         if len(raw) > MAX_BODY_BYTES // 2:
             raise TooLarge(f"an item of {len(raw)} bytes; send at most {MAX_BODY_BYTES // 2}: shorten its texts")

@@ -119,7 +119,7 @@ class Session:
         error = from_close(code, reason)
         if error is not None:
             if self._said is not None:  # the frame before it knows more; the code knows which kind of error it is
-                error = type(error)(self._said.message, code=self._said.code, field=self._said.field)
+                error = type(error)(self._said.message, code=self._said.code, field=self._said.field).refused()
             return self._close(error)
         if code == CloseCode.TOKEN_EXPIRED and not self._renewable:
             return self._close(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
+
+from rec.errors import ConfigError
 
 ANSWER_S = 1.0  # a healthy neighbour on this machine answers in far less
 
@@ -14,6 +17,30 @@ def free_port(host: str = "127.0.0.1") -> int:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def check_address(host: str, port: int) -> None:
+    """Raise ConfigError naming the option to change if web could not listen there now; 0 is always free."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise ConfigError(f"--host {host}: {error.strerror}. Give an address of this machine.", field="host") from error
+    for family, kind, protocol, _, address in found:
+        try:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as web does
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind(address)
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                message, field = f"--host {host}: this machine has no such address. Give one that it has.", "host"
+            elif error.errno in (errno.EADDRINUSE, errno.EACCES):
+                why = "somebody listens there" if error.errno == errno.EADDRINUSE else "this user may not listen there"
+                message, field = f"--port {port}: {why} on {host}. Give another, or --port 0 for a free one.", "port"
+            else:
+                message, field = f"--host {host} --port {port}: {error.strerror}.", "host"
+            raise ConfigError(message, field=field) from error
 
 
 async def ask(port: int, question: bytes, answer_bytes: int, host: str = "127.0.0.1") -> bytes | None:

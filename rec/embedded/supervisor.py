@@ -69,9 +69,6 @@ class Supervisor:
         await self._launch(spec)
         self._watchers[spec.name] = asyncio.create_task(self._watch(spec), name=f"watch {spec.name}")
 
-    def pids(self) -> dict[str, int]:
-        return {name: child.pid for name, (_, child) in self._running.items()}
-
     async def stop(self, name: str) -> None:
         """SIGTERM, then SIGKILL after the child's time."""
         if (watcher := self._watchers.pop(name, None)) is not None:

@@ -22,10 +22,11 @@ from rec.config import Settings, load_settings
 from rec.embedded.announce import announce
 from rec.embedded.broker import broker_command, broker_ready
 from rec.embedded.home import Home, Secrets
-from rec.embedded.ports import free_port
+from rec.embedded.ports import check_address, free_port
 from rec.embedded.redis_server import redis_command, redis_ready
 from rec.embedded.supervisor import Spec, Supervisor, python, supervised
 from rec.errors import RecError
+from rec.files import write_atomically
 from rec.ports import Database
 from rec.restore import restore
 from rec.state import FoldRules
@@ -65,6 +66,7 @@ async def run(options: Options, report: Report, progress: Progress, on_ready: Ca
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     home = Home(options.data_dir)
     with home.locked():
+        check_address(options.host, options.port)
         secrets = home.secrets()
         async with supervised(report) as supervisor:
             starting = asyncio.create_task(_start(options, home, secrets, supervisor, report, progress))
@@ -163,6 +165,8 @@ async def _start(
     await supervisor.start(child("archiver", python("agents", "archiver"), stop_within_s=60.0))
     await supervisor.start(child("worker", python("agents", "worker")))
     await supervisor.start(child("web", python("web"), ready=web_ready))
+    env["REC_PORT"] = port_file.read_text().strip()  # a web that is started again must be where it was found
+    await asyncio.to_thread(announce, home.root, env)
     return _url(options, port_file)
 
 
@@ -187,7 +191,7 @@ async def _prepare(options: Options, home: Home, settings: Settings, report: Rep
         await log.create(topics(settings))
         rules = FoldRules.from_settings(settings)
         restored, counters = await restore(database, log, settings, rules, progress)
-        await asyncio.to_thread(settings.counters_path.write_bytes, counters.to_bytes())
+        await asyncio.to_thread(write_atomically, settings.counters_path, counters.to_bytes())
         if restored.events:
             report(f"restored {restored.users} users from {restored.events} events in {restored.seconds:.1f} s")
 

@@ -96,6 +96,12 @@ async def test_importing_again_is_no_change(database: SqlDatabase) -> None:
         (["a.csv", "--map", "titel=name"], 2, "did you mean title"),
         (["a.csv", "--map", "title=naem"], 2, "did you mean name"),
         (["a.csv", "--map", "title"], 2, "write OURS=THEIRS"),
+        (
+            ["blank.csv"],
+            2,
+            "blank.csv: there is no header line, the file is blank. Its first line must name the columns.",
+        ),
+        (["commas.csv"], 2, "commas.csv: the header line names no columns."),
         (["a.txt"], 2, "what kind of file"),
         (["missing.csv"], 2, "does not exist"),
         (["a.csv", "--map", "title=name", "--errors", "no/such/folder"], 3, "--errors no/such/folder"),
@@ -106,6 +112,8 @@ async def test_a_usage_error_is_told_before_anything_is_stored(
 ) -> None:
     write("a.csv", "item_id,name\n1,Tent\n")
     write("a.txt", "item_id,title\n1,Tent\n")
+    write("blank.csv", "\n \n")
+    write("commas.csv", ",,\n")
     write("good.csv", "item_id,title,name\n1,Tent,Tent\n")
     done = await rec("catalog", "import", "good.csv", *arguments)
     assert (done.code, done.out) == (code, "")
@@ -198,5 +206,65 @@ def test_show_and_count(database: SqlDatabase) -> None:
     assert rec_now("catalog", "count").out == "1\n"
     assert rec_now("catalog", "count", "--json").lines == [{"items": 1}]
     missing = rec_now("catalog", "show", "7")
-    assert (missing.code, missing.out) == (2, "")
+    assert (missing.code, missing.out) == (1, "")
     assert "no item '7'" in missing.err
+
+
+async def test_blank_lines_before_the_header_are_no_header(database: SqlDatabase) -> None:
+    done = await rec("catalog", "import", write("a.csv", "\n\nitem_id,title\n2,Stöve\n,\n"))
+    assert done.code == 1
+    assert "a.csv:5: item_id: is missing" in done.err
+    assert await stored(database) == [STOVE]
+
+
+def test_an_error_is_data_when_json_was_asked_for_and_the_exit_code_stays(database: SqlDatabase) -> None:
+    missing = rec_now("catalog", "show", "nope", "--json")
+    assert missing.code == rec_now("catalog", "show", "nope").code == 1
+    (said,) = missing.lines
+    assert (said["error"]["code"], said["error"]["field"], said["error"]["temporary"]) == (
+        "not_found",
+        "item_id",
+        False,
+    )
+    assert said["error"]["message"] in missing.err
+    wrong = rec_now("catalog", "show", "--json")
+    assert (wrong.code, wrong.lines[0]["error"]["code"]) == (2, "usage")
+    assert "Missing argument" in wrong.lines[0]["error"]["message"]
+    assert rec_now("catalog", "show", "--", "--json").out == ""  # an item of that name
+
+
+# ---------------------------------------------------------------- audit
+async def test_an_import_is_recorded_with_its_counts_and_who_ran_it(
+    database: SqlDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "alice")
+    write("a.csv", "item_id,title\n1,Tent\n2,Stöve\n3,\n")
+    assert (await rec("audit")).out == ""
+    assert (await rec("catalog", "import", "a.csv")).code == 1
+    (entry,) = (await rec("audit", "--json")).lines
+    assert (entry["actor"], entry["action"], entry["target"]) == ("alice", "rec catalog import", "catalog")
+    assert entry["detail"] == {"files": ["a.csv"], "rows": 3, "imported": 2, "bad": 1, "revision": 2}
+    shown = await rec("audit")
+    assert "alice" in shown.out
+    assert "rec catalog import" in shown.out
+
+
+async def test_an_import_that_ends_early_is_recorded_as_far_as_it_came(
+    database: SqlDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("a.csv", "item_id,title\n1,Tent\n")
+    done = await rec("catalog", "import", "a.csv", "--errors", "no/such/folder")
+    assert done.code == 3
+    (entry,) = (await rec("audit", "--json")).lines
+    assert (entry["detail"]["ended_early"], entry["detail"]["imported"]) == ("ConfigError", 0)
+
+
+async def test_audit_shows_the_newest_entries_newest_last_and_none_of_their_control_characters(
+    database: SqlDatabase,
+) -> None:
+    async with database as opened:
+        for n in range(5):
+            await opened.record("api key", "delete item", "catalog", {"first": [f"{n}\x1b[2J"]})
+    done = await rec("audit", "--last", "2", "--json")
+    assert [entry["detail"]["first"][0][0] for entry in done.lines] == ["3", "4"]
+    assert "\x1b" not in (await rec("audit")).out

@@ -51,7 +51,7 @@ async def test_a_repeated_event_is_named_a_duplicate(server: FakeServer) -> None
     assert (done.code, done.out) == (0, "duplicate\n")
 
 
-async def test_a_rejected_event_is_the_user_s_fault(server: FakeServer) -> None:
+async def test_an_event_that_the_server_does_not_take_is_a_failed_call(server: FakeServer) -> None:
     rejected = {
         "index": 0,
         "code": "unknown_event",
@@ -59,8 +59,36 @@ async def test_a_rejected_event_is_the_user_s_fault(server: FakeServer) -> None:
     }
     server.http["POST /v1/events"] = lambda request, body: {"accepted": 0, "duplicates": 0, "rejected": [rejected]}
     done = await rec("track", "veiw_item", "x", "--user", "u1")
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.out) == (1, "")
     assert "Did you mean view_item?" in done.err
+    done = await rec("track", "veiw_item", "x", "--user", "u1", "--json")
+    (said,) = done.lines
+    assert (done.code, said["error"]["code"], said["error"]["message"]) == (1, "unknown_event", rejected["message"])
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 1), (401, 1), (403, 1), (404, 1), (413, 1), (501, 1), (503, 4)])
+async def test_what_a_server_refuses_is_a_failed_call_and_not_a_wrong_use(
+    server: FakeServer, status: int, code: int
+) -> None:
+    server.http["GET /v1/search"] = lambda request, body: web.Response(status=status)
+    done = await rec("search", "tent", "--user", "u1", "--json")
+    assert done.code == code
+    assert "error" in done.lines[0]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+async def test_a_value_that_json_cannot_carry_is_refused_by_name(server: FakeServer, value: str) -> None:
+    done = await rec("track", "purchase", "x", "--user", "u1", "--value", value)
+    assert (done.code, done.out, server.calls) == (2, "", [])
+    assert done.err.startswith("rec: value: ")
+
+
+async def test_an_id_that_no_path_can_carry_is_refused_before_it_is_sent(server: FakeServer) -> None:
+    for argv in (["--user", ".."], ["--user", "u1", "--event-id", "."]):
+        done = await rec("track", "view_item", "x", *argv)
+        assert (done.code, server.calls) == (2, [])
+        assert "neither . nor .." in done.err
+    assert "items[0].item_id" in (await rec("track", "view_item", ".", "--user", "u1")).err
 
 
 @pytest.mark.parametrize(
@@ -164,8 +192,31 @@ async def test_watch_ends_with_the_reason_of_a_final_close(server: FakeServer) -
     closing = asyncio.create_task(forbid())
     done = await rec("watch", "u1", "--json")
     await closing
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.lines[0]["error"]["code"]) == (1, "forced")
     assert "4503" in done.err
+
+
+async def test_watch_waits_for_the_first_list_no_longer_than_its_timeout(server: FakeServer) -> None:
+    done = await rec("watch", "u1", "--count", "1", "--timeout", "0.3", "--json", "--url", "http://127.0.0.1:1")
+    assert done.code == 4
+    assert "127.0.0.1:1" in done.lines[0]["error"]["message"]
+    done = await rec("watch", "u1", "--count", "1", "--timeout", "0.3")  # connected, but no list comes
+    assert (done.code, done.out) == (5, "")
+    assert "within 0.3 s" in done.err
+
+
+async def test_watch_waits_for_later_lists_as_long_as_it_takes(server: FakeServer) -> None:
+    async def two() -> None:
+        socket = await server.socket()
+        await socket.subscribed()
+        await socket.push(a_slate(1))
+        await asyncio.sleep(0.6)  # longer than the timeout: that is what is tested
+        await socket.push(a_slate(2))
+
+    pushing = asyncio.create_task(two())
+    done = await rec("watch", "u1", "--json", "--count", "2", "--timeout", "0.5")
+    await pushing
+    assert (done.code, [line["version"] for line in done.lines]) == (0, [1, 2])
 
 
 async def test_watch_draws_over_itself_in_a_terminal_and_ends_with_ctrl_c(server: FakeServer) -> None:

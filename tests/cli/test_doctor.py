@@ -15,14 +15,14 @@ from aiohttp import web
 from rec.cli import machine_probes
 from rec.cli.findings import Finding, Probe, Status, examine, line, ok
 from rec.cli.machine_probes import check_disk, check_files, check_secret, existing
-from rec.cli.service_probes import Answer, check_clock, check_flow, check_ready, check_topics
+from rec.cli.service_probes import Answer, check_archive, check_clock, check_flow, check_ready, check_topics
 from rec.config import Settings, load_settings
 from rec.errors import Unavailable
 from rec.slates import Cause
 from rec.store import open_log
 from rec.store.kafka.survey import GroupFacts, Survey, TopicFacts
 from rec.store.sql import migrate
-from rec.topics import topics
+from rec.topics import BEHAVIOR, topics
 from tests.cli.runner import Result, rec
 from tests.client.fake_server import FakeServer, a_slate
 from tests.servers import start_embedded_redis
@@ -64,6 +64,11 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeServer]:
         await asyncio.gather(*greetings)
 
 
+def probe(done: Result, name: str) -> dict[str, Any]:
+    (found,) = (line for line in done.lines if line["probe"] == name)
+    return dict(found)
+
+
 def statuses(done: Result) -> dict[str, str]:
     return {probe["probe"]: probe["status"] for probe in done.lines}
 
@@ -86,6 +91,7 @@ async def test_a_healthy_world_gives_a_fact_for_each_part_and_exit_code_0(
     assert list(found) == [
         "settings", "api key", "token secret", "open files", "disk", "encoder",
         "broker", "topics", "groups", "redis", "database", "server", "clock", "round trip",
+        "archive",
     ]  # fmt: skip
     assert found["groups"] == "warn"  # no worker has run yet
     facts = {probe["probe"]: probe["fact"] for probe in done.lines}
@@ -138,12 +144,12 @@ async def test_a_wrong_setting_is_named_and_the_server_is_probed_all_the_same(
 async def test_a_wrong_key_is_told_from_a_push_that_does_not_come(server: FakeServer) -> None:
     server.http["POST /v1/tokens"] = lambda request, body: web.Response(status=401)
     done = await rec("doctor", "--json", "--timeout", "1")
-    assert "REC_API_KEY" in done.lines[-1]["fix"]
+    assert "REC_API_KEY" in probe(done, "round trip")["fix"]
     del server.http["POST /v1/tokens"]
     server.http["POST /v1/events"] = lambda request, body: {"accepted": 1, "duplicates": 0, "rejected": []}
     done = await rec("doctor", "--json", "--timeout", "1")
-    assert (done.lines[-1]["probe"], done.lines[-1]["status"]) == ("round trip", "fail")
-    assert "no push within" in done.lines[-1]["fact"]
+    assert probe(done, "round trip")["status"] == "fail"
+    assert "no push within" in probe(done, "round trip")["fact"]
 
 
 # ---------------------------------------------------------------- probes are examined in time, whatever they do
@@ -244,9 +250,13 @@ def test_topics_must_be_there_as_wide_as_set_and_compacted_where_it_counts() -> 
     assert (missing.status, missing.fix or "") == ("fail", "rec worker   # creates them when it starts")
     narrow = check_topics(expected, facts(settings, behavior=TopicFacts("behavior", 1, 0, {})), url)
     assert narrow.fix == "export REC_PARTITIONS=1"
-    kept = check_topics(expected, facts(settings, **{changelog: TopicFacts(changelog, 4, 0, {})}), url)
+    kept = check_topics(
+        expected, facts(settings, **{changelog: TopicFacts(changelog, settings.partitions, 0, {})}), url
+    )
     assert "--bootstrap-server b:9092" in (kept.fix or "")
-    silent = check_topics(expected, facts(settings, **{changelog: TopicFacts(changelog, 4, 0, None)}), url)
+    silent = check_topics(
+        expected, facts(settings, **{changelog: TopicFacts(changelog, settings.partitions, 0, None)}), url
+    )
     assert (silent.status, "does not tell" in silent.fact) == ("ok", True)
 
 
@@ -258,3 +268,47 @@ def test_groups_that_fall_behind_and_dead_letters_are_worth_a_look() -> None:
     assert (flow(3, 2).status, flow(3, 2).fix) == ("warn", "rec topics dead-letters")
     assert flow(100_000, 0).status == "warn"
     assert check_flow(Survey([], []), "d").fix == "rec worker"
+
+
+# ---------------------------------------------------------------- the archive
+def at(records: int, lag: int | None) -> Survey:
+    groups = [] if lag is None else [GroupFacts("a-archiver", "behavior", lag)]
+    return Survey([TopicFacts("behavior", 2, records, {})], [*groups, GroupFacts("a", "behavior", 9)])
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "status"),
+    [
+        (at(10, 0), at(10, 0), "ok"),
+        (at(0, None), at(0, None), "ok"),  # nothing was accepted yet
+        (at(10, 4), at(10, 0), "ok"),
+        (at(10, 4), at(10, 3), "ok"),
+        (at(10, 4), at(20, 6), "ok"),  # ten more came, eight were archived
+        (at(10, 4), at(10, 4), "fail"),
+        (at(10, 4), at(20, 14), "fail"),
+        (at(10, None), at(10, None), "fail"),  # no archiver has ever run
+        (at(90_000, 80_000), at(90_000, 79_000), "warn"),
+    ],
+)
+def test_an_archive_that_takes_nothing_while_something_waits_has_failed(
+    first: Survey, later: Survey, status: str
+) -> None:
+    found = check_archive(first, later, "a-archiver", "behavior", 2.0)
+    assert found.status == status
+    if status == "fail":
+        assert found.fix == "rec archiver"
+
+
+async def test_a_stopped_archiver_is_found(world: Settings, server: FakeServer) -> None:
+    async with open_log(world) as log:
+        await log.create(topics(world))
+        await log.publish_many(world.topic(BEHAVIOR), [(f"u{k}", b"{}") for k in range(3)])
+        found = probe(await rec("doctor", "--json"), "archive")
+        assert (found["status"], found["fix"]) == ("fail", "rec archiver")
+        assert "3 accepted records wait" in found["fact"]
+        async with log.group(world.topic(BEHAVIOR), f"{world.app_id}-archiver") as reader:
+            read = 0
+            while read < 3:
+                read += len(await reader.batch(10, 5.0))
+            await reader.commit()
+        assert probe(await rec("doctor", "--json"), "archive")["fact"] == "all 3 accepted records are archived"

@@ -303,3 +303,30 @@ def test_files_of_many_days_are_written_with_few_of_them_open(tmp_path: Path, mo
     assert all(row["day"] == str(row["event_ts"].date()) for row in rows)
     assert files.rows == {date(2026, 11, 1) + timedelta(days=n): 12 for n in range(5)}
     assert len(list((tmp_path / "out").glob("day=2026-11-01/part-*.parquet"))) > 1
+
+
+@pytest.mark.parametrize("command", [("export", "--out", "out"), ("replay",)])
+@pytest.mark.parametrize("until", ["2026-11-01", "2026-11-25"])
+def test_a_span_that_ends_before_it_begins_is_a_usage_error(
+    database: SqlDatabase, command: tuple[str, ...], until: str
+) -> None:
+    done = rec_now("events", *command, "--since", "2026-11-25", "--until", until)
+    assert done.code == 2
+    assert "--until" in done.err
+    assert not Path("out").exists()
+
+
+async def test_an_import_of_events_is_recorded(database: SqlDatabase) -> None:
+    Path("a.jsonl").write_text('{"event":"view_item","user_id":"u1","item_id":"x","event_ts":"2026-11-01T00:00:00Z"}\n')
+    assert (await rec("events", "import", "a.jsonl")).code == 0
+    (entry,) = (await rec("audit", "--json")).lines
+    assert (entry["action"], entry["target"], entry["detail"]["imported"]) == ("rec events import", "archive", 1)
+    assert "u1" not in str(entry)
+
+
+async def test_a_replay_that_reaches_no_broker_is_not_recorded_for_it_did_nothing(
+    database: SqlDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REC_BROKER_URL", "kafka://127.0.0.1:1")
+    assert (await rec("events", "replay", "--json")).lines[0]["error"]["code"] == "unavailable"
+    assert (await rec("audit", "--json")).lines == []

@@ -19,6 +19,7 @@ from rec.client import RecClient, Timing
 from rec.client.errors import from_close, from_response, from_wire
 from rec.client.tokens import renew_in
 from rec.errors import BadInput, DeadlineExceeded, NotFound, NotSupported, RecError, Unauthorized, Unavailable
+from rec.events import EventItem
 from rec.protocol import CloseCode
 from tests.client.conftest import QUICK
 from tests.client.fake_server import FakeServer, a_token
@@ -48,6 +49,45 @@ async def test_ids_are_quoted_in_paths(server: FakeServer, client: RecClient) ->
         "GET /v1/erasures/r1",
         "DELETE /v1/items/x",
     ]
+
+
+async def test_ids_that_no_path_can_carry_are_refused_by_name(server: FakeServer, client: RecClient) -> None:
+    for wrong in (".", "..", "", "a\nb", "x" * 129, "\udc80"):
+        with pytest.raises(BadInput, match="item_id: .* neither") as caught:
+            await client.get_item(wrong)
+        assert caught.value.field == "item_id"
+        with pytest.raises(BadInput, match="user_id: "):
+            await client.erase_user(wrong)
+    assert server.calls == []
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+async def test_a_number_that_json_cannot_carry_is_refused_by_name(
+    server: FakeServer, client: RecClient, number: float
+) -> None:
+    for field, details in (
+        ("value", {"value": number}),
+        ("items[0].price", {"items": [EventItem("x", price=number)]}),
+        ("context.depth[1]", {"context": {"depth": [1, number]}}),
+    ):
+        with pytest.raises(BadInput) as caught:
+            await client.track("purchase", user_id="u1", **details)
+        assert caught.value.field == field
+        assert field in caught.value.message
+    with pytest.raises(BadInput, match=r"items\[1\]\.price"):
+        await client.put_items([{"item_id": "a", "title": "A"}, {"item_id": "b", "title": "B", "price": number}])
+    assert server.calls == []
+
+
+async def test_what_a_server_refuses_is_exit_code_1_and_what_the_client_sees_itself_2(
+    server: FakeServer, client: RecClient
+) -> None:
+    server.http["GET /v1/recommendations"] = lambda request, body: web.Response(status=400)
+    with pytest.raises(BadInput) as refused:
+        await client.recommend("u1")
+    with pytest.raises(BadInput) as seen:
+        await client.recommend("..")
+    assert (refused.value.exit_code, seen.value.exit_code) == (1, 2)
 
 
 async def test_items_go_in_requests_that_the_server_takes(server: FakeServer, client: RecClient) -> None:

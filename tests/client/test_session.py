@@ -272,7 +272,7 @@ def test_codes_below_4500_reconnect_after_a_while(code: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "error"), [(4500, Unauthorized), (4503, Forbidden), (4504, Forbidden), (4507, Forbidden), (4999, RecError)]
+    ("code", "error"), [(4500, Unauthorized), (4503, Forbidden), (4504, Forbidden), (4999, RecError)]
 )
 def test_codes_from_4500_on_close_with_a_typed_error(code: int, error: type[RecError]) -> None:
     session = live("home")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -70,11 +71,10 @@ def test_vectors_are_scaled_to_unit_length_and_flagged() -> None:
     assert not view.vectors[~view.has_vector].any()
 
 
-def test_a_zero_vector_says_nothing_and_is_not_asked_for_again() -> None:
+def test_a_zero_vector_says_nothing() -> None:
     catalog = filled()
     catalog.set_vectors({i.item_id: np.zeros(DIM) for i in items(3)})
     assert not catalog.view().has_vector.any()
-    assert catalog.wanting() == []
 
 
 @pytest.mark.parametrize("bad", [np.full(DIM, np.nan), np.full(DIM, np.inf), np.ones(DIM + 1), np.ones((2, DIM))])
@@ -86,15 +86,32 @@ def test_a_broken_vector_is_refused_and_nothing_of_its_batch_is_taken(bad: Any) 
     assert catalog.view().has_vector.sum() == 1
 
 
-def test_items_want_a_vector_when_they_are_new_or_their_text_changed_but_not_for_a_new_price() -> None:
+def test_an_item_whose_text_changed_is_served_with_its_old_vector_until_the_new_one_is_there() -> None:
     catalog = filled(1)
-    catalog.set_vectors({i.item_id: vector(i.item_id) for i in catalog.wanting()})
-    catalog.upsert([item("camping-0", price=3), item("kitchen-0", title="Another text"), item("music-7")])
-    assert [i.item_id for i in catalog.wanting()] == ["kitchen-0", "music-7"]
-    assert catalog.view().has_vector[catalog.view().row("kitchen-0")], (
-        "the old vector serves until the new one is there"
-    )
-    assert [i.item_id for i in catalog.wanting(limit=1)] == ["kitchen-0"]
+    catalog.set_vectors({"kitchen-0": vector("kitchen-0")})
+    catalog.upsert([item("kitchen-0", title="Another text"), item("music-7")])
+    view = catalog.view()
+    assert view.has_vector[view.row("kitchen-0")]
+    assert not view.has_vector[view.row("music-7")]
+
+
+@pytest.mark.parametrize("url", ["", "/", "/p/1", "/#item/x", "/a//b", "https://a.example/b?c#d", "http://[::1]:80/x"])
+def test_an_address_is_http_with_a_host_or_a_path_of_this_server(url: str) -> None:
+    assert msgspec.convert({"item_id": "1", "title": "T", "url": url, "image_url": url}, Item).url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "//evil.example/x", "/\\evil.example", "\\\\evil.example", "http:///x", "https://", "https://?x", "https://#x",
+        "http://@/", "http://:80/", "https://a\\b", "/\0x", "/\x7f", "/\x85x", "/a b", "p/1", "javascript:alert(1)",
+        "ftp://a/b", "/x\n",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("field", ["url", "image_url"])
+def test_an_address_that_a_browser_would_read_as_another_server_s_is_refused(field: str, url: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=field):
+        msgspec.convert({"item_id": "1", "title": "T", field: url}, Item)
 
 
 def test_a_view_shows_the_same_rows_whatever_happens_later() -> None:

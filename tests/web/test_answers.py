@@ -209,3 +209,18 @@ async def test_pages_of_allowed_origins_may_read_answers_and_others_may_not() ->
         assert "Access-Control-Allow-Origin" not in answer.headers
         answer = await shop.call("OPTIONS", "/v1/events", {**foreign, "Access-Control-Request-Method": "POST"})
         assert answer.status == 405
+
+
+async def test_changes_of_items_are_in_the_audit_trail_with_their_count_and_first_ids(shop: Shop) -> None:
+    items = [{"item_id": f"i{n}", "title": f"Item {n}"} for n in range(7)]
+    answer = await shop.call("PUT", "/v1/items", json={"items": [*items, {"item_id": "..", "title": "T"}]})
+    assert [one["field"] for one in answer.body["rejected"]] == ["item_id"]
+    assert (await shop.call("DELETE", "/v1/items/i3")).status == 200
+    assert (await shop.call("DELETE", "/v1/items/i3")).status == 404
+    deleted, put = await shop.database.recent()
+    assert {entry["actor"] for entry in (deleted, put)} == {"api key"}
+    assert (put["action"], put["detail"]["count"], put["detail"]["first"]) == (
+        "put items", 7, ["i0", "i1", "i2", "i3", "i4"],
+    )  # fmt: skip
+    assert put["detail"]["revision"] == answer.body["revision"]
+    assert (deleted["action"], deleted["detail"]) == ("delete item", {"count": 1, "first": ["i3"]})

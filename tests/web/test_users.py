@@ -6,11 +6,15 @@ import contextlib
 import random
 from datetime import timedelta
 
+import pytest
 from aiohttp.test_utils import TestServer
+from yarl import URL
 
+from rec.client import RecClient
+from rec.errors import NotFound
 from rec.events import ERASE, instant
 from rec.ports import Pushed
-from tests.web.world import SECRET, Shop, behavior, event, slate, stored, until
+from tests.web.world import API_KEY, BACKEND, SECRET, Shop, behavior, event, slate, stored, until
 from web.app import make_app
 from web.edge import EDGE
 
@@ -141,3 +145,40 @@ async def test_an_erasure_goes_on_while_redis_is_away(shop: Shop) -> None:
     assert answer.status == 202
     [redis] = [step for step in answer.body["steps"] if step["store"] == "redis, at the edge"]
     assert "away" in redis["note"]
+
+
+async def test_an_erasure_is_in_the_audit_trail_without_the_id(shop: Shop) -> None:
+    erasure_id = (await shop.call("DELETE", "/v1/users/u1")).body["erasure_id"]
+    [entry] = await shop.database.recent()
+    assert (entry["actor"], entry["action"]) == ("api key", "erase user")
+    assert entry["target"] == shop.edge.suppression.hash("u1")
+    assert entry["detail"] == {"erasure_id": erasure_id}
+    assert "u1" not in (entry["actor"], *entry["detail"].values())
+
+
+@pytest.mark.parametrize("wrong", ["%2E", "%2E%2E"])
+async def test_ids_that_no_path_can_carry_are_refused(shop: Shop, wrong: str) -> None:
+    async with shop.http.get(URL(f"{shop.url}/v1/users/{wrong}", encoded=True), headers=BACKEND) as answer:
+        assert answer.status in (400, 404)
+    for user in (".", ".."):
+        answer_ = await shop.track(event(user))
+        assert answer_.body["rejected"][0]["field"] == "user_id"
+        assert "neither . nor .." in answer_.body["rejected"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    "odd", ["a/b", "100%", "a b", "%2F", "ü→漢", "a/../b", "...", "?q=1#x", "+&;=", "/", "'\"<>\\"]
+)
+async def test_any_other_id_can_be_stored_read_and_removed_through_the_sdk(shop: Shop, odd: str) -> None:
+    async with RecClient(shop.url, api_key=API_KEY) as client:
+        assert (await client.put_items([{"item_id": odd, "title": "Odd"}])).accepted == 1
+        assert (await client.get_item(odd))["item_id"] == odd
+        await client.track("view_item", user_id=odd, items=[odd])
+        await until(lambda: odd in shop.worker.users)
+        assert (await client.get_user(odd))["user_id"] == odd
+        receipt = await client.erase_user(odd)
+        assert (await client.get_erasure(receipt["erasure_id"]))["erasure_id"] == receipt["erasure_id"]
+        await until(lambda: odd not in shop.worker.users)
+        await client.delete_item(odd)
+        with pytest.raises(NotFound):
+            await client.get_item(odd)

@@ -1,0 +1,87 @@
+"""`rec up` with its real children: where it listens, at the start and after a crash; and a worker without a broker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rec.embedded.ports import check_address
+from rec.errors import ConfigError
+from tests.faults.restart import rec_up
+
+
+def web_of(parent: int) -> psutil.Process | None:
+    for child in psutil.Process(parent).children():
+        if child.cmdline()[-2:] == ["-m", "web"]:
+            return child
+    return None
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health/live", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+async def test_a_web_that_crashed_is_back_at_the_address_that_was_told(tmp_path: Path) -> None:
+    async with rec_up(tmp_path / "data", "--no-demo") as up:
+        first = await asyncio.to_thread(web_of, up.process.pid)
+        assert first is not None
+        first.kill()
+
+        def back() -> bool:
+            now = web_of(up.process.pid)
+            return now is not None and now.pid != first.pid and answers(up.url)
+
+        async with asyncio.timeout(60):
+            while not await asyncio.to_thread(back):
+                await asyncio.sleep(0.1)
+
+
+def test_a_taken_port_is_told_before_anything_is_started(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        words = ["up", "--port", str(port), "--data-dir", str(tmp_path / "data"), "--json"]
+        command = [sys.executable, "-m", "rec.cli", *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3
+    why = "somebody listens there on 127.0.0.1. Give another, or --port 0 for a free one."
+    assert done.stderr == f"rec: --port {port}: {why}\n"
+    assert json.loads(done.stdout)["error"]["field"] == "port"
+    assert not (tmp_path / "data/rec.db").exists()
+    assert list((tmp_path / "data/logs").iterdir()) == []
+
+
+def test_an_address_that_this_machine_does_not_have_names_the_host() -> None:
+    with pytest.raises(ConfigError, match=r"--host 203\.0\.113\.1"):
+        check_address("203.0.113.1", 0)
+    check_address("127.0.0.1", 0)
+
+
+def test_a_worker_without_a_broker_is_one_line_and_exit_code_4(tmp_path: Path) -> None:
+    env = {
+        **os.environ,
+        "REC_BROKER_URL": "kafka://127.0.0.1:1",
+        "REC_REDIS_URL": "memory://",
+        "REC_TOKEN_SECRET": "s" * 40,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    command = [sys.executable, "-m", "agents", "worker"]
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 4
+    said = [line for line in done.stderr.splitlines() if " ERROR agents" in line]
+    assert len(said) == 1
+    assert "kafka at 127.0.0.1:1" in said[0]
+    assert "Traceback" not in done.stderr + done.stdout
