@@ -17,11 +17,12 @@ from agents.dead_letters import DeadLetters
 from agents.forget import Forgetting
 from agents.metrics import Metrics
 from agents.refresh import Refresher
+from rec.choices import to_tell
 from rec.events import CONSENT, ERASE, Event, decode_event, encode_event, instant
 from rec.ports import Log, Record
 from rec.requests import MergeOut, encode_request
 from rec.slates import Cause
-from rec.state import FacetsOf, FoldRules, Outcome, UserState, fold, to_tell
+from rec.state import FacetsOf, FoldRules, Outcome, UserState, fold
 
 Users = MutableMapping[bytes, UserState]
 

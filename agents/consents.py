@@ -12,10 +12,10 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, MutableMapping
-from hashlib import blake2b
 
+from rec.choices import choice_of
 from rec.errors import Unavailable
-from rec.events import CONSENT, Choice, Consent, Event, encode_event, instant
+from rec.events import Event, encode_event
 from rec.ports import Exchange, Log
 from rec.state import UserState
 
@@ -110,24 +110,3 @@ class Consents:
     def _denied(self, key: bytes) -> bool:
         state = self._users.get(key)
         return state is not None and state.consent is False and self._owned(key.decode())
-
-
-def choice_of(state: UserState, now: float, *, user_id: str | None = None, visitor_id: str | None = None) -> Event:
-    """The choice of a state as a record for somebody else. The same choice has the same event_id, however often sent.
-
-    >>> denied = UserState(epoch="e", consent=False, consent_at=1.0)
-    >>> record = choice_of(denied, 2.0, visitor_id="v1")
-    >>> record.event, record.subject, record.personalization, record.at
-    ('$consent', 'v1', 'denied', 1.0)
-    """
-    says: Choice = "granted" if state.consent else "denied"
-    mark = blake2b(f"{says} {state.consent_at!r} {user_id or visitor_id}".encode(), digest_size=16).hexdigest()
-    return Event(
-        event=CONSENT,
-        event_id=f"consent-{mark}",
-        user_id=user_id,
-        visitor_id=visitor_id,
-        consent=Consent(personalization_storage=says),
-        received_ts=instant(max(now, state.consent_at)),
-        event_ts=instant(state.consent_at),
-    )

@@ -14,10 +14,11 @@ from agents.dead_letters import DeadLetters
 from agents.forget import Forgetting
 from agents.presence import Presence
 from agents.refresh import Refresher
+from rec.choices import handed_over
 from rec.ports import Exchange, Log, Record, Reply
 from rec.requests import Inspect, MergeIn, MergeOut, Refresh, Request, SlateRequest, decode_request, encode_request
 from rec.slates import Cause
-from rec.state import FoldRules, UserState, handed_over, merged, touched
+from rec.state import FoldRules, UserState, merged, touched
 
 _BY_MERGE = Cause("event")
 

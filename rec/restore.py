@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from rec.choices import handed_over
 from rec.config import Settings
 from rec.counters import Counters
 from rec.events import CONSENT, Event, decode_event
 from rec.ports import Database, Log
-from rec.state import Facets, FacetsOf, FoldRules, UserState, encode_state, fold, handed_over, merged
+from rec.state import Facets, FacetsOf, FoldRules, UserState, encode_state, fold, merged
 
 Progress = Callable[[str, int, int], None]  # what, done, total
 

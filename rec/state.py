@@ -238,24 +238,6 @@ def deny(state: UserState, at: float) -> UserState:
     )
 
 
-def to_tell(before: UserState | None, after: UserState | None) -> frozenset[str]:
-    """The visitors for whom the choice holds too, if this step has changed it."""
-    if after is None or after.consent is None or (before is not None and before.consent is after.consent):
-        return frozenset()
-    return frozenset(after.visitors)
-
-
-def handed_over(visitor: UserState, user_id: str) -> UserState:
-    """What stays of a visitor whose state went to a user: where their events go, and their choice."""
-    return UserState(
-        epoch=visitor.epoch,
-        version=visitor.version + 1,
-        consent=visitor.consent,
-        consent_at=visitor.consent_at,
-        merged_into=user_id,
-    )
-
-
 def touched(state: UserState) -> UserState:
     """The same state, one version on: for a list made anew without an event (request, model, catalog, sweep)."""
     return msgspec.structs.replace(state, version=state.version + 1)
@@ -269,15 +251,16 @@ def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRule
     if user.visitors.get(visitor_id) == "merged":
         return user
     visitors = {**user.visitors, visitor_id: "merged"}
-    consent, consent_at = _newer_choice(user, visitor)
+    choices = [(state.consent_at, not state.consent) for state in (user, visitor) if state.consent is not None]
+    consent_at, denied = max(choices, default=(0.0, None))
     user = msgspec.structs.replace(user, visitors=visitors)
-    if consent is False:
+    if denied:
         return deny(user, consent_at)
     history = tuple(sorted({*user.history, *visitor.history})[-MAX_HISTORY:])
     return msgspec.structs.replace(
         user,
         version=user.version + 1,
-        consent=consent,
+        consent=None if denied is None else True,
         consent_at=consent_at,
         applied=user.applied + visitor.applied,
         late=user.late + visitor.late,
@@ -293,14 +276,6 @@ def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRule
         visitors=visitors,
         ring=(visitor.ring + user.ring)[-RING * _DIGEST :],
     )
-
-
-def _newer_choice(a: UserState, b: UserState) -> tuple[bool | None, float]:
-    chosen = [(state.consent_at, not state.consent) for state in (a, b) if state.consent is not None]
-    if not chosen:
-        return None, 0.0
-    at, denied = max(chosen)
-    return not denied, at
 
 
 def _contains(ring: bytes, mark: bytes) -> bool:

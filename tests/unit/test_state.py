@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rec.choices import handed_over, to_tell
 from rec.events import ACTIONS, CONSENT, Consent, Event, EventItem, instant
 from rec.state import (
     MAX_FACETS,
@@ -24,9 +25,7 @@ from rec.state import (
     decode_state,
     encode_state,
     fold,
-    handed_over,
     merged,
-    to_tell,
     touched,
 )
 
