@@ -1,4 +1,4 @@
-"""state → **choices** → log `behavior`. For whom a choice holds beside whoever made it, and how they hear of it. Pure."""
+"""state → **choices** → log `behavior`. For whom else a choice holds, and how they hear of it. Pure."""
 
 from __future__ import annotations
 
