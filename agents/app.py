@@ -117,6 +117,7 @@ class WorkerApp(faust.App):  # type: ignore[misc]
             serving = self.serving()
             if serving and not was:
                 self.deps_.sweep.soon()
+                self.deps_.consents.soon()
             was = serving
             self.metrics_.users.set(len(self.tables["users"]))
             try:

@@ -1,7 +1,8 @@
 """log `behavior` → **archive** (SQL), in a consumer group of its own, in batches, one row per event_id.
 
 A process of its own: a slow or absent database must never hold up the way from an event to a list. What is not yet
-archived waits in the log; the offsets are committed after the rows are.
+archived waits in the log; the offsets are committed after the rows are. Whose events are kept in full is decided here,
+by the choices in the log, not by what the edge knew (see rec.archive_choices).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 from agents.behavior import read_event
 from agents.forget import Forgetting
 from agents.metrics import Metrics
+from rec.archive_choices import Choices
 from rec.errors import Unavailable
 from rec.events import ERASE, Event, encode_event
 from rec.ports import Database, GroupReader, Log, Record
@@ -73,21 +75,35 @@ class Archiver:
                 pause = min(pause * 2, 5.0)
 
     async def _store(self, records: list[Record]) -> None:
+        events = [event for record in records if (event := _readable(record)) is not None]
+        hashes = {self._forgetting.hash(name) for event in events for name in event.names}
+        choices = Choices(await self._database.choices_of(sorted(hashes)), self._forgetting.hash)
         rows: list[tuple[Event, bytes]] = []
-        for record in records:
-            try:
-                event = read_event(record)
-            except (msgspec.MsgspecError, ValueError):
-                continue  # the worker puts it to the dead letters
+        for event in events:
             if event.event == ERASE:
-                self._metrics.archived.inc(await self._database.append(rows))
+                await self._append(rows, choices)
                 rows = []
+                choices.forget(event.subject)
                 await self._erase(event)
             elif not self._forgetting.is_late(event.subject, event.at):
-                rows.append((event, encode_event(event)))
+                kept = choices.kept(event)
+                rows.append((kept, encode_event(kept)))
+        await self._append(rows, choices)
+
+    async def _append(self, rows: list[tuple[Event, bytes]], choices: Choices) -> None:
         if rows:
-            self._metrics.archived.inc(await self._database.append(rows))
+            self._metrics.archived.inc(await self._database.append(rows, choices.changed))
+            choices.changed = {}
 
     async def _erase(self, event: Event) -> None:
         self._forgetting.note(event)
+        await self._database.forget_choices(self._forgetting.hash(event.subject))
         await self._forgetting.receipt(event, "archive", await self._database.delete_events_of(event.subject))
+
+
+def _readable(record: Record) -> Event | None:
+    """None for what is no event: the worker puts it to the dead letters."""
+    try:
+        return read_event(record)
+    except (msgspec.MsgspecError, ValueError):
+        return None

@@ -6,25 +6,23 @@ processed goes to the dead letters, with the reason, and the next event is taken
 
 from __future__ import annotations
 
-import logging
 import secrets
 import time
 from collections.abc import Callable, MutableMapping
 
 import msgspec
 
+from agents.consents import Consents
 from agents.dead_letters import DeadLetters
 from agents.forget import Forgetting
 from agents.metrics import Metrics
 from agents.refresh import Refresher
-from rec.errors import Unavailable
-from rec.events import ERASE, Event, decode_event, encode_event, instant
-from rec.ports import Exchange, Log, Record
+from rec.choices import to_tell
+from rec.events import CONSENT, ERASE, Event, decode_event, encode_event, instant
+from rec.ports import Log, Record
 from rec.requests import MergeOut, encode_request
 from rec.slates import Cause
 from rec.state import FacetsOf, FoldRules, Outcome, UserState, fold
-
-log = logging.getLogger(__name__)
 
 Users = MutableMapping[bytes, UserState]
 
@@ -39,20 +37,20 @@ class Behavior:
         facets: FacetsOf,
         rules: FoldRules,
         refresher: Refresher,
-        exchange: Exchange,
         to: Log,
         behavior_topic: str,
         requests_topic: str,
         dead_letters: DeadLetters,
         forgetting: Forgetting,
+        consents: Consents,
         metrics: Metrics,
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._users, self._facets, self._rules, self._refresher = users, facets, rules, refresher
-        self._exchange, self._to = exchange, to
-        self._behavior_topic, self._requests_topic = behavior_topic, requests_topic
-        self._dead_letters, self._forgetting, self._metrics = dead_letters, forgetting, metrics
+        self._to, self._behavior_topic, self._requests_topic = to, behavior_topic, requests_topic
+        self._dead_letters, self._forgetting, self._consents = dead_letters, forgetting, consents
+        self._metrics = metrics
         self._new_epoch, self._clock = new_epoch, clock
 
     async def handle(self, record: Record) -> None:
@@ -75,11 +73,11 @@ class Behavior:
             self._metrics.folded.labels(outcome="erased").inc()
             return
         state = self._users.get(key)
-        if state is not None and state.merged_into is not None and event.user_id is None:
+        if state is not None and state.merged_into is not None and event.user_id is None and event.event != CONSENT:
             await self._forward(event, state.merged_into)
             return
-        after, outcome = fold(state, event, self._facets, epoch=self._new_epoch(), rules=self._rules)
-        if after is not None and after is not state:
+        before, after, outcome = await self._settled(key, event)
+        if after is not None and after is not before:
             self._users[key] = after
         self._metrics.folded.labels(outcome=outcome.value).inc()
         if outcome in (Outcome.MOVED, Outcome.DENIED):
@@ -88,8 +86,24 @@ class Behavior:
             return
         if event.visitor_id is not None and after.visitors.get(event.visitor_id) == "asked":
             await self._ask_to_merge(event.visitor_id, event.subject, event.at)
-        if after.allowed != (state is None or state.allowed):
-            await self._mark_consent(event.subject, denied=not after.allowed)
+        await self._consents.follow(event, before, after)
+
+    async def _settled(self, key: bytes, event: Event) -> tuple[UserState | None, UserState | None, Outcome]:
+        """State before and after the event, once every visitor for whom its choice holds has been told.
+
+        Told first and kept afterwards: a crash in between repeats the event, and it is told again. While it is being
+        told a merge may bring a further visitor; from the last fold to the table there is no await.
+        """
+        told: set[str] = set()
+        epoch = self._new_epoch()
+        while True:
+            before = self._users.get(key)
+            after, outcome = fold(before, event, self._facets, epoch=epoch, rules=self._rules)
+            untold = to_tell(before, after) - told
+            if after is None or not untold:
+                return before, after, outcome
+            await self._consents.tell(after, untold)
+            told |= untold
 
     async def _forward(self, event: Event, user_id: str) -> None:
         """A visitor who was recognised before: the event is the user's. The id stays, so it is applied once."""
@@ -101,13 +115,6 @@ class Behavior:
         """Asked again with every event that carries both, until the answer has come: none of it can be lost."""
         request = MergeOut(user_id=visitor_id, into=user_id, at=at)
         await self._to.publish(self._requests_topic, visitor_id, encode_request(request))
-
-    async def _mark_consent(self, user_id: str, *, denied: bool) -> None:
-        """Let the edge stamp later events that say nothing of consent; the state knows in any case."""
-        try:
-            await self._exchange.set_denied(user_id, denied)
-        except Unavailable as error:
-            log.warning("a consent mark was not written: %s", error)
 
 
 def read_event(record: Record) -> Event:

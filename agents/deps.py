@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from agents.behavior import Behavior, Users
 from agents.catalog_sync import CatalogSync
+from agents.consents import Consents
 from agents.counting import Counting, load_counters
 from agents.dead_letters import DeadLetters
 from agents.forget import Forgetting
@@ -49,6 +50,7 @@ class Deps(NamedTuple):
     behavior: Behavior
     requests: Requests
     sweep: Sweep
+    consents: Consents
     exchange: Exchange
     loops: dict[str, Callable[[], Coroutine[Any, Any, None]]]  # what runs for ever beside the agents
 
@@ -87,6 +89,7 @@ async def wire(
     forgetting = Forgetting(
         secret=erasure_secret(settings), database=database, exchange=exchange, to=to, behavior_topic=behavior_topic
     )
+    consents = Consents(users=users, owned=owned, exchange=exchange, to=to, behavior_topic=behavior_topic)
     dead_letters = DeadLetters(settings.topic(DEAD_LETTERS), to, metrics.dead)
     catalog = Catalog()
     counters_path = settings.counters_path
@@ -117,12 +120,12 @@ async def wire(
         facets=catalog.facets,
         rules=rules,
         refresher=refresher,
-        exchange=exchange,
         to=to,
         behavior_topic=behavior_topic,
         requests_topic=requests_topic,
         dead_letters=dead_letters,
         forgetting=forgetting,
+        consents=consents,
         metrics=metrics,
     )
     requests = Requests(
@@ -135,6 +138,7 @@ async def wire(
         requests_topic=requests_topic,
         dead_letters=dead_letters,
         forgetting=forgetting,
+        consents=consents,
     )
 
     async def on_catalog_change(item_ids: set[str]) -> None:
@@ -172,13 +176,14 @@ async def wire(
         "presence": presence.follow,
         "refresher": refresher.run,
         "sweep": sweep.run,
+        "consents": consents.run,
         "catalog": catalog_sync.run,
         "encoder": catalog_sync.encode_for_ever,
         "counting": counting.run,
         "snapshots": counting.save_for_ever,
         "erasures": forgetting.finish_for_ever,
     }
-    return Deps(name, behavior, requests, sweep, exchange, loops)
+    return Deps(name, behavior, requests, sweep, consents, exchange, loops)
 
 
 class Background:

@@ -43,6 +43,10 @@ class Forgetting:
         self._erased: dict[str, float] = {}
         self._unfinished: list[tuple[Event, int]] = []
 
+    def hash(self, subject: str) -> str:
+        """The form in which a subject is remembered in SQL."""
+        return user_hash(self._secret, subject)
+
     async def load(self) -> None:
         """Read every erasure so far from SQL."""
         for digest, at in (await self._database.suppressed()).items():

@@ -9,10 +9,12 @@ from collections.abc import Callable
 import msgspec
 
 from agents.behavior import Users
+from agents.consents import Consents
 from agents.dead_letters import DeadLetters
 from agents.forget import Forgetting
 from agents.presence import Presence
 from agents.refresh import Refresher
+from rec.choices import handed_over
 from rec.ports import Exchange, Log, Record, Reply
 from rec.requests import Inspect, MergeIn, MergeOut, Refresh, Request, SlateRequest, decode_request, encode_request
 from rec.slates import Cause
@@ -36,12 +38,13 @@ class Requests:
         requests_topic: str,
         dead_letters: DeadLetters,
         forgetting: Forgetting,
+        consents: Consents,
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._users, self._rules, self._refresher, self._presence = users, rules, refresher, presence
         self._exchange, self._to, self._requests_topic = exchange, to, requests_topic
-        self._dead_letters, self._forgetting = dead_letters, forgetting
+        self._dead_letters, self._forgetting, self._consents = dead_letters, forgetting, consents
         self._new_epoch, self._clock = new_epoch, clock
 
     async def handle(self, record: Record) -> None:
@@ -67,7 +70,7 @@ class Requests:
             case MergeOut():
                 await self._merge_out(key, request)
             case MergeIn():
-                self._merge_in(key, request)
+                await self._merge_in(key, request)
 
     def _refresh(self, key: bytes, request: Refresh) -> None:
         """A screen was opened, or the model or catalog moved. Only what `have` does not already show is made."""
@@ -104,16 +107,27 @@ class Requests:
         answer = MergeIn(user_id=request.into, visitor_id=request.user_id, state=state, at=request.at)
         await self._to.publish(self._requests_topic, request.into, encode_request(answer))
         if key in self._users:  # not erased meanwhile
-            self._users[key] = UserState(epoch=state.epoch, version=state.version + 1, merged_into=request.into)
+            self._users[key] = handed_over(self._users[key], request.into)
 
-    def _merge_in(self, key: bytes, request: MergeIn) -> None:
+    async def _merge_in(self, key: bytes, request: MergeIn) -> None:
         state = self._users.get(key)
         if state is None or self._forgetting.is_late(request.user_id, request.at):
             return  # erased in between: nothing may come back
         after = merged(state, request.visitor_id, request.state, self._rules)
-        if after is not state:
-            self._users[key] = after
-            self._refresher.refresh(request.user_id, _BY_MERGE, self._clock())
+        if after is state:
+            return
+        changed = after.consent is not state.consent
+        if changed:  # the visitor's choice was the newer one: it holds for the user, and for their other visitors
+            await self._consents.tell(after, after.visitors, request.user_id)
+        else:
+            await self._consents.tell(after, {request.visitor_id})
+        state = self._users.get(key)  # told first, kept afterwards, as in agents.behavior
+        if state is None:
+            return
+        after = self._users[key] = merged(state, request.visitor_id, request.state, self._rules)
+        self._refresher.refresh(request.user_id, _BY_MERGE, self._clock())
+        if changed:
+            await self._consents.mark(request.user_id, after.consent is False)
 
 
 def next_state(state: UserState, request: Refresh) -> UserState | None:

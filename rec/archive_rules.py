@@ -27,9 +27,10 @@ class ArchivedEvent(NamedTuple):
 
 
 def withheld(event: Event) -> bool:
-    """Whether the sender denied either of the two uses that an archive has."""
+    """Whether the sender denied either of the two uses that an archive has, now or, as the edge knew, before."""
     consent = event.consent
-    return consent is not None and "denied" in (consent.analytics_storage, consent.personalization_storage)
+    denied = consent is not None and "denied" in (consent.analytics_storage, consent.personalization_storage)
+    return event.withheld or denied
 
 
 def kept(event: Event) -> Event:
@@ -43,8 +44,11 @@ def kept(event: Event) -> Event:
     >>> encode_event(kept(msgspec.structs.replace(seen, consent=Consent(analytics_storage="denied"))))
     b'{"event":"view_item","event_id":"e","user_id":"u","consent":{"analytics_storage":"denied"}}'
     """
-    if not withheld(event):
-        return event
+    return bare(event) if withheld(event) else event
+
+
+def bare(event: Event) -> Event:
+    """Who, when, what kind, and the choice."""
     return Event(
         event=event.event,
         event_id=event.event_id,
@@ -55,6 +59,7 @@ def kept(event: Event) -> Event:
         consent=event.consent,
         received_ts=event.received_ts,
         event_ts=event.event_ts,
+        withheld=event.withheld,
     )
 
 

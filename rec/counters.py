@@ -19,7 +19,7 @@ import numpy as np
 
 from rec.cooccurrence import STEPS, WHOLE, Tables
 from rec.errors import ModelError
-from rec.events import ACTIONS, ERASE, POSITIVE, Event
+from rec.events import ACTIONS, CONSENT, ERASE, POSITIVE, Event
 from rec.recent import Recent
 
 TRAIL = 20  # positive items remembered of a subject
@@ -68,7 +68,7 @@ class Counters:
             return True
         at = event.at
         self.learned_through = max(self.learned_through, at)
-        if not self._allowed(event, at):
+        if event.withheld or not self._allowed(event, at) or event.event == CONSENT:
             return False
         self.counted += 1
         if event.event in POSITIVE:
@@ -93,17 +93,20 @@ class Counters:
         return [(at, self.tables.ids[code]) for at, code in self._trails.get(subject) or ()]
 
     def _allowed(self, event: Event, at: float) -> bool:
-        """Consent, by the same rules as the fold: the newest choice counts, in whatever order they arrive."""
-        subject, says = event.subject, event.personalization
-        kept = self._choices.get(subject)
-        if says is not None and (kept is None or at >= kept[0]):
-            kept = (at, says == "granted")
-            self._choices.put(subject, kept)
-        allowed = (self.consent_default if kept is None else kept[1]) and says != "denied"
+        """Consent, by the same rules as the fold: the newest choice counts, in whatever order they arrive.
+
+        A choice holds for everybody the event names, and one of them who denied is enough to leave it out.
+        """
+        says = event.personalization
+        for name in event.names:
+            kept = self._choices.get(name)
+            if says is not None and (kept is None or at >= kept[0]):
+                self._choices.put(name, (at, says == "granted"))
+        choices = [kept[1] for name in event.names if (kept := self._choices.get(name)) is not None]
+        allowed = says != "denied" and all(choices) and (bool(choices) or self.consent_default)
         if not allowed:
-            self._trails.pop(subject)
-            if event.visitor_id:
-                self._trails.pop(event.visitor_id)
+            for name in event.names:
+                self._trails.pop(name)
         return allowed
 
     def _trail(self, event: Event) -> list[tuple[float, int]]:

@@ -22,6 +22,7 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Choice = Literal["granted", "denied"]
 
 ERASE = "$erase"  # a record of our own in the behavior topic: forget this user, from here on
+CONSENT = "$consent"  # another: somebody to whom this id belongs made this choice; it holds for the id, too
 
 
 class Action(msgspec.Struct, frozen=True):
@@ -74,7 +75,10 @@ class Consent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One behavior event. The last two fields are the server's; what a client puts there is overwritten."""
+    """One behavior event. The last three fields are the server's; what a client puts there is overwritten.
+
+    `withheld`: whoever this is had denied personalization, so nothing of the event may be used. It is no choice.
+    """
 
     event: Text
     event_id: Id
@@ -93,11 +97,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     context: dict[str, Any] = {}
     received_ts: Instant | None = None
     event_ts: Instant | None = None
+    withheld: bool = False
 
     @property
     def subject(self) -> str:
         """Whose state this event changes, and the key of its partition: the user, else the visitor."""
         return self.user_id or self.visitor_id or ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everybody it names, the subject first. A choice holds for all of them, a denial of one for the event."""
+        return tuple(dict.fromkeys(name for name in (self.user_id, self.visitor_id) if name))
 
     @property
     def at(self) -> float:

@@ -19,7 +19,7 @@ import msgspec
 import pyarrow as pa
 from pyarrow import parquet
 
-from rec.events import Event, instant
+from rec.events import ACTIONS, Event, instant
 
 GROUP_ROWS = 20_000  # of a day, written as one row group
 MAX_HELD_ROWS = 100_000  # of all days, in memory
@@ -113,6 +113,8 @@ class DayFiles:
         self.rows: Counter[date] = Counter()
 
     def add(self, events: Sequence[Event]) -> None:
+        """What is no behavior (a choice passed on to a visitor) is left out."""
+        events = [event for event in events if event.event in ACTIONS]
         for event in events:
             day = _at(event).date()
             self._held.setdefault(day, []).append(event)

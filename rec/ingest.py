@@ -66,6 +66,7 @@ _REMEDIES = {
     "sent_ts": "Write RFC 3339 with a zone, like 2026-11-23T17:46:02.120Z",
     "received_ts": "Leave it out: the server sets it",
     "event_ts": "Leave it out: the server sets it",
+    "withheld": "Leave it out: the server sets it",
     "items": f'Send a list of at most {MAX_ITEMS} objects like {{"item_id":"sku_77","index":3}}',
     "item_id": f"Send {ID_RULE}",
     "index": f"Send the 0-based position in the list as a whole number of at most {MAX_COUNT}, or leave it out",
@@ -127,8 +128,8 @@ def admit(raw: msgspec.Raw | bytes, *, received: datetime) -> Admitted:
     if ACTIONS[name].needs_items and not items:
         raise BadInput(f"{name} needs at least one item. {_REMEDIES['items']}.", code="missing_items", field="items")
     _check_sizes(event)
-    changed = {"event": name, "items": items, "received_ts": received, "event_ts": _event_ts(event, received)}
-    return Admitted(msgspec.structs.replace(event, **changed), alias)
+    ours = {"received_ts": received, "event_ts": _event_ts(event, received), "withheld": False}
+    return Admitted(msgspec.structs.replace(event, event=name, items=items, **ours), alias)
 
 
 def admit_all(raws: Sequence[msgspec.Raw | bytes], *, received: datetime) -> Batch:

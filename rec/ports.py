@@ -154,6 +154,8 @@ class Exchange(Protocol):
 
     async def remember(self, event_ids: Sequence[str], ttl_s: int) -> None: ...
     async def set_denied(self, user_id: str, denied: bool) -> None: ...
+    async def set_all_denied(self, user_ids: Sequence[str], denied: bool) -> None:
+        """The same for many, in one round trip."""
 
     # -- hints, leases, erasure
     async def hint(self, hint: Hint) -> None: ...
@@ -207,9 +209,30 @@ class Vectors(Protocol):
     async def put_vectors(self, encoder: str, vectors: Mapping[str, bytes]) -> None: ...
 
 
+class Chosen(NamedTuple):
+    """An explicit choice, and when it was made."""
+
+    denied: bool
+    at: datetime
+
+
+ChoiceKey = tuple[str, str]  # keyed hash of the subject, and the use: "personalization" or "analytics"
+
+
 class Archive(Protocol):
-    async def append(self, events: Sequence[tuple[Event, bytes]]) -> int:
-        """Store (event, its JSON) rows; exactly one row per event_id however often it comes; how many were new."""
+    async def append(
+        self, events: Sequence[tuple[Event, bytes]], choices: Mapping[ChoiceKey, Chosen] | None = None
+    ) -> int:
+        """Store (event, its JSON) rows; exactly one row per event_id however often it comes; how many were new.
+
+        `choices` are stored with them or not at all; an older one never replaces a newer one.
+        """
+
+    async def choices_of(self, hashes: Sequence[str]) -> dict[ChoiceKey, Chosen]:
+        """The newest choices of these subjects, as far as there are any."""
+
+    async def forget_choices(self, subject_hash: str) -> int:
+        """Delete the choices of a subject; how many there were."""
 
     def read(
         self, chunk: int = 2_000, after: int = 0, since: datetime | None = None, until: datetime | None = None

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from rec.choices import handed_over
 from rec.config import Settings
 from rec.counters import Counters
-from rec.events import Event, decode_event
+from rec.events import CONSENT, Event, decode_event
 from rec.ports import Database, Log
 from rec.state import Facets, FacetsOf, FoldRules, UserState, encode_state, fold, merged
 
@@ -42,7 +43,7 @@ class Rebuild:
 
     def apply(self, event: Event) -> None:
         state = self.users.get(event.subject)
-        if state is not None and state.merged_into is not None and event.user_id is None:
+        if state is not None and state.merged_into is not None and event.user_id is None and event.event != CONSENT:
             event = msgspec.structs.replace(event, user_id=state.merged_into)
             state = self.users.get(event.subject)
         after, _ = fold(state, event, self._facets, epoch=secrets.token_hex(4), rules=self._rules)
@@ -57,7 +58,7 @@ class Rebuild:
         visitor = self.users.get(visitor_id) or UserState(epoch=secrets.token_hex(4))
         if visitor.merged_into not in (None, user_id):
             return user
-        self.users[visitor_id] = UserState(epoch=visitor.epoch, version=visitor.version + 1, merged_into=user_id)
+        self.users[visitor_id] = handed_over(visitor, user_id)
         return merged(user, visitor_id, visitor, self._rules)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from rec.events import ACTIONS, Event
+from rec.events import ACTIONS, CONSENT, Event
 from rec.slates import Position
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Outcome(Enum):
     DUPLICATE = "duplicate"
     TOO_LATE = "too_late"
     DENIED = "denied"  # the user just withdrew consent: the state is gone
-    IGNORED = "ignored"  # no consent: nothing of the event is kept
+    IGNORED = "ignored"  # no consent: nothing of the event is kept, but that a visitor is this user
 
 
 def fold(
@@ -145,14 +145,18 @@ def fold(
     """
     at, says = event.at, event.personalization
     before = state or UserState(epoch=epoch)
+    if event.withheld:  # the edge's word for what it knew: the next choice in the log may say otherwise
+        return _linked(state, event, epoch), Outcome.IGNORED
     if says is not None and at >= before.consent_at:  # the newest choice counts, in whatever order they arrive
         if says == "denied":
             already = before.consent is False
-            return deny(before, at), Outcome.IGNORED if already else Outcome.DENIED
+            return _linked(deny(before, at), event, epoch), Outcome.IGNORED if already else Outcome.DENIED
         before = msgspec.structs.replace(before, consent=True, consent_at=at)
+        if event.event == CONSENT:
+            return before, Outcome.NOTED
     consent = rules.consent_default if before.consent is None else before.consent
-    if says == "denied" or not consent:
-        return state, Outcome.IGNORED
+    if says == "denied" or not consent or event.event == CONSENT:
+        return _linked(state, event, epoch), Outcome.IGNORED
 
     mark = blake2b(event.event_id.encode(), digest_size=_DIGEST).digest()
     if _contains(before.ring, mark):
@@ -188,8 +192,8 @@ def _applied(
     searches, visitors = state.searches, state.visitors
     if event.search_term:
         searches = tuple(sorted({*searches, (at, event.search_term)})[-MAX_SEARCHES:])
-    if event.user_id and event.visitor_id and event.visitor_id != event.user_id and event.visitor_id not in visitors:
-        visitors = {**visitors, event.visitor_id: "asked"}
+    if _is_news(event, visitors):
+        visitors = {**visitors, event.visitor_id or "": "asked"}
     after = msgspec.structs.replace(
         state,
         version=state.version + action.moves_list,
@@ -209,6 +213,19 @@ def _applied(
     return after, Outcome.MOVED if action.moves_list else Outcome.NOTED
 
 
+def _is_news(event: Event, visitors: dict[str, str]) -> bool:
+    """Whether the event says for the first time that this visitor is this user."""
+    return bool(event.user_id and event.visitor_id and event.visitor_id not in (event.user_id, *visitors))
+
+
+def _linked(state: UserState | None, event: Event, epoch: str) -> UserState | None:
+    """All that is kept of an event without consent: whose visitor this is, so that a choice holds for both."""
+    before = state or UserState(epoch=epoch)
+    if not _is_news(event, before.visitors):
+        return state
+    return msgspec.structs.replace(before, visitors={**before.visitors, event.visitor_id or "": "asked"})
+
+
 def deny(state: UserState, at: float) -> UserState:
     """Nothing is kept but the choice, the visitors it holds for, and the version that replaces the personal list."""
     return UserState(
@@ -217,6 +234,7 @@ def deny(state: UserState, at: float) -> UserState:
         consent=False,
         consent_at=max(at, state.consent_at),
         visitors=state.visitors,
+        merged_into=state.merged_into,
     )
 
 
@@ -226,16 +244,24 @@ def touched(state: UserState) -> UserState:
 
 
 def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRules = FoldRules()) -> UserState:
-    """The user, with all that was known of the visitor. Idempotent: a visitor already merged changes nothing."""
+    """The user, with all that was known of the visitor. Idempotent: a visitor already merged changes nothing.
+
+    Of two choices the newer one holds, of equally old ones the denial.
+    """
     if user.visitors.get(visitor_id) == "merged":
         return user
     visitors = {**user.visitors, visitor_id: "merged"}
-    if not user.allowed or not visitor.allowed:
-        return msgspec.structs.replace(user, visitors=visitors)
+    choices = [(state.consent_at, not state.consent) for state in (user, visitor) if state.consent is not None]
+    consent_at, denied = max(choices, default=(0.0, None))
+    user = msgspec.structs.replace(user, visitors=visitors)
+    if denied:
+        return deny(user, consent_at)
     history = tuple(sorted({*user.history, *visitor.history})[-MAX_HISTORY:])
     return msgspec.structs.replace(
         user,
         version=user.version + 1,
+        consent=None if denied is None else True,
+        consent_at=consent_at,
         applied=user.applied + visitor.applied,
         late=user.late + visitor.late,
         events_through=max(user.events_through, visitor.events_through),

@@ -1,5 +1,7 @@
 """client → **intake** → log `behavior`. For HTTP and websocket alike: admit, look up, publish, remember.
 
+A subject known to have denied has their events withheld: a flag for whoever reads the log, not a choice of theirs.
+
 The order matters: ids are looked up before the broker has the events and remembered only after its acknowledgement,
 so a publish that failed can be tried again with the same ids. Invariant: an event that was counted as accepted is in
 the log; one that was not can be sent again without being applied twice (the state has its own ring of ids).
@@ -11,12 +13,12 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 
 import msgspec
 
 from rec.errors import BadInput, Forbidden, Unavailable
-from rec.events import Consent, Event, encode_event, instant
+from rec.events import Event, encode_event, instant
 from rec.ingest import Batch, admit_all, admit_batch, rejection
 from rec.ports import Exchange, Log
 from web.auth import Identity
@@ -27,7 +29,6 @@ log = logging.getLogger(__name__)
 
 PUBLISH_S = 5.0  # a broker that has not acknowledged by then is away
 RETRY_AFTER_S = 2.0
-_UNSAID = Consent()
 
 
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -77,10 +78,11 @@ class Intake:
             duplicates += event.event_id in events
             events.setdefault(event.event_id, event)
         known, denied = await self._look_up(events)
-        new = [_with_consent(event, denied) for event_id, event in events.items() if event_id not in known]
+        new, now_denied = settled([event for event_id, event in events.items() if event_id not in known], denied)
         if new:
             await self._publish(new)
             await self._remember(new)
+            await self._mark(denied, now_denied)
         duplicates += len(events) - len(new)
         self._count(new, duplicates, rejected)
         rejected.sort(key=_index)
@@ -100,7 +102,7 @@ class Intake:
         if not events:
             return set(), set()
         try:
-            return await self._exchange.known(list(events), list({event.subject for event in events.values()}))
+            return await self._exchange.known(list(events), list({n for e in events.values() for n in e.names}))
         except Unavailable:
             self._metrics.dedupe_skipped.inc(len(events))
             return set(), set()
@@ -116,6 +118,16 @@ class Intake:
             await self._exchange.remember([event.event_id for event in events], self._dedupe_window_s)
         except Unavailable:
             log.debug("ids were not remembered; the state knows them")
+
+    async def _mark(self, before: Set[str], after: Set[str]) -> None:
+        """Let the next request see the choices made in this one. The worker has the last word, and repeats it."""
+        try:
+            if denied := after - before:
+                await self._exchange.set_all_denied(list(denied), True)
+            if granted := before - after:
+                await self._exchange.set_all_denied(list(granted), False)
+        except Unavailable:
+            log.debug("consent marks were not moved; the worker writes them")
 
     def _count(self, new: list[Event], duplicates: int, rejected: list[dict[str, object]]) -> None:
         for name, count in Counter(event.event for event in new).items():
@@ -140,9 +152,20 @@ def _index(entry: dict[str, object]) -> int:
     return index
 
 
-def _with_consent(event: Event, denied: set[str]) -> Event:
-    """A subject who denied before and says nothing now still denies: whoever reads the log need not remember."""
-    if event.personalization is not None or event.subject not in denied:
-        return event
-    consent = msgspec.structs.replace(event.consent or _UNSAID, personalization_storage="denied")
-    return msgspec.structs.replace(event, consent=consent)
+def settled(events: Sequence[Event], denied: Set[str]) -> tuple[list[Event], set[str]]:
+    """The events as they go into the log, and who has denied after them. Pure.
+
+    A choice holds for everybody the event names, for the events that follow it; without one, whoever is named may
+    have denied before, and the event is withheld.
+    """
+    now, out = set(denied), list[Event]()
+    for event in events:
+        names = set(event.names)
+        if event.personalization == "denied":
+            now |= names
+        elif event.personalization == "granted":
+            now -= names
+        elif now & names:
+            event = msgspec.structs.replace(event, withheld=True)
+        out.append(event)
+    return out, now

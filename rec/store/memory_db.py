@@ -14,7 +14,7 @@ from rec.archive_rules import ArchivedEvent, archive_row
 from rec.catalog import Item
 from rec.errors import NotFound
 from rec.events import Event
-from rec.ports import CatalogPage, Erasure
+from rec.ports import CatalogPage, ChoiceKey, Chosen, Erasure
 
 
 class _Entry(NamedTuple):
@@ -33,6 +33,7 @@ class MemoryDatabase:
         self._seq = 0
         self._events: dict[int, ArchivedEvent] = {}  # in the order of their sequence numbers
         self._event_ids: set[str] = set()
+        self._choices: dict[ChoiceKey, Chosen] = {}
         self._erasures: dict[str, Erasure] = {}
         self._audit: list[dict[str, Any]] = []
 
@@ -92,8 +93,14 @@ class MemoryDatabase:
         self._vectors.update({(encoder, digest): vector for digest, vector in vectors.items()})
 
     # -- archive
-    async def append(self, events: Sequence[tuple[Event, bytes]]) -> int:
+    async def append(
+        self, events: Sequence[tuple[Event, bytes]], choices: Mapping[ChoiceKey, Chosen] | None = None
+    ) -> int:
         new = 0
+        for key, chosen in (choices or {}).items():
+            known = self._choices.get(key)
+            if known is None or chosen.at >= known.at:
+                self._choices[key] = chosen._replace(at=chosen.at.astimezone(UTC))
         for event, payload in events:
             self._seq += 1
             if event.event_id not in self._event_ids:
@@ -101,6 +108,16 @@ class MemoryDatabase:
                 self._events[self._seq] = archive_row(event, payload)
                 new += 1
         return new
+
+    async def choices_of(self, hashes: Sequence[str]) -> dict[ChoiceKey, Chosen]:
+        wanted = set(hashes)
+        return {key: chosen for key, chosen in self._choices.items() if key[0] in wanted}
+
+    async def forget_choices(self, subject_hash: str) -> int:
+        gone = [key for key in self._choices if key[0] == subject_hash]
+        for key in gone:
+            del self._choices[key]
+        return len(gone)
 
     async def read(
         self, chunk: int = 2_000, after: int = 0, since: datetime | None = None, until: datetime | None = None

@@ -239,6 +239,13 @@ async def test_who_denied_consent_is_known_until_they_grant_it(exchange: Exchang
     await exchange.set_denied("u2", True)
     await other.set_denied("u2", False)
     assert await other.known([], ["u1", "u2", "u3"]) == (set(), {"u1"})
+    await other.set_all_denied(["u2", "u3"], True)
+    await other.set_all_denied([], True)
+    assert await exchange.known([], ["u1", "u2", "u3"]) == (set(), {"u1", "u2", "u3"})
+    await other.set_all_denied(["u1", "u3", "nobody"], False)
+    assert await exchange.known([], ["u1", "u2", "u3"]) == (set(), {"u2"})
+    await exchange.set_denied("u1", True)
+    await exchange.set_denied("u2", False)
     assert await other.known(["e"], ["u1"]) == (set(), {"u1"})
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rec.counters import SHIFT, SUCCESSORS, TRAIL, Counters
 from rec.errors import ModelError
-from rec.events import ERASE, Consent, Event
+from rec.events import CONSENT, ERASE, Consent, Event
 from rec.recent import Recent
 from tests.unit.shop import NOW, event
 
@@ -189,6 +189,28 @@ def test_denying_drops_the_trail_of_the_visitor_too() -> None:
     counters = learned([event("view_item", "a", user_id=None, visitor_id="v")])
     counters.learn(event("view_item", "b", at=NOW + 1, user_id="u", visitor_id="v", consent=DENIED))
     assert (counters.trail("u"), counters.trail("v")) == ([], [])
+
+
+def test_what_the_edge_withheld_is_not_counted_and_is_no_choice() -> None:
+    counters = learned([event("view_item", "a"), event("view_item", "b", at=NOW + 1, withheld=True)])
+    counters.learn(event("view_item", "c", at=NOW + 2))
+    assert counters.tables.ids == ["a", "c"]
+
+
+def test_a_choice_holds_for_both_ids_and_one_that_denied_is_enough() -> None:
+    counters = learned([event("view_item", "a", user_id="u", visitor_id="v", consent=DENIED)])
+    counters.learn(event("view_item", "b", at=NOW + 1, user_id=None, visitor_id="v"))
+    counters.learn(event("view_item", "c", at=NOW + 2, user_id="other", visitor_id="v"))
+    assert counters.tables.ids == []
+    counters.learn(event("view_item", "d", at=NOW + 3, user_id="other"))
+    assert counters.tables.ids == ["d"]
+
+
+def test_a_choice_passed_on_to_a_visitor_counts_from_then_on() -> None:
+    counters = learned([event("view_item", "a", user_id=None, visitor_id="v")])
+    counters.learn(event(CONSENT, at=NOW + 1, user_id=None, visitor_id="v", consent=DENIED))
+    counters.learn(event("view_item", "b", at=NOW + 2, user_id=None, visitor_id="v"))
+    assert (counters.tables.ids, counters.trail("v"), counters.counted) == (["a"], [], 1)
 
 
 def test_erasure_drops_all_that_is_kept_by_name() -> None:

@@ -65,6 +65,7 @@ REFUSALS: list[tuple[str, bytes, str, str | None]] = [
     ("a number for a name", raw(event=1), "invalid_field", "event"),
     ("an unknown name", raw(event="veiw_item"), "unknown_event", "event"),
     ("a name of our own", raw(event="$erase"), "reserved_event", "event"),
+    ("a choice in our own name", raw(event="$consent"), "reserved_event", "event"),
     ("no id", b'{"event":"view_item","user_id":"u1","items":[{"item_id":"a"}]}', "missing_field", "event_id"),
     ("an empty id", raw(event_id=""), "invalid_field", "event_id"),
     ("an id of 129 characters", raw(event_id="x" * 129), "invalid_field", "event_id"),
@@ -126,7 +127,9 @@ def test_the_time_of_an_event_is_right_even_if_the_clock_of_the_client_is_not() 
 
 
 def test_what_a_client_says_about_the_servers_times_is_overwritten() -> None:
-    admitted = admit(raw(received_ts="2020-01-01T00:00:00Z", event_ts="2099-01-01T00:00:00Z"), received=NOW).event
+    ours = {"received_ts": "2020-01-01T00:00:00Z", "event_ts": "2099-01-01T00:00:00Z", "withheld": True}
+    admitted = admit(raw(**ours), received=NOW).event
+    assert not admitted.withheld
     assert admitted.received_ts == admitted.event_ts == NOW
 
 

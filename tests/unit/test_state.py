@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rec.events import ACTIONS, Consent, Event, EventItem, instant
+from rec.choices import handed_over, to_tell
+from rec.events import ACTIONS, CONSENT, Consent, Event, EventItem, instant
 from rec.state import (
     MAX_FACETS,
     MAX_HISTORY,
@@ -150,6 +151,40 @@ class TestConsent:
         assert state.consent is False
         assert state.history == ()
 
+    def test_what_the_edge_withheld_is_ignored_and_is_no_choice(self) -> None:
+        state = folded(event("view_item", "tent-1", consent=self.granted))
+        after, outcome = fold(state, event("view_item", "tent-2", at=NOW + 5, withheld=True), facets, epoch="x")
+        assert after is state
+        assert outcome is Outcome.IGNORED
+        assert fold(None, event("view_item", "tent-1", withheld=True), facets, epoch="e") == (None, Outcome.IGNORED)
+
+    def test_whose_visitor_it_is_stays_even_without_consent(self) -> None:
+        denied = folded(event("view_item", "tent-1", consent=self.denied))
+        later = event("view_item", "tent-2", at=NOW + 5, visitor_id="v1")
+        assert folded(later, state=denied) == msgspec.structs.replace(denied, visitors={"v1": "asked"})
+        assert folded(msgspec.structs.replace(later, withheld=True)) == UserState(epoch="e", visitors={"v1": "asked"})
+
+    def test_a_choice_passed_on_holds_unless_a_newer_one_was_made(self) -> None:
+        visitor = folded(event("view_item", "tent-1", at=NOW))
+        told, outcome = fold(visitor, event(CONSENT, at=NOW + 1, consent=self.denied), facets, epoch="e")
+        assert told is not None
+        assert (outcome, told.consent, told.history) == (Outcome.DENIED, False, ())
+        assert folded(event(CONSENT, at=NOW, consent=self.granted), state=told) is told
+        again, outcome = fold(told, event(CONSENT, at=NOW + 2, consent=self.granted), facets, epoch="e")
+        assert again is not None
+        assert (outcome, again.consent, again.version) == (Outcome.NOTED, True, told.version)
+
+    def test_a_visitor_who_denies_goes_on_being_the_user(self) -> None:
+        visitor = UserState(epoch="e", merged_into="u1")
+        assert folded(event(CONSENT, consent=self.denied), state=visitor).merged_into == "u1"
+
+    def test_a_changed_choice_is_told_to_every_visitor_and_told_once(self) -> None:
+        before = folded(event("view_item", "tent-1", visitor_id="v1"))
+        after = folded(event("view_item", "tent-1", at=NOW + 1, visitor_id="v2", consent=self.denied), state=before)
+        assert to_tell(before, after) == {"v1", "v2"}
+        assert to_tell(after, after) == frozenset()
+        assert to_tell(None, before) == frozenset()
+
     def test_without_a_choice_the_default_holds(self) -> None:
         state, outcome = fold(
             None, event("view_item", "tent-1"), facets, epoch="e", rules=FoldRules(consent_default=False)
@@ -187,6 +222,49 @@ class TestMerge:
     def test_a_denied_user_takes_nothing_from_a_visitor(self) -> None:
         user = folded(event("view_item", "boot-1", consent=TestConsent.denied))
         assert merged(user, "v1", folded(event("view_item", "tent-1"))).history == ()
+
+    @pytest.mark.parametrize(
+        ("users", "visitors", "holds"),
+        [
+            ((None, 0), (False, 5), (False, NOW + 5)),
+            ((True, 1), (False, 5), (False, NOW + 5)),
+            ((True, 9), (False, 5), (True, NOW + 9)),
+            ((False, 1), (True, 5), (True, NOW + 5)),
+            ((False, 9), (True, 5), (False, NOW + 9)),
+            ((True, 5), (False, 5), (False, NOW + 5)),
+            ((False, 5), (None, 0), (False, NOW + 5)),
+            ((None, 0), (None, 0), (None, 0.0)),
+        ],
+    )
+    def test_of_two_choices_the_newer_holds_and_of_equally_old_ones_the_denial(
+        self, users: tuple[bool | None, int], visitors: tuple[bool | None, int], holds: tuple[bool | None, float]
+    ) -> None:
+        def chosen(choice: bool | None, at: int, item: str) -> UserState:
+            if choice is None:
+                return folded(event("view_item", item))
+            return folded(
+                event("view_item", item, at=NOW + at, consent=TestConsent.granted if choice else TestConsent.denied)
+            )
+
+        both = merged(chosen(*users, "boot-1"), "v1", chosen(*visitors, "tent-1"))
+        assert (both.consent, both.consent_at) == holds
+        assert both.visitors["v1"] == "merged"
+        if both.consent is False:
+            assert both == UserState(
+                epoch="e", version=both.version, consent=False, consent_at=holds[1], visitors=both.visitors
+            )
+
+    def test_a_visitors_refusal_takes_the_users_history_and_replaces_the_list(self) -> None:
+        user = folded(event("view_item", "boot-1", visitor_id="v1"))
+        visitor = folded(event("view_item", "tent-1", at=NOW + 5, consent=TestConsent.denied))
+        after = merged(user, "v1", visitor)
+        assert (after.history, after.categories, after.version) == ((), {}, user.version + 1)
+
+    def test_a_visitor_who_was_handed_over_keeps_their_choice(self) -> None:
+        visitor = folded(event("view_item", "tent-1", consent=TestConsent.denied))
+        rest = handed_over(visitor, "u1")
+        assert (rest.merged_into, rest.consent, rest.consent_at) == ("u1", False, NOW)
+        assert rest.version == visitor.version + 1
 
 
 def test_every_part_is_bounded() -> None:

@@ -155,13 +155,61 @@ async def test_while_redis_is_away_events_flow_and_the_state_finds_the_duplicate
     assert (await shop.track(sent, sent)).body["duplicates"] >= 1
 
 
-async def test_who_denied_before_and_says_nothing_now_still_denies(shop: Shop) -> None:
+DENIED, GRANTED = {"personalization_storage": "denied"}, {"personalization_storage": "granted"}
+
+
+def withheld(shop: Shop, *sent: dict[str, Any]) -> list[bool]:
+    """Of each event that was sent, whether it is withheld in the log."""
+    marks = {kept.event_id: kept.withheld for kept in behavior(shop)}
+    return [marks[one["event_id"]] for one in sent]
+
+
+async def test_events_of_who_denied_before_are_withheld_and_no_choice_is_put_in_their_mouth(shop: Shop) -> None:
     await shop.exchange.set_denied("u1", True)
-    said = event("u1", consent={"personalization_storage": "granted"})
-    await shop.track(event("u1"), event("u1", consent={"analytics_storage": "granted"}), said, event("u2"))
-    consents = {e.event_id: e.consent for e in behavior(shop)}
-    kinds = [(c.personalization_storage, c.analytics_storage) if c else None for c in consents.values()]
-    assert sorted(kinds, key=str) == [("denied", "granted"), ("denied", None), ("granted", None), None]
+    sent = [event("u1"), event("u1", consent={"analytics_storage": "granted"}), event("u2")]
+    await shop.track(*sent)
+    assert withheld(shop, *sent) == [True, True, False]
+    assert {kept.personalization for kept in behavior(shop)} == {None}
+
+
+async def test_consent_given_again_holds_for_what_follows_in_the_same_request_and_in_the_next(shop: Shop) -> None:
+    await shop.track(event("u1", consent=DENIED))
+    again, following, next_one = event("u1", consent=GRANTED), event("u1"), event("u1")
+    await shop.track(again, following)
+    await shop.track(next_one)
+    assert withheld(shop, again, following, next_one) == [False, False, False]
+    await until(lambda: shop.worker.users["u1"].applied == 3)
+    assert shop.worker.users["u1"].consent is True
+
+
+async def test_a_denial_holds_for_what_follows_in_the_same_request_and_in_the_next(shop: Shop) -> None:
+    before, denied, following = event("u1"), event("u1", consent=DENIED), event("u1", item_id="secret-item")
+    await shop.track(before, denied, following)
+    next_one = event("u1", item_id="secret-item")
+    await shop.track(next_one)
+    assert withheld(shop, before, denied, following, next_one) == [False, False, True, True]
+
+
+async def test_a_choice_made_with_both_ids_holds_for_both_and_one_denial_is_enough(shop: Shop) -> None:
+    await shop.track(event("u1", visitor_id="v1", consent=DENIED))
+    alone = {**event("x"), "user_id": None, "visitor_id": "v1"}
+    other, apart = event("u2", visitor_id="v1"), event("u2")
+    await shop.track(alone, other, apart)
+    assert withheld(shop, alone, other, apart) == [True, True, False]
+    await shop.track(event("u1", visitor_id="v1", consent=GRANTED))
+    assert await shop.exchange.known([], ["u1", "v1"]) == (set(), set())
+
+
+async def test_a_choice_that_did_not_reach_the_log_moves_no_mark(shop: Shop) -> None:
+    shop.log.away = True
+    assert (await shop.track(event("u1", consent=DENIED))).status == 503
+    assert await shop.exchange.known([], ["u1"]) == (set(), set())
+
+
+async def test_a_client_cannot_withhold(shop: Shop) -> None:
+    sent = event("u1", withheld=True)
+    await shop.track(sent)
+    assert withheld(shop, sent) == [False]
 
 
 async def test_no_id_of_a_user_is_logged_or_counted(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:

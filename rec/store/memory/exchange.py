@@ -198,7 +198,10 @@ class MemoryExchange:
             self._shared.events.set(event_id, True, ttl_s)
 
     async def set_denied(self, user_id: str, denied: bool) -> None:
-        (self._shared.denied.add if denied else self._shared.denied.discard)(user_id)
+        await self.set_all_denied([user_id], denied)
+
+    async def set_all_denied(self, user_ids: Sequence[str], denied: bool) -> None:
+        (self._shared.denied.update if denied else self._shared.denied.difference_update)(user_ids)
 
     # -- hints, leases, erasure
     async def hint(self, hint: Hint) -> None:

@@ -68,11 +68,16 @@ class RedisExchange(Slates, Presence):
             await pipeline.execute()
 
     async def set_denied(self, user_id: str, denied: bool) -> None:
+        await self.set_all_denied([user_id], denied)
+
+    async def set_all_denied(self, user_ids: Sequence[str], denied: bool) -> None:
+        if not user_ids:
+            return
         async with self._client.reported():
             if denied:
-                await self._client.redis.sadd(self._names.denied, user_id)
+                await self._client.redis.sadd(self._names.denied, *user_ids)
             else:
-                await self._client.redis.srem(self._names.denied, user_id)
+                await self._client.redis.srem(self._names.denied, *user_ids)
 
     # -- hints, leases, erasure
     async def hint(self, hint: Hint) -> None:

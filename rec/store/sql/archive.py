@@ -5,22 +5,26 @@ Invariant: sequence numbers come from a locked counter, so they become visible i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from rec.archive_rules import archive_row
 from rec.events import Event
+from rec.ports import ChoiceKey, Chosen
 from rec.store.sql.connection import Connected, lock_counter
-from rec.store.sql.models import ARCHIVE, EVENTS, EventRow
+from rec.store.sql.models import ARCHIVE, CHOICES, EVENTS, ChoiceRow, EventRow
 from rec.store.sql.pieces import pieces
 
 
 class SqlArchive(Connected):
     """Behavior events as `rec.archive_rules` lets them be kept."""
 
-    async def append(self, events: Sequence[tuple[Event, bytes]]) -> int:
+    async def append(
+        self, events: Sequence[tuple[Event, bytes]], choices: Mapping[ChoiceKey, Chosen] | None = None
+    ) -> int:
         if not events:
             return 0
         rows = [archive_row(event, payload)._asdict() for event, payload in events]
@@ -29,7 +33,33 @@ class SqlArchive(Connected):
             last = await lock_counter(session, ARCHIVE, add=len(rows))
             for seq, row in enumerate(rows, start=last - len(rows) + 1):
                 row["seq"] = seq
+            if choices:
+                await self._keep_choices(session, choices)
             return len((await session.execute(insert.returning(EVENTS.c.seq), rows)).all())
+
+    async def _keep_choices(self, session: AsyncSession, choices: Mapping[ChoiceKey, Chosen]) -> None:
+        upsert = self._insert(CHOICES)
+        upsert = upsert.on_conflict_do_update(
+            index_elements=[CHOICES.c.subject_hash, CHOICES.c.use],
+            set_={"denied": upsert.excluded.denied, "at": upsert.excluded.at},
+            where=upsert.excluded.at >= CHOICES.c.at,
+        )
+        rows = [{"subject_hash": digest, "use": use, **chosen._asdict()} for (digest, use), chosen in choices.items()]
+        await session.execute(upsert, rows)
+
+    async def choices_of(self, hashes: Sequence[str]) -> dict[ChoiceKey, Chosen]:
+        found: dict[ChoiceKey, Chosen] = {}
+        columns = (ChoiceRow.subject_hash, ChoiceRow.use, ChoiceRow.denied, ChoiceRow.at)
+        async with self._unit() as session:
+            for some in pieces(hashes):
+                rows = await session.execute(select(*columns).where(ChoiceRow.subject_hash.in_(some)))
+                found.update({(digest, use): Chosen(denied, at) for digest, use, denied, at in rows})
+        return found
+
+    async def forget_choices(self, subject_hash: str) -> int:
+        gone = delete(CHOICES).where(CHOICES.c.subject_hash == subject_hash).returning(CHOICES.c.use)
+        async with self._unit() as session:
+            return len((await session.execute(gone)).all())
 
     async def read(
         self, chunk: int = 2_000, after: int = 0, since: datetime | None = None, until: datetime | None = None

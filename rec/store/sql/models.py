@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     DateTime,
     Dialect,
     ForeignKey,
@@ -111,6 +112,17 @@ class EventRow(Base):
     payload: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class ChoiceRow(Base):
+    """The newest choice of a subject about one use of their data. The id is not kept, only its keyed hash."""
+
+    __tablename__ = "choices"
+
+    subject_hash: Mapped[str] = mapped_column(String(128), primary_key=True)
+    use: Mapped[str] = mapped_column(String(32), primary_key=True)
+    denied: Mapped[bool] = mapped_column(Boolean)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class ErasureRow(Base):
     """A request to be forgotten. The id of the user is not kept, only its keyed hash."""
 
@@ -152,5 +164,5 @@ def _table(model: type[Base]) -> Table:
 
 
 # The bare tables: statements on them skip the ORM's bookkeeping, which bulk writes need not pay for.
-ITEMS, VECTORS, EVENTS = _table(ItemRow), _table(VectorRow), _table(EventRow)
+ITEMS, VECTORS, EVENTS, CHOICES = _table(ItemRow), _table(VectorRow), _table(EventRow), _table(ChoiceRow)
 ERASURES, ERASURE_STEPS, AUDIT = _table(ErasureRow), _table(ErasureStepRow), _table(AuditRow)
