@@ -6,6 +6,7 @@ RecError
 │   ├── Unauthorized       send a valid API key or token                             HTTP 401
 │   ├── Forbidden          this key may not do that                                  HTTP 403
 │   ├── NotFound           there is no such thing                                    HTTP 404
+│   ├── TooSlow            send the whole request at once                temporary   HTTP 408
 │   ├── TooLarge           send less at a time                                       HTTP 413
 │   └── RateLimited        wait `retry_after` seconds, then again        temporary   HTTP 429
 ├── Unavailable            a dependency is away; try again               temporary   exit 4, HTTP 503
@@ -69,6 +70,10 @@ class Forbidden(BadInput):
 
 class NotFound(BadInput):
     code, http_status = "not_found", 404
+
+
+class TooSlow(BadInput):
+    code, http_status, temporary = "too_slow", 408, True
 
 
 class TooLarge(BadInput):

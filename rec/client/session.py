@@ -76,6 +76,8 @@ class Session:
         self._idle_at = None
         if self._wishes.get(placement) == wish or self._phase is _Phase.CLOSED:
             return []
+        if placement in self._wishes and self._wishes[placement].item_id != wish.item_id:
+            self._positions.pop(placement, None)  # it is of the other product's list
         self._wishes[placement] = wish
         return self._subscribe(placement, now) if self._phase is _Phase.LIVE else []
 
@@ -251,12 +253,16 @@ class Session:
         return outputs
 
     def _pushed(self, slate: Slate | None) -> list[Output]:
-        if slate is None or slate.placement not in self._wishes:
-            return []  # another kind of push, or one that crossed our unsubscribe
+        if slate is None or slate.placement not in self._wishes or self._is_asking(slate.placement):
+            return []  # another kind of push, or one that crossed our subscribe: it may be about another product
         if not slate.position.newer_than(self._positions.get(slate.placement)):
             return []
         self._positions[slate.placement] = slate.position
         return [Deliver(slate)]
+
+    def _is_asking(self, placement: str) -> bool:
+        """Whether a subscription is not answered yet; once it is, the newest list follows."""
+        return any(p.name == "subscribe" and p.placement == placement for p in self._pending.values())
 
     def _become(self, state: State, error: RecError | None = None, retry_in: float | None = None) -> Changed:
         self.state = state

@@ -163,16 +163,16 @@ async def test_a_reply_reaches_the_process_that_asked_alone(exchange: Exchange, 
 async def test_who_is_connected_to_several_nodes_wants_the_larger_list_of_each_placement(
     exchange: Exchange, other: Exchange
 ) -> None:
-    await exchange.announce("n1", Wanted("u1", {"home": (5, None), "cart": (3, "tent")}))
-    await other.announce("n2", Wanted("u1", {"home": (9, None)}))
-    await other.announce("n2", Wanted("u2", {"home": (1, None)}))
+    await exchange.announce("n1", Wanted("u1", {"home": 5, "cart/tent": 3}))
+    await other.announce("n2", Wanted("u1", {"home": 9}))
+    await other.announce("n2", Wanted("u2", {"home": 1}))
     assert sorted(await exchange.online()) == [
-        Wanted("u1", {"home": (9, None), "cart": (3, "tent")}),
-        Wanted("u2", {"home": (1, None)}),
+        Wanted("u1", {"home": 9, "cart/tent": 3}),
+        Wanted("u2", {"home": 1}),
     ]
     await other.announce("n2", Wanted("u1", {}))
-    await exchange.announce("n1", Wanted("u1", {"home": (5, None)}))
-    assert sorted(await other.online()) == [Wanted("u1", {"home": (5, None)}), Wanted("u2", {"home": (1, None)})]
+    await exchange.announce("n1", Wanted("u1", {"home": 5}))
+    assert sorted(await other.online()) == [Wanted("u1", {"home": 5}), Wanted("u2", {"home": 1})]
     await exchange.announce("n1", Wanted("u1", {}))
     await other.retire("n2")
     assert await exchange.online() == []
@@ -181,27 +181,27 @@ async def test_who_is_connected_to_several_nodes_wants_the_larger_list_of_each_p
 async def test_announcements_arrive_merged_as_they_happen(exchange: Exchange, other: Exchange) -> None:
     arrivals = exchange.arrivals()
     assert await following(arrivals) is None  # from now on none is missed
-    await other.announce("n1", Wanted("u1", {"home": (5, None)}))
-    await exchange.announce("n2", Wanted("u1", {"home": (9, "tent")}))
+    await other.announce("n1", Wanted("u1", {"home": 5}))
+    await exchange.announce("n2", Wanted("u1", {"home": 9, "pdp/tent": 3}))
     await exchange.announce("n2", Wanted("u1", {}))
     await other.announce("n1", Wanted("u1", {}))
     assert [await following(arrivals) for _ in range(4)] == [
-        Wanted("u1", {"home": (5, None)}),
-        Wanted("u1", {"home": (9, "tent")}),
-        Wanted("u1", {"home": (5, None)}),
+        Wanted("u1", {"home": 5}),
+        Wanted("u1", {"home": 9, "pdp/tent": 3}),
+        Wanted("u1", {"home": 5}),
         Wanted("u1", {}),
     ]
-    await other.announce("n1", Wanted("u1", {"home": (5, None)}))
+    await other.announce("n1", Wanted("u1", {"home": 5}))
     await other.retire("n1")
-    assert await following(arrivals) == Wanted("u1", {"home": (5, None)})
+    assert await following(arrivals) == Wanted("u1", {"home": 5})
     assert await following(arrivals) is None  # look who is left
 
 
 async def test_announcements_of_a_node_that_is_not_tended_expire(
     world: ExchangeWorld, exchange: Exchange, other: Exchange
 ) -> None:
-    await exchange.announce("tended", Wanted("u1", {"home": (5, None)}))
-    await other.announce("dead", Wanted("u2", {"home": (5, None)}))
+    await exchange.announce("tended", Wanted("u1", {"home": 5}))
+    await other.announce("dead", Wanted("u2", {"home": 5}))
     for _ in range(3):
         world.pass_time(20)
         await exchange.tend("tended")
@@ -211,8 +211,8 @@ async def test_announcements_of_a_node_that_is_not_tended_expire(
 async def test_tending_brings_back_announcements_that_were_lost(
     world: ExchangeWorld, exchange: Exchange, other: Exchange
 ) -> None:
-    await exchange.announce("n1", Wanted("u1", {"home": (5, "tent")}))
-    await exchange.announce("n1", Wanted("u2", {"home": (5, None)}))
+    await exchange.announce("n1", Wanted("u1", {"pdp/tent": 5}))
+    await exchange.announce("n1", Wanted("u2", {"home": 5}))
     await exchange.announce("n1", Wanted("u2", {}))
     world.pass_time(100)
     assert await other.online() == []
@@ -220,7 +220,7 @@ async def test_tending_brings_back_announcements_that_were_lost(
     assert await following(arrivals) is None
     await exchange.tend("n1")
     assert await following(arrivals) is None
-    assert await other.online() == [Wanted("u1", {"home": (5, "tent")})]
+    assert await other.online() == [Wanted("u1", {"pdp/tent": 5})]
 
 
 # ---------------------------------------------------------------- remembered ids, consent
@@ -279,11 +279,11 @@ async def test_what_workers_say_of_themselves_holds_for_a_while(
 # ---------------------------------------------------------------- erasure
 async def test_what_is_stored_about_a_user_can_be_read_and_removed(exchange: Exchange, other: Exchange) -> None:
     await exchange.store_slates([slate(1), slate(2, placement="cart"), slate(1, "u2")])
-    await exchange.announce("n1", Wanted("u1", {"home": (5, None)}))
+    await exchange.announce("n1", Wanted("u1", {"home": 5}))
     await exchange.set_denied("u1", True)
     assert await other.keys_of("u1") == {
         "slates": {"home": {"user_id": "u1", "version": 1}, "cart": {"user_id": "u1", "version": 2}},
-        "on_screen": {"home": (5, None)},
+        "on_screen": {"home": 5},
         "personalization_denied": True,
     }
     assert await exchange.forget("u1") == 4

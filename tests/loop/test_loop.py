@@ -76,7 +76,7 @@ class Screen:
 
     async def __aenter__(self) -> Screen:
         await self.exchange.watch(self.user_id)
-        await self.exchange.announce("web-1", Wanted(self.user_id, {"home": (self.n, None)}))
+        await self.exchange.announce("web-1", Wanted(self.user_id, {"home": self.n}))
         self._task = asyncio.create_task(self._collect())
         await ask(self.loop, Refresh(self.user_id, Cause("request"), "home", self.n))
         await until(lambda: self.slates)
@@ -160,7 +160,7 @@ async def test_a_screen_that_has_the_newest_list_gets_no_other(loop: Local) -> N
 
 async def test_a_screen_that_grows_gets_the_longer_list(loop: Local) -> None:
     async with Screen(loop) as screen:
-        await screen.exchange.announce("web-1", Wanted("u1", {"home": (30, None)}))
+        await screen.exchange.announce("web-1", Wanted("u1", {"home": 30}))
         await ask(loop, Refresh("u1", Cause("request"), "home", 30))
         await until(lambda: len(screen.last.items) == 30)
 
