@@ -6,6 +6,7 @@ from aiohttp import web
 
 from web.edge import EDGE
 from web.front import answer
+from web.parsing import read
 
 
 async def post_events(request: web.Request) -> web.Response:

@@ -64,9 +64,8 @@ class Session:
     def __init__(self, frames_per_minute: int, now: float) -> None:
         """`now` here and below is the loop's time, in seconds."""
         self._bucket = Bucket(frames_per_minute / 60, frames_per_minute, now)
-        self._patience = Bucket(
-            frames_per_minute / FORGIVEN_S, frames_per_minute - 1, now
-        )  # refusals until it is closed
+        # refusals before a client that does not slow down is closed
+        self._patience = Bucket(frames_per_minute / FORGIVEN_S, frames_per_minute - 1, now)
         self.connected = False
 
     def read(self, data: bytes, now: float, text: bool = True) -> Reading:

@@ -12,7 +12,7 @@ import secrets
 import socket as sockets
 import struct
 
-from aiohttp import WSMessage, WSMsgType, hdrs, web
+from aiohttp import WSMsgType, hdrs, web
 
 from rec.errors import BadInput, Forbidden, RecError, Unauthorized
 from rec.protocol import (
@@ -189,7 +189,7 @@ class _Conversation:
                 if message.type is WSMsgType.ERROR:  # too large, or no websocket at all: aiohttp has closed
                     self._connection.close_code = getattr(message.data, "code", None)
                     break
-                await self._hear(message)
+                await self._hear(message.data, message.type is WSMsgType.TEXT)
         except ConnectionError:
             self._sink.abort()
         except TimeoutError:
@@ -199,10 +199,10 @@ class _Conversation:
                 self._sink.hang_up()
             await edge.hub.leave(self._connection, ws.close_code)
 
-    async def _hear(self, message: WSMessage) -> None:
+    async def _hear(self, data: bytes, text: bool) -> None:
         now = asyncio.get_running_loop().time()
         self._connection.heard_at = now
-        reading = self._session.read(message.data, now, message.type is WSMsgType.TEXT)
+        reading = self._session.read(data, now, text)
         if isinstance(reading, Pong):
             return
         if isinstance(reading, Ask):

@@ -71,7 +71,7 @@ def test_whatever_is_offered_versions_only_grow_inside_an_epoch_and_the_last_new
     pairs: list[tuple[str, int]], reads: list[bool]
 ) -> None:
     connection = Connection("u1", Nowhere(), 9e9, 0.0)
-    screen = connection.screens["home"] = Screen(20, None, None)
+    screen = connection.screens["home"] = Screen(20, None)
     screen.opened = True
     taken: list[Position] = []
     newest: Position | None = None

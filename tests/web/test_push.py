@@ -45,7 +45,7 @@ async def test_all_screens_of_a_user_get_the_same_list_each_in_its_length(shop: 
         assert [i["item_id"] for i in small["items"]] == [i["item_id"] for i in large["items"]][:3]
         assert len(large["items"]) == 50
         [wanted] = await shop.exchange.online()
-        assert wanted.placements == {"home": (50, None)}
+        assert wanted.screens == {"home": 50}
 
 
 async def test_an_older_or_equal_version_is_never_shown(shop: Shop) -> None:
@@ -131,7 +131,7 @@ async def test_a_placement_that_was_left_gets_no_more_lists(shop: Shop) -> None:
         await socket.slate(lambda s: s["placement"] == "cart")
         assert (await socket.ask("unsubscribe", placement="home"))["unsubscribe"] == {}
         [wanted] = await shop.exchange.online()
-        assert set(wanted.placements) == {"cart"}
+        assert set(wanted.screens) == {"cart"}
         await shop.track(event("u1"))
         assert (await socket.slate())["placement"] == "cart"
 
