@@ -141,6 +141,24 @@ async def test_a_slate_is_forgotten_after_a_day_without_a_successor(world: Excha
     assert await exchange.latest("u1", "cart") is None
 
 
+async def test_lists_about_products_are_kept_apart_whatever_the_ids_look_like(exchange: Exchange) -> None:
+    one, other = slate(1, "u1", "pdp/a:b"), slate(1, "b:u1", "pdp/a")
+    await exchange.store_slates([one, other, slate(7, "u1", "pdp")])
+    assert await exchange.latest("u1", "pdp/a:b") == one.slate
+    assert await exchange.latest("b:u1", "pdp/a") == other.slate
+    assert await exchange.positions([("u1", "pdp/a"), ("u1", "pdp")]) == [None, Position("a", 7)]
+
+
+async def test_a_list_about_a_product_is_forgotten_soon(world: ExchangeWorld, exchange: Exchange) -> None:
+    await exchange.store_slates([slate(1), slate(1, placement="pdp/a"), slate(1, placement="pdp/b")])
+    world.pass_time(500)
+    await exchange.store_slates([slate(2, placement="pdp/b")])
+    world.pass_time(200)
+    await exchange.store_slates([slate(3, placement="pdp/b")])
+    assert set((await exchange.keys_of("u1"))["slates"]) == {"home", "pdp/b"}
+    assert await exchange.forget("u1") == 2
+
+
 # ---------------------------------------------------------------- replies
 async def test_a_reply_reaches_the_process_that_asked_alone(exchange: Exchange, other: Exchange) -> None:
     mine, theirs = exchange.replies("web 1"), other.replies("web 2")
@@ -278,11 +296,11 @@ async def test_what_workers_say_of_themselves_holds_for_a_while(
 
 # ---------------------------------------------------------------- erasure
 async def test_what_is_stored_about_a_user_can_be_read_and_removed(exchange: Exchange, other: Exchange) -> None:
-    await exchange.store_slates([slate(1), slate(2, placement="cart"), slate(1, "u2")])
+    await exchange.store_slates([slate(1), slate(2, placement="pdp/tent"), slate(1, "u2")])
     await exchange.announce("n1", Wanted("u1", {"home": 5}))
     await exchange.set_denied("u1", True)
     assert await other.keys_of("u1") == {
-        "slates": {"home": {"user_id": "u1", "version": 1}, "cart": {"user_id": "u1", "version": 2}},
+        "slates": {"home": {"user_id": "u1", "version": 1}, "pdp/tent": {"user_id": "u1", "version": 2}},
         "on_screen": {"home": 5},
         "personalization_denied": True,
     }
