@@ -63,7 +63,7 @@ def connect(token: str) -> str:
         (connect("x").encode(), "not_text", 4501),  # bytes are sent as a binary frame
         ('{"id":1,"connect":{"token":"x","resume":{"a b":{"epoch":"e","version":1}}}}', "invalid_field", 4501),
         (
-            '{"id":1,"connect":{"token":"x","resume":{"a":{"epoch":"e","version":9007199254740992}}}}',
+            f'{{"id":1,"connect":{{"token":"x","resume":{{"a":{{"epoch":"e","version":{2**53}}}}}}}}}',
             "invalid_field",
             4501,
         ),
