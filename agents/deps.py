@@ -32,6 +32,7 @@ from rec.ports import Database, Exchange, Log
 from rec.privacy import erasure_secret
 from rec.recommend import World
 from rec.requests import Refresh, encode_request
+from rec.screens import split_screen
 from rec.slates import Cause
 from rec.state import FoldRules
 from rec.store import open_exchange, open_log
@@ -115,6 +116,7 @@ async def wire(
         metrics=metrics,
         interval_s=settings.sweep_interval_s,
     )
+    presence.on_gap = sweep.soon  # whatever moved while nobody was known to look is made up for at once
     behavior = Behavior(
         users=users,
         facets=catalog.facets,
@@ -142,9 +144,13 @@ async def wire(
     )
 
     async def on_catalog_change(item_ids: set[str]) -> None:
-        """Lists on a screen that show a changed item (price, stock, gone) are made anew."""
-        shown = [(user_id, placement) for user_id, placement in refresher.showing(item_ids) if owned(user_id)]
-        refreshes = [Refresh(user_id, Cause("catalog"), placement, 0) for user_id, placement in shown]
+        """Lists on a screen that show a changed item (price, stock, gone), or have room for one, are made anew."""
+        touched = [
+            (user_id, split_screen(screen)) for user_id, screen in refresher.touched_by(item_ids) if owned(user_id)
+        ]
+        refreshes = [
+            Refresh(user_id, Cause("catalog"), placement, 0, None, item) for user_id, (placement, item) in touched
+        ]
         await to.publish_many(requests_topic, [(request.user_id, encode_request(request)) for request in refreshes])
 
     catalog_sync = CatalogSync(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from rec.errors import Unavailable
 from rec.ports import Exchange, Wanted
@@ -16,15 +16,16 @@ log = logging.getLogger(__name__)
 
 RELOAD_S = 10.0
 
-Placements = Mapping[str, tuple[int, str | None]]
+Screens = Mapping[str, int]
 
 
 class Presence:
-    """user_id → placements on their screens, as (n, context item)."""
+    """user_id → what they look at: screen (see rec.screens) → n."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._online: dict[str, Placements] = {}
+        self.on_gap: Callable[[], None] = lambda: None  # called when the view was read again after a loss of messages
+        self._online: dict[str, Screens] = {}
 
     def __len__(self) -> int:
         return len(self._online)
@@ -32,19 +33,19 @@ class Presence:
     def __iter__(self) -> Iterator[str]:
         return iter(tuple(self._online))
 
-    def placements(self, user_id: str) -> Placements:
+    def screens(self, user_id: str) -> Screens:
         return self._online.get(user_id, {})
 
     def note(self, wanted: Wanted) -> None:
-        """Somebody came, changed what they look at, or (no placements) left."""
-        if wanted.placements:
-            self._online[wanted.user_id] = wanted.placements
+        """Somebody came, changed what they look at, or (no screens) left."""
+        if wanted.screens:
+            self._online[wanted.user_id] = wanted.screens
         else:
             self._online.pop(wanted.user_id, None)
 
-    def note_one(self, user_id: str, placement: str, n: int, item_id: str | None) -> None:
-        """One placement of a user, known from their subscription before its announcement comes in."""
-        self._online[user_id] = {**self.placements(user_id), placement: (n, item_id)}
+    def note_one(self, user_id: str, screen: str, n: int) -> None:
+        """One screen of a user, known from their subscription before its announcement comes in."""
+        self._online[user_id] = {**self.screens(user_id), screen: n}
 
     async def follow(self) -> None:
         """Keep the view true for ever."""
@@ -54,6 +55,7 @@ class Presence:
         async for wanted in self._exchange.arrivals():
             if wanted is None:
                 await self.reload()
+                self.on_gap()
             else:
                 self.note(wanted)
 
@@ -68,4 +70,4 @@ class Presence:
         except Unavailable as error:
             log.warning("presence could not be read, going on with what is known: %s", error)
             return
-        self._online = {wanted.user_id: wanted.placements for wanted in online if wanted.placements}
+        self._online = {wanted.user_id: wanted.screens for wanted in online if wanted.screens}

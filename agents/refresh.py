@@ -23,6 +23,7 @@ from rec.errors import Unavailable
 from rec.ports import Exchange, Pushed, Reply, StoredSlate
 from rec.recommend import Ask, World, recommend_many
 from rec.requests import SlateRequest
+from rec.screens import screen_key, split_screen
 from rec.slates import Cause, Slate, encode_slate
 from rec.state import UserState
 
@@ -97,7 +98,7 @@ class Refresher:
 
     def refresh(self, user_id: str, cause: Cause, since: float) -> None:
         """Make this user's lists anew if somebody looks at them. Sync: callable from the middle of a fold."""
-        if self._presence.placements(user_id):
+        if self._presence.screens(user_id):
             self._mailbox.put(Waiting(user_id, cause, since))
             self._wake.set()
 
@@ -125,9 +126,9 @@ class Refresher:
         now = self._clock()
         requests = [request for request in requests if request.deadline > now]
         asks = [
-            Ask(entry.user_id, placement, n, item_id, entry.cause, self._state_of(entry.user_id))
+            _ask(entry.user_id, screen, n, entry.cause, self._state_of(entry.user_id))
             for entry in users
-            for placement, (n, item_id) in self._presence.placements(entry.user_id).items()
+            for screen, n in self._presence.screens(entry.user_id).items()
         ]
         pushes = len(asks)
         asks += [self._ask_of(request) for request in requests]
@@ -137,7 +138,8 @@ class Refresher:
         slates = await asyncio.get_running_loop().run_in_executor(self._executor, self._make, asks, now)
         self._metrics.scoring.observe(time.perf_counter() - started)
 
-        stored = [Pushed(slate.user_id, as_stored(slate)) for slate in slates[:pushes]]
+        pushed = list(zip(asks[:pushes], slates[:pushes], strict=True))
+        stored = [Pushed(slate.user_id, as_stored(slate, ask.item_id)) for ask, slate in pushed]
         answers = list(zip(requests, slates[pushes:], strict=True))
         stored += [Pushed(slate.user_id, as_stored(slate)) for request, slate in answers if request.item_id is None]
         await self._exchange.store_slates(stored)
@@ -145,27 +147,35 @@ class Refresher:
             slate = msgspec.structs.replace(slate, items=slate.items[: request.n])
             body = b'{"slate":' + encode_slate(slate) + b"}"
             await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
-        for slate in slates[:pushes]:
+        for ask, slate in pushed:
             shown = frozenset(place.item_id for place in slate.items)
-            self._shown.setdefault(slate.user_id, {})[slate.placement] = shown
+            self._shown.setdefault(slate.user_id, {})[screen_key(slate.placement, ask.item_id)] = shown
         done = self._clock()
         for entry in users:
             self._metrics.slates.labels(cause=entry.cause.kind).inc()
             if entry.cause.kind == "event":
                 self._metrics.event_to_push.observe(max(0.0, done - entry.since))
 
-    def showing(self, item_ids: set[str]) -> list[tuple[str, str]]:
-        """(user, placement) of the screens on which any of these items is, as far as this worker put it there."""
-        self._shown = {user_id: shown for user_id, shown in self._shown.items() if self._presence.placements(user_id)}
-        return [
-            (user_id, placement)
-            for user_id, lists in self._shown.items()
-            for placement, shown in lists.items()
-            if not shown.isdisjoint(item_ids)
-        ]
+    def touched_by(self, item_ids: set[str]) -> list[tuple[str, str]]:
+        """(user, screen) of the lists that a change of these items may change, one for each user.
+
+        Those that show one of them, and those that are shorter than was asked for: there a new product has its place.
+        Known are the lists that this worker has made.
+        """
+        seen: dict[str, dict[str, frozenset[str]]] = {}
+        touched: dict[str, str] = {}
+        for user_id, lists in self._shown.items():
+            for screen, n in self._presence.screens(user_id).items():
+                if (shown := lists.get(screen)) is None:
+                    continue
+                seen.setdefault(user_id, {})[screen] = shown
+                if len(shown) < n or not shown.isdisjoint(item_ids):
+                    touched[user_id] = screen
+        self._shown = seen
+        return list(touched.items())
 
     def _ask_of(self, request: SlateRequest) -> Ask:
-        shown, _ = self._presence.placements(request.user_id).get(request.placement, (0, None))
+        shown = self._presence.screens(request.user_id).get(screen_key(request.placement, request.item_id), 0)
         n = max(request.n, shown, MIN_STORED_N)
         cause = Cause("request")
         return Ask(request.user_id, request.placement, n, request.item_id, cause, self._state_of(request.user_id))
@@ -174,8 +184,14 @@ class Refresher:
         return recommend_many(asks, self._world, now=now, rng=self._rng)
 
 
-def as_stored(slate: Slate) -> StoredSlate:
-    return StoredSlate(slate.placement, slate.position, len(slate.items), encode_slate(slate))
+def _ask(user_id: str, screen: str, n: int, cause: Cause, state: UserState | None) -> Ask:
+    placement, item_id = split_screen(screen)
+    return Ask(user_id, placement, n, item_id, cause, state)
+
+
+def as_stored(slate: Slate, item_id: str | None = None) -> StoredSlate:
+    screen = screen_key(slate.placement, item_id)
+    return StoredSlate(screen, slate.position, len(slate.items), encode_slate(slate))
 
 
 class Sweep:
@@ -219,10 +235,10 @@ class Sweep:
         """One sweep; how many users had an older list than their state."""
         stale: set[str] = set()
         pairs = [
-            (user_id, placement)
+            (user_id, screen)
             for user_id in self._presence
             if self._owned(user_id) and self._state_of(user_id) is not None
-            for placement in self._presence.placements(user_id)
+            for screen in self._presence.screens(user_id)
         ]
         for start in range(0, len(pairs), 1_000):
             chunk = pairs[start : start + 1_000]

@@ -17,7 +17,8 @@ from agents.refresh import Refresher
 from rec.choices import handed_over
 from rec.ports import Exchange, Log, Record, Reply
 from rec.requests import Inspect, MergeIn, MergeOut, Refresh, Request, SlateRequest, decode_request, encode_request
-from rec.slates import Cause
+from rec.screens import screen_key
+from rec.slates import Cause, Position
 from rec.state import FoldRules, UserState, merged, touched
 
 _BY_MERGE = Cause("event")
@@ -75,11 +76,11 @@ class Requests:
     def _refresh(self, key: bytes, request: Refresh) -> None:
         """A screen was opened, or the model or catalog moved. Only what `have` does not already show is made."""
         if request.cause.kind == "request":
-            self._presence.note_one(request.user_id, request.placement, request.n, request.item_id)
+            self._presence.note_one(request.user_id, screen_key(request.placement, request.item_id), request.n)
         state = self._users.get(key)
         if state is None:
             self._users[key] = UserState(epoch=self._new_epoch(), version=1)
-        elif (moved := next_state(state, request)) is not None:
+        elif (moved := next_state(state, request, self._new_epoch)) is not None:
             self._users[key] = moved
         elif request.have == state.position:
             return
@@ -130,16 +131,26 @@ class Requests:
             await self._consents.mark(request.user_id, after.consent is False)
 
 
-def next_state(state: UserState, request: Refresh) -> UserState | None:
+def next_state(state: UserState, request: Refresh, new_epoch: Callable[[], str]) -> UserState | None:
     """Pure: the state with the version that the new list needs, or None if the present one will do.
 
     A list for the model, the catalog or a rule differs from the one before though no event came: one version on.
     So does one for a screen that has none, or that has become larger than its list (`have` is None).
-    A screen that is ahead of the state (its changelog was cut short by a crash) is overtaken.
+    Whoever is ahead of the state shows that it lost a part of its history (a crash cut the changelog short), or does
+    not tell the truth. Neither number is taken over: a new epoch begins, which every screen takes as news.
     """
     have = request.have
-    if have is not None and have.epoch == state.epoch and have.version > state.version:
-        return msgspec.structs.replace(state, version=have.version + 1)
+    if any(known is not None and ahead_of(state, known) for known in (have, request.shown)):
+        return msgspec.structs.replace(state, epoch=new_epoch(), version=state.version + 1)
     if have is None or request.cause.kind in ("model", "catalog", "rule"):
         return touched(state)
     return None
+
+
+def ahead_of(state: UserState, known: Position) -> bool:
+    """Whether this position of the state's own epoch has not been reached yet.
+
+    >>> ahead_of(UserState(epoch="a", version=4), Position("a", 5)), ahead_of(UserState(epoch="a"), Position("b", 5))
+    (True, False)
+    """
+    return known.epoch == state.epoch and known.version > state.version

@@ -6,6 +6,7 @@ RecError                                                                        
 │   ├── Unauthorized       send a valid API key or token                             exit 1, HTTP 401
 │   ├── Forbidden          this key may not do that                                  exit 1, HTTP 403
 │   ├── NotFound           there is no such thing                                    exit 1, HTTP 404
+│   ├── TooSlow            send the whole request at once                temporary   exit 1, HTTP 408
 │   ├── TooLarge           send less at a time                                       exit 1, HTTP 413
 │   └── RateLimited        wait `retry_after` seconds, then again        temporary   exit 1, HTTP 429
 ├── Unavailable            a dependency is away; try again               temporary   exit 4, HTTP 503
@@ -80,6 +81,10 @@ class Forbidden(BadInput):
 
 class NotFound(BadInput):
     code, http_status, exit_code = "not_found", 404, 1
+
+
+class TooSlow(BadInput):
+    code, http_status, exit_code, temporary = "too_slow", 408, 1, True
 
 
 class TooLarge(BadInput):

@@ -83,7 +83,7 @@ _REMEDIES = {
 }
 _TEXT_REMEDY = f"Send a string of at most {MAX_TEXT} characters, or leave it out"
 
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?(?P<path>\$.*)`)?$", re.DOTALL)
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key` in `|key in )?(?P<path>\$.*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(?P<name>.+)`$")
 _QUOTE = 64  # characters of the client's own words that an answer repeats
 

@@ -67,9 +67,9 @@ class GroupReader(Protocol):
 
 # ---------------------------------------------------------------- the exchange: Redis
 class StoredSlate(NamedTuple):
-    """The newest slate of a user and placement as stored: its position, how many items, and its JSON."""
+    """The newest slate of a user and screen as stored: its position, how many items, and its JSON."""
 
-    placement: str
+    screen: str  # rec.screens: the placement, or placement/item_id
     position: Position
     n: int
     body: bytes
@@ -97,10 +97,10 @@ class Hint(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What an online user has on screen: placement → (n, context item_id or None)."""
+    """What an online user looks at: screen (see rec.screens) → n."""
 
     user_id: str
-    placements: Mapping[str, tuple[int, str | None]]
+    screens: Mapping[str, int]
 
 
 class Exchange(Protocol):
@@ -110,12 +110,13 @@ class Exchange(Protocol):
     async def store_slates(self, slates: Sequence[Pushed], push: bool = True) -> None:
         """Keep each as the latest unless the kept one of the same epoch is newer, and publish those that were kept.
 
-        One round trip for all of them. A slate expires after a day without a successor.
+        One round trip for all of them. A slate expires after a day without a successor, one about a product after
+        ten minutes: there may be one for each product that a shopper passes by.
         """
 
-    async def latest(self, user_id: str, placement: str) -> StoredSlate | None: ...
+    async def latest(self, user_id: str, screen: str) -> StoredSlate | None: ...
     async def positions(self, wanted: Sequence[tuple[str, str]]) -> list[Position | None]:
-        """Positions of the latest slates of (user, placement) pairs, in one round trip."""
+        """Positions of the latest slates of (user, screen) pairs, in one round trip."""
 
     async def watch(self, user_id: str) -> None:
         """From the return of this call on, `pushes()` yields what is stored for this user."""
@@ -131,7 +132,7 @@ class Exchange(Protocol):
 
     # -- presence
     async def announce(self, node: str, wanted: Wanted) -> None:
-        """This user is connected to this node, with these placements; none means gone. Expires after 30 s untended."""
+        """This user is connected to this node, with these screens; none means gone. Expires after 30 s untended."""
 
     async def tend(self, node: str) -> None:
         """Keep this node's announcements alive for another 30 s."""

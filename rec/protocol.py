@@ -24,6 +24,7 @@ MAX_N = 200
 
 Placement = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+\Z")]
 Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_N)]
+MAX_SCREENS = 16  # placements on one connection
 
 
 class CloseCode(IntEnum):
@@ -50,7 +51,7 @@ class CloseCode(IntEnum):
 
 class Connect(msgspec.Struct, frozen=True):
     token: str
-    resume: dict[str, Position] = {}
+    resume: Annotated[dict[Placement, Position], msgspec.Meta(max_length=MAX_SCREENS)] = {}
 
 
 class Subscribe(msgspec.Struct, frozen=True):

@@ -27,6 +27,7 @@ class Refresh(msgspec.Struct, frozen=True, tag="refresh", tag_field="kind"):
     """Make the user's lists anew and push them, unless the state still is where `have` says.
 
     Sent by the web process at a subscription, and by workers for the sweep and for model and catalog changes.
+    `have`: the stored list, if it is long enough; `shown`: what the client says that it shows.
     """
 
     user_id: str
@@ -35,6 +36,7 @@ class Refresh(msgspec.Struct, frozen=True, tag="refresh", tag_field="kind"):
     n: int
     have: Position | None = None
     item_id: str | None = None
+    shown: Position | None = None
 
 
 class Inspect(msgspec.Struct, frozen=True, tag="inspect", tag_field="kind"):

@@ -6,9 +6,11 @@ Invariant: for one user and placement `version` only grows inside an `epoch`.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+
+MAX_VERSION = 2**53 - 1  # JavaScript knows no larger whole number
 
 CauseKind = Literal["event", "request", "model", "catalog", "rule"]
 
@@ -17,7 +19,7 @@ class Position(msgspec.Struct, frozen=True):
     """Where a list stands: comparable by `version` only within the same `epoch`."""
 
     epoch: str
-    version: int
+    version: Annotated[int, msgspec.Meta(ge=0, le=MAX_VERSION)]
 
     def newer_than(self, other: Position | None) -> bool:
         """Whether a holder of `other` must take this one. Another epoch is always news.

@@ -20,6 +20,7 @@ from rec.errors import RecError, Unavailable
 from rec.store import open_exchange, open_log
 from rec.store.sql import open_database
 from web.app import make_app
+from web.arrivals import KEEP_ALIVE_S, LINGER_S, Arrivals
 from web.front import AccessLog
 
 log = logging.getLogger("web")
@@ -32,8 +33,16 @@ async def serve(settings: Settings, stop: asyncio.Event, port_file: Path | None 
     """Serve until `stop` is set. Raises ConfigError, or Unavailable naming what is away."""
     async with open_log(settings) as to, open_exchange(settings) as exchange, open_database(settings) as database:
         app = make_app(settings, to, exchange, database)
-        runner = web.AppRunner(app, access_log_class=AccessLog, shutdown_timeout=SHUTDOWN_S)
+        runner = web.AppRunner(
+            app,
+            access_log_class=AccessLog,
+            shutdown_timeout=SHUTDOWN_S,
+            keepalive_timeout=KEEP_ALIVE_S,
+            lingering_time=LINGER_S,
+        )
         await runner.setup()
+        assert runner.server is not None
+        sweeping = asyncio.create_task(Arrivals(runner.server).keep_sweeping(), name="web-arrivals")
         try:
             site = web.TCPSite(runner, settings.host, settings.port)
             try:
@@ -49,6 +58,7 @@ async def serve(settings: Settings, stop: asyncio.Event, port_file: Path | None 
             log.info("stopping")
             asyncio.get_running_loop().call_later(EXIT_S, _give_up)
         finally:
+            sweeping.cancel()
             await runner.cleanup()
 
 

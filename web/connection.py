@@ -1,7 +1,7 @@
 """hub → **connection** → socket. What one client has on screen, and what waits to be sent to it. No I/O.
 
-Invariants: per placement one slot, and the newest slate wins it; nothing is offered that is not newer than what was
-offered before; nothing is taken for a placement before its subscription was answered.
+Invariants: per placement one slot, of one product if it is about one, and the newest slate wins it; nothing is offered
+that is not newer than what was offered before; nothing is taken for a placement before its subscription was answered.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ import msgspec
 
 from rec.ports import StoredSlate
 from rec.protocol import CloseCode, push
+from rec.screens import split_screen
 from rec.slates import Position, decode_slate, encode_slate
 
 
 class Offer:
     """A slate for all who show it: each length of it is made once and shared."""
 
-    __slots__ = ("_created", "_frames", "slate")
+    __slots__ = ("_created", "_frames", "item_id", "placement", "slate")
 
     def __init__(self, slate: StoredSlate) -> None:
         self.slate = slate
+        self.placement, self.item_id = split_screen(slate.screen)
         self._frames: dict[int, bytes] = {}
         self._created: float | None = None
 
@@ -82,14 +84,20 @@ class Sink(Protocol):
 
 
 class Screen:
-    """A placement that a client shows: how many items of it, and the newest position that it was offered."""
+    """A placement that a client shows: how many items, beside which product, the newest position it was offered."""
 
     __slots__ = ("item_id", "n", "offer", "opened", "position")
 
-    def __init__(self, n: int, item_id: str | None, position: Position | None) -> None:
-        self.n, self.item_id, self.position = n, item_id, position
+    def __init__(self, n: int, item_id: str | None) -> None:
+        self.n, self.item_id = n, item_id
+        self.position: Position | None = None
         self.offer: Offer | None = None  # the slot
         self.opened = False
+
+    def resume(self, position: Position) -> None:
+        """The client shows this already: what waits and is not newer is not for it."""
+        if self.position is None or not self.position.newer_than(position):
+            self.position, self.offer = position, None
 
 
 class Connection:
@@ -111,7 +119,7 @@ class Connection:
     def __init__(self, user_id: str, sink: Sink, expires_at: float, now: float) -> None:
         """`expires_at` is wall time; `now` and all else is the loop's time."""
         self.user_id, self.sink, self.expires_at = user_id, sink, expires_at
-        self.screens: dict[str, Screen] = {}
+        self.screens: dict[str, Screen] = {}  # by placement
         self.heard_at = self.pinged_at = now
         self.ping_due = False
         self.pumping = False
@@ -120,8 +128,8 @@ class Connection:
 
     def offer(self, offer: Offer) -> tuple[bool, bool]:
         """Put a slate into its slot: (taken, another was dropped for it)."""
-        screen = self.screens.get(offer.slate.placement)
-        if screen is None or not offer.slate.position.newer_than(screen.position):
+        screen = self.screens.get(offer.placement)
+        if screen is None or screen.item_id != offer.item_id or not offer.slate.position.newer_than(screen.position):
             return False, False
         dropped = screen.offer is not None
         screen.offer, screen.position = offer, offer.slate.position

@@ -6,10 +6,11 @@ from aiohttp import web
 
 from web.edge import EDGE
 from web.front import answer
+from web.parsing import read
 
 
 async def post_events(request: web.Request) -> web.Response:
     """Up to 500 events; each is accepted, a duplicate, or refused by itself. 202 once the broker has them."""
     edge = request.app[EDGE]
     who = edge.identify(request)
-    return answer(await edge.intake.take_body(await request.read(), who), 202)
+    return answer(await edge.intake.take_body(await read(request), who), 202)

@@ -16,6 +16,7 @@ from typing import Any
 from rec.errors import Unavailable
 from rec.ports import Exchange, StoredSlate
 from rec.protocol import PING_S, PONG_GRACE_S, CloseCode
+from rec.screens import screen_key, split_screen
 from rec.slates import Position
 from web.connection import Connection, Offer, Screen
 from web.metrics import Metrics
@@ -84,31 +85,34 @@ class Hub:
         except Unavailable:
             log.debug("the exchange is away; a departure is announced later")
 
-    def show(self, connection: Connection, placement: str, n: int, item_id: str | None, have: Position | None) -> None:
-        """Begin to fill a placement's slot. Nothing is sent before `open`."""
-        connection.screens[placement] = Screen(n, item_id, have)
+    def show(self, connection: Connection, placement: str, n: int, item_id: str | None) -> None:
+        """Begin to fill a placement's slot, instead of the one before. Nothing is sent before `open`."""
+        connection.screens[placement] = Screen(n, item_id)
 
     def hide(self, connection: Connection, placement: str) -> bool:
         """Fill this slot no more; whether there was one."""
         return connection.screens.pop(placement, None) is not None
 
-    def open(self, connection: Connection, placement: str, latest: StoredSlate | None) -> None:
-        """The subscription was answered: send what waits, and the latest slate if it is newer."""
+    def open(
+        self, connection: Connection, placement: str, latest: StoredSlate | None, have: Position | None = None
+    ) -> None:
+        """The subscription was answered: send what waits, and the latest slate; only if it is newer than `have`."""
         if (screen := connection.screens.get(placement)) is not None:
             screen.opened = True
+            if have is not None:
+                screen.resume(have)
             if latest is not None:
                 connection.offer(Offer(latest))
             self._pump(connection)
 
     def _shown(self, user_id: str) -> Shown:
-        """What a user shows over all connections here: per placement the largest n, with its item."""
-        largest: dict[str, tuple[int, str | None]] = {}
+        """What a user looks at over all connections here: per screen the largest n."""
+        largest: dict[str, int] = {}
         for connection in self._users.get(user_id, ()):
             for placement, screen in connection.screens.items():
-                kept = largest.get(placement)
-                if kept is None or (screen.n, screen.item_id or "") > (kept[0], kept[1] or ""):
-                    largest[placement] = (screen.n, screen.item_id)
-        return tuple((placement, n, item_id) for placement, (n, item_id) in sorted(largest.items()))
+                key = screen_key(placement, screen.item_id)
+                largest[key] = max(screen.n, largest.get(key, 0))
+        return tuple(sorted(largest.items()))
 
     # ---------------------------------------------------------------- the way of a slate
     def push(self, user_id: str, slate: StoredSlate) -> None:
@@ -212,8 +216,9 @@ class Hub:
         """Take pushes from the exchange."""
         self._resync.set()
         async for pushed in self._exchange.pushes():
-            if pushed is None:
+            if pushed is None:  # Redis was away, perhaps it came back empty: say again who is here
                 self._resync.set()
+                self.presence.tend_soon()
             else:
                 self.push(pushed.user_id, pushed.slate)
 
@@ -240,7 +245,7 @@ class Hub:
 
     async def resync(self) -> None:
         """Offer every connected client what is newer than what it was offered. Raises Unavailable."""
-        pairs = [(user_id, placement) for user_id in list(self._users) for placement, _, _ in self._shown(user_id)]
+        pairs = [(user_id, screen) for user_id in list(self._users) for screen, _ in self._shown(user_id)]
         for some in _batches(pairs, _PAIRS):
             positions = await self._exchange.positions(some)
             behind = [pair for pair, position in zip(some, positions, strict=True) if self._is_behind(pair, position)]
@@ -253,8 +258,9 @@ class Hub:
     def _is_behind(self, pair: tuple[str, str], position: Position | None) -> bool:
         if position is None:
             return False
-        screens = (connection.screens.get(pair[1]) for connection in self._users.get(pair[0], ()))
-        return any(screen is not None and position.newer_than(screen.position) for screen in screens)
+        placement, item_id = split_screen(pair[1])
+        screens = (connection.screens.get(placement) for connection in self._users.get(pair[0], ()))
+        return any(s is not None and s.item_id == item_id and position.newer_than(s.position) for s in screens)
 
 
 async def _end(connection: Connection, code: CloseCode, reason: str) -> None:

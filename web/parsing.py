@@ -3,19 +3,23 @@ but for reading the body."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TypeVar
 
 import msgspec
-from aiohttp import web
+from aiohttp import ClientError, web
 
-from rec.errors import BadInput
+from rec.errors import BadInput, TooSlow
 from rec.events import ID_RULE, Id
 from rec.ingest import explain, not_json
-from rec.protocol import MAX_N, Count, Placement
+from rec.protocol import MAX_N, MAX_SCREENS, Count, Placement
+from rec.slates import MAX_VERSION
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+BODY_S = 10.0  # from the head of a request to the end of its body
 
 REMEDIES = {
     "user_id": f"Send {ID_RULE}",
@@ -27,7 +31,9 @@ REMEDIES = {
     "token": "Send a token from POST /v1/tokens",
     "events": 'Send {"events":[…]}, a list of event objects',
     "items": 'Send {"items":[…]}, a list of item objects',
-    "resume": 'Send {"home":{"epoch":"…","version":41}}, the position of the list that is shown, or leave it out',
+    "resume": f'Send {{"home":{{"epoch":"…","version":41}}}}, by placement the position of the list that is shown, '
+    f"at most {MAX_SCREENS}, or leave it out",
+    "version": f"Send a whole number from 0 to {MAX_VERSION}",
     "title": "Send a title of 1 to 1024 characters",
     "price": "Send a number of at least 0, or leave it out",
     "url": "Send http://host/…, https://host/… or a path of this server like /p/1, or leave it out",
@@ -98,7 +104,20 @@ def path_of(request: web.Request, type_: type[T]) -> T:
 
 async def body_of(request: web.Request, type_: type[T]) -> T:
     """The body as JSON; one that is too large ends in 413 while it is read."""
-    return decode(await request.read(), type_)
+    return decode(await read(request), type_)
+
+
+async def read(request: web.Request) -> bytes:
+    """The whole body, within `BODY_S`. Raises TooSlow, BadInput, or ConnectionError if the client went away."""
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await request.read()
+    except TimeoutError:
+        raise TooSlow(f"The body did not come within {BODY_S:g} s. Send it at once.", retry_after=1) from None
+    except (web.RequestPayloadError, ClientError):
+        if request.transport is None or request.transport.is_closing():
+            raise ConnectionResetError("the client went away while its body was read") from None
+        raise BadInput("The body is not as its headers say. See Content-Encoding and Transfer-Encoding.") from None
 
 
 def decode(raw: bytes | msgspec.Raw, type_: type[T]) -> T:

@@ -17,7 +17,7 @@ from rec.ports import Exchange, Wanted
 TEND_S = 10.0
 _AT_ONCE = 16  # when thousands come or go together, the exchange must still answer others in time
 
-Shown = tuple[tuple[str, int, str | None], ...]  # (placement, n, context item), sorted
+Shown = tuple[tuple[str, int], ...]  # (screen, n), sorted; see rec.screens
 
 
 class Presence:
@@ -29,6 +29,7 @@ class Presence:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._gate = asyncio.Semaphore(_AT_ONCE)
         self._unsettled: set[str] = set()
+        self._due = asyncio.Event()
 
     @property
     def announced(self) -> int:
@@ -52,8 +53,7 @@ class Presence:
             if not watched:
                 await self._exchange.watch(user_id)
                 self._announced[user_id] = None
-            placements = {placement: (n, item_id) for placement, n, item_id in shown}
-            await self._exchange.announce(self._node, Wanted(user_id, placements))
+            await self._exchange.announce(self._node, Wanted(user_id, dict(shown)))
             self._announced[user_id] = shown
         if not shown and user_id in self._announced:
             await self._exchange.unwatch(user_id)
@@ -64,13 +64,24 @@ class Presence:
         if user_id in self._announced:
             self._announced[user_id] = None
 
+    def tend_soon(self) -> None:
+        """The exchange was away and may have lost what was announced: do not wait for the next turn."""
+        self._due.set()
+
     async def keep_tending(self) -> None:
         """Keep the announcements alive, and settle what could not be."""
         while True:
-            await asyncio.sleep(TEND_S)
-            await self._exchange.tend(self._node)
-            for user_id in list(self._unsettled):
-                await self.settle(user_id)
+            with contextlib.suppress(TimeoutError):  # the regular turn
+                async with asyncio.timeout(TEND_S):
+                    await self._due.wait()
+            self._due.clear()
+            try:
+                await self._exchange.tend(self._node)
+                for user_id in list(self._unsettled):
+                    await self.settle(user_id)
+            except Unavailable:
+                self._due.set()  # begun again, see web.background
+                raise
 
     async def retire(self) -> None:
         """Nobody is here any more. If that cannot be said, the announcements expire by themselves."""

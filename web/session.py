@@ -15,6 +15,8 @@ from rec.protocol import CloseCode, Command, decode_command
 from web.limits import Bucket
 from web.parsing import REMEDIES, unknown_name
 
+FORGIVEN_S = 600  # after this long without a refusal, a client has all of its patience again
+
 COMMANDS = ("connect", "subscribe", "unsubscribe", "track", "search", "refresh")
 
 
@@ -62,22 +64,25 @@ class Session:
     def __init__(self, frames_per_minute: int, now: float) -> None:
         """`now` here and below is the loop's time, in seconds."""
         self._bucket = Bucket(frames_per_minute / 60, frames_per_minute, now)
-        self._patience = frames_per_minute  # refusals before a client that does not slow down is closed
+        # refusals before a client that does not slow down is closed
+        self._patience = Bucket(frames_per_minute / FORGIVEN_S, frames_per_minute - 1, now)
         self.connected = False
 
-    def read(self, data: bytes, now: float) -> Reading:
-        """One text frame, as it came."""
+    def read(self, data: bytes, now: float, text: bool = True) -> Reading:
+        """One frame, as it came. One that is not text is none of this protocol, and ends the connection."""
+        if not text:
+            error = BadInput("This is a binary frame. Send JSON in text frames.", code="not_text")
+            return Hangup(None, error, CloseCode.BAD_REQUEST)
         if wait := self._bucket.take(now):
-            return self._too_fast(data, wait)
+            return self._too_fast(data, wait, now)
         reading = self._meaning(data)
         if self.connected or not isinstance(reading, Refuse):
             return reading
         return Hangup(reading.id, reading.error, CloseCode.BAD_REQUEST)
 
-    def _too_fast(self, data: bytes, wait: float) -> Reading:
-        self._patience -= 1
+    def _too_fast(self, data: bytes, wait: float, now: float) -> Reading:
         error = RateLimited(f"Too many frames. Wait {wait:.2g} s.", retry_after=round(wait, 3))
-        if self._patience <= 0 or not self.connected:
+        if self._patience.take(now) or not self.connected:
             return Hangup(_id_of(data), error, CloseCode.TOO_MANY)
         return Refuse(_id_of(data), error)
 

@@ -18,6 +18,7 @@ from rec.errors import BadInput, Forbidden, RecError, Unauthorized
 from rec.protocol import (
     CONNECT_TIMEOUT_S,
     MAX_FRAME_BYTES,
+    MAX_SCREENS,
     PING,
     PING_S,
     SUBPROTOCOL,
@@ -38,7 +39,6 @@ from web.subscribing import finish, prepare
 
 log = logging.getLogger(__name__)
 
-MAX_SCREENS = 16  # placements on one connection
 SEND_BUFFER = 64 * 1024  # kernel bytes; a slow client's lists shall wait in its slot, where the newest wins, not there
 
 
@@ -137,7 +137,7 @@ async def _first_frame(edge: Edge, sink: SocketSink, session: Session) -> tuple[
     if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
         edge.metrics.disconnects.labels(str(sink.ws.close_code or 1006)).inc()
         return None
-    reading = session.read(message.data, asyncio.get_running_loop().time())
+    reading = session.read(message.data, asyncio.get_running_loop().time(), message.type is WSMsgType.TEXT)
     if isinstance(reading, Ask) and reading.command.connect is not None:
         connect = reading.command.connect
         try:
@@ -189,7 +189,7 @@ class _Conversation:
                 if message.type is WSMsgType.ERROR:  # too large, or no websocket at all: aiohttp has closed
                     self._connection.close_code = getattr(message.data, "code", None)
                     break
-                await self._hear(message.data)
+                await self._hear(message.data, message.type is WSMsgType.TEXT)
         except ConnectionError:
             self._sink.abort()
         except TimeoutError:
@@ -199,10 +199,10 @@ class _Conversation:
                 self._sink.hang_up()
             await edge.hub.leave(self._connection, ws.close_code)
 
-    async def _hear(self, data: bytes) -> None:
+    async def _hear(self, data: bytes, text: bool) -> None:
         now = asyncio.get_running_loop().time()
         self._connection.heard_at = now
-        reading = self._session.read(data, now)
+        reading = self._session.read(data, now, text)
         if isinstance(reading, Pong):
             return
         if isinstance(reading, Ask):

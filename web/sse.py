@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 
 from rec.errors import BadInput, Forbidden
 from rec.protocol import CloseCode
-from rec.slates import Position
+from rec.slates import MAX_VERSION, Position
 from web.auth import Identity
 from web.connection import Connection, Offer
 from web.edge import EDGE, Edge
@@ -66,7 +66,7 @@ def position(last_event_id: str | None) -> Position | None:
     if not last_event_id:
         return None
     epoch, _, version = last_event_id.rpartition(":")
-    if not epoch or not (version.isascii() and version.isdigit() and len(version) < 20):
+    if not epoch or not (version.isascii() and version.isdigit() and len(version) < 20 and int(version) <= MAX_VERSION):
         message = "Last-Event-ID: is not epoch:version. Send the id of the last event, or leave it out."
         raise BadInput(message, code="invalid_field", field="Last-Event-ID")
     return Position(epoch, int(version))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from rec.errors import Unavailable
 from rec.ports import StoredSlate
 from rec.requests import Refresh, encode_request
+from rec.screens import screen_key
 from rec.slates import Cause, Position
 from rec.topics import REQUESTS
 from web.connection import Connection
@@ -24,40 +25,49 @@ _REQUEST = Cause("request")
 
 
 class Opening(NamedTuple):
-    """A screen that is about to be answered. `recovered`: the client's position is of the epoch that is current."""
+    """A screen that is about to be answered. `recovered`: what the client shows is a list that was there before."""
 
     connection: Connection
     placement: str
     n: int
     item_id: str | None
     latest: StoredSlate | None
+    resume: Position | None
     recovered: bool
 
 
 async def prepare(
     edge: Edge, connection: Connection, placement: str, n: int, item_id: str | None, resume: Position | None
 ) -> Opening:
-    """Slot, watch, announcement, latest. Raises Unavailable, and then nothing is left of it."""
-    edge.hub.show(connection, placement, n, item_id, resume)
+    """Slot, watch, announcement, latest. Raises Unavailable, and then nothing is left of it.
+
+    A position counts only if the stored list has reached it, and only for a placement as such: beside a product it
+    may be another product's.
+    """
+    edge.hub.show(connection, placement, n, item_id)
     try:
         await edge.hub.presence.settle(connection.user_id)
-        latest = await edge.exchange.latest(connection.user_id, placement)
+        latest = await edge.exchange.latest(connection.user_id, screen_key(placement, item_id))
     except Unavailable:
         edge.hub.hide(connection, placement)
         raise
-    recovered = resume is not None and latest is not None and resume.epoch == latest.position.epoch
+    recovered = item_id is None and resume is not None and latest is not None and _covers(latest.position, resume)
     if resume is not None:
         edge.metrics.recoveries.labels(str(recovered).lower()).inc()
-    return Opening(connection, placement, n, item_id, latest, recovered)
+    return Opening(connection, placement, n, item_id, latest, resume, recovered)
+
+
+def _covers(latest: Position, resume: Position) -> bool:
+    return latest.epoch == resume.epoch and latest.version >= resume.version
 
 
 async def finish(edge: Edge, opening: Opening) -> None:
     """After the answer: let the slot out, and ask the owner for what is newer or longer than the latest."""
-    edge.hub.open(opening.connection, opening.placement, opening.latest)
     latest = opening.latest
+    edge.hub.open(opening.connection, opening.placement, latest, opening.resume if opening.recovered else None)
     have = latest.position if latest is not None and latest.n >= opening.n else None
     user_id = opening.connection.user_id
-    request = Refresh(user_id, _REQUEST, opening.placement, opening.n, have, opening.item_id)
+    request = Refresh(user_id, _REQUEST, opening.placement, opening.n, have, opening.item_id, opening.resume)
     try:
         async with asyncio.timeout(edge.settings.request_timeout_s):
             await edge.log.publish(edge.settings.topic(REQUESTS), user_id, encode_request(request))

@@ -65,6 +65,7 @@ class Session:
         self._idle_at: float | None = now + timing.linger_s
         self._wishes: dict[str, Wish] = {}
         self._positions: dict[str, Position] = {}
+        self._beside: set[str] = set()  # placements that were wanted beside a product
         self._again: dict[str, float] = {}  # placement → when to subscribe after a temporary refusal
         self._pending: dict[int, _Pending] = {}
         self._ids = count(1)
@@ -76,6 +77,10 @@ class Session:
         self._idle_at = None
         if self._wishes.get(placement) == wish or self._phase is _Phase.CLOSED:
             return []
+        if placement in self._wishes and self._wishes[placement].item_id != wish.item_id:
+            self._positions.pop(placement, None)  # it is of the other product's list
+        if wish.item_id is not None:
+            self._beside.add(placement)
         self._wishes[placement] = wish
         return self._subscribe(placement, now) if self._phase is _Phase.LIVE else []
 
@@ -251,12 +256,18 @@ class Session:
         return outputs
 
     def _pushed(self, slate: Slate | None) -> list[Output]:
-        if slate is None or slate.placement not in self._wishes:
-            return []  # another kind of push, or one that crossed our unsubscribe
+        if slate is None or slate.placement not in self._wishes or self._crosses(slate.placement):
+            return []  # another kind of push, or one that crossed our subscribe: it may be about another product
         if not slate.position.newer_than(self._positions.get(slate.placement)):
             return []
         self._positions[slate.placement] = slate.position
         return [Deliver(slate)]
+
+    def _crosses(self, placement: str) -> bool:
+        """Whether a push may be about the product before: the subscription is not answered, the newest list follows."""
+        return placement in self._beside and any(
+            p.name == "subscribe" and p.placement == placement for p in self._pending.values()
+        )
 
     def _become(self, state: State, error: RecError | None = None, retry_in: float | None = None) -> Changed:
         self.state = state

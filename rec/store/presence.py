@@ -8,33 +8,41 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from rec.ports import Wanted
+from rec.screens import split_screen
 
 PRESENCE_S = 30.0  # announcements live this long untended
 WORKER_S = 15.0  # a worker's word on its state holds this long
 SLATE_S = 86_400  # the latest slate is kept this long without a successor
+ITEM_SLATE_S = 600  # one about a product: shoppers pass many, and the owner makes it again for whoever looks longer
 
-Placements = Mapping[str, tuple[int, str | None]]
+Screens = Mapping[str, int]
 
 
-def merged(user_id: str, nodes: Iterable[Placements]) -> Wanted:
-    """What the user wants over all nodes: per placement the larger n, and the context item that came with it.
-
-    >>> merged("u", [{"home": (5, None)}, {"home": (9, "tent")}]).placements
-    {'home': (9, 'tent')}
+def slate_ttl_s(screen: str) -> int:
     """
-    largest: dict[str, tuple[int, str | None]] = {}
-    for placements in nodes:
-        for placement, (n, item_id) in placements.items():
-            kept = largest.get(placement)
-            if kept is None or (n, item_id or "") > (kept[0], kept[1] or ""):
-                largest[placement] = (n, item_id)
+    >>> slate_ttl_s("home"), slate_ttl_s("pdp/tent")
+    (86400, 600)
+    """
+    return SLATE_S if split_screen(screen)[1] is None else ITEM_SLATE_S
+
+
+def merged(user_id: str, nodes: Iterable[Screens]) -> Wanted:
+    """What the user wants over all nodes: per screen the larger n.
+
+    >>> merged("u", [{"home": 5}, {"home": 9, "pdp/tent": 3}]).screens
+    {'home': 9, 'pdp/tent': 3}
+    """
+    largest: dict[str, int] = {}
+    for screens in nodes:
+        for screen, n in screens.items():
+            largest[screen] = max(n, largest.get(screen, 0))
     return Wanted(user_id, largest)
 
 
-def everyone(nodes: Iterable[Mapping[str, Placements]]) -> list[Wanted]:
-    """All users of all nodes, each once. `nodes`: per node, user → placements."""
-    audience: dict[str, list[Placements]] = {}
+def everyone(nodes: Iterable[Mapping[str, Screens]]) -> list[Wanted]:
+    """All users of all nodes, each once. `nodes`: per node, user → screens."""
+    audience: dict[str, list[Screens]] = {}
     for users in nodes:
-        for user_id, placements in users.items():
-            audience.setdefault(user_id, []).append(placements)
+        for user_id, screens in users.items():
+            audience.setdefault(user_id, []).append(screens)
     return [merged(user_id, wanted) for user_id, wanted in audience.items()]

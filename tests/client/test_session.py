@@ -365,3 +365,14 @@ def test_a_connection_nobody_uses_is_closed_after_a_while_and_not_before() -> No
     hangup, changed = session.tick(15.0)
     assert hangup == Hangup(1000, "")
     assert changed == Changed(State.CLOSED)
+
+
+def test_a_push_that_crosses_the_way_to_another_product_is_not_taken_for_its_list() -> None:
+    session = a_session()
+    session.want("pdp", Wish(item_id="A"), 0.0)
+    answer_all(session, connect(session, 0.0), 0.0)
+    assert isinstance(session.received(push(7, placement="pdp"), 1.0)[0], Deliver)
+    asked = session.want("pdp", Wish(item_id="B"), 2.0)
+    assert session.received(push(8, placement="pdp"), 2.0) == []  # of A still
+    answer_all(session, asked, 3.0)
+    assert isinstance(session.received(push(7, placement="pdp"), 3.0)[0], Deliver)  # B's, at whatever version

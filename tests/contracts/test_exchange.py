@@ -141,6 +141,24 @@ async def test_a_slate_is_forgotten_after_a_day_without_a_successor(world: Excha
     assert await exchange.latest("u1", "cart") is None
 
 
+async def test_lists_about_products_are_kept_apart_whatever_the_ids_look_like(exchange: Exchange) -> None:
+    one, other = slate(1, "u1", "pdp/a:b"), slate(1, "b:u1", "pdp/a")
+    await exchange.store_slates([one, other, slate(7, "u1", "pdp")])
+    assert await exchange.latest("u1", "pdp/a:b") == one.slate
+    assert await exchange.latest("b:u1", "pdp/a") == other.slate
+    assert await exchange.positions([("u1", "pdp/a"), ("u1", "pdp")]) == [None, Position("a", 7)]
+
+
+async def test_a_list_about_a_product_is_forgotten_soon(world: ExchangeWorld, exchange: Exchange) -> None:
+    await exchange.store_slates([slate(1), slate(1, placement="pdp/a"), slate(1, placement="pdp/b")])
+    world.pass_time(500)
+    await exchange.store_slates([slate(2, placement="pdp/b")])
+    world.pass_time(200)
+    await exchange.store_slates([slate(3, placement="pdp/b")])
+    assert set((await exchange.keys_of("u1"))["slates"]) == {"home", "pdp/b"}
+    assert await exchange.forget("u1") == 2
+
+
 # ---------------------------------------------------------------- replies
 async def test_a_reply_reaches_the_process_that_asked_alone(exchange: Exchange, other: Exchange) -> None:
     mine, theirs = exchange.replies("web 1"), other.replies("web 2")
@@ -163,16 +181,16 @@ async def test_a_reply_reaches_the_process_that_asked_alone(exchange: Exchange, 
 async def test_who_is_connected_to_several_nodes_wants_the_larger_list_of_each_placement(
     exchange: Exchange, other: Exchange
 ) -> None:
-    await exchange.announce("n1", Wanted("u1", {"home": (5, None), "cart": (3, "tent")}))
-    await other.announce("n2", Wanted("u1", {"home": (9, None)}))
-    await other.announce("n2", Wanted("u2", {"home": (1, None)}))
+    await exchange.announce("n1", Wanted("u1", {"home": 5, "cart/tent": 3}))
+    await other.announce("n2", Wanted("u1", {"home": 9}))
+    await other.announce("n2", Wanted("u2", {"home": 1}))
     assert sorted(await exchange.online()) == [
-        Wanted("u1", {"home": (9, None), "cart": (3, "tent")}),
-        Wanted("u2", {"home": (1, None)}),
+        Wanted("u1", {"home": 9, "cart/tent": 3}),
+        Wanted("u2", {"home": 1}),
     ]
     await other.announce("n2", Wanted("u1", {}))
-    await exchange.announce("n1", Wanted("u1", {"home": (5, None)}))
-    assert sorted(await other.online()) == [Wanted("u1", {"home": (5, None)}), Wanted("u2", {"home": (1, None)})]
+    await exchange.announce("n1", Wanted("u1", {"home": 5}))
+    assert sorted(await other.online()) == [Wanted("u1", {"home": 5}), Wanted("u2", {"home": 1})]
     await exchange.announce("n1", Wanted("u1", {}))
     await other.retire("n2")
     assert await exchange.online() == []
@@ -181,27 +199,27 @@ async def test_who_is_connected_to_several_nodes_wants_the_larger_list_of_each_p
 async def test_announcements_arrive_merged_as_they_happen(exchange: Exchange, other: Exchange) -> None:
     arrivals = exchange.arrivals()
     assert await following(arrivals) is None  # from now on none is missed
-    await other.announce("n1", Wanted("u1", {"home": (5, None)}))
-    await exchange.announce("n2", Wanted("u1", {"home": (9, "tent")}))
+    await other.announce("n1", Wanted("u1", {"home": 5}))
+    await exchange.announce("n2", Wanted("u1", {"home": 9, "pdp/tent": 3}))
     await exchange.announce("n2", Wanted("u1", {}))
     await other.announce("n1", Wanted("u1", {}))
     assert [await following(arrivals) for _ in range(4)] == [
-        Wanted("u1", {"home": (5, None)}),
-        Wanted("u1", {"home": (9, "tent")}),
-        Wanted("u1", {"home": (5, None)}),
+        Wanted("u1", {"home": 5}),
+        Wanted("u1", {"home": 9, "pdp/tent": 3}),
+        Wanted("u1", {"home": 5}),
         Wanted("u1", {}),
     ]
-    await other.announce("n1", Wanted("u1", {"home": (5, None)}))
+    await other.announce("n1", Wanted("u1", {"home": 5}))
     await other.retire("n1")
-    assert await following(arrivals) == Wanted("u1", {"home": (5, None)})
+    assert await following(arrivals) == Wanted("u1", {"home": 5})
     assert await following(arrivals) is None  # look who is left
 
 
 async def test_announcements_of_a_node_that_is_not_tended_expire(
     world: ExchangeWorld, exchange: Exchange, other: Exchange
 ) -> None:
-    await exchange.announce("tended", Wanted("u1", {"home": (5, None)}))
-    await other.announce("dead", Wanted("u2", {"home": (5, None)}))
+    await exchange.announce("tended", Wanted("u1", {"home": 5}))
+    await other.announce("dead", Wanted("u2", {"home": 5}))
     for _ in range(3):
         world.pass_time(20)
         await exchange.tend("tended")
@@ -211,8 +229,8 @@ async def test_announcements_of_a_node_that_is_not_tended_expire(
 async def test_tending_brings_back_announcements_that_were_lost(
     world: ExchangeWorld, exchange: Exchange, other: Exchange
 ) -> None:
-    await exchange.announce("n1", Wanted("u1", {"home": (5, "tent")}))
-    await exchange.announce("n1", Wanted("u2", {"home": (5, None)}))
+    await exchange.announce("n1", Wanted("u1", {"pdp/tent": 5}))
+    await exchange.announce("n1", Wanted("u2", {"home": 5}))
     await exchange.announce("n1", Wanted("u2", {}))
     world.pass_time(100)
     assert await other.online() == []
@@ -220,7 +238,7 @@ async def test_tending_brings_back_announcements_that_were_lost(
     assert await following(arrivals) is None
     await exchange.tend("n1")
     assert await following(arrivals) is None
-    assert await other.online() == [Wanted("u1", {"home": (5, "tent")})]
+    assert await other.online() == [Wanted("u1", {"pdp/tent": 5})]
 
 
 # ---------------------------------------------------------------- remembered ids, consent
@@ -285,12 +303,12 @@ async def test_what_workers_say_of_themselves_holds_for_a_while(
 
 # ---------------------------------------------------------------- erasure
 async def test_what_is_stored_about_a_user_can_be_read_and_removed(exchange: Exchange, other: Exchange) -> None:
-    await exchange.store_slates([slate(1), slate(2, placement="cart"), slate(1, "u2")])
-    await exchange.announce("n1", Wanted("u1", {"home": (5, None)}))
+    await exchange.store_slates([slate(1), slate(2, placement="pdp/tent"), slate(1, "u2")])
+    await exchange.announce("n1", Wanted("u1", {"home": 5}))
     await exchange.set_denied("u1", True)
     assert await other.keys_of("u1") == {
-        "slates": {"home": {"user_id": "u1", "version": 1}, "cart": {"user_id": "u1", "version": 2}},
-        "on_screen": {"home": (5, None)},
+        "slates": {"home": {"user_id": "u1", "version": 1}, "pdp/tent": {"user_id": "u1", "version": 2}},
+        "on_screen": {"home": 5},
         "personalization_denied": True,
     }
     assert await exchange.forget("u1") == 4

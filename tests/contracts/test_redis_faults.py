@@ -46,10 +46,10 @@ async def test_after_a_lost_connection_readers_are_told_and_pushes_go_on(redis_w
             assert await following(pushes) == slate(attempt)
             assert await following(pushes) == slate(attempt, "u1199")
             await exchange.hint(Hint("catalog", ""))
-            await exchange.announce("n", Wanted("u1", {"home": (attempt, None)}))
+            await exchange.announce("n", Wanted("u1", {"home": attempt}))
             await exchange.reply("n", Reply("r", b"{}"))
             assert await following(hints) == Hint("catalog", "")
-            assert await following(arrivals) == Wanted("u1", {"home": (attempt, None)})
+            assert await following(arrivals) == Wanted("u1", {"home": attempt})
             assert await following(replies) == Reply("r", b"{}")
 
 
@@ -128,7 +128,7 @@ async def test_a_redis_that_was_killed_and_came_back_empty_is_used_again(tmp_pat
         async with RedisExchange(f"redis://{with_redis.address}") as exchange:
             pushes = exchange.pushes()
             await exchange.watch("u1")
-            await exchange.announce("n", Wanted("u1", {"home": (5, None)}))
+            await exchange.announce("n", Wanted("u1", {"home": 5}))
             await exchange.store_slates([slate(7)])
             assert await following(pushes) == slate(7)
             first.kill()
@@ -138,7 +138,7 @@ async def test_a_redis_that_was_killed_and_came_back_empty_is_used_again(tmp_pat
             assert await following(pushes) is None
             assert await exchange.latest("u1", "home") is None
             await exchange.tend("n")
-            assert await exchange.online() == [Wanted("u1", {"home": (5, None)})]
+            assert await exchange.online() == [Wanted("u1", {"home": 5})]
             await exchange.store_slates([slate(8)])  # the scripts are gone, too
             assert await following(pushes) == slate(8)
     finally:

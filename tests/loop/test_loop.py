@@ -76,7 +76,7 @@ class Screen:
 
     async def __aenter__(self) -> Screen:
         await self.exchange.watch(self.user_id)
-        await self.exchange.announce("web-1", Wanted(self.user_id, {"home": (self.n, None)}))
+        await self.exchange.announce("web-1", Wanted(self.user_id, {"home": self.n}))
         self._task = asyncio.create_task(self._collect())
         await ask(self.loop, Refresh(self.user_id, Cause("request"), "home", self.n))
         await until(lambda: self.slates)
@@ -160,16 +160,22 @@ async def test_a_screen_that_has_the_newest_list_gets_no_other(loop: Local) -> N
 
 async def test_a_screen_that_grows_gets_the_longer_list(loop: Local) -> None:
     async with Screen(loop) as screen:
-        await screen.exchange.announce("web-1", Wanted("u1", {"home": (30, None)}))
+        await screen.exchange.announce("web-1", Wanted("u1", {"home": 30}))
         await ask(loop, Refresh("u1", Cause("request"), "home", 30))
         await until(lambda: len(screen.last.items) == 30)
 
 
-async def test_a_screen_ahead_of_a_state_that_was_cut_short_is_overtaken(loop: Local) -> None:
+async def test_a_screen_ahead_of_a_state_that_was_cut_short_is_served_from_a_new_epoch(loop: Local) -> None:
     async with Screen(loop) as screen:
-        have = msgspec.structs.replace(screen.last.position, version=40)
-        await ask(loop, Refresh("u1", Cause("request"), "home", 10, have=have))
-        await until(lambda: loop.users[b"u1"].version == 41)
+        before = screen.last.position
+        ahead = msgspec.structs.replace(before, version=2**53 - 1)
+        await ask(loop, Refresh("u1", Cause("request"), "home", 10, have=before, shown=ahead))
+        await until(lambda: screen.last.epoch != before.epoch)
+        assert screen.last.version == before.version + 1  # a number that a client names is not taken over
+        await ask(loop, Refresh("u1", Cause("request"), "home", 10, have=screen.last.position, shown=ahead))
+        await publish(loop, happened("view_item", "books-1"))
+        await until(lambda: len(screen.slates) == 3)
+        assert screen.last.version == before.version + 2  # of an epoch that is over, it is no reason for another
 
 
 async def reply_to(loop: Local, request: Any) -> dict[str, Any]:
@@ -277,3 +283,36 @@ async def test_a_changed_item_moves_the_lists_that_show_it(loop: Local) -> None:
         await loop.exchange.hint(Hint("catalog", shown))
         await until(lambda: screen.last.cause.kind == "catalog")
         assert shown not in [place.item_id for place in screen.last.items]
+
+
+async def test_a_new_product_fills_a_list_that_is_shorter_than_asked_for(tmp_path: Path) -> None:
+    async with local_worker(loop_settings(tmp_path), []) as loop, Screen(loop, n=5) as screen:
+        assert screen.last.items == ()
+        await loop.database.put_items(shop()[:2])
+        await loop.exchange.hint(Hint("catalog", ""))
+        await until(lambda: len(screen.last.items) == 2)
+        await loop.database.put_items(shop()[2:9])
+        await loop.exchange.hint(Hint("catalog", ""))
+        await until(lambda: len(screen.last.items) == 5)
+        assert screen.last.cause.kind == "catalog"
+
+
+async def test_lists_about_two_products_are_made_and_kept_apart(loop: Local) -> None:
+    async with Screen(loop) as screen:
+        await screen.exchange.announce("web-1", Wanted("u1", {"home": 10, "pdp/books-1": 100, "pdp/toys-1": 100}))
+        for product in ("books-1", "toys-1"):
+            await ask(loop, Refresh("u1", Cause("request"), "pdp", 100, item_id=product))
+        await until(lambda: loop.users[b"u1"].version == 3)
+        await publish(loop, happened("view_item", "audio-1"))
+
+        def newest() -> dict[str, Slate]:
+            kept = loop.exchange._slates_of("u1")
+            return {key: decode_slate(one.body) for key, one in kept.items() if one.position.version == 4}
+
+        await until(lambda: set(newest()) == {"home", "pdp/books-1", "pdp/toys-1"})
+        assert newest()["pdp/books-1"].placement == "pdp"
+        shown = {key: {place.item_id for place in one.items} for key, one in newest().items()}
+        assert shown["pdp/toys-1"] - shown["pdp/books-1"] == {"books-1"}  # each is beside its own product
+        assert shown["pdp/books-1"] - shown["pdp/toys-1"] == {"toys-1"}
+        await reply_to(loop, SlateRequest("u1", "r1", "web-1", time.time() + 5, "pdp", 5, "garden-1"))
+        assert set(loop.exchange._slates_of("u1")) == {"home", "pdp/books-1", "pdp/toys-1"}  # a GET leaves no trace

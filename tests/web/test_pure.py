@@ -46,6 +46,18 @@ def test_a_connected_session_answers_refuses_or_ignores_and_never_ends(fields: d
         assert reading.id == fields["id"]
 
 
+def test_refusals_over_a_long_life_are_forgiven_and_at_a_stretch_they_are_not() -> None:
+    session, now = Session(60, 0.0), 0.0
+    session.connected = True
+    for _ in range(20):  # an hour's stumbling now and then: many more refusals than would be borne at once
+        assert all(isinstance(session.read(b"{}", now), Pong) for _ in range(60))
+        assert all(isinstance(session.read(b"{}", now), Refuse) for _ in range(20))
+        now += 300.0
+    ends = [session.read(b"{}", now) for _ in range(60 + 60)]
+    assert isinstance(ends[-1], Hangup)
+    assert ends[-1].code is CloseCode.TOO_MANY
+
+
 class Nowhere:
     """A sink for connections that are never sent anything."""
 
@@ -71,7 +83,7 @@ def test_whatever_is_offered_versions_only_grow_inside_an_epoch_and_the_last_new
     pairs: list[tuple[str, int]], reads: list[bool]
 ) -> None:
     connection = Connection("u1", Nowhere(), 9e9, 0.0)
-    screen = connection.screens["home"] = Screen(20, None, None)
+    screen = connection.screens["home"] = Screen(20, None)
     screen.opened = True
     taken: list[Position] = []
     newest: Position | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from rec.ports import Pushed
 from rec.requests import Refresh
@@ -45,7 +46,7 @@ async def test_all_screens_of_a_user_get_the_same_list_each_in_its_length(shop: 
         assert [i["item_id"] for i in small["items"]] == [i["item_id"] for i in large["items"]][:3]
         assert len(large["items"]) == 50
         [wanted] = await shop.exchange.online()
-        assert wanted.placements == {"home": (50, None)}
+        assert wanted.screens == {"home": 50}
 
 
 async def test_an_older_or_equal_version_is_never_shown(shop: Shop) -> None:
@@ -131,7 +132,7 @@ async def test_a_placement_that_was_left_gets_no_more_lists(shop: Shop) -> None:
         await socket.slate(lambda s: s["placement"] == "cart")
         assert (await socket.ask("unsubscribe", placement="home"))["unsubscribe"] == {}
         [wanted] = await shop.exchange.online()
-        assert set(wanted.placements) == {"cart"}
+        assert set(wanted.screens) == {"cart"}
         await shop.track(event("u1"))
         assert (await socket.slate())["placement"] == "cart"
 
@@ -173,3 +174,74 @@ async def test_an_idle_connection_has_no_task_but_its_handler(shop: Shop) -> Non
         await socket.slate()
         tasks = {task.get_name() for task in asyncio.all_tasks()}
         assert len(tasks) - before <= 3  # the server's handler and both ends' bookkeeping
+
+
+def about(shown: dict[str, Any]) -> set[str]:
+    """The products that a list of the tiny worker is beside."""
+    return {item["item_id"].partition("-")[0] for item in shown["items"]}
+
+
+async def test_a_connection_that_goes_from_product_to_product_gets_the_list_of_each(shop: Shop) -> None:
+    async with shop.connected("u1") as socket:
+        for product in ("A", "B", "C", "A"):
+            await socket.ask("subscribe", placement="pdp", n=3, item_id=product)
+            assert about(await socket.slate()) == {product}
+        await until(lambda: shop.edge.hub.presence._announced["u1"] == (("pdp/A", 3),))
+        socket.pushes.clear()
+        seen = event("u1")
+        await shop.track(seen)
+        version = shop.worker.users["u1"].version
+        moved = await socket.slate(lambda s: s["version"] >= version)
+        assert (about(moved), moved["placement"]) == ({"A"}, "pdp")
+        [online] = await shop.exchange.online()
+        assert online.screens == {"pdp/A": 3}
+
+
+async def test_two_tabs_on_two_products_each_get_their_own_list_also_after_an_event(shop: Shop) -> None:
+    async with shop.connected("u1") as one, shop.connected("u1") as two:
+        await one.ask("subscribe", placement="pdp", n=3, item_id="A")
+        first = await one.slate()
+        await two.ask("subscribe", placement="pdp", n=3, item_id="B")
+        assert (about(first), about(second := await two.slate())) == ({"A"}, {"B"})
+        await shop.track(event("u1"))
+        newest = second["version"] + 1
+        assert about(await one.slate(lambda s: s["version"] == newest)) == {"A"}
+        assert about(await two.slate(lambda s: s["version"] == newest)) == {"B"}
+
+
+async def test_a_position_is_no_position_of_a_product(shop: Shop) -> None:
+    async with shop.connected("u1") as socket:
+        await socket.ask("subscribe", placement="pdp", n=3, item_id="A")
+        seen = await socket.slate()
+    resume = {"pdp": {"epoch": seen["epoch"], "version": seen["version"]}}
+    async with shop.connected("u1", resume=resume) as socket:
+        assert (await socket.ask("subscribe", placement="pdp", n=3, item_id="A"))["subscribe"] == {"recovered": False}
+        assert await socket.slate() == seen
+
+
+async def test_a_client_that_says_it_is_ahead_gets_the_next_list_and_does_not_raise_the_version(shop: Shop) -> None:
+    async with shop.watching("u1") as socket:
+        seen = await socket.slate()
+    for ahead in (1, 2**40):
+        epoch, version = shop.worker.users["u1"].epoch, shop.worker.users["u1"].version
+        resume = {"home": {"epoch": epoch, "version": version + ahead}}
+        async with shop.connected("u1", resume=resume) as socket:
+            assert (await socket.ask("subscribe"))["subscribe"] == {"recovered": False}
+            news = await socket.slate(lambda s, epoch=epoch: s["epoch"] != epoch)  # type: ignore[misc]
+            assert news["version"] == version + 1
+            await shop.track(event("u1"))
+            assert (await socket.slate())["version"] == news["version"] + 1
+    assert shop.worker.users["u1"].version < seen["version"] + 10
+
+
+async def test_after_a_lost_connection_to_redis_who_is_here_is_said_at_once(shop: Shop) -> None:
+    async with shop.watching("u1") as socket:
+        await socket.slate()
+        presence = shop.worker.exchange._shared.presence
+        for node, _ in presence.items():
+            presence.pop(node)  # as if it came back empty
+        assert await shop.exchange.online() == []
+        for stream in shop.exchange.inner._pushes:
+            stream.put(None)
+        await until(lambda: bool(presence.items()), within_s=2.0)
+        assert [wanted.user_id for wanted in await shop.exchange.online()] == ["u1"]

@@ -60,7 +60,13 @@ def connect(token: str) -> str:
         ("[]", "invalid_field", 4501),
         ('{"id":1,"connect":{}}', "missing_field", 4501),
         ('{"id":1,"connect":{"token":7}}', "invalid_field", 4501),
-        (b"\xff\xfe", "not_json", 4501),
+        (connect("x").encode(), "not_text", 4501),  # bytes are sent as a binary frame
+        ('{"id":1,"connect":{"token":"x","resume":{"a b":{"epoch":"e","version":1}}}}', "invalid_field", 4501),
+        (
+            f'{{"id":1,"connect":{{"token":"x","resume":{{"a":{{"epoch":"e","version":{2**53}}}}}}}}}',
+            "invalid_field",
+            4501,
+        ),
         (connect("rubbish"), "invalid_token", 4500),
         (connect(jwt.encode({"sub": "u1", "iat": 0, "exp": 9e9}, "x" * 40, "HS256")), "invalid_token", 4500),
         (connect(jwt.encode({"sub": "u1", "iat": 0, "exp": 9e9}, None, "none")), "invalid_token", 4500),
@@ -76,6 +82,22 @@ async def test_a_wrong_first_frame_is_answered_and_ends_the_connection(
     answered, closed = await first(shop, frame)
     assert (answered["error"]["code"], closed.code) == (code, close)
     assert shop.metric("push_disconnects_total", code=str(close)) == 1
+
+
+async def test_more_positions_than_a_connection_has_placements_are_refused_by_name(shop: Shop) -> None:
+    async with shop.socket() as socket:
+        resume = {f"p{k}": {"epoch": "e", "version": 1} for k in range(17)}
+        refused = (await socket.ask("connect", token=shop.token("u1"), resume=resume))["error"]
+        assert (refused["code"], refused["field"]) == ("invalid_field", "connect.resume")
+        assert (await socket.closed()).code == 4501
+
+
+async def test_a_binary_frame_is_not_obeyed_and_ends_the_connection(shop: Shop) -> None:
+    async with shop.connected("u1") as socket:
+        await socket.ws.send_bytes(b'{"id":7,"subscribe":{}}')
+        assert (await socket.frame())["error"]["code"] == "not_text"
+        assert (await socket.closed()).code == 4501
+    assert shop.worker.requests == []
 
 
 async def test_who_says_nothing_is_closed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

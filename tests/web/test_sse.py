@@ -127,6 +127,7 @@ async def test_a_stream_whose_client_went_away_is_swept_up(shop: Shop) -> None:
         ("?user_id=u2", {}, 400, "unknown_parameter"),
         ("", {"Last-Event-ID": "rubbish"}, 400, "invalid_field"),
         ("", {"Last-Event-ID": "e:-1"}, 400, "invalid_field"),
+        ("", {"Last-Event-ID": "e:9007199254740992"}, 400, "invalid_field"),
         ("", {"Origin": "https://evil.example"}, 403, "foreign_origin"),
     ],
 )

@@ -19,6 +19,7 @@ from rec.errors import Unavailable
 from rec.events import ERASE, decode_event, instant
 from rec.ports import Pushed, Reply, StoredSlate
 from rec.requests import Inspect, Refresh, SlateRequest, decode_request
+from rec.screens import screen_key, split_screen
 from rec.slates import Cause, Reason, Slate, SlateItem, encode_slate
 from rec.state import Outcome, UserState, fold, touched
 from rec.store.memory import MemoryExchange, MemoryLog
@@ -84,8 +85,8 @@ def slate(user_id: str, placement: str, epoch: str, version: int, n: int, now: f
     )
 
 
-def stored(made: Slate) -> StoredSlate:
-    return StoredSlate(made.placement, made.position, len(made.items), encode_slate(made))
+def stored(made: Slate, item_id: str | None = None) -> StoredSlate:
+    return StoredSlate(screen_key(made.placement, item_id), made.position, len(made.items), encode_slate(made))
 
 
 class TinyWorker:
@@ -131,10 +132,17 @@ class TinyWorker:
         elif isinstance(request, Refresh):
             if state is None:
                 state = self.users[request.user_id] = UserState(epoch=f"e-{request.user_id}", version=1)
-            elif request.have is None:
-                state = self.users[request.user_id] = touched(state)  # the stored list is too short, or gone
+            elif (moved := self._moved(state, request)) is not None:
+                state = self.users[request.user_id] = moved
             if request.have != state.position:
-                await self.push(request.user_id, request.placement, request.n)
+                await self.push(request.user_id, screen_key(request.placement, request.item_id), request.n)
+
+    @staticmethod
+    def _moved(state: UserState, request: Refresh) -> UserState | None:
+        shown = request.shown
+        if shown is not None and shown.epoch == state.epoch and shown.version > state.version:
+            return msgspec.structs.replace(state, epoch=f"{state.epoch}+", version=state.version + 1)
+        return touched(state) if request.have is None else None  # the stored list is too short, or gone
 
     async def _events(self) -> None:
         async for records in self.log.tail(self.settings.topic(BEHAVIOR)):
@@ -153,14 +161,18 @@ class TinyWorker:
                 if outcome is Outcome.MOVED:
                     for wanted in await self.exchange.online():
                         if wanted.user_id == event.subject:
-                            for placement, (n, _) in wanted.placements.items():
-                                await self.push(event.subject, placement, n)
+                            for screen, n in wanted.screens.items():
+                                await self.push(event.subject, screen, n)
 
-    async def push(self, user_id: str, placement: str = "home", n: int = 20) -> None:
-        """Store and push the list that the state calls for."""
+    async def push(self, user_id: str, screen: str = "home", n: int = 20) -> None:
+        """Store and push the list that the state calls for. Beside a product, its items tell which."""
         state = self.users[user_id]
+        placement, item_id = split_screen(screen)
         made = slate(user_id, placement, state.epoch, state.version, n, self.clock())
-        await self.exchange.store_slates([Pushed(user_id, stored(made))])
+        if item_id is not None:
+            beside = tuple(msgspec.structs.replace(i, item_id=f"{item_id}-{i.item_id}") for i in made.items)
+            made = msgspec.structs.replace(made, items=beside)
+        await self.exchange.store_slates([Pushed(user_id, stored(made, item_id))])
 
 
 class Shop(NamedTuple):

@@ -1,7 +1,7 @@
 """`Exchange` inside one process: dicts with expiry, and messages handed straight to the readers' streams.
 
 Handles made by `connect()` share the data and each have their own watch set, like processes on one Redis.
-Invariant: the kept slate of a user and placement is the newest of its epoch, whoever stores in whatever order.
+Invariant: the kept slate of a user and screen is the newest of its epoch, whoever stores in whatever order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 
 from rec.ports import Hint, Pushed, Reply, StoredSlate, Wanted
 from rec.slates import Position
-from rec.store.presence import PRESENCE_S, SLATE_S, WORKER_S, Placements, everyone, merged
+from rec.store.presence import PRESENCE_S, WORKER_S, Screens, everyone, merged, slate_ttl_s
 from rec.store.streams import Stream
 
 K = TypeVar("K")
@@ -62,7 +62,7 @@ class _Shared:
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
         self.slates: _Expiring[tuple[str, str], StoredSlate] = _Expiring(now)
-        self.presence: _Expiring[str, dict[str, Placements]] = _Expiring(now)
+        self.presence: _Expiring[str, dict[str, Screens]] = _Expiring(now)
         self.events: _Expiring[str, bool] = _Expiring(now)
         self.leases: _Expiring[str, str] = _Expiring(now)
         self.workers: _Expiring[str, str] = _Expiring(now)
@@ -90,7 +90,7 @@ class MemoryExchange:
         self._watched: set[str] = set()
         self._pushes: WeakSet[Stream[Pushed | None]] = WeakSet()
         self._others: WeakSet[Stream[Any]] = WeakSet()
-        self._announced: dict[str, dict[str, Placements]] = {}
+        self._announced: dict[str, dict[str, Screens]] = {}
         shared.handles.add(self)
 
     async def __aenter__(self) -> MemoryExchange:
@@ -106,10 +106,10 @@ class MemoryExchange:
     # -- slates
     async def store_slates(self, slates: Sequence[Pushed], push: bool = True) -> None:
         for pushed in slates:
-            key = (pushed.user_id, pushed.slate.placement)
+            key = (pushed.user_id, pushed.slate.screen)
             kept = self._shared.slates.get(key)
             if pushed.slate.position.newer_than(kept.position if kept else None):
-                self._shared.slates.set(key, pushed.slate, SLATE_S)
+                self._shared.slates.set(key, pushed.slate, slate_ttl_s(pushed.slate.screen))
                 if push:
                     for handle in list(self._shared.handles):
                         handle._deliver(pushed)
@@ -119,11 +119,11 @@ class MemoryExchange:
             for stream in list(self._pushes):
                 stream.put(pushed)
 
-    async def latest(self, user_id: str, placement: str) -> StoredSlate | None:
-        return self._shared.slates.get((user_id, placement))
+    async def latest(self, user_id: str, screen: str) -> StoredSlate | None:
+        return self._shared.slates.get((user_id, screen))
 
     async def positions(self, wanted: Sequence[tuple[str, str]]) -> list[Position | None]:
-        found = [await self.latest(user_id, placement) for user_id, placement in wanted]
+        found = [await self.latest(user_id, screen) for user_id, screen in wanted]
         return [slate.position if slate else None for slate in found]
 
     async def watch(self, user_id: str) -> None:
@@ -152,8 +152,8 @@ class MemoryExchange:
     async def announce(self, node: str, wanted: Wanted) -> None:
         mine = self._announced.setdefault(node, {})
         users = dict(self._shared.presence.get(node) or {})
-        if wanted.placements:
-            mine[wanted.user_id] = users[wanted.user_id] = dict(wanted.placements)
+        if wanted.screens:
+            mine[wanted.user_id] = users[wanted.user_id] = dict(wanted.screens)
         else:
             mine.pop(wanted.user_id, None)
             users.pop(wanted.user_id, None)
@@ -240,12 +240,12 @@ class MemoryExchange:
     async def keys_of(self, user_id: str) -> dict[str, Any]:
         return {
             "slates": {name: msgspec.json.decode(s.body) for name, s in self._slates_of(user_id).items()},
-            "on_screen": dict(self._audience(user_id).placements),
+            "on_screen": dict(self._audience(user_id).screens),
             "personalization_denied": user_id in self._shared.denied,
         }
 
     def _slates_of(self, user_id: str) -> dict[str, StoredSlate]:
-        return {placement: slate for (owner, placement), slate in self._shared.slates.items() if owner == user_id}
+        return {screen: slate for (owner, screen), slate in self._shared.slates.items() if owner == user_id}
 
     async def ping(self) -> float:
         started = time.perf_counter()

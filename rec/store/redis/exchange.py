@@ -15,8 +15,8 @@ from rec.store.redis.scripts import LEASE, SET_WORKER
 from rec.store.redis.slates import Slates
 from rec.store.redis.wire import (
     decode_hint,
-    decode_placements,
     decode_reply,
+    decode_screens,
     decode_slate,
     encode_hint,
     encode_reply,
@@ -108,12 +108,12 @@ class RedisExchange(Slates, Presence):
     async def forget(self, user_id: str) -> int:
         for announced in self._announced.values():
             announced.pop(user_id, None)
-        placements, nodes = await self._where_is(user_id)
+        screens, nodes = await self._where_is(user_id)
         async with self._client.reported():
             pipeline = self._client.redis.pipeline()
-            pipeline.delete(self._names.slates(user_id))
-            for placement in placements:
-                pipeline.delete(self._names.slate(user_id, placement))
+            pipeline.delete(self._names.screens(user_id))
+            for screen in screens:
+                pipeline.delete(self._names.slate(user_id, screen))
             for node in nodes:
                 pipeline.hdel(self._names.presence + node, user_id)
             pipeline.srem(self._names.denied, user_id)
@@ -121,31 +121,31 @@ class RedisExchange(Slates, Presence):
         return sum(removed)
 
     async def keys_of(self, user_id: str) -> dict[str, Any]:
-        placements, nodes = await self._where_is(user_id)
+        screens, nodes = await self._where_is(user_id)
         async with self._client.reported():
             pipeline = self._client.redis.pipeline()
-            for placement in placements:
-                pipeline.hget(self._names.slate(user_id, placement), "message")
+            for screen in screens:
+                pipeline.hget(self._names.slate(user_id, screen), "message")
             for node in nodes:
                 pipeline.hget(self._names.presence + node, user_id)
             pipeline.sismember(self._names.denied, user_id)
             *found, denied = await pipeline.execute()
-        slates = [decode_slate(message) for message in found[: len(placements)] if message]
-        announced = [decode_placements(raw) for raw in found[len(placements) :] if raw]
+        slates = [decode_slate(message) for message in found[: len(screens)] if message]
+        announced = [decode_screens(raw) for raw in found[len(screens) :] if raw]
         return {
-            "slates": {slate.placement: msgspec.json.decode(slate.body) for slate in slates},
-            "on_screen": dict(merged(user_id, announced).placements),
+            "slates": {slate.screen: msgspec.json.decode(slate.body) for slate in slates},
+            "on_screen": dict(merged(user_id, announced).screens),
             "personalization_denied": bool(denied),
         }
 
     async def _where_is(self, user_id: str) -> tuple[list[str], list[str]]:
-        """Placements that may have a slate of the user, and all nodes."""
+        """Screens that may have a slate of the user, and all nodes."""
         async with self._client.reported():
             pipeline = self._client.redis.pipeline(transaction=False)
-            pipeline.smembers(self._names.slates(user_id))
+            pipeline.zrange(self._names.screens(user_id), 0, -1)
             pipeline.zrange(self._names.nodes, 0, -1)
-            placements, nodes = await pipeline.execute()
-        return [p.decode() for p in placements], [n.decode() for n in nodes]
+            screens, nodes = await pipeline.execute()
+        return [s.decode() for s in screens], [n.decode() for n in nodes]
 
     async def ping(self) -> float:
         started = time.perf_counter()

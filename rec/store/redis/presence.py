@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any, cast
 
 from rec.ports import Wanted
-from rec.store.presence import PRESENCE_S, Placements, everyone
+from rec.store.presence import PRESENCE_S, Screens, everyone
 from rec.store.redis.connected import Connected
 from rec.store.redis.scripts import ANNOUNCE, TEND
-from rec.store.redis.wire import decode_arrival, decode_users, encode_placements
+from rec.store.redis.wire import decode_arrival, decode_users, encode_screens
 from rec.store.streams import Stream
 
 
@@ -24,15 +24,15 @@ class Presence(Connected):
         super()._prepare()
         self._announce = self._client.redis.register_script(ANNOUNCE)
         self._tend = self._client.redis.register_script(TEND)
-        self._announced: dict[str, dict[str, Placements]] = {}
+        self._announced: dict[str, dict[str, Screens]] = {}
 
     async def announce(self, node: str, wanted: Wanted) -> None:
         mine = self._announced.setdefault(node, {})
-        if wanted.placements:
-            mine[wanted.user_id] = dict(wanted.placements)
+        if wanted.screens:
+            mine[wanted.user_id] = dict(wanted.screens)
         else:
             mine.pop(wanted.user_id, None)
-        announcement = encode_placements(wanted.placements) if wanted.placements else b""
+        announcement = encode_screens(wanted.screens) if wanted.screens else b""
         names = self._names
         async with self._client.reported():
             await self._announce(
@@ -44,9 +44,7 @@ class Presence(Connected):
         key = self._names.presence + node
         async with self._client.reported():
             kept = await self._tend(keys=[self._names.nodes, key], args=[self._ttl_ms, node])
-            mine: dict[Any, Any] = {
-                user_id: encode_placements(p) for user_id, p in self._announced.get(node, {}).items()
-            }
+            mine: dict[Any, Any] = {user_id: encode_screens(p) for user_id, p in self._announced.get(node, {}).items()}
             if kept or not mine:
                 return
             pipeline = self._client.redis.pipeline()

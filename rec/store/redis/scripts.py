@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-# KEYS: per slate, its hash and the user's set of placements. ARGV: ttl in s, "1" to publish, and per slate:
-# epoch, version, placement, message, channel. An older slate of the same epoch changes nothing and is not published.
+# KEYS: per slate, its hash and the user's sorted set of screens. ARGV: ttl of that set in s, "1" to publish, and per
+# slate: epoch, version, screen, message, channel, ttl in s. An older slate of the same epoch changes nothing and is
+# not published. The clock is Redis's own.
 STORE_SLATES = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 for i = 1, #KEYS, 2 do
-  local a = 3 + (i - 1) / 2 * 5
+  local a = 3 + (i - 1) / 2 * 6
   local kept = redis.call('HMGET', KEYS[i], 'epoch', 'version')
   if kept[1] ~= ARGV[a] or tonumber(kept[2]) < tonumber(ARGV[a + 1]) then
     redis.call('HSET', KEYS[i], 'epoch', ARGV[a], 'version', ARGV[a + 1], 'message', ARGV[a + 3])
-    redis.call('EXPIRE', KEYS[i], ARGV[1])
-    redis.call('SADD', KEYS[i + 1], ARGV[a + 2])
+    redis.call('EXPIRE', KEYS[i], ARGV[a + 5])
+    redis.call('ZADD', KEYS[i + 1], now + ARGV[a + 5] * 1000, ARGV[a + 2])
+    redis.call('ZREMRANGEBYSCORE', KEYS[i + 1], '-inf', now)
     redis.call('EXPIRE', KEYS[i + 1], ARGV[1])
     if ARGV[2] == '1' then redis.call('PUBLISH', ARGV[a + 4], ARGV[a + 3]) end
   end

@@ -1,6 +1,6 @@
 """Latest slates, and their way to the users who are watched here.
 
-Invariant: the kept slate of a user and placement is the newest of its epoch, whoever stores in whatever order; what
+Invariant: the kept slate of a user and screen is the newest of its epoch, whoever stores in whatever order; what
 is published is what was kept.
 """
 
@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 from rec.ports import Pushed, StoredSlate
 from rec.slates import Position
-from rec.store.presence import SLATE_S
+from rec.store.presence import SLATE_S, slate_ttl_s
 from rec.store.redis.connected import Connected
 from rec.store.redis.scripts import STORE_SLATES
 from rec.store.redis.wire import decode_push, decode_slate, encode_slate
@@ -36,22 +36,22 @@ class Slates(Connected):
             keys: list[str] = []
             args: list[str | bytes | int] = [SLATE_S, int(push)]
             for user_id, slate in slates[at : at + CHUNK]:
-                keys += self._names.slate(user_id, slate.placement), self._names.slates(user_id)
-                args += slate.position.epoch, slate.position.version, slate.placement
-                args += encode_slate(slate), self._names.pushes(user_id)
+                keys += self._names.slate(user_id, slate.screen), self._names.screens(user_id)
+                args += slate.position.epoch, slate.position.version, slate.screen
+                args += encode_slate(slate), self._names.pushes(user_id), slate_ttl_s(slate.screen)
             async with self._client.reported():
                 await self._store(keys=keys, args=args)
 
-    async def latest(self, user_id: str, placement: str) -> StoredSlate | None:
+    async def latest(self, user_id: str, screen: str) -> StoredSlate | None:
         async with self._client.reported():
-            message = await self._client.redis.hget(self._names.slate(user_id, placement), "message")
+            message = await self._client.redis.hget(self._names.slate(user_id, screen), "message")
         return decode_slate(cast(bytes, message)) if message else None
 
     async def positions(self, wanted: Sequence[tuple[str, str]]) -> list[Position | None]:
         async with self._client.reported():
             pipeline = self._client.redis.pipeline(transaction=False)
-            for user_id, placement in wanted:
-                pipeline.hmget(self._names.slate(user_id, placement), "epoch", "version")
+            for user_id, screen in wanted:
+                pipeline.hmget(self._names.slate(user_id, screen), "epoch", "version")
             found = await pipeline.execute()
         return [Position(epoch.decode(), int(version)) if epoch else None for epoch, version in found]
 

@@ -1,23 +1,24 @@
 """The names of keys and channels, and the bytes under them. Pure.
 
-A slate is stored and published as a JSON line `[placement,epoch,version,n]` and then its own JSON, untouched: who
-routes it reads the line alone. An announcement is a JSON object placement → [n, item_id].
+A slate is stored and published as a JSON line `[screen,epoch,version,n]` and then its own JSON, untouched: who
+routes it reads the line alone. An announcement is a JSON object screen → n.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from urllib.parse import quote
 
 import msgspec
 
 from rec.ports import Hint, Pushed, Reply, StoredSlate, Wanted
 from rec.slates import Position
-from rec.store.presence import Placements, merged
+from rec.store.presence import Screens, merged
 
 _encode = msgspec.json.Encoder().encode
 _header = msgspec.json.Decoder(tuple[str, str, int, int]).decode
-decode_placements = msgspec.json.Decoder(dict[str, tuple[int, str | None]]).decode
+decode_screens = msgspec.json.Decoder(dict[str, int]).decode
 _arrival = msgspec.msgpack.Decoder(tuple[str, list[str]]).decode
 _pair = msgspec.json.Decoder(tuple[str, str]).decode
 
@@ -36,12 +37,17 @@ class Names:
         self.hints = f"{prefix}hints".encode()  # channel
         self._pushes = f"{prefix}push:"
 
-    def slate(self, user_id: str, placement: str) -> str:
-        return f"{self.prefix}slate:{placement}:{user_id}"
+    def slate(self, user_id: str, screen: str) -> str:
+        """Quoted, so that the id of a product cannot reach into the user's.
 
-    def slates(self, user_id: str) -> str:
-        """The set of placements that have a slate of this user."""
-        return f"{self.prefix}slates:{user_id}"
+        >>> Names("").slate("u:1", "pdp/a:b")
+        'slate:pdp/a%3Ab:u:1'
+        """
+        return f"{self.prefix}slate:{quote(screen)}:{user_id}"
+
+    def screens(self, user_id: str) -> str:
+        """The sorted set of this user's screens with a slate: screen → when it expires, ms since 1970."""
+        return f"{self.prefix}screens:{user_id}"
 
     def pushes(self, user_id: str) -> bytes:
         return f"{self._pushes}{user_id}".encode()
@@ -62,28 +68,28 @@ def encode_slate(slate: StoredSlate) -> bytes:
     >>> encode_slate(StoredSlate("home", Position("a1", 42), 20, b'{"version":42}'))
     b'["home","a1",42,20]\\n{"version":42}'
     """
-    header = _encode((slate.placement, slate.position.epoch, slate.position.version, slate.n))
+    header = _encode((slate.screen, slate.position.epoch, slate.position.version, slate.n))
     return b"%b\n%b" % (header, slate.body)
 
 
 def decode_slate(raw: bytes) -> StoredSlate:
     """The header is parsed, the body is not. JSON escapes line feeds, so the first one ends the header."""
     at = raw.index(b"\n")
-    placement, epoch, version, n = _header(raw[:at])
-    return StoredSlate(placement, Position(epoch, version), n, raw[at + 1 :])
+    screen, epoch, version, n = _header(raw[:at])
+    return StoredSlate(screen, Position(epoch, version), n, raw[at + 1 :])
 
 
 def decode_push(user_id: str, raw: bytes) -> Pushed:
     return Pushed(user_id, decode_slate(raw))
 
 
-def encode_placements(placements: Placements) -> bytes:
-    return _encode(placements)
+def encode_screens(screens: Screens) -> bytes:
+    return _encode(screens)
 
 
-def decode_users(raw: Mapping[bytes, bytes]) -> dict[str, Placements]:
-    """The announcements of one node: user → placements."""
-    return {user_id.decode(): decode_placements(placements) for user_id, placements in raw.items()}
+def decode_users(raw: Mapping[bytes, bytes]) -> dict[str, Screens]:
+    """The announcements of one node: user → screens."""
+    return {user_id.decode(): decode_screens(screens) for user_id, screens in raw.items()}
 
 
 def decode_arrival(raw: bytes) -> Wanted | None:
@@ -91,7 +97,7 @@ def decode_arrival(raw: bytes) -> Wanted | None:
     if not raw:
         return None
     user_id, nodes = _arrival(raw)
-    return merged(user_id, map(decode_placements, nodes))
+    return merged(user_id, map(decode_screens, nodes))
 
 
 def encode_reply(reply: Reply) -> bytes:
