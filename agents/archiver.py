@@ -13,7 +13,7 @@ import logging
 import msgspec
 
 from agents.behavior import read_event
-from agents.forget import Forgetting
+from agents.forget import Forgetting, is_visitors
 from agents.metrics import Metrics
 from rec.errors import Unavailable
 from rec.events import ERASE, Event, encode_event
@@ -90,4 +90,9 @@ class Archiver:
 
     async def _erase(self, event: Event) -> None:
         self._forgetting.note(event)
-        await self._forgetting.receipt(event, "archive", await self._database.delete_events_of(event.subject))
+        if is_visitors(event):
+            await self._forgetting.suppress(event)
+            removed = await self._database.delete_events_of(None, [event.subject])
+        else:
+            removed = await self._database.delete_events_of(event.subject)
+        await self._forgetting.receipt(event, "archive", removed)

@@ -24,6 +24,7 @@ MAX_HISTORY = 200
 MAX_FACETS = 64  # categories, and brands, an interest is kept in
 MAX_MARKS = 300  # items with a mark of each kind: bought, shown, hidden
 MAX_SEARCHES = 10
+MAX_VISITORS = 64  # visitor_ids of one user; further ones are not asked for, and stay visitors
 RING = 256  # remembered event_ids: far more than a user can send within one commit interval
 _DIGEST = 8
 
@@ -102,7 +103,8 @@ class UserState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hidden: dict[str, float] = {}  # item_id → when last told "not interested"
     shown: dict[str, Shown] = {}
     searches: tuple[tuple[float, str], ...] = ()
-    visitors: dict[str, str] = {}  # visitor_id → "asked" | "merged"
+    visitors: dict[str, str] = {}  # visitor_id → "asked" | "merged" | "refused", at most MAX_VISITORS
+    is_user: bool = False  # had an event whose user_id is its key: never merged away, whoever names it as a visitor
     merged_into: str | None = None  # set on a visitor's own state: their events go there now
     ring: bytes = b""  # digests of the last RING event_ids, newest last
 
@@ -145,6 +147,8 @@ def fold(
     """
     at, says = event.at, event.personalization
     before = state or UserState(epoch=epoch)
+    if event.user_id is not None and not before.is_user:
+        before = msgspec.structs.replace(before, is_user=True)
     if says is not None and at >= before.consent_at:  # the newest choice counts, in whatever order they arrive
         if says == "denied":
             already = before.consent is False
@@ -188,8 +192,8 @@ def _applied(
     searches, visitors = state.searches, state.visitors
     if event.search_term:
         searches = tuple(sorted({*searches, (at, event.search_term)})[-MAX_SEARCHES:])
-    if event.user_id and event.visitor_id and event.visitor_id != event.user_id and event.visitor_id not in visitors:
-        visitors = {**visitors, event.visitor_id: "asked"}
+    if event.user_id and event.visitor_id and event.visitor_id != event.user_id:
+        visitors = _asked(visitors, event.visitor_id)
     after = msgspec.structs.replace(
         state,
         version=state.version + action.moves_list,
@@ -217,6 +221,7 @@ def deny(state: UserState, at: float) -> UserState:
         consent=False,
         consent_at=max(at, state.consent_at),
         visitors=state.visitors,
+        is_user=state.is_user,
     )
 
 
@@ -225,11 +230,26 @@ def touched(state: UserState) -> UserState:
     return msgspec.structs.replace(state, version=state.version + 1)
 
 
+def may_merge(visitor: UserState, into: str) -> bool:
+    """Whether this state may be handed over to `into`: it is no user's own, and nobody else's visitor.
+
+    User ids and visitor ids look alike, and a token or an event can name any: the state itself must say what it is.
+    """
+    return not visitor.is_user and visitor.merged_into in (None, into)
+
+
+def refused(user: UserState, visitor_id: str) -> UserState:
+    """The user, to whom this visitor does not belong: not asked for again. What was merged stays merged."""
+    if user.visitors.get(visitor_id) != "asked":
+        return user
+    return msgspec.structs.replace(user, visitors={**user.visitors, visitor_id: "refused"})
+
+
 def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRules = FoldRules()) -> UserState:
     """The user, with all that was known of the visitor. Idempotent: a visitor already merged changes nothing."""
     if user.visitors.get(visitor_id) == "merged":
         return user
-    visitors = {**user.visitors, visitor_id: "merged"}
+    visitors = _within_bounds({**user.visitors, visitor_id: "merged"})
     if not user.allowed or not visitor.allowed:
         return msgspec.structs.replace(user, visitors=visitors)
     history = tuple(sorted({*user.history, *visitor.history})[-MAX_HISTORY:])
@@ -250,6 +270,24 @@ def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRule
         visitors=visitors,
         ring=(visitor.ring + user.ring)[-RING * _DIGEST :],
     )
+
+
+def _asked(visitors: dict[str, str], visitor_id: str) -> dict[str, str]:
+    """One more to ask for, in a free place or in that of a refused one; else the very same dict.
+
+    Merged ones never make room: an erasure must find all of them.
+    """
+    if visitor_id in visitors or (len(visitors) >= MAX_VISITORS and "refused" not in visitors.values()):
+        return visitors
+    return _within_bounds({**visitors, visitor_id: "asked"})
+
+
+def _within_bounds(visitors: dict[str, str]) -> dict[str, str]:
+    """At most MAX_VISITORS: refused ones go first, then the oldest."""
+    if len(visitors) <= MAX_VISITORS:
+        return visitors
+    gone = next((visitor_id for visitor_id, mark in visitors.items() if mark == "refused"), next(iter(visitors)))
+    return {visitor_id: mark for visitor_id, mark in visitors.items() if visitor_id != gone}
 
 
 def _contains(ring: bytes, mark: bytes) -> bool:

@@ -115,6 +115,16 @@ class RedisExchange(Slates, Presence):
             _, *removed = await pipeline.execute()
         return sum(removed)
 
+    async def forget_slates(self, user_id: str) -> int:
+        placements, _ = await self._where_is(user_id)
+        async with self._client.reported():
+            pipeline = self._client.redis.pipeline()
+            pipeline.delete(self._names.slates(user_id))
+            for placement in placements:
+                pipeline.delete(self._names.slate(user_id, placement))
+            _, *removed = await pipeline.execute()
+        return sum(removed)
+
     async def keys_of(self, user_id: str) -> dict[str, Any]:
         placements, nodes = await self._where_is(user_id)
         async with self._client.reported():
