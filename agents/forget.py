@@ -14,8 +14,7 @@ from collections import deque
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 
-import msgspec
-
+from rec.erased import SUPPRESSED
 from rec.errors import NotFound, Unavailable
 from rec.events import ERASE, Event, encode_event
 from rec.ports import Erasures, Exchange, Hint, Log
@@ -26,7 +25,6 @@ from rec.state import UserState
 log = logging.getLogger(__name__)
 
 RETRY_S = 2.0
-SUPPRESSED = "a keyed hash of the visitor's id stays, so that late events are refused"
 
 
 class Forgetting:
@@ -91,9 +89,7 @@ class Forgetting:
             request = EraseVisitor(visitor_id, event.subject, event.event_id, number, at)
             await self._to.publish(self._requests_topic, visitor_id, encode_request(request))
 
-    async def erase_visitor(
-        self, users: MutableMapping[bytes, UserState], key: bytes, request: EraseVisitor
-    ) -> None:
+    async def erase_visitor(self, users: MutableMapping[bytes, UserState], key: bytes, request: EraseVisitor) -> None:
         """Erase a visitor with the user they became; leave alone who is a user, or somebody else's visitor."""
         state = users.get(key)
         if state is None or state.is_user or state.merged_into != request.of:

@@ -2,7 +2,8 @@
 
 The archive is folded in its own order, the same way the worker folds the log; the states are written to the
 changelog topic, from which the worker recovers as after any restart, and the counters to their snapshot file.
-Epochs are new: versions may be lower than what a client holds, and another epoch is always news.
+Epochs are new: versions may be lower than what a client holds, and another epoch is always news. Erasures that the
+end of the log interrupted are finished first, so nothing of an erased user is folded.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import msgspec
 
 from rec.config import Settings
 from rec.counters import Counters
+from rec.erased import finish_erasures
 from rec.events import Event, decode_event
 from rec.ports import Database, Log
-from rec.state import Facets, FacetsOf, FoldRules, UserState, encode_state, fold, merged
+from rec.privacy import erasure_secret
+from rec.state import Facets, FacetsOf, FoldRules, UserState, encode_state, fold, may_merge, merged, refused
 
 Progress = Callable[[str, int, int], None]  # what, done, total
 
@@ -55,8 +58,8 @@ class Rebuild:
 
     def _merge(self, user: UserState, visitor_id: str, user_id: str) -> UserState:
         visitor = self.users.get(visitor_id) or UserState(epoch=secrets.token_hex(4))
-        if visitor.merged_into not in (None, user_id):
-            return user
+        if not may_merge(visitor, user_id):
+            return refused(user, visitor_id)
         self.users[visitor_id] = UserState(epoch=visitor.epoch, version=visitor.version + 1, merged_into=user_id)
         return merged(user, visitor_id, visitor, self._rules)
 
@@ -78,6 +81,7 @@ async def restore(
 ) -> tuple[Restored, Counters]:
     """Fold the whole archive and seed the changelog. The counters are returned for the caller to save."""
     began = time.monotonic()
+    await finish_erasures(database, erasure_secret(settings))
     facets = await catalog_facets(database)
     total = await database.count_events()
     counters = Counters(settings.popularity_half_life_s, consent_default=rules.consent_default)

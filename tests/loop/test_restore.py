@@ -16,7 +16,7 @@ from rec.events import ERASE, Consent, Event, instant
 from rec.privacy import user_hash
 from rec.restore import restore
 from rec.state import FoldRules, UserState, decode_state
-from rec.topics import BEHAVIOR
+from rec.topics import BEHAVIOR, REQUESTS
 from tests.loop.local import SECRET, Local, local_worker, loop_settings
 from tests.loop.test_loop import happened, publish, shop, until
 
@@ -28,8 +28,9 @@ async def archived(tmp_path: Path) -> AsyncIterator[Local]:
     """A loop whose events are archived as they come."""
     async with local_worker(loop_settings(tmp_path, archive_flush_s=0.01), shop()) as loop:
         forgetting = Forgetting(
-            secret=SECRET, database=loop.database, exchange=loop.exchange, to=loop.log, behavior_topic=BEHAVIOR
-        )
+            secret=SECRET, database=loop.database, exchange=loop.exchange, to=loop.log,
+            behavior_topic=BEHAVIOR, requests_topic=REQUESTS,
+        )  # fmt: skip
         archiver = Archiver(
             source=loop.log, topic=BEHAVIOR, group="archiver", database=loop.database,
             forgetting=forgetting, metrics=loop.metrics, flush_s=0.01,
