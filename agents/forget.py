@@ -20,7 +20,7 @@ from rec.events import ERASE, Event, encode_event
 from rec.ports import Erasures, Exchange, Hint, Log
 from rec.privacy import user_hash, visitor_row
 from rec.requests import EraseVisitor, encode_request
-from rec.state import UserState
+from rec.state import UserState, may_merge
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +90,12 @@ class Forgetting:
             await self._to.publish(self._requests_topic, visitor_id, encode_request(request))
 
     async def erase_visitor(self, users: MutableMapping[bytes, UserState], key: bytes, request: EraseVisitor) -> None:
-        """Erase a visitor with the user they became; leave alone who is a user, or somebody else's visitor."""
+        """Erase a visitor with the user they became; leave alone who is a user, or somebody else's visitor.
+
+        One who is nobody's yet is the erased user's: their merge was on its way, and the erasure overtook it.
+        """
         state = users.get(key)
-        if state is None or state.is_user or state.merged_into != request.of:
+        if state is None or not may_merge(state, request.of):
             return
         erase = Event(
             event=ERASE,

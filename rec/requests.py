@@ -73,7 +73,7 @@ class MergeRefused(msgspec.Struct, frozen=True, tag="merge_refused", tag_field="
 
 
 class EraseVisitor(msgspec.Struct, frozen=True, tag="erase_visitor", tag_field="kind"):
-    """To the visitor's owner: `of` was erased at `at`. If this visitor had become them, it is erased with them.
+    """To the visitor's owner: `of` was erased at `at`. If this visitor is theirs, it is erased with them.
 
     Comes behind every `MergeOut` that the user caused, so the owner knows by then whose the visitor is. `erasure_id`
     and `number` name the line on the user's receipt.
