@@ -54,16 +54,8 @@ async def local_worker(
     if items:
         await database.put_items(items)
     with ThreadPoolExecutor(1, thread_name_prefix="scoring") as executor:
-        deps = await wire(
-            settings,
-            users,
-            lambda _: True,
-            metrics,
-            log,
-            exchange.connect(),
-            database,
-            executor if scoring is None else scoring,
-        )
+        chosen = executor if scoring is None else scoring
+        deps = await wire(settings, users, lambda _: True, metrics, log, exchange.connect(), database, chosen)
 
         async def feed(topic: str, handler: str) -> None:
             async for records in log.tail(settings.topic(topic)):
