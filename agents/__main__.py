@@ -33,7 +33,7 @@ async def run_archiver(settings: Settings) -> None:
     from agents.forget import Forgetting
     from agents.metrics import Metrics
     from rec.privacy import erasure_secret
-    from rec.topics import BEHAVIOR, topics
+    from rec.topics import BEHAVIOR, REQUESTS, topics
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -47,7 +47,12 @@ async def run_archiver(settings: Settings) -> None:
         await to.create(topics(settings))
         topic = settings.topic(BEHAVIOR)
         forgetting = Forgetting(
-            secret=erasure_secret(settings), database=database, exchange=exchange, to=to, behavior_topic=topic
+            secret=erasure_secret(settings),
+            database=database,
+            exchange=exchange,
+            to=to,
+            behavior_topic=topic,
+            requests_topic=settings.topic(REQUESTS),
         )
         await forgetting.load()
         archiver = Archiver(

@@ -14,7 +14,7 @@ import logging
 import msgspec
 
 from agents.behavior import read_event
-from agents.forget import Forgetting
+from agents.forget import Forgetting, is_visitors
 from agents.metrics import Metrics
 from rec.archive_choices import Choices
 from rec.errors import Unavailable
@@ -98,7 +98,12 @@ class Archiver:
     async def _erase(self, event: Event) -> None:
         self._forgetting.note(event)
         await self._database.forget_choices(self._forgetting.hash(event.subject))
-        await self._forgetting.receipt(event, "archive", await self._database.delete_events_of(event.subject))
+        if is_visitors(event):
+            await self._forgetting.suppress(event)
+            removed = await self._database.delete_events_of(None, [event.subject])
+        else:
+            removed = await self._database.delete_events_of(event.subject)
+        await self._forgetting.receipt(event, "archive", removed)
 
 
 def _readable(record: Record) -> Event | None:

@@ -9,7 +9,7 @@ import os
 import random
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_limits
@@ -82,13 +82,18 @@ async def wire(
     to: Log,
     exchange: Exchange,
     database: Database,
-    executor: ThreadPoolExecutor,
+    executor: Executor,
 ) -> Deps:
     name = f"{socket.gethostname()}:{os.getpid()}"
     rules = FoldRules.from_settings(settings)
     behavior_topic, requests_topic = settings.topic(BEHAVIOR), settings.topic(REQUESTS)
     forgetting = Forgetting(
-        secret=erasure_secret(settings), database=database, exchange=exchange, to=to, behavior_topic=behavior_topic
+        secret=erasure_secret(settings),
+        database=database,
+        exchange=exchange,
+        to=to,
+        behavior_topic=behavior_topic,
+        requests_topic=requests_topic,
     )
     consents = Consents(users=users, owned=owned, exchange=exchange, to=to, behavior_topic=behavior_topic)
     dead_letters = DeadLetters(settings.topic(DEAD_LETTERS), to, metrics.dead)
@@ -99,6 +104,7 @@ async def wire(
     presence = Presence(exchange)
     refresher = Refresher(
         state_of=lambda user_id: users.get(user_id.encode()),
+        erased_at=forgetting.moment,
         presence=presence,
         exchange=exchange,
         world=world,

@@ -1,7 +1,8 @@
 """Erasure in the worker: the record `$erase` in a user's own partition ends their state, in order with their events.
 
 Late events of an erased id (from a retrying client, a queue, a replay) are refused by the time at which they
-happened. The moments are kept under keyed hashes, loaded from SQL and followed in the log, never the ids.
+happened. The moments are kept under keyed hashes, loaded from SQL and followed in the log, never the ids. A visitor
+who had become the user is erased with them, by the visitor's own owner, who alone knows whose they are.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 
-import msgspec
-
+from rec.erased import SUPPRESSED
 from rec.errors import NotFound, Unavailable
-from rec.events import Event, encode_event
-from rec.ports import Erasures, Exchange, Log
-from rec.privacy import user_hash
+from rec.events import ERASE, Event, encode_event
+from rec.merging import may_merge
+from rec.ports import Erasures, Exchange, Hint, Log
+from rec.privacy import user_hash, visitor_row
+from rec.requests import EraseVisitor, encode_request
 from rec.state import UserState
 
 log = logging.getLogger(__name__)
@@ -36,12 +39,14 @@ class Forgetting:
         exchange: Exchange,
         to: Log,
         behavior_topic: str,
+        requests_topic: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._secret, self._database, self._exchange = secret, database, exchange
-        self._to, self._behavior_topic, self._clock = to, behavior_topic, clock
+        self._to, self._behavior_topic, self._requests_topic, self._clock = to, behavior_topic, requests_topic, clock
         self._erased: dict[str, float] = {}
         self._unfinished: list[tuple[Event, int]] = []
+        self._again: deque[tuple[float, str]] = deque()  # (from when on, whose latest lists are removed once more)
 
     def hash(self, subject: str) -> str:
         """The form in which a subject is remembered in SQL."""
@@ -62,22 +67,67 @@ class Forgetting:
 
     def is_late(self, subject: str, at: float) -> bool:
         """Whether something that happened at `at` belongs to a life of this id that was erased since."""
-        return bool(self._erased) and at <= self._erased.get(user_hash(self._secret, subject), -1.0)
+        moment = self.moment(subject)
+        return moment is not None and at <= moment
+
+    def moment(self, subject: str) -> float | None:
+        """When this id was last erased, seconds since 1970."""
+        return self._erased.get(user_hash(self._secret, subject)) if self._erased else None
 
     async def erase(self, users: MutableMapping[bytes, UserState], key: bytes, event: Event) -> None:
         """Remove the state, and with it its place in the changelog; pass the erasure on to the user's visitors."""
-        self.note(event)
         state = users.get(key)
-        for number, visitor_id in enumerate(state.visitors if state is not None else (), 1):
-            theirs = msgspec.structs.replace(event, user_id=visitor_id, context={"visitor": number})
-            await self._to.publish(self._behavior_topic, visitor_id, encode_event(theirs))
+        if is_visitors(event) and state is not None and state.is_user:
+            return  # a user has come to be under this id since the visitor was found
+        self.note(event)
+        if state is not None:
+            await self._pass_on(event, state)
         if key in users:
             del users[key]
+        self._again.append((self._clock() + RETRY_S, event.subject))
         await self._finish(event, int(state is not None))
+
+    async def _pass_on(self, event: Event, state: UserState) -> None:
+        at = datetime.fromtimestamp(event.at, UTC)
+        asked = [visitor_id for visitor_id, mark in state.visitors.items() if mark != "refused"]
+        for number, visitor_id in enumerate(asked, 1):
+            request = EraseVisitor(visitor_id, event.subject, event.event_id, number, at)
+            await self._to.publish(self._requests_topic, visitor_id, encode_request(request))
+
+    async def erase_visitor(self, users: MutableMapping[bytes, UserState], key: bytes, request: EraseVisitor) -> None:
+        """Erase a visitor with the user they became; leave alone who is a user, or somebody else's visitor.
+
+        One who is nobody's yet is the erased user's: their merge was on its way, and the erasure overtook it.
+        """
+        state = users.get(key)
+        if state is None or not may_merge(state, request.of):
+            return
+        erase = Event(
+            event=ERASE,
+            event_id=request.erasure_id,
+            user_id=request.user_id,
+            context={"visitor": request.number},
+            received_ts=request.at,
+            event_ts=request.at,
+        )
+        await self._to.publish(self._behavior_topic, request.user_id, encode_event(erase))
+
+    async def suppress(self, event: Event) -> None:
+        """See that what an erased visitor did before stays refused, at the edge and after a restart.
+
+        A user's own hash is in SQL before their `$erase` is in the log; a visitor's comes from whoever handles theirs.
+        """
+        at = datetime.fromtimestamp(event.at, UTC)
+        row = visitor_row(self._secret, event.subject, at)
+        await self._database.open_erasure(row, user_hash(self._secret, event.subject), at)
+        await self.receipt(event, "suppression list", 0, SUPPRESSED)
 
     async def _finish(self, event: Event, removed: int) -> None:
         """Redis and the receipt. An outage must not hold up the partition: what it interrupts is done later."""
         try:
+            if is_visitors(event):
+                await self.suppress(event)
+                await self._exchange.hint(Hint("erased", event.subject))
             keys = await self._exchange.forget(event.subject)
             await self.receipt(event, "state table and changelog", removed)
             await self.receipt(event, "redis", keys)
@@ -86,12 +136,27 @@ class Forgetting:
             self._unfinished.append((event, removed))
 
     async def finish_for_ever(self) -> None:
-        """Complete what an outage of Redis or SQL interrupted."""
+        """Complete what an outage of Redis or SQL interrupted, and catch what was in flight."""
         while True:
             await asyncio.sleep(RETRY_S)
-            waiting, self._unfinished = self._unfinished, []
-            for event, removed in waiting:
-                await self._finish(event, removed)
+            await self.turn()
+
+    async def turn(self) -> None:
+        """One round: what an outage interrupted; and again the lists of those who were erased `RETRY_S` ago.
+
+        A list that was on its way to Redis at that moment could have come in after its user was forgotten. Whoever
+        came back since loses a list that the sweep makes anew.
+        """
+        waiting, self._unfinished = self._unfinished, []
+        for event, removed in waiting:
+            await self._finish(event, removed)
+        while self._again and self._again[0][0] <= self._clock():
+            try:
+                await self._exchange.forget_slates(self._again[0][1])
+            except Unavailable as error:
+                log.warning("lists of an erased user are removed once more later: %s", error)
+                return
+            self._again.popleft()
 
     async def receipt(self, event: Event, store: str, removed: int, note: str = "") -> None:
         """One line of the receipt; the visitors who became this user have lines of their own, without their ids.
@@ -105,3 +170,8 @@ class Forgetting:
             await self._database.add_step(event.event_id, line, removed, at, note)
         except NotFound:
             log.warning("an erasure without a receipt was carried out")
+
+
+def is_visitors(event: Event) -> bool:
+    """Whether this `$erase` is a visitor's who became the user, rather than the user's own."""
+    return "visitor" in event.context

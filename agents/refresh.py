@@ -1,8 +1,9 @@
 """state → **slate** → Redis. Makes lists anew: coalesced per user, in batches, off the event loop, only if looked at.
 
 The mailbox holds one entry a user and the newest cause wins; the state is read when the entry is taken, so a list is
-always made from the newest state and its version is the state's. What gets lost here (a full Redis outage, a crash
-between fold and push) the sweep finds: it compares the stored position of every connected user with their state.
+always made from the newest state and its version is the state's. A list whose user was erased while it was made is
+not stored. What gets lost here (a full Redis outage, a crash between fold and push) the sweep finds: it compares the
+stored position of every connected user with their state.
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ class Refresher:
         self,
         *,
         state_of: StateOf,
+        erased_at: Callable[[str], float | None],
         presence: Presence,
         exchange: Exchange,
         world: World,
@@ -90,7 +92,8 @@ class Refresher:
         rng: random.Random,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._state_of, self._presence, self._exchange, self._world = state_of, presence, exchange, world
+        self._state_of, self._erased_at = state_of, erased_at
+        self._presence, self._exchange, self._world = presence, exchange, world
         self._executor, self._metrics, self._batch, self._rng, self._clock = executor, metrics, batch, rng, clock
         self._mailbox = Mailbox()
         self._shown: dict[str, dict[str, frozenset[str]]] = {}
@@ -134,15 +137,17 @@ class Refresher:
         asks += [self._ask_of(request) for request in requests]
         if not asks:
             return
+        begun = {ask.user_id: self._life(ask.user_id) for ask in asks}
         started = time.perf_counter()
         slates = await asyncio.get_running_loop().run_in_executor(self._executor, self._make, asks, now)
         self._metrics.scoring.observe(time.perf_counter() - started)
 
         pushed = list(zip(asks[:pushes], slates[:pushes], strict=True))
-        stored = [Pushed(slate.user_id, as_stored(slate, ask.item_id)) for ask, slate in pushed]
         answers = list(zip(requests, slates[pushes:], strict=True))
-        stored += [Pushed(slate.user_id, as_stored(slate)) for request, slate in answers if request.item_id is None]
-        await self._exchange.store_slates(stored)
+        to_keep = [(slate, ask.item_id) for ask, slate in pushed]
+        to_keep += [(slate, None) for request, slate in answers if request.item_id is None]
+        kept = [(slate, item_id) for slate, item_id in to_keep if self._life(slate.user_id) == begun[slate.user_id]]
+        await self._exchange.store_slates([Pushed(slate.user_id, as_stored(slate, item_id)) for slate, item_id in kept])
         for request, slate in answers:
             slate = msgspec.structs.replace(slate, items=slate.items[: request.n])
             body = b'{"slate":' + encode_slate(slate) + b"}"
@@ -179,6 +184,11 @@ class Refresher:
         n = max(request.n, shown, MIN_STORED_N)
         cause = Cause("request")
         return Ask(request.user_id, request.placement, n, request.item_id, cause, self._state_of(request.user_id))
+
+    def _life(self, user_id: str) -> tuple[str | None, float | None]:
+        """Another one after scoring than before: the user was erased meanwhile, and their list is not to be kept."""
+        state = self._state_of(user_id)
+        return state.epoch if state is not None else None, self._erased_at(user_id)
 
     def _make(self, asks: list[Ask], now: float) -> list[Slate]:
         return recommend_many(asks, self._world, now=now, rng=self._rng)

@@ -14,12 +14,23 @@ from agents.dead_letters import DeadLetters
 from agents.forget import Forgetting
 from agents.presence import Presence
 from agents.refresh import Refresher
-from rec.choices import handed_over
+from rec.merging import handed_over, may_merge, merged, refused
 from rec.ports import Exchange, Log, Record, Reply
-from rec.requests import Inspect, MergeIn, MergeOut, Refresh, Request, SlateRequest, decode_request, encode_request
+from rec.requests import (
+    EraseVisitor,
+    Inspect,
+    MergeIn,
+    MergeOut,
+    MergeRefused,
+    Refresh,
+    Request,
+    SlateRequest,
+    decode_request,
+    encode_request,
+)
 from rec.screens import screen_key
 from rec.slates import Cause, Position
-from rec.state import FoldRules, UserState, merged, touched
+from rec.state import FoldRules, UserState, touched
 
 _BY_MERGE = Cause("event")
 
@@ -72,6 +83,10 @@ class Requests:
                 await self._merge_out(key, request)
             case MergeIn():
                 await self._merge_in(key, request)
+            case MergeRefused():
+                self._merge_refused(key, request)
+            case EraseVisitor():
+                await self._forgetting.erase_visitor(self._users, key, request)
 
     def _refresh(self, key: bytes, request: Refresh) -> None:
         """A screen was opened, or the model or catalog moved. Only what `have` does not already show is made."""
@@ -101,14 +116,17 @@ class Requests:
         if self._forgetting.is_late(request.user_id, request.at) or self._forgetting.is_late(request.into, request.at):
             return
         state = self._users.get(key) or UserState(epoch=self._new_epoch())
-        if state.merged_into not in (None, request.into):
-            return  # a shared device: the first who was recognised keeps this visitor
+        if not may_merge(state, request.into):  # of a shared device the first who was recognised keeps the visitor
+            refusal = MergeRefused(user_id=request.into, visitor_id=request.user_id)
+            await self._to.publish(self._requests_topic, request.into, encode_request(refusal))
+            return
         state = msgspec.structs.replace(state, merged_into=request.into)
         self._users[key] = state  # before the first await: the events' agent runs in between
         answer = MergeIn(user_id=request.into, visitor_id=request.user_id, state=state, at=request.at)
         await self._to.publish(self._requests_topic, request.into, encode_request(answer))
-        if key in self._users:  # not erased meanwhile
-            self._users[key] = handed_over(self._users[key], request.into)
+        now = self._users.get(key)
+        if now is not None and not now.is_user:  # neither erased meanwhile, nor found to be a user's own
+            self._users[key] = handed_over(now, request.into)
 
     async def _merge_in(self, key: bytes, request: MergeIn) -> None:
         state = self._users.get(key)
@@ -129,6 +147,11 @@ class Requests:
         self._refresher.refresh(request.user_id, _BY_MERGE, self._clock())
         if changed:
             await self._consents.mark(request.user_id, after.consent is False)
+
+    def _merge_refused(self, key: bytes, request: MergeRefused) -> None:
+        state = self._users.get(key)
+        if state is not None and (after := refused(state, request.visitor_id)) is not state:
+            self._users[key] = after
 
 
 def next_state(state: UserState, request: Refresh, new_epoch: Callable[[], str]) -> UserState | None:

@@ -15,17 +15,6 @@ def to_tell(before: UserState | None, after: UserState | None) -> frozenset[str]
     return frozenset(after.visitors)
 
 
-def handed_over(visitor: UserState, user_id: str) -> UserState:
-    """What stays of a visitor whose state went to a user: where their events go, and their choice."""
-    return UserState(
-        epoch=visitor.epoch,
-        version=visitor.version + 1,
-        consent=visitor.consent,
-        consent_at=visitor.consent_at,
-        merged_into=user_id,
-    )
-
-
 def choice_of(state: UserState, now: float, *, user_id: str | None = None, visitor_id: str | None = None) -> Event:
     """The choice of a state as a record for somebody else. The same choice has the same event_id, however often sent.
 

@@ -175,6 +175,9 @@ class Exchange(Protocol):
     async def forget(self, user_id: str) -> int:
         """Remove slates, presence and consent mark of a user; how many keys went."""
 
+    async def forget_slates(self, user_id: str) -> int:
+        """Remove a user's slates alone; how many keys went."""
+
     async def keys_of(self, user_id: str) -> dict[str, Any]:
         """What is stored about a user, for them to read."""
 
@@ -244,11 +247,16 @@ class Archive(Protocol):
         """
 
     async def count_events(self) -> int: ...
-    async def events_of(self, user_id: str, limit: int = 1_000) -> list[bytes]:
-        """The newest `limit` events whose subject this is (the user, or a visitor without one), newest first."""
+    async def events_of(self, user_id: str, visitors: Sequence[str] = ()) -> list[bytes]:
+        """Every event whose subject this is (the user, or a visitor without one), newest first, however many.
 
-    async def delete_events_of(self, user_id: str, visitors: Sequence[str] = ()) -> int:
-        """Delete all whose subject is one of these; what another user did on the same device stays. How many."""
+        With `visitors`, what these did without a user too; what another user did on the same device is not theirs.
+        """
+
+    async def delete_events_of(
+        self, user_id: str | None, visitors: Sequence[str] = (), until: datetime | None = None
+    ) -> int:
+        """Delete the same events, with `until` those alone that happened by then (included). How many."""
 
 
 class Erasure(NamedTuple):
@@ -266,6 +274,12 @@ class Erasures(Protocol):
         """One line of the receipt; the same store again replaces its line."""
 
     async def get_erasure(self, erasure_id: str) -> Erasure | None: ...
+    async def erasures_without(self, store: str) -> list[Erasure]:
+        """Those whose receipt has no line of this store, oldest first."""
+
+    async def erased_at(self, user_hash: str) -> datetime | None:
+        """When this one was last erased."""
+
     async def suppressed(self, since: datetime | None = None) -> dict[str, datetime]:
         """user_hash → when erased; events that happened before that moment are refused for ever."""
 

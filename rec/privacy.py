@@ -6,11 +6,13 @@ Pure. Invariant: without the secret, a hash can be neither made from an id nor t
 from __future__ import annotations
 
 import hmac
+from datetime import datetime
 
 from rec.config import Settings
 from rec.errors import ConfigError
 
 MIN_SECRET = 32  # characters
+VISITOR_ROW = "visitor-"  # begins the ids of rows that only suppress: their lines are on the user's receipt
 
 
 def user_hash(secret: str, user_id: str) -> str:
@@ -20,6 +22,11 @@ def user_hash(secret: str, user_id: str) -> str:
     True
     """
     return hmac.digest(secret.encode(), user_id.encode(), "sha256").hex()
+
+
+def visitor_row(secret: str, visitor_id: str, at: datetime) -> str:
+    """The id of the row that suppresses a visitor who was erased with their user; the same whoever writes it."""
+    return VISITOR_ROW + user_hash(secret, f"{visitor_id} {at.isoformat()}")[:40]
 
 
 def erasure_secret(settings: Settings) -> str:

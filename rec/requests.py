@@ -5,6 +5,8 @@ A request is keyed by the user, so it meets the state where the events do, in th
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from rec.slates import Cause, Position
@@ -65,7 +67,28 @@ class MergeIn(msgspec.Struct, frozen=True, tag="merge_in", tag_field="kind"):
     at: float
 
 
-Request = SlateRequest | Refresh | Inspect | MergeOut | MergeIn
+class MergeRefused(msgspec.Struct, frozen=True, tag="merge_refused", tag_field="kind"):
+    """To the user's owner: `visitor_id` is a user's own id, or somebody else's visitor. Do not ask again."""
+
+    user_id: str
+    visitor_id: str
+
+
+class EraseVisitor(msgspec.Struct, frozen=True, tag="erase_visitor", tag_field="kind"):
+    """To the visitor's owner: `of` was erased at `at`. If this visitor is theirs, it is erased with them.
+
+    Comes behind every `MergeOut` that the user caused, so the owner knows by then whose the visitor is. `erasure_id`
+    and `number` name the line on the user's receipt.
+    """
+
+    user_id: str
+    of: str
+    erasure_id: str
+    number: int
+    at: datetime
+
+
+Request = SlateRequest | Refresh | Inspect | MergeOut | MergeIn | MergeRefused | EraseVisitor
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)

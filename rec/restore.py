@@ -2,7 +2,8 @@
 
 The archive is folded in its own order, the same way the worker folds the log; the states are written to the
 changelog topic, from which the worker recovers as after any restart, and the counters to their snapshot file.
-Epochs are new: versions may be lower than what a client holds, and another epoch is always news.
+Epochs are new: versions may be lower than what a client holds, and another epoch is always news. Erasures that the
+end of the log interrupted are finished first, so nothing of an erased user is folded.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from rec.choices import handed_over
 from rec.config import Settings
 from rec.counters import Counters
+from rec.erased import finish_erasures
 from rec.events import CONSENT, Event, decode_event
+from rec.merging import handed_over, may_merge, merged, refused
 from rec.ports import Database, Log
-from rec.state import Facets, FacetsOf, FoldRules, UserState, encode_state, fold, merged
+from rec.privacy import erasure_secret
+from rec.state import Facets, FacetsOf, FoldRules, UserState, encode_state, fold
 
 Progress = Callable[[str, int, int], None]  # what, done, total
 
@@ -56,8 +59,8 @@ class Rebuild:
 
     def _merge(self, user: UserState, visitor_id: str, user_id: str) -> UserState:
         visitor = self.users.get(visitor_id) or UserState(epoch=secrets.token_hex(4))
-        if visitor.merged_into not in (None, user_id):
-            return user
+        if not may_merge(visitor, user_id):
+            return refused(user, visitor_id)
         self.users[visitor_id] = handed_over(visitor, user_id)
         return merged(user, visitor_id, visitor, self._rules)
 
@@ -79,6 +82,7 @@ async def restore(
 ) -> tuple[Restored, Counters]:
     """Fold the whole archive and seed the changelog. The counters are returned for the caller to save."""
     began = time.monotonic()
+    await finish_erasures(database, erasure_secret(settings))
     facets = await catalog_facets(database)
     total = await database.count_events()
     counters = Counters(settings.popularity_half_life_s, consent_default=rules.consent_default)

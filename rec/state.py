@@ -16,6 +16,7 @@ import msgspec
 
 from rec.events import ACTIONS, CONSENT, Event
 from rec.slates import Position
+from rec.visitors import asked
 
 if TYPE_CHECKING:
     from rec.config import Settings
@@ -102,7 +103,8 @@ class UserState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hidden: dict[str, float] = {}  # item_id → when last told "not interested"
     shown: dict[str, Shown] = {}
     searches: tuple[tuple[float, str], ...] = ()
-    visitors: dict[str, str] = {}  # visitor_id → "asked" | "merged"
+    visitors: dict[str, str] = {}  # visitor_id → "asked" | "merged" | "refused"; see rec.visitors
+    is_user: bool = False  # had an event whose user_id is its key: never merged away, whoever names it as a visitor
     merged_into: str | None = None  # set on a visitor's own state: their events go there now
     ring: bytes = b""  # digests of the last RING event_ids, newest last
 
@@ -147,6 +149,8 @@ def fold(
     before = state or UserState(epoch=epoch)
     if event.withheld:  # the edge's word for what it knew: the next choice in the log may say otherwise
         return _linked(state, event, epoch), Outcome.IGNORED
+    if event.user_id is not None and not before.is_user:
+        before = msgspec.structs.replace(before, is_user=True)
     if says is not None and at >= before.consent_at:  # the newest choice counts, in whatever order they arrive
         if says == "denied":
             already = before.consent is False
@@ -161,7 +165,7 @@ def fold(
     mark = blake2b(event.event_id.encode(), digest_size=_DIGEST).digest()
     if _contains(before.ring, mark):
         return state, Outcome.DUPLICATE
-    ring = (before.ring + mark)[-RING * _DIGEST :]
+    ring = newest_marks(before.ring + mark)
     if event.received_at - at > rules.max_late_s:
         return msgspec.structs.replace(before, ring=ring, late=before.late + 1), Outcome.TOO_LATE
     return _applied(before, event, at, facets, ring, rules)
@@ -186,14 +190,13 @@ def _applied(
             if found.brand:
                 brands = _gained(brands, found.brand, action.gain, at, rules)
         if name == "purchase":
-            bought = _latest(bought, {item_id: at})
+            bought = latest(bought, {item_id: at})
         elif name == "not_interested":
-            hidden = _latest(hidden, {item_id: at})
+            hidden = latest(hidden, {item_id: at})
     searches, visitors = state.searches, state.visitors
     if event.search_term:
         searches = tuple(sorted({*searches, (at, event.search_term)})[-MAX_SEARCHES:])
-    if _is_news(event, visitors):
-        visitors = {**visitors, event.visitor_id or "": "asked"}
+    visitors = _asked(event, visitors)
     after = msgspec.structs.replace(
         state,
         version=state.version + action.moves_list,
@@ -205,7 +208,7 @@ def _applied(
         brands=brands,
         bought=bought,
         hidden=hidden,
-        shown=_newest_shown(shown),
+        shown=newest_shown(shown),
         searches=searches,
         visitors=visitors,
         ring=ring,
@@ -213,17 +216,18 @@ def _applied(
     return after, Outcome.MOVED if action.moves_list else Outcome.NOTED
 
 
-def _is_news(event: Event, visitors: dict[str, str]) -> bool:
-    """Whether the event says for the first time that this visitor is this user."""
-    return bool(event.user_id and event.visitor_id and event.visitor_id not in (event.user_id, *visitors))
-
-
 def _linked(state: UserState | None, event: Event, epoch: str) -> UserState | None:
     """All that is kept of an event without consent: whose visitor this is, so that a choice holds for both."""
     before = state or UserState(epoch=epoch)
-    if not _is_news(event, before.visitors):
-        return state
-    return msgspec.structs.replace(before, visitors={**before.visitors, event.visitor_id or "": "asked"})
+    visitors = _asked(event, before.visitors)
+    return state if visitors is before.visitors else msgspec.structs.replace(before, visitors=visitors)
+
+
+def _asked(event: Event, visitors: dict[str, str]) -> dict[str, str]:
+    """With one more to ask for, if the event says that a visitor is this user; the same dict if that is no news."""
+    if not event.user_id or not event.visitor_id or event.visitor_id == event.user_id:
+        return visitors
+    return asked(visitors, event.visitor_id)
 
 
 def deny(state: UserState, at: float) -> UserState:
@@ -234,6 +238,7 @@ def deny(state: UserState, at: float) -> UserState:
         consent=False,
         consent_at=max(at, state.consent_at),
         visitors=state.visitors,
+        is_user=state.is_user,
         merged_into=state.merged_into,
     )
 
@@ -243,39 +248,9 @@ def touched(state: UserState) -> UserState:
     return msgspec.structs.replace(state, version=state.version + 1)
 
 
-def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRules = FoldRules()) -> UserState:
-    """The user, with all that was known of the visitor. Idempotent: a visitor already merged changes nothing.
-
-    Of two choices the newer one holds, of equally old ones the denial.
-    """
-    if user.visitors.get(visitor_id) == "merged":
-        return user
-    visitors = {**user.visitors, visitor_id: "merged"}
-    choices = [(state.consent_at, not state.consent) for state in (user, visitor) if state.consent is not None]
-    consent_at, denied = max(choices, default=(0.0, None))
-    user = msgspec.structs.replace(user, visitors=visitors)
-    if denied:
-        return deny(user, consent_at)
-    history = tuple(sorted({*user.history, *visitor.history})[-MAX_HISTORY:])
-    return msgspec.structs.replace(
-        user,
-        version=user.version + 1,
-        consent=None if denied is None else True,
-        consent_at=consent_at,
-        applied=user.applied + visitor.applied,
-        late=user.late + visitor.late,
-        events_through=max(user.events_through, visitor.events_through),
-        received_through=max(user.received_through, visitor.received_through),
-        history=history,
-        categories=_joined(user.categories, visitor.categories, rules),
-        brands=_joined(user.brands, visitor.brands, rules),
-        bought=_latest(user.bought, visitor.bought),
-        hidden=_latest(user.hidden, visitor.hidden),
-        shown=_newest_shown(_added(user.shown, visitor.shown)),
-        searches=tuple(sorted({*user.searches, *visitor.searches})[-MAX_SEARCHES:]),
-        visitors=visitors,
-        ring=(visitor.ring + user.ring)[-RING * _DIGEST :],
-    )
+def newest_marks(ring: bytes) -> bytes:
+    """What a ring of event_ids keeps."""
+    return ring[-RING * _DIGEST :]
 
 
 def _contains(ring: bytes, mark: bytes) -> bool:
@@ -294,10 +269,10 @@ def _inserted(history: tuple[Touch, ...], touch: Touch) -> tuple[Touch, ...]:
 
 def _gained(kept: dict[str, Interest], name: str, gain: float, at: float, rules: FoldRules) -> dict[str, Interest]:
     """Add a gain that happened at `at`. Decay commutes with addition, so a late gain is simply decayed first."""
-    return _capped({**kept, name: _sum(kept.get(name), Interest(gain, gain, at), rules)})
+    return capped({**kept, name: sum_of(kept.get(name), Interest(gain, gain, at), rules)})
 
 
-def _sum(a: Interest | None, b: Interest, rules: FoldRules) -> Interest:
+def sum_of(a: Interest | None, b: Interest, rules: FoldRules) -> Interest:
     if a is None:
         return b
     now = max(a.at, b.at)
@@ -305,32 +280,20 @@ def _sum(a: Interest | None, b: Interest, rules: FoldRules) -> Interest:
     return Interest(a_short + b_short, a_long + b_long, now)
 
 
-def _joined(a: dict[str, Interest], b: dict[str, Interest], rules: FoldRules) -> dict[str, Interest]:
-    return _capped({**a, **{name: _sum(a.get(name), interest, rules) for name, interest in b.items()}})
-
-
-def _capped(kept: dict[str, Interest]) -> dict[str, Interest]:
+def capped(kept: dict[str, Interest]) -> dict[str, Interest]:
     if len(kept) <= MAX_FACETS:
         return kept
     return dict(sorted(kept.items(), key=lambda pair: (pair[1].at, pair[0]))[-MAX_FACETS:])
 
 
-def _latest(a: dict[str, float], b: dict[str, float]) -> dict[str, float]:
+def latest(a: dict[str, float], b: dict[str, float]) -> dict[str, float]:
     both = {**a, **{item_id: max(at, a.get(item_id, at)) for item_id, at in b.items()}}
     if len(both) <= MAX_MARKS:
         return both
     return dict(sorted(both.items(), key=lambda pair: (pair[1], pair[0]))[-MAX_MARKS:])
 
 
-def _added(a: dict[str, Shown], b: dict[str, Shown]) -> dict[str, Shown]:
-    both = dict(a)
-    for item_id, mark in b.items():
-        times, at = both.get(item_id, (0, 0.0))
-        both[item_id] = Shown(times + mark.times, max(at, mark.at))
-    return both
-
-
-def _newest_shown(shown: dict[str, Shown]) -> dict[str, Shown]:
+def newest_shown(shown: dict[str, Shown]) -> dict[str, Shown]:
     if len(shown) <= MAX_MARKS:
         return shown
     return dict(sorted(shown.items(), key=lambda pair: (pair[1].at, pair[0]))[-MAX_MARKS:])

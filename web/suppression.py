@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from rec.errors import Unavailable
 from rec.events import Event
 from rec.ports import Erasures, Exchange
 from rec.privacy import user_hash
@@ -24,6 +25,7 @@ class Suppression:
         self._secret, self._database, self._on_erased = secret, database, on_erased
         self._erased: dict[str, datetime] = {}
         self._nudged = asyncio.Event()
+        self._whole = True  # read all of SQL the next time, rather than what is newest there
 
     def hash(self, user_id: str) -> str:
         """The form in which an erased user is remembered."""
@@ -44,11 +46,12 @@ class Suppression:
         return any(at is not None and event.event_ts <= at for at in moments)
 
     async def refresh(self) -> None:
-        """Read from SQL what is new. Raises Unavailable."""
-        newest = max(self._erased.values(), default=None)
+        """Read from SQL what is new, and after a gap everything. Raises Unavailable."""
+        newest = None if self._whole else max(self._erased.values(), default=None)
         since = newest - _OVERLAP if newest is not None else None
         for digest, at in (await self._database.suppressed(since)).items():
             self.note(digest, at)
+        self._whole = False
 
     async def keep_fresh(self) -> None:
         """Read at the start, at every nudge, and every 30 s."""
@@ -64,7 +67,23 @@ class Suppression:
     async def follow(self, exchange: Exchange) -> None:
         """Take hints of other processes."""
         async for hint in exchange.hints():
-            if hint is not None and hint.kind == "erased":
+            if hint is None:
+                self._read_all()
+            elif hint.kind == "erased":
                 self._on_erased(hint.subject)
-            if hint is None or hint.kind == "erased":
-                self._nudged.set()
+                await self._look_up(hint.subject)
+
+    async def _look_up(self, user_id: str) -> None:
+        """Of one who was erased: when. A visitor's row has the time of their user's erasure, which may be long past."""
+        digest = self.hash(user_id)
+        try:
+            at = await self._database.erased_at(digest)
+        except Unavailable:
+            self._read_all()
+            return
+        if at is not None:
+            self.note(digest, at)
+
+    def _read_all(self) -> None:
+        self._whole = True
+        self._nudged.set()

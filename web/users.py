@@ -23,14 +23,19 @@ from web.intake import PUBLISH_S, broker_away
 from web.parsing import ErasurePath, UserPath, path_of
 
 
+class _Visitors(msgspec.Struct, frozen=True):
+    """What of a state says who became this user."""
+
+    visitors: dict[str, str] = {}
+
+
 async def get_user(request: web.Request) -> web.Response:
     """All that is stored about one user. 404 if that is nothing; an error, never half of it, if a store is away."""
     edge = request.app[EDGE]
     edge.backend_only(request)
     user_id = path_of(request, UserPath).user_id
-    state, events, keys = await asyncio.gather(
-        edge.asker.state(user_id), edge.database.events_of(user_id), edge.exchange.keys_of(user_id)
-    )
+    state, keys = await asyncio.gather(edge.asker.state(user_id), edge.exchange.keys_of(user_id))
+    events = await edge.database.events_of(user_id, visitors_of(state))
     erased_at = edge.suppression.erased_at(user_id)
     if state == b"null" and not events and not any(keys.values()) and erased_at is None:
         raise NotFound("Nothing is stored about this user.", code="unknown_user", field="user_id")
@@ -66,6 +71,16 @@ async def get_erasure(request: web.Request) -> web.Response:
     edge = request.app[EDGE]
     edge.backend_only(request)
     return await _receipt(edge, path_of(request, ErasurePath).erasure_id, 200)
+
+
+def visitors_of(state: bytes) -> list[str]:
+    """Pure: the visitors who became this user, out of the state as JSON.
+
+    >>> visitors_of(b'{"visitors":{"v1":"merged","v2":"asked"}}'), visitors_of(b"null")
+    (['v1'], [])
+    """
+    known = msgspec.json.decode(state, type=_Visitors | None) or _Visitors()
+    return [visitor_id for visitor_id, mark in known.visitors.items() if mark == "merged"]
 
 
 async def _tell_the_log(edge: Edge, user_id: str, erasure_id: str, now: datetime) -> None:

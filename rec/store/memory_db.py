@@ -22,6 +22,10 @@ class _Entry(NamedTuple):
     item: Item | None  # None: deleted
 
 
+def _belongs(row: ArchivedEvent, user_id: str | None, visitors: Sequence[str]) -> bool:
+    return row.subject == user_id or (row.user_id is None and row.subject in visitors)
+
+
 class MemoryDatabase:
     """`rec.ports.Database` on dictionaries. `clock` gives the time of audit records."""
 
@@ -139,12 +143,14 @@ class MemoryDatabase:
     async def count_events(self) -> int:
         return len(self._events)
 
-    async def events_of(self, user_id: str, limit: int = 1_000) -> list[bytes]:
-        return [row.payload for row in reversed(self._events.values()) if row.subject == user_id][:limit]
+    async def events_of(self, user_id: str, visitors: Sequence[str] = ()) -> list[bytes]:
+        return [row.payload for row in reversed(self._events.values()) if _belongs(row, user_id, visitors)]
 
-    async def delete_events_of(self, user_id: str, visitors: Sequence[str] = ()) -> int:
-        gone = {user_id, *visitors}
-        rows = [(seq, row) for seq, row in self._events.items() if row.subject in gone]
+    async def delete_events_of(
+        self, user_id: str | None, visitors: Sequence[str] = (), until: datetime | None = None
+    ) -> int:
+        theirs = [(seq, row) for seq, row in self._events.items() if _belongs(row, user_id, visitors)]
+        rows = [(seq, row) for seq, row in theirs if until is None or row.event_ts <= until]
         for seq, row in rows:
             del self._events[seq]
             self._event_ids.discard(row.event_id)
@@ -165,6 +171,13 @@ class MemoryDatabase:
     async def get_erasure(self, erasure_id: str) -> Erasure | None:
         erasure = self._erasures.get(erasure_id)
         return erasure._replace(steps=[dict(step) for step in erasure.steps]) if erasure else None
+
+    async def erasures_without(self, store: str) -> list[Erasure]:
+        open_ones = [e for e in self._erasures.values() if all(step["store"] != store for step in e.steps)]
+        return sorted(open_ones, key=lambda erasure: (erasure.requested_at, erasure.erasure_id))
+
+    async def erased_at(self, user_hash: str) -> datetime | None:
+        return (await self.suppressed()).get(user_hash)
 
     async def suppressed(self, since: datetime | None = None) -> dict[str, datetime]:
         newest: dict[str, datetime] = {}

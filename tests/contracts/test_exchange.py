@@ -319,6 +319,17 @@ async def test_what_is_stored_about_a_user_can_be_read_and_removed(exchange: Exc
     assert await exchange.latest("u2", "home") == slate(1, "u2").slate
 
 
+async def test_the_slates_of_a_user_can_be_removed_alone(exchange: Exchange, other: Exchange) -> None:
+    await exchange.store_slates([slate(1), slate(2, placement="cart"), slate(1, "u2")])
+    await exchange.announce("n1", Wanted("u1", {"home": 5}))
+    await exchange.set_denied("u1", True)
+    assert await other.forget_slates("u1") == 2
+    assert await other.forget_slates("u1") == 0
+    kept = await other.keys_of("u1")
+    assert kept == {"slates": {}, "on_screen": {"home": 5}, "personalization_denied": True}
+    assert await exchange.latest("u2", "home") == slate(1, "u2").slate
+
+
 # ---------------------------------------------------------------- the connection
 async def test_streams_end_when_the_exchange_is_left(world: ExchangeWorld) -> None:
     async with world.connect() as exchange:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,7 +41,11 @@ class Local(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def local_worker(
-    settings: Settings, items: list[Item], log: MemoryLog | None = None, database: MemoryDatabase | None = None
+    settings: Settings,
+    items: list[Item],
+    log: MemoryLog | None = None,
+    database: MemoryDatabase | None = None,
+    scoring: Executor | None = None,
 ) -> AsyncIterator[Local]:
     """Handlers wired as in production, fed by two tails instead of Faust."""
     log, database = log or MemoryLog(), database or MemoryDatabase()
@@ -50,7 +54,8 @@ async def local_worker(
     if items:
         await database.put_items(items)
     with ThreadPoolExecutor(1, thread_name_prefix="scoring") as executor:
-        deps = await wire(settings, users, lambda _: True, metrics, log, exchange.connect(), database, executor)
+        chosen = executor if scoring is None else scoring
+        deps = await wire(settings, users, lambda _: True, metrics, log, exchange.connect(), database, chosen)
 
         async def feed(topic: str, handler: str) -> None:
             async for records in log.tail(settings.topic(topic)):

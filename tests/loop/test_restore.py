@@ -12,11 +12,12 @@ import pytest
 
 from agents.archiver import Archiver
 from agents.forget import Forgetting
-from rec.events import ERASE, Consent, Event, instant
+from rec.events import ERASE, Consent, Event, decode_event, encode_event, instant
 from rec.privacy import user_hash
 from rec.restore import restore
 from rec.state import FoldRules, UserState, decode_state
-from rec.topics import BEHAVIOR
+from rec.store.memory_db import MemoryDatabase
+from rec.topics import BEHAVIOR, REQUESTS
 from tests.loop.local import SECRET, Local, local_worker, loop_settings
 from tests.loop.test_loop import happened, publish, shop, until
 
@@ -28,8 +29,9 @@ async def archived(tmp_path: Path) -> AsyncIterator[Local]:
     """A loop whose events are archived as they come."""
     async with local_worker(loop_settings(tmp_path, archive_flush_s=0.01), shop()) as loop:
         forgetting = Forgetting(
-            secret=SECRET, database=loop.database, exchange=loop.exchange, to=loop.log, behavior_topic=BEHAVIOR
-        )
+            secret=SECRET, database=loop.database, exchange=loop.exchange, to=loop.log,
+            behavior_topic=BEHAVIOR, requests_topic=REQUESTS,
+        )  # fmt: skip
         archiver = Archiver(
             source=loop.log, topic=BEHAVIOR, group="archiver", database=loop.database,
             forgetting=forgetting, metrics=loop.metrics, flush_s=0.01,
@@ -39,6 +41,13 @@ async def archived(tmp_path: Path) -> AsyncIterator[Local]:
         yield loop
         stop.set()
         await task
+
+
+@pytest.fixture
+async def idle(tmp_path: Path) -> AsyncIterator[Local]:
+    """A loop without an archiver: its archive holds what a test puts there."""
+    async with local_worker(loop_settings(tmp_path), shop()) as loop:
+        yield loop
 
 
 async def restored(loop: Local) -> dict[str, UserState]:
@@ -127,3 +136,93 @@ async def test_an_erased_user_does_not_come_back(archived: Local) -> None:
     while await archived.database.count_events() > 1:
         await asyncio.sleep(0.01)
     assert set(await restored(archived)) == {"u2"}
+
+
+async def archive(database: MemoryDatabase, *events: Event) -> None:
+    await database.append([(event, encode_event(event)) for event in events])
+
+
+async def left(database: MemoryDatabase) -> list[str]:
+    return [decode_event(raw).event_id async for page in database.read() for _, raw in page]
+
+
+async def test_an_erasure_that_died_with_the_log_is_finished_by_the_restore(idle: Local) -> None:
+    await archive(
+        idle.database,
+        happened("view_item", "books-1", user=None, visitor_id="v1", at=NOW, event_id="of-visitor"),
+        happened("view_item", "books-2", visitor_id="v1", at=NOW + 1, event_id="of-user"),
+        happened("view_item", "books-3", user="u2", at=NOW + 1, event_id="of-another"),
+        happened("view_item", "books-4", at=NOW + 6, event_id="afterwards"),
+        happened("view_item", "books-5", user=None, visitor_id="v1", at=NOW + 6, event_id="visitor-afterwards"),
+    )
+    await idle.database.open_erasure("er1", user_hash(SECRET, "u1"), instant(NOW + 5))
+    users = await restored(idle)
+    assert await left(idle.database) == ["of-another", "afterwards", "visitor-afterwards"]
+    assert [touch.item_id for touch in users["u1"].history] == ["books-4"]
+    assert [touch.item_id for touch in users["v1"].history] == ["books-5"]
+    receipt = await idle.database.get_erasure("er1")
+    assert receipt is not None
+    assert {step["store"]: step["removed"] for step in receipt.steps} == {
+        "archive": 1,
+        "archive, visitor 1": 1,
+        "suppression list, visitor 1": 0,
+        "state table and changelog": 0,
+        "counters": 0,
+        "redis": 0,
+    }
+    assert await idle.database.erased_at(user_hash(SECRET, "v1")) == instant(NOW + 5)
+
+
+async def test_a_restore_after_that_finds_nothing_more_and_rewrites_no_line(idle: Local) -> None:
+    await archive(idle.database, happened("view_item", "books-1", visitor_id="v1", at=NOW))
+    await idle.database.open_erasure("er1", user_hash(SECRET, "u1"), instant(NOW + 5))
+    assert await restored(idle) == {}
+    first = await idle.database.get_erasure("er1")
+    assert await restored(idle) == {}
+    assert await idle.database.get_erasure("er1") == first
+
+
+async def test_an_open_receipt_of_somebody_the_archive_does_not_know_is_finished_too(idle: Local) -> None:
+    await idle.database.open_erasure("er1", user_hash(SECRET, "nobody"), instant(NOW))
+    await restored(idle)
+    receipt = await idle.database.get_erasure("er1")
+    assert receipt is not None
+    assert {step["store"] for step in receipt.steps} >= {"archive", "redis"}
+
+
+async def test_a_restore_does_not_erase_the_visitor_of_another_user_of_the_device(idle: Local) -> None:
+    await archive(
+        idle.database,
+        happened("view_item", "books-1", user=None, visitor_id="v1", at=NOW, event_id="of-visitor"),
+        happened("view_item", "books-2", user="a", visitor_id="v1", at=NOW + 1, event_id="of-a"),
+        happened("view_item", "books-3", user="b", visitor_id="v1", at=NOW + 2, event_id="of-b"),
+    )
+    await idle.database.open_erasure("er1", user_hash(SECRET, "b"), instant(NOW + 5))
+    users = await restored(idle)
+    assert await left(idle.database) == ["of-visitor", "of-a"]
+    assert users["a"].visitors == {"v1": "merged"}
+    assert "b" not in users
+
+
+async def test_a_visitor_goes_to_the_next_user_of_the_device_once_the_first_is_erased(idle: Local) -> None:
+    await archive(
+        idle.database,
+        happened("view_item", "books-1", user="a", visitor_id="v1", at=NOW, event_id="of-a"),
+        happened("view_item", "books-2", user=None, visitor_id="v1", at=NOW + 6, event_id="of-visitor"),
+        happened("view_item", "books-3", user="b", visitor_id="v1", at=NOW + 7, event_id="of-b"),
+    )
+    await idle.database.open_erasure("er1", user_hash(SECRET, "a"), instant(NOW + 5))
+    await idle.database.open_erasure("er2", user_hash(SECRET, "b"), instant(NOW + 9))
+    assert await restored(idle) == {}
+    assert await left(idle.database) == []
+
+
+async def test_a_restore_gives_no_user_away_to_who_names_them_as_a_visitor(idle: Local) -> None:
+    await archive(
+        idle.database,
+        happened("view_item", "books-1", user="victim", at=NOW),
+        happened("view_item", "books-2", user="tm", visitor_id="victim", at=NOW + 1),
+    )
+    users = await restored(idle)
+    assert [touch.item_id for touch in users["victim"].history] == ["books-1"]
+    assert users["tm"].visitors == {"victim": "refused"}

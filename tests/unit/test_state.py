@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rec.choices import handed_over, to_tell
+from rec.choices import to_tell
 from rec.events import ACTIONS, CONSENT, Consent, Event, EventItem, instant
+from rec.merging import handed_over, may_merge, merged, refused
 from rec.state import (
     MAX_FACETS,
     MAX_HISTORY,
@@ -25,9 +26,9 @@ from rec.state import (
     decode_state,
     encode_state,
     fold,
-    merged,
     touched,
 )
+from rec.visitors import MAX_VISITORS
 
 NOW = 1_700_000_000.0
 
@@ -129,7 +130,9 @@ class TestConsent:
         before = folded(event("view_item", "tent-1"))
         after, outcome = fold(before, event("view_item", "tent-2", at=NOW + 1, consent=self.denied), facets, epoch="x")
         assert outcome is Outcome.DENIED
-        assert after == UserState(epoch="e", version=before.version + 1, consent=False, consent_at=NOW + 1)
+        assert after == UserState(
+            epoch="e", version=before.version + 1, consent=False, consent_at=NOW + 1, is_user=True
+        )
 
     def test_what_comes_after_a_denial_leaves_no_trace(self) -> None:
         state = folded(event("view_item", "tent-1", consent=self.denied))
@@ -251,7 +254,12 @@ class TestMerge:
         assert both.visitors["v1"] == "merged"
         if both.consent is False:
             assert both == UserState(
-                epoch="e", version=both.version, consent=False, consent_at=holds[1], visitors=both.visitors
+                epoch="e",
+                version=both.version,
+                consent=False,
+                consent_at=holds[1],
+                visitors=both.visitors,
+                is_user=both.is_user,
             )
 
     def test_a_visitors_refusal_takes_the_users_history_and_replaces_the_list(self) -> None:
@@ -265,6 +273,49 @@ class TestMerge:
         rest = handed_over(visitor, "u1")
         assert (rest.merged_into, rest.consent, rest.consent_at) == ("u1", False, NOW)
         assert rest.version == visitor.version + 1
+
+    def test_a_user_is_nobodys_visitor_even_one_who_denied(self) -> None:
+        visitor = folded(event("view_item", "tent-1", user_id=None, visitor_id="v1"))
+        assert may_merge(visitor, "u1")
+        for name in ("view_item", "view_item_list"):
+            assert not may_merge(folded(event(name, "tent-1", at=NOW + 1, user_id="v1"), state=visitor), "u1")
+        assert not may_merge(folded(event("view_item", "tent-1", user_id="v1", consent=TestConsent.denied)), "u1")
+
+    def test_a_visitor_has_one_user(self) -> None:
+        assert may_merge(UserState(epoch="e", merged_into="u1"), "u1")
+        assert not may_merge(UserState(epoch="e", merged_into="u1"), "u2")
+
+    def test_a_refused_visitor_is_not_asked_for_again(self) -> None:
+        user = refused(folded(event("view_item", "tent-1", visitor_id="v1")), "v1")
+        assert folded(event("view_item", "tent-2", visitor_id="v1"), state=user).visitors == {"v1": "refused"}
+
+    def test_a_refusal_that_comes_late_takes_nothing_back(self) -> None:
+        user = folded(event("view_item", "boot-1", visitor_id="v1"))
+        both = merged(user, "v1", UserState(epoch="v"))
+        assert refused(both, "v1") is both
+        assert refused(user, "v2") is user
+
+    def test_visitors_are_bounded_and_those_who_were_merged_stay(self) -> None:
+        state: UserState | None = None
+        for n in range(12_000 // 10):
+            state = folded(event("view_item", "tent-1", id=f"{n}", visitor_id=f"v{n}"), state=state)
+            if state.visitors.get(f"v{n}") == "asked":
+                state = merged(state, f"v{n}", UserState(epoch="v"))
+        assert state is not None
+        assert state.visitors == {f"v{n}": "merged" for n in range(MAX_VISITORS)}
+
+    def test_a_refused_visitor_makes_room_for_a_new_one(self) -> None:
+        state = refused(folded(*(event("view_item", id=f"{n}", visitor_id=f"v{n}") for n in range(MAX_VISITORS))), "v7")
+        state = folded(event("view_item", id="one-more", visitor_id="new"), state=state)
+        assert len(state.visitors) == MAX_VISITORS
+        assert "v7" not in state.visitors
+        assert state.visitors["new"] == "asked"
+
+    def test_a_visitor_handed_over_beyond_the_bound_is_taken(self) -> None:
+        full = UserState(epoch="e", visitors={f"v{n}": "merged" for n in range(MAX_VISITORS)})
+        after = merged(full, "new", UserState(epoch="v"))
+        assert len(after.visitors) == MAX_VISITORS
+        assert after.visitors["new"] == "merged"
 
 
 def test_every_part_is_bounded() -> None:

@@ -12,8 +12,9 @@ from yarl import URL
 
 from rec.client import RecClient
 from rec.errors import NotFound
-from rec.events import ERASE, instant
-from rec.ports import Pushed
+from rec.events import ERASE, Event, encode_event, instant
+from rec.ports import Hint, Pushed
+from rec.state import UserState
 from tests.web.world import API_KEY, BACKEND, SECRET, Shop, behavior, event, slate, stored, until
 from web.app import make_app
 from web.edge import EDGE
@@ -30,6 +31,19 @@ async def test_all_that_is_stored_about_a_user_can_be_read(shop: Shop) -> None:
     assert [e["items"][0]["item_id"] for e in answer.body["events"]] == ["tent"]
     assert answer.body["exchange"]["slates"]["home"]["user_id"] == "u1"
     assert "boat" not in str(answer.body)
+
+
+async def test_everything_archived_of_a_user_and_of_their_visitors_is_shown(shop: Shop) -> None:
+    when = instant(shop.clock())
+    did = [Event(event="view_item", event_id=f"e{n}", user_id="u1", event_ts=when) for n in range(1_200)]
+    before = [
+        Event(event="view_item", event_id=f"of-{visitor}", visitor_id=visitor, event_ts=when)
+        for visitor in ("mine", "asked", "theirs")
+    ]
+    await shop.database.append([(one, encode_event(one)) for one in before + did])
+    shop.worker.users["u1"] = UserState(epoch="e", visitors={"mine": "merged", "asked": "asked", "theirs": "refused"})
+    events = (await shop.call("GET", "/v1/users/u1")).body["events"]
+    assert [e["event_id"] for e in events] == [*(f"e{n}" for n in reversed(range(1_200))), "of-mine"]
 
 
 async def test_a_user_of_whom_nothing_is_stored_is_not_found(shop: Shop) -> None:
@@ -120,6 +134,21 @@ async def test_another_edge_hears_of_an_erasure(shop: Shop) -> None:
         assert SECRET not in digest
     finally:
         await server.close()
+
+
+async def test_a_visitor_who_is_erased_with_their_user_is_refused_however_late_the_edge_is_told(shop: Shop) -> None:
+    long_ago = instant(shop.clock()) - timedelta(hours=1)
+    suppression = shop.edge.suppression
+    await shop.call("DELETE", "/v1/users/u1")  # the newest moment that the edge knows is later than the visitor's
+    await shop.database.open_erasure("visitor-1", suppression.hash("v1"), long_ago)
+    await shop.exchange.hint(Hint("erased", "v1"))
+    await until(lambda: suppression.erased_at("v1") is not None)
+    earlier = event("", visitor_id="v1", client_ts=(long_ago - timedelta(seconds=1)).isoformat())
+    del earlier["user_id"]
+    later = {**earlier, "event_id": "later", "client_ts": instant(shop.clock()).isoformat()}
+    answer = await shop.track(earlier, later)
+    assert answer.body["accepted"] == 1
+    assert [(r["index"], r["code"]) for r in answer.body["rejected"]] == [(0, "erased")]
 
 
 async def test_an_edge_that_starts_later_knows_what_was_erased(shop: Shop) -> None:

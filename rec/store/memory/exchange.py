@@ -226,8 +226,11 @@ class MemoryExchange:
     async def worker_states(self) -> dict[str, str]:
         return dict(self._shared.workers.items())
 
+    async def forget_slates(self, user_id: str) -> int:
+        return sum(self._shared.slates.pop((user_id, name)) is not None for name in self._slates_of(user_id))
+
     async def forget(self, user_id: str) -> int:
-        removed = sum(self._shared.slates.pop((user_id, name)) is not None for name in self._slates_of(user_id))
+        removed = await self.forget_slates(user_id)
         for handle in list(self._shared.handles):
             for mine in handle._announced.values():
                 mine.pop(user_id, None)

@@ -120,6 +120,16 @@ class RedisExchange(Slates, Presence):
             _, *removed = await pipeline.execute()
         return sum(removed)
 
+    async def forget_slates(self, user_id: str) -> int:
+        screens, _ = await self._where_is(user_id)
+        async with self._client.reported():
+            pipeline = self._client.redis.pipeline()
+            pipeline.delete(self._names.screens(user_id))
+            for screen in screens:
+                pipeline.delete(self._names.slate(user_id, screen))
+            _, *removed = await pipeline.execute()
+        return sum(removed)
+
     async def keys_of(self, user_id: str) -> dict[str, Any]:
         screens, nodes = await self._where_is(user_id)
         async with self._client.reported():

@@ -5,10 +5,10 @@ Invariant: sequence numbers come from a locked counter, so they become visible i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, and_, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rec.archive_rules import archive_row
@@ -17,6 +17,8 @@ from rec.ports import ChoiceKey, Chosen
 from rec.store.sql.connection import Connected, lock_counter
 from rec.store.sql.models import ARCHIVE, CHOICES, EVENTS, ChoiceRow, EventRow
 from rec.store.sql.pieces import pieces
+
+PAGE = 2_000  # rows in one answer of the database
 
 
 class SqlArchive(Connected):
@@ -81,17 +83,34 @@ class SqlArchive(Connected):
         async with self._unit() as session:
             return await session.scalar(select(func.count()).select_from(EventRow)) or 0
 
-    async def events_of(self, user_id: str, limit: int = 1_000) -> list[bytes]:
-        query = select(EventRow.payload).where(EventRow.subject == user_id).order_by(EventRow.seq.desc()).limit(limit)
-        async with self._unit() as session:
-            return list((await session.scalars(query)).all())
+    async def events_of(self, user_id: str, visitors: Sequence[str] = ()) -> list[bytes]:
+        found: dict[int, bytes] = {}
+        for some in _owners(user_id, visitors):
+            query = select(EventRow.seq, EventRow.payload).where(some).order_by(EventRow.seq.desc()).limit(PAGE)
+            page, before = [(0, b"")], None
+            while page:
+                older = query if before is None else query.where(EventRow.seq < before)
+                async with self._unit() as session:  # one unit a page, as in `read`
+                    page = [(seq, payload) for seq, payload in await session.execute(older)]
+                found.update(page)
+                before = page[-1][0] if page else None
+        return [found[seq] for seq in sorted(found, reverse=True)]
 
-    async def delete_events_of(self, user_id: str, visitors: Sequence[str] = ()) -> int:
+    async def delete_events_of(
+        self, user_id: str | None, visitors: Sequence[str] = (), until: datetime | None = None
+    ) -> int:
         removed = 0
         async with self._unit() as session:
             await lock_counter(session, ARCHIVE)
-            for some in pieces([user_id, *visitors]):
-                # By subject: what a visitor did before the login goes, what another user did on the same device stays.
-                gone = await session.execute(delete(EVENTS).where(EVENTS.c.subject.in_(some)).returning(EVENTS.c.seq))
-                removed += len(gone.all())
+            for some in _owners(user_id, visitors):
+                chosen = some if until is None else and_(some, EVENTS.c.event_ts <= until)
+                removed += len((await session.execute(delete(EVENTS).where(chosen).returning(EVENTS.c.seq))).all())
         return removed
+
+
+def _owners(user_id: str | None, visitors: Sequence[str]) -> Iterator[ColumnElement[bool]]:
+    """Conditions that together choose what this user did, and what these visitors did without one."""
+    if user_id is not None:
+        yield EVENTS.c.subject == user_id
+    for some in pieces(visitors):
+        yield and_(EVENTS.c.subject.in_(some), EVENTS.c.user_id.is_(None))

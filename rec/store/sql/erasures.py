@@ -47,6 +47,21 @@ class SqlErasures(Connected):
             [{"store": line.store, "removed": line.removed, "at": line.at, "note": line.note} for line in lines],
         )
 
+    async def erasures_without(self, store: str) -> list[Erasure]:
+        told = select(ErasureStepRow).where(
+            ErasureStepRow.erasure_id == ErasureRow.erasure_id, ErasureStepRow.store == store
+        )
+        query = select(ErasureRow.erasure_id).where(~told.exists())
+        async with self._unit() as session:
+            ids = (await session.scalars(query.order_by(ErasureRow.requested_at, ErasureRow.erasure_id))).all()
+        return [erasure for id_ in ids if (erasure := await self.get_erasure(id_)) is not None]
+
+    async def erased_at(self, user_hash: str) -> datetime | None:
+        newest = func.max(ErasureRow.requested_at, type_=UtcDateTime)
+        async with self._unit() as session:
+            found: datetime | None = await session.scalar(select(newest).where(ErasureRow.user_hash == user_hash))
+        return found
+
     async def suppressed(self, since: datetime | None = None) -> dict[str, datetime]:
         newest = func.max(ErasureRow.requested_at, type_=UtcDateTime)
         query = select(ErasureRow.user_hash, newest).group_by(ErasureRow.user_hash)

@@ -123,8 +123,31 @@ async def test_archivers_with_the_same_events_leave_one_row_each_and_a_reader_mi
 async def test_the_newest_events_of_a_user_come_first(database: Database) -> None:
     await database.append([row(n, user=f"u{n % 2}") for n in range(6)])
     assert await database.events_of("u1") == [row(n, user="u1")[1] for n in (5, 3, 1)]
-    assert await database.events_of("u1", limit=1) == [row(5, user="u1")[1]]
     assert await database.events_of("nobody") == []
+
+
+async def test_all_events_of_a_user_are_read_however_many(database: Database) -> None:
+    await database.append([row(n, user="u1") for n in range(4_100)])
+    assert [decode_event(raw).event_id for raw in await database.events_of("u1")] == [
+        f"e{n}" for n in reversed(range(4_100))
+    ]
+
+
+async def test_what_visitors_did_without_a_user_is_read_with_the_user_they_became(database: Database) -> None:
+    await database.append(
+        [row(1, user=None, visitor="v1"), row(2, user="u1"), row(3, user="u2", visitor="v1"), row(4, user="v1")]
+    )
+    assert [decode_event(raw).event_id for raw in await database.events_of("u1", ["v1"])] == ["e2", "e1"]
+
+
+async def test_of_a_visitor_goes_what_was_done_without_a_user_and_until_the_moment(database: Database) -> None:
+    later = NOW + timedelta(seconds=1)
+    await database.append(
+        [row(1, user=None, visitor="v"), row(2, user="v"), row(3, user=None, visitor="v", at=later), row(4, user="u")]
+    )
+    assert await database.delete_events_of(None, ["v"], until=NOW) == 1
+    assert [decode_event(raw).event_id for raw in await stored(database)] == ["e2", "e3", "e4"]
+    assert await database.delete_events_of("v") == 2
 
 
 async def test_a_user_and_their_visitors_are_forgotten_and_nobody_else(database: Database) -> None:

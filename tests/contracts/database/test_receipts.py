@@ -65,6 +65,23 @@ async def test_whoever_was_erased_is_suppressed_since_the_last_time(database: Da
     assert await database.suppressed(later(30)) == {}
 
 
+async def test_receipts_that_lack_a_line_are_found(database: Database) -> None:
+    await database.open_erasure("x2", "b", later(10))
+    await database.open_erasure("x1", "a", NOW)
+    await database.open_erasure("x3", "c", later(20))
+    await database.add_step("x2", "archive", 0, NOW)
+    await database.add_step("x1", "redis", 1, NOW)
+    assert [erasure.erasure_id for erasure in await database.erasures_without("archive")] == ["x1", "x3"]
+    assert (await database.erasures_without("archive"))[0].steps[0]["store"] == "redis"
+
+
+async def test_when_somebody_was_last_erased_is_known(database: Database) -> None:
+    await database.open_erasure("x1", "a", later(5))
+    await database.open_erasure("x2", "a", NOW)
+    assert await database.erased_at("a") == later(5)
+    assert await database.erased_at("b") is None
+
+
 async def test_times_are_kept_as_instants_whatever_their_zone(database: Database) -> None:
     india = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
     await database.open_erasure("x", "hash", india)

@@ -1,0 +1,281 @@
+"""An erasure ends all of a user: lists on their way, the visitors they were; and nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.archiver import Archiver
+from agents.forget import RETRY_S, Forgetting
+from rec.events import ERASE, Event, decode_event, instant
+from rec.ports import Pushed, StoredSlate
+from rec.privacy import user_hash
+from rec.requests import MergeOut, SlateRequest, decode_request
+from rec.slates import Position
+from rec.state import UserState
+from rec.store.memory import MemoryExchange, MemoryLog
+from rec.store.memory_db import MemoryDatabase
+from rec.topics import BEHAVIOR, REQUESTS
+from tests.loop.local import SECRET, Local, local_worker, loop_settings
+from tests.loop.test_loop import ask, happened, publish, receipted, shop, until
+
+
+class Held(Executor):
+    """Scores when it is told to."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Future[Any], Callable[[], Any]]] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._waiting.append((future, lambda: work(*args, **more)))
+        return future
+
+    def release(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for future, work in waiting:
+            future.set_result(work())
+
+
+@pytest.fixture
+async def loop(tmp_path: Path) -> AsyncIterator[Local]:
+    """A loop with an archiver beside it."""
+    async with local_worker(loop_settings(tmp_path), shop()) as local:
+        archiver = Archiver(
+            source=local.log, topic=BEHAVIOR, group="archiver", database=local.database,
+            forgetting=forgetting_of(local.database, local.exchange, local.log), metrics=local.metrics, flush_s=0.01,
+        )  # fmt: skip
+        stop = asyncio.Event()
+        task = asyncio.create_task(archiver.run(stop))
+        yield local
+        stop.set()
+        await task
+
+
+def forgetting_of(
+    database: MemoryDatabase, exchange: MemoryExchange, log: MemoryLog, clock: Callable[[], float] = time.time
+) -> Forgetting:
+    return Forgetting(
+        secret=SECRET, database=database, exchange=exchange, to=log,
+        behavior_topic=BEHAVIOR, requests_topic=REQUESTS, clock=clock,
+    )  # fmt: skip
+
+
+async def erase(loop: Local, user_id: str, *, at: float) -> str:
+    """What the edge does at DELETE; the receipt's id."""
+    erasure_id = f"erasure-of-{user_id}"
+    await loop.database.open_erasure(erasure_id, user_hash(SECRET, user_id), instant(at))
+    await publish(loop, happened(ERASE, user=user_id, at=at, event_id=erasure_id))
+    return erasure_id
+
+
+async def until_receipted(loop: Local, erasure_id: str, *stores: str) -> None:
+    async with asyncio.timeout(5):
+        while not await receipted(loop, erasure_id) >= set(stores):
+            await asyncio.sleep(0.005)
+
+
+async def archived(loop: Local) -> list[Event]:
+    return [decode_event(raw) async for page in loop.database.read() for _, raw in page]
+
+
+async def until_archived(loop: Local, count: int) -> None:
+    async with asyncio.timeout(5):
+        while await loop.database.count_events() != count:
+            await asyncio.sleep(0.005)
+
+
+def asked(loop: Local) -> int:
+    """How often a merge was asked for."""
+    records = [record for partition in loop.log.partitions(REQUESTS) for record in partition.records]
+    return sum(isinstance(decode_request(record.value or b""), MergeOut) for record in records)
+
+
+def visitors(loop: Local, user_id: str) -> dict[str, str]:
+    return loop.users.get(user_id.encode(), UserState(epoch="")).visitors
+
+
+class TestAListOnItsWay:
+    async def answered(self, loop: Local, held: Held, between: Callable[[], Any]) -> None:
+        """A request of u1, with something happening between its state's being read and its list's being stored."""
+        replies = loop.exchange.connect().replies("web-1")
+        waiting = asyncio.ensure_future(anext(replies))
+        await asyncio.sleep(0)
+        await ask(loop, SlateRequest("u1", "r1", "web-1", time.time() + 60))
+        await until(lambda: len(held))
+        await between()
+        held.release()
+        async with asyncio.timeout(5):
+            await waiting
+
+    async def test_of_an_erased_user_is_not_kept(self, tmp_path: Path) -> None:
+        held = Held()
+        async with local_worker(loop_settings(tmp_path), shop(), scoring=held) as loop:
+            await publish(loop, happened("view_item", "books-1"))
+            await until(lambda: b"u1" in loop.users)
+
+            async def between() -> None:
+                await until_receipted(loop, await erase(loop, "u1", at=time.time()), "redis")
+
+            await self.answered(loop, held, between)
+            assert await loop.exchange.latest("u1", "home") is None
+
+    async def test_of_an_erased_user_who_began_anew_is_not_kept(self, tmp_path: Path) -> None:
+        held = Held()
+        async with local_worker(loop_settings(tmp_path), shop(), scoring=held) as loop:
+            await publish(loop, happened("view_item", "books-1"))
+            await until(lambda: b"u1" in loop.users)
+            epoch = loop.users[b"u1"].epoch
+
+            async def between() -> None:
+                at = time.time()
+                await until_receipted(loop, await erase(loop, "u1", at=at), "redis")
+                await publish(loop, happened("view_item", "books-2", at=at + 1))
+                await until(lambda: b"u1" in loop.users and loop.users[b"u1"].epoch != epoch)
+
+            await self.answered(loop, held, between)
+            assert await loop.exchange.latest("u1", "home") is None
+
+    async def test_of_somebody_unknown_is_not_kept_if_they_were_erased_meanwhile(self, tmp_path: Path) -> None:
+        held = Held()
+        async with local_worker(loop_settings(tmp_path), shop(), scoring=held) as loop:
+
+            async def between() -> None:
+                await until_receipted(loop, await erase(loop, "u1", at=time.time()), "redis")
+
+            await self.answered(loop, held, between)
+            assert await loop.exchange.latest("u1", "home") is None
+
+    async def test_of_anybody_else_is_kept(self, tmp_path: Path) -> None:
+        held = Held()
+        async with local_worker(loop_settings(tmp_path), shop(), scoring=held) as loop:
+
+            async def between() -> None:
+                await until_receipted(loop, await erase(loop, "u2", at=time.time()), "redis")
+
+            await self.answered(loop, held, between)
+            assert await loop.exchange.latest("u1", "home") is not None
+
+    async def test_that_came_into_redis_after_the_erasure_is_removed_a_little_later(self) -> None:
+        now, log, exchange, database = 1_000.0, MemoryLog(), MemoryExchange(), MemoryDatabase()
+        forgetting = forgetting_of(database, exchange, log, lambda: now)
+        users = {b"u1": UserState(epoch="e")}
+        await database.open_erasure("er", user_hash(SECRET, "u1"), instant(now))
+        await forgetting.erase(users, b"u1", happened(ERASE, at=now, event_id="er"))
+        await exchange.store_slates([Pushed("u1", StoredSlate("home", Position("e", 1), 1, b"{}"))])
+        await forgetting.turn()
+        assert await exchange.latest("u1", "home") is not None
+        now += RETRY_S
+        await forgetting.turn()
+        assert await exchange.latest("u1", "home") is None
+
+
+class TestVisitors:
+    async def test_of_an_erased_user_are_suppressed_in_sql_and_their_rows_go(self, loop: Local) -> None:
+        at = time.time()
+        await publish(loop, happened("view_item", "books-1", user=None, visitor_id="v1", at=at - 9))
+        await publish(loop, happened("view_item", "books-2", visitor_id="v1", at=at - 8))
+        await until(lambda: visitors(loop, "u1") == {"v1": "merged"})
+        await until_archived(loop, 2)
+        receipt = await erase(loop, "u1", at=at)
+        lines = ("archive", "archive, visitor 1", "suppression list, visitor 1", "redis, visitor 1")
+        await until_receipted(loop, receipt, *lines)
+        assert await archived(loop) == []
+        assert await loop.database.erased_at(user_hash(SECRET, "v1")) == instant(at)
+        restarted = forgetting_of(loop.database, loop.exchange, loop.log)
+        await restarted.load()
+        assert restarted.is_late("v1", at - 1)
+        assert not restarted.is_late("v1", at + 1)
+
+    async def test_are_erased_even_while_their_merge_is_under_way(self, loop: Local) -> None:
+        at = time.time()
+        await publish(loop, happened("view_item", "books-1", user=None, visitor_id="v1", at=at - 9))
+        await until_archived(loop, 1)
+        await until(lambda: b"v1" in loop.users)
+        loop.users[b"u1"] = UserState(epoch="e", visitors={"v1": "asked"})  # and the erasure overtakes the asking
+        await until_receipted(loop, await erase(loop, "u1", at=at), "archive", "archive, visitor 1")
+        assert b"v1" not in loop.users
+        assert await archived(loop) == []
+
+    async def test_of_another_user_of_the_device_are_left_alone(self, loop: Local) -> None:
+        at = time.time()
+        await publish(loop, happened("view_item", "books-1", user=None, visitor_id="v1", at=at - 9))
+        await publish(loop, happened("view_item", "books-2", user="a", visitor_id="v1", at=at - 8))
+        await until(lambda: visitors(loop, "a") == {"v1": "merged"})
+        await publish(loop, happened("view_item", "books-3", user="b", visitor_id="v1", at=at - 7))
+        await until(lambda: visitors(loop, "b") == {"v1": "refused"})
+        await until_archived(loop, 3)
+        await until_receipted(loop, await erase(loop, "b", at=at), "archive", "redis")
+        assert loop.users[b"v1"].merged_into == "a"
+        assert await loop.database.erased_at(user_hash(SECRET, "v1")) is None
+        assert {event.subject for event in await archived(loop)} == {"v1", "a"}
+
+    async def test_that_another_user_only_asked_for_are_left_alone(self, loop: Local) -> None:
+        at = time.time()
+        await publish(loop, happened("view_item", "books-1", user="a", visitor_id="v1", at=at - 8))
+        await until(lambda: visitors(loop, "a") == {"v1": "merged"})
+        await publish(loop, happened("view_item", "books-3", user="b", visitor_id="v1", at=at - 7))
+        await until_receipted(loop, await erase(loop, "b", at=at), "redis")
+        await publish(loop, happened("view_item", "books-4", user=None, visitor_id="v1", at=at - 6))
+        await until(lambda: len(loop.users[b"a"].history) == 2)
+
+    async def test_whose_id_is_a_users_by_now_keep_that_users_state(self, loop: Local) -> None:
+        now = time.time()
+        users = {b"v1": UserState(epoch="e", is_user=True, merged_into="u1")}
+        forgetting = forgetting_of(loop.database, loop.exchange, loop.log)
+        erasing = happened(ERASE, user="v1", at=now, event_id="er", context={"visitor": 1})
+        await forgetting.erase(users, b"v1", erasing)
+        assert b"v1" in users
+
+
+class TestAUserNamedAsAVisitor:
+    async def test_keeps_their_state(self, loop: Local) -> None:
+        await publish(loop, happened("view_item", "books-1", user="victim"))
+        await until(lambda: b"victim" in loop.users)
+        before = loop.users[b"victim"]
+        await publish(loop, happened("view_item", "toys-1", user="tm", visitor_id="victim"))
+        await until(lambda: visitors(loop, "tm") == {"victim": "refused"})
+        assert loop.users[b"victim"] == before
+        assert [touch.item_id for touch in loop.users[b"tm"].history] == ["toys-1"]
+
+    async def test_before_they_came_loses_nothing_later(self, loop: Local) -> None:
+        await publish(loop, happened("view_item", "toys-1", user="tm", visitor_id="victim"))
+        await until(lambda: visitors(loop, "tm") == {"victim": "merged"})
+        await publish(loop, happened("view_item", "books-1", user="victim"))
+        await until(lambda: loop.users[b"victim"].history)
+        await ask(loop, MergeOut("victim", "tm", time.time()))
+        await until_receipted(loop, await erase(loop, "tm", at=time.time()), "redis")
+        await publish(loop, happened("view_item", "books-2", user="victim"))
+        await until(lambda: len(loop.users[b"victim"].history) == 2)
+
+    async def test_is_not_asked_for_with_every_event(self, loop: Local) -> None:
+        await publish(loop, happened("view_item", "books-1", user="victim"))
+        await until(lambda: b"victim" in loop.users)
+        await publish(loop, happened("view_item", "toys-1", user="tm", visitor_id="victim"))
+        await until(lambda: visitors(loop, "tm") == {"victim": "refused"})
+        before = asked(loop)
+        await publish(
+            loop, *(happened("view_item", f"toys-{n % 12}", user="tm", visitor_id="victim") for n in range(50))
+        )
+        await until(lambda: loop.users[b"tm"].applied == 51)
+        assert asked(loop) == before
+
+
+async def test_the_second_user_of_a_device_stops_asking_for_its_visitor(loop: Local) -> None:
+    await publish(loop, happened("view_item", "books-1", user="a", visitor_id="v1"))
+    await until(lambda: visitors(loop, "a") == {"v1": "merged"})
+    await publish(loop, happened("view_item", "books-2", user="b", visitor_id="v1"))
+    await until(lambda: visitors(loop, "b") == {"v1": "refused"})
+    before = asked(loop)
+    await publish(loop, *(happened("view_item", f"toys-{n % 12}", user="b", visitor_id="v1") for n in range(200)))
+    await until(lambda: loop.users[b"b"].applied == 201)
+    assert asked(loop) == before
