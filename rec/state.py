@@ -16,6 +16,7 @@ import msgspec
 
 from rec.events import ACTIONS, Event
 from rec.slates import Position
+from rec.visitors import asked, within_bounds
 
 if TYPE_CHECKING:
     from rec.config import Settings
@@ -24,7 +25,6 @@ MAX_HISTORY = 200
 MAX_FACETS = 64  # categories, and brands, an interest is kept in
 MAX_MARKS = 300  # items with a mark of each kind: bought, shown, hidden
 MAX_SEARCHES = 10
-MAX_VISITORS = 64  # visitor_ids of one user; further ones are not asked for, and stay visitors
 RING = 256  # remembered event_ids: far more than a user can send within one commit interval
 _DIGEST = 8
 
@@ -193,7 +193,7 @@ def _applied(
     if event.search_term:
         searches = tuple(sorted({*searches, (at, event.search_term)})[-MAX_SEARCHES:])
     if event.user_id and event.visitor_id and event.visitor_id != event.user_id:
-        visitors = _asked(visitors, event.visitor_id)
+        visitors = asked(visitors, event.visitor_id)
     after = msgspec.structs.replace(
         state,
         version=state.version + action.moves_list,
@@ -249,7 +249,7 @@ def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRule
     """The user, with all that was known of the visitor. Idempotent: a visitor already merged changes nothing."""
     if user.visitors.get(visitor_id) == "merged":
         return user
-    visitors = _within_bounds({**user.visitors, visitor_id: "merged"})
+    visitors = within_bounds({**user.visitors, visitor_id: "merged"})
     if not user.allowed or not visitor.allowed:
         return msgspec.structs.replace(user, visitors=visitors)
     history = tuple(sorted({*user.history, *visitor.history})[-MAX_HISTORY:])
@@ -270,24 +270,6 @@ def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRule
         visitors=visitors,
         ring=(visitor.ring + user.ring)[-RING * _DIGEST :],
     )
-
-
-def _asked(visitors: dict[str, str], visitor_id: str) -> dict[str, str]:
-    """One more to ask for, in a free place or in that of a refused one; else the very same dict.
-
-    Merged ones never make room: an erasure must find all of them.
-    """
-    if visitor_id in visitors or (len(visitors) >= MAX_VISITORS and "refused" not in visitors.values()):
-        return visitors
-    return _within_bounds({**visitors, visitor_id: "asked"})
-
-
-def _within_bounds(visitors: dict[str, str]) -> dict[str, str]:
-    """At most MAX_VISITORS: refused ones go first, then the oldest."""
-    if len(visitors) <= MAX_VISITORS:
-        return visitors
-    gone = next((visitor_id for visitor_id, mark in visitors.items() if mark == "refused"), next(iter(visitors)))
-    return {visitor_id: mark for visitor_id, mark in visitors.items() if visitor_id != gone}
 
 
 def _contains(ring: bytes, mark: bytes) -> bool:

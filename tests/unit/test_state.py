@@ -15,7 +15,6 @@ from rec.state import (
     MAX_FACETS,
     MAX_HISTORY,
     MAX_MARKS,
-    MAX_VISITORS,
     RING,
     Facets,
     FoldRules,
@@ -30,6 +29,7 @@ from rec.state import (
     refused,
     touched,
 )
+from rec.visitors import MAX_VISITORS
 
 NOW = 1_700_000_000.0
 
