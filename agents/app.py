@@ -17,6 +17,7 @@ from typing import Any
 import faust
 import msgspec
 from faust.serializers import codecs
+from faust.types import TP
 
 from agents import faust_fixes, watchdog
 from agents.continuity import Continuity, LostDelivery
@@ -26,7 +27,7 @@ from rec.config import Settings, load_settings
 from rec.errors import RecError, Unavailable
 from rec.ports import Record
 from rec.state import UserState, decode_state, encode_state
-from rec.topics import BEHAVIOR, REQUESTS, partition_of
+from rec.topics import BEHAVIOR, MAX_RECORD_BYTES, REQUESTS, partition_of
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +99,18 @@ class WorkerApp(faust.App):  # type: ignore[misc]
         partition = partition_of(user_id.encode(), self.settings_.partitions)
         return self.serving() and partition in self._partitions()
 
+    async def begins_at(self, first: Record) -> int:
+        """Where this assignment of a partition has to begin, given the first record that came of it.
+
+        At the committed offset; at the oldest record where that is gone (retention); anywhere if nothing was committed.
+        """
+        tp = TP(first.topic, first.partition)
+        committed = self.consumer._committed_offset.get(tp)  # as of the seek: nothing of this assignment is acked yet
+        if committed is None or first.offset <= committed:
+            return first.offset
+        earliest = (await self.consumer.earliest_offsets(tp)).get(tp) or 0
+        return max(int(committed), int(earliest))
+
     def _partitions(self) -> set[int]:
         topic = self.settings_.topic(BEHAVIOR)
         return {tp.partition for tp in self.consumer.assignment() if tp.topic == topic}
@@ -149,6 +162,7 @@ def create_app(settings: Settings) -> WorkerApp:
         broker_heartbeat_interval=settings.session_timeout_s / 4,
         broker_rebalance_timeout=settings.rebalance_timeout_s,
         producer_max_batch_size=1 if settings.single_record_batches else 16_384,
+        producer_max_request_size=MAX_RECORD_BYTES,
         stream_wait_empty=False,  # what is queued at the end is not committed, and is folded after the restart
         web_enabled=False,
         autodiscover=False,
@@ -196,6 +210,8 @@ def _agent(app: Any, settings: Settings, name: str, handler: str, continuity: Co
     async def agent(stream: Any) -> None:
         async for record in records(stream):
             try:
+                if not continuity.knows(record.topic, record.partition):
+                    continuity.begin(record.topic, record.partition, await app.begins_at(record))
                 continuity.check(record.topic, record.partition, record.offset)
             except LostDelivery as error:
                 watchdog.end(str(error))

@@ -1,7 +1,8 @@
 """Second net under the recovery fixes: offsets of a source partition must follow one another.
 
-Pure. On a topic without compaction and transactions every offset is delivered, so a jump within one assignment is
-a lost delivery. The worker then stops before the next commit and is restarted from the last one.
+Pure. On a topic without compaction and transactions every offset is delivered, so a jump is a lost delivery: from one
+record to the next, and from what was committed to the first record of an assignment. The worker then stops before the
+next commit and is restarted from the last one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,14 @@ class Continuity:
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, int], int] = {}
+
+    def knows(self, topic: str, partition: int) -> bool:
+        """Whether a record of this assignment has been seen, or it was told where it begins."""
+        return (topic, partition) in self._last
+
+    def begin(self, topic: str, partition: int, offset: int) -> None:
+        """An assignment begins: its first record is to be the one at `offset`, or one before it that comes again."""
+        self._last[topic, partition] = offset - 1
 
     def check(self, topic: str, partition: int, offset: int) -> None:
         """Note a delivery. Going back (a replay after a rebalance) is fine; skipping ahead raises LostDelivery.
@@ -35,5 +44,5 @@ class Continuity:
         self._last[topic, partition] = offset if last is None else max(last, offset)
 
     def forget(self) -> None:
-        """After a rebalance every partition starts anew: another worker may have been ahead."""
+        """After a rebalance every partition begins anew: another worker may have been ahead."""
         self._last.clear()

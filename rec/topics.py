@@ -17,13 +17,18 @@ DEAD_LETTERS = "dead-letters"
 
 # A worker that takes a partition over reads its changelog from the start, so what was overwritten must go soon; and an
 # erased user's last states must be gone within the hour. Kafka compacts closed segments only: close them early.
+MAX_RECORD_BYTES = 2 * 1024 * 1024  # a state whose every part is full of the longest ids comes to some 1.2 MB
 CHANGELOG = {
     "cleanup.policy": "compact",
+    "max.message.bytes": str(MAX_RECORD_BYTES),
     "segment.bytes": str(16 * 1024 * 1024),
     "segment.ms": "600000",
     "max.compaction.lag.ms": "1800000",
     "min.cleanable.dirty.ratio": "0.1",
 }
+
+
+REQUESTS_CONFIG = {"retention.ms": "3600000", "max.message.bytes": str(MAX_RECORD_BYTES)}  # merges carry a state
 
 
 class Topic(NamedTuple):
@@ -39,7 +44,7 @@ def topics(settings: Settings) -> list[Topic]:
     retention = {"retention.ms": str(int(settings.retention_days * 86_400_000))}
     return [
         Topic(settings.topic(BEHAVIOR), settings.partitions, retention),
-        Topic(settings.topic(REQUESTS), settings.partitions, {"retention.ms": "3600000"}),
+        Topic(settings.topic(REQUESTS), settings.partitions, REQUESTS_CONFIG),
         Topic(settings.topic(DEAD_LETTERS), 1, retention),
         Topic(settings.users_changelog, settings.partitions, CHANGELOG),
     ]

@@ -38,11 +38,25 @@ class TestContinuity:
         seen.check("behavior", 1, 500)
         seen.check("requests", 0, 7)
 
-    def test_a_new_assignment_starts_anywhere(self) -> None:
+    def test_a_new_assignment_begins_where_the_last_commit_says(self) -> None:
         seen = Continuity()
         seen.check("behavior", 0, 10)
         seen.forget()
+        assert not seen.knows("behavior", 0)
+        seen.begin("behavior", 0, 99)
         seen.check("behavior", 0, 99)
+
+    def test_what_comes_again_after_a_rebalance_is_fine(self) -> None:
+        seen = Continuity()
+        seen.begin("behavior", 0, 99)
+        for offset in (95, 96, 97, 98, 99, 100):
+            seen.check("behavior", 0, offset)
+
+    def test_a_first_record_beyond_the_commit_is_a_lost_delivery(self) -> None:
+        seen = Continuity()
+        seen.begin("behavior", 0, 99)
+        with pytest.raises(LostDelivery, match="3 record"):
+            seen.check("behavior", 0, 102)
 
 
 class TestStall:

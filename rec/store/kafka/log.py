@@ -20,7 +20,7 @@ from rec.store.kafka.connection import ACK_S, Broker, bounds
 from rec.store.kafka.group import KafkaGroupReader
 from rec.store.kafka.tail import tail
 from rec.store.kafka.topics import create_topics, is_tansu
-from rec.topics import Topic, partition_of
+from rec.topics import MAX_RECORD_BYTES, Topic, partition_of
 
 MAX_BATCH_BYTES = 64 * 1024
 
@@ -63,6 +63,7 @@ class KafkaLog:
                 acks="all",
                 enable_idempotence=not self._single,
                 linger_ms=0,
+                max_request_size=2 * MAX_RECORD_BYTES,
                 max_batch_size=1 if self._single else self._max_batch_size,
                 partitioner=_partition,
             )
