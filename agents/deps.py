@@ -147,6 +147,7 @@ async def wire(
         dead_letters=dead_letters,
         forgetting=forgetting,
         consents=consents,
+        trail_of=counters.trail,
     )
 
     async def on_catalog_change(item_ids: set[str]) -> None:

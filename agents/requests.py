@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -14,6 +14,7 @@ from agents.dead_letters import DeadLetters
 from agents.forget import Forgetting
 from agents.presence import Presence
 from agents.refresh import Refresher
+from rec.events import instant
 from rec.merging import handed_over, may_merge, merged, refused
 from rec.ports import Exchange, Log, Record, Reply
 from rec.requests import (
@@ -51,13 +52,14 @@ class Requests:
         dead_letters: DeadLetters,
         forgetting: Forgetting,
         consents: Consents,
+        trail_of: Callable[[str], Sequence[tuple[float, str]]],
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._users, self._rules, self._refresher, self._presence = users, rules, refresher, presence
         self._exchange, self._to, self._requests_topic = exchange, to, requests_topic
         self._dead_letters, self._forgetting, self._consents = dead_letters, forgetting, consents
-        self._new_epoch, self._clock = new_epoch, clock
+        self._trail_of, self._new_epoch, self._clock = trail_of, new_epoch, clock
 
     async def handle(self, record: Record) -> None:
         """One record, whatever it is; nothing leaves (see agents.behavior)."""
@@ -106,7 +108,9 @@ class Requests:
             return
         state = self._users.get(key)
         shown = None if state is None else msgspec.to_builtins(msgspec.structs.replace(state, ring=b""))
-        await self._exchange.reply(request.reply_to, Reply(request.request_id, msgspec.json.encode({"state": shown})))
+        trail = [{"item_id": item_id, "at": instant(at)} for at, item_id in self._trail_of(request.user_id)]
+        body = msgspec.json.encode({"state": shown, "trail": trail})
+        await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
 
     async def _merge_out(self, key: bytes, request: MergeOut) -> None:
         """Hand the visitor's state over. From the first line on, their events go to the user.

@@ -59,6 +59,7 @@ def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRule
         version=user.version + 1,
         consent=None if denied is None else True,
         consent_at=consent_at,
+        denied_at=max(user.denied_at, visitor.denied_at),
         applied=user.applied + visitor.applied,
         late=user.late + visitor.late,
         events_through=max(user.events_through, visitor.events_through),
@@ -82,6 +83,7 @@ def handed_over(visitor: UserState, user_id: str) -> UserState:
         version=visitor.version + 1,
         consent=visitor.consent,
         consent_at=visitor.consent_at,
+        denied_at=visitor.denied_at,
         merged_into=user_id,
     )
 

@@ -92,6 +92,7 @@ class UserState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = 0
     consent: bool | None = None
     consent_at: float = 0.0
+    denied_at: float = 0.0  # the last withdrawal: what happened before it is gone for good, also after a new grant
     applied: int = 0
     late: int = 0
     events_through: float = 0.0
@@ -159,7 +160,7 @@ def fold(
         if event.event == CONSENT:
             return before, Outcome.NOTED
     consent = rules.consent_default if before.consent is None else before.consent
-    if says == "denied" or not consent or event.event == CONSENT:
+    if says == "denied" or not consent or event.event == CONSENT or at < before.denied_at:
         return _linked(state, event, epoch), Outcome.IGNORED
 
     mark = blake2b(event.event_id.encode(), digest_size=_DIGEST).digest()
@@ -237,6 +238,7 @@ def deny(state: UserState, at: float) -> UserState:
         version=state.version + (state.consent is not False),
         consent=False,
         consent_at=max(at, state.consent_at),
+        denied_at=max(at, state.denied_at),
         visitors=state.visitors,
         is_user=state.is_user,
         merged_into=state.merged_into,

@@ -20,6 +20,7 @@ from rec.requests import Inspect, SlateRequest, encode_request
 class _Answer(msgspec.Struct, frozen=True):
     slate: msgspec.Raw = msgspec.Raw()
     state: msgspec.Raw = msgspec.Raw()
+    trail: msgspec.Raw = msgspec.Raw(b"[]")
     error: dict[str, object] | None = None
 
 
@@ -41,9 +42,13 @@ class Asker:
         request = SlateRequest(user_id, *self._envelope(), placement, n, item_id)
         return bytes((await self._ask(request)).slate)
 
-    async def state(self, user_id: str) -> bytes:
-        """The user's state as JSON, `null` if there is none. Raises as `slate` does."""
-        return bytes((await self._ask(Inspect(user_id, *self._envelope()))).state)
+    async def known(self, user_id: str) -> tuple[bytes, bytes]:
+        """What the worker keeps of a user, as JSON: the state, `null` if there is none, and the trail of the counters.
+
+        Raises as `slate` does.
+        """
+        answer = await self._ask(Inspect(user_id, *self._envelope()))
+        return bytes(answer.state), bytes(answer.trail)
 
     async def run(self) -> None:
         """Take replies, for ever."""

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 PUBLISH_S = 5.0  # a broker that has not acknowledged by then is away
 RETRY_AFTER_S = 2.0
+MAX_WAITING = 2_000  # events on their way to the broker; more than that would only wait until they are refused
 
 
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -56,6 +57,7 @@ class Intake:
     ) -> None:
         self._to, self._exchange, self._suppression, self._metrics = to, exchange, suppression, metrics
         self._topic, self._dedupe_window_s, self._clock = topic, dedupe_window_s, clock
+        self.waiting = 0  # events handed to the broker and not acknowledged yet
 
     async def take_body(self, body: bytes, who: Identity) -> Receipt:
         """A body {"events":[…]}. Raises BadInput for an unusable one, Unavailable if the broker is away."""
@@ -109,9 +111,16 @@ class Intake:
 
     async def _publish(self, events: list[Event]) -> None:
         pairs = [(event.subject, encode_event(event)) for event in events]
-        with broker_away("The events could not be stored. Send the same ones again, with the same event_ids."):
-            async with asyncio.timeout(PUBLISH_S):
-                await self._to.publish_many(self._topic, pairs)
+        if self.waiting and self.waiting + len(events) > MAX_WAITING:
+            message = f"{self.waiting} events wait for the broker already. Send the same ones again, a little later."
+            raise Unavailable(message, code="busy", retry_after=RETRY_AFTER_S)
+        self.waiting += len(events)
+        try:
+            with broker_away("The events could not be stored. Send the same ones again, with the same event_ids."):
+                async with asyncio.timeout(PUBLISH_S):
+                    await self._to.publish_many(self._topic, pairs)
+        finally:
+            self.waiting -= len(events)
 
     async def _remember(self, events: list[Event]) -> None:
         try:

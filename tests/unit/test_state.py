@@ -131,7 +131,12 @@ class TestConsent:
         after, outcome = fold(before, event("view_item", "tent-2", at=NOW + 1, consent=self.denied), facets, epoch="x")
         assert outcome is Outcome.DENIED
         assert after == UserState(
-            epoch="e", version=before.version + 1, consent=False, consent_at=NOW + 1, is_user=True
+            epoch="e",
+            version=before.version + 1,
+            consent=False,
+            consent_at=NOW + 1,
+            denied_at=NOW + 1,
+            is_user=True,
         )
 
     def test_what_comes_after_a_denial_leaves_no_trace(self) -> None:
@@ -196,6 +201,16 @@ class TestConsent:
         assert outcome is Outcome.IGNORED
 
 
+def test_what_happened_before_a_withdrawal_does_not_come_back_after_a_new_grant() -> None:
+    first = event("view_item", "tent-1")
+    denied = event("view_item", "tent-2", at=NOW + 1, consent=TestConsent.denied)
+    granted = event("view_item", "tent-3", at=NOW + 2, consent=TestConsent.granted)
+    state = folded(first, denied, granted)
+    for again in (first, event("view_item", "tent-4", at=NOW + 0.5)):
+        after, outcome = fold(state, again, facets, epoch="e")
+        assert (after, outcome) == (state, Outcome.IGNORED)
+
+
 class TestMerge:
     def test_an_event_with_both_ids_asks_for_the_visitor_once(self) -> None:
         state = folded(event("view_item", "tent-1", visitor_id="v1"))
@@ -258,6 +273,7 @@ class TestMerge:
                 version=both.version,
                 consent=False,
                 consent_at=holds[1],
+                denied_at=holds[1],
                 visitors=both.visitors,
                 is_user=both.is_user,
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from rec.ports import Pushed
@@ -38,6 +40,21 @@ async def test_events_on_a_socket_without_the_broker_are_to_be_sent_again(shop: 
         assert error["retry_after"] > 0
         shop.log.away = False
         assert (await socket.ask("track", events=[sent]))["track"]["accepted"] == 1
+
+
+async def test_more_events_than_a_slow_broker_can_take_are_refused_at_once_and_lost_by_nobody(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.intake.MAX_WAITING", 1)
+    shop.log.go_on.clear()
+    first = asyncio.create_task(shop.track(event("u1")))
+    await until(lambda: shop.edge.intake.waiting == 1)
+    answer = await shop.track(event("u2"))
+    assert (answer.status, answer.body["error"]["code"]) == (503, "busy")
+    assert answer.headers["Retry-After"] == "2"
+    shop.log.go_on.set()
+    assert (await first).body["accepted"] == 1
+    assert (await shop.track(event("u2"))).body["accepted"] == 1
 
 
 async def test_who_leaves_while_redis_is_away_is_taken_out_of_the_announcements_later(

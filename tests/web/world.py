@@ -45,10 +45,11 @@ class Clock:
 
 
 class Switch:
-    """A backend that can be away: then every call raises Unavailable, as a driver's would."""
+    """A backend that can be away: then every call raises Unavailable, as a driver's would. Or slow: it then waits."""
 
     def __init__(self, inner: Any) -> None:
-        self.inner, self.away = inner, False
+        self.inner, self.away, self.go_on = inner, False, asyncio.Event()
+        self.go_on.set()
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self.inner, name)
@@ -58,6 +59,7 @@ class Switch:
         async def call(*args: Any, **more: Any) -> Any:
             if self.away:
                 raise Unavailable("the neighbour is away")
+            await self.go_on.wait()
             return await attribute(*args, **more)
 
         return call
