@@ -51,6 +51,7 @@ class Behavior:
         self._to, self._behavior_topic, self._requests_topic = to, behavior_topic, requests_topic
         self._dead_letters, self._forgetting, self._consents = dead_letters, forgetting, consents
         self._metrics = metrics
+        self._folded = {outcome: metrics.folded.labels(outcome=outcome.value) for outcome in Outcome}
         self._new_epoch, self._clock = new_epoch, clock
 
     async def handle(self, record: Record) -> None:
@@ -79,7 +80,7 @@ class Behavior:
         before, after, outcome = await self._settled(key, event)
         if after is not None and after is not before:
             self._users[key] = after
-        self._metrics.folded.labels(outcome=outcome.value).inc()
+        self._folded[outcome].inc()
         if outcome in (Outcome.MOVED, Outcome.DENIED):
             self._refresher.refresh(event.subject, Cause("event", event.event_id), event.received_at)
         if after is None:
@@ -95,9 +96,9 @@ class Behavior:
         told a merge may bring a further visitor; from the last fold to the table there is no await.
         """
         told: set[str] = set()
-        epoch = self._new_epoch()
         while True:
             before = self._users.get(key)
+            epoch = self._new_epoch() if before is None else before.epoch
             after, outcome = fold(before, event, self._facets, epoch=epoch, rules=self._rules)
             untold = to_tell(before, after) - told
             if after is None or not untold:
