@@ -1,7 +1,7 @@
 """archive → **erased** → restore. Who of the archive was erased since: what an erasure could not finish, finished.
 
 SQL holds keyed hashes of erased ids, so the ids are found the other way round: every id in the archive is hashed.
-A visitor who had become an erased user is erased with them, by the rule of `rec.state.may_merge`: the first user who
+A visitor who had become an erased user is erased with them, by the rule of `rec.merging.may_merge`: the first user who
 was recognised on a device has the visitor, and whoever ever was a user is no visitor.
 """
 
