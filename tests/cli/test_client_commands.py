@@ -223,7 +223,15 @@ async def test_watch_draws_over_itself_in_a_terminal_and_ends_with_ctrl_c(server
     ours, theirs = pty.openpty()
     program = [sys.executable, "-c", "import sys; from rec.cli import main; main()", "watch", "u1"]
     env = {**os.environ, "COLUMNS": "140", "LINES": "40", "TERM": "xterm-256color"}
-    process = subprocess.Popen(program, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True)
+    process = subprocess.Popen(
+        program,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=env,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores it
+    )
     os.close(theirs)
     shown = bytearray()
     reader = asyncio.create_task(asyncio.to_thread(drain, ours, shown))
