@@ -18,7 +18,7 @@ from rec.cooccurrence import STEPS, Amounts, Linked, Tables
 from rec.events import ACTIONS, POSITIVE
 from rec.state import FoldRules, Interest, UserState
 
-SOURCES = ("rules", "knn", "history", "content", "interest", "popular")  # the columns of a pool
+SOURCES = ("rules", "knn", "history", "content", "interest", "sequence", "popular")  # the columns of a pool
 DEPTH = 200  # candidates taken from each source that has a number for every row
 RULES_FROM = 5  # last items whose rules speak
 RULES_DAMPING = 10.0
@@ -60,10 +60,14 @@ class Shelf(NamedTuple):
     tables: Tables
     row_of_code: Ints  # [codes], -1 where the catalog has no such item
     popularity: Floats  # [size], the most popular listed item at 1
+    trend: Floats  # [size], the same for what is popular now
+    support: Floats  # [size], how many shoppers came to it
+    seen_at: Amounts  # [size], when somebody last did; 0 if nobody
     popular_rows: Ints  # the first listed rows by popularity, then by novelty
+    hot_rows: Ints  # the first listed rows by what is popular now, and those acted on last
 
 
-def shelf(view: View, tables: Tables, before: Shelf | None = None, top: int = 4 * DEPTH) -> Shelf:
+def shelf(view: View, tables: Tables, before: Shelf | None = None, leaders: int = 4 * DEPTH) -> Shelf:
     """Align a catalog and the counts. `before`, an earlier result, saves looking up again what it already knows."""
     n = len(tables)
     same = before is not None and before.tables is tables and before.view.ids is view.ids
@@ -76,15 +80,42 @@ def shelf(view: View, tables: Tables, before: Shelf | None = None, top: int = 4 
                 row_of_code[code] = row
     else:
         known = 0
-    ids, rows = tables.ids, view.row_of
-    row_of_code[known:] = [rows.get(ids[code], view.size) for code in range(known, n)]
+    ids, row_of = tables.ids, view.row_of
+    row_of_code[known:] = [row_of.get(ids[code], view.size) for code in range(known, n)]
     row_of_code[row_of_code >= view.size] = -1
     there = np.flatnonzero(row_of_code >= 0)
-    popularity = np.zeros(view.size)
-    popularity[row_of_code[there]] = tables.popularity[there]
-    most = float(popularity.max(where=view.listed, initial=0.0))
-    scaled = (np.minimum(popularity / most, 1.0) if most > 0 else popularity).astype(np.float32)
-    return Shelf(view, tables, row_of_code, scaled, _leaders(scaled, view.born, view.listed, top))
+    rows = row_of_code[there]
+
+    def by_row(counts: Amounts) -> Amounts:
+        out = np.zeros(view.size)
+        out[rows] = counts[there]
+        return out
+
+    popularity, trend = _scaled(by_row(tables.popularity), view.listed), _scaled(by_row(tables.trend), view.listed)
+    seen_at = by_row(tables.seen_at)
+    return Shelf(
+        view,
+        tables,
+        row_of_code,
+        popularity,
+        trend,
+        by_row(tables.support).astype(np.float32),
+        seen_at,
+        _leaders(popularity, view.born, view.listed, leaders),
+        np.concatenate([top(trend, view.listed, DEPTH), top(_lateness(seen_at), view.listed, DEPTH)]),
+    )
+
+
+def _lateness(seen_at: Amounts) -> Floats:
+    """1 for what was acted on last, less for what was before, 0 for never."""
+    late: Floats = np.where(seen_at > 0, 1 / (1 + seen_at.max(initial=0.0) - seen_at), 0.0).astype(np.float32)
+    return late
+
+
+def _scaled(sums: Amounts, listed: Mask) -> Floats:
+    """The largest of the listed ones becomes 1."""
+    most = float(sums.max(where=listed, initial=0.0))
+    return (np.minimum(sums / most, 1.0) if most > 0 else sums).astype(np.float32)
 
 
 def _leaders(popularity: Floats, born: Ints, eligible: Mask, n: int) -> Ints:
@@ -230,14 +261,20 @@ class Pool(NamedTuple):
 
 
 def gather(
-    shelf: Shelf, found: Mapping[str, Found], dense: Mapping[str, Floats], eligible: Mask, depth: int = DEPTH
+    shelf: Shelf,
+    found: Mapping[str, Found],
+    dense: Mapping[str, Floats],
+    eligible: Mask,
+    depth: int = DEPTH,
 ) -> Pool:
-    """Join the sources: all that was named, the first `depth` of those with a number for every row, and the popular."""
+    """Join the sources: all that was named, the first `depth` of those with a number for every row, and what is
+    popular, in days or just now."""
     named = [f.rows for f in found.values()] + [top(scores, eligible, depth) for scores in dense.values()]
     popular = shelf.popular_rows[eligible[shelf.popular_rows]][:depth]
     chosen = np.zeros(len(eligible), np.bool_)  # marking is cheaper than sorting
     for part in (*named, popular):
         chosen[part] = True
+    chosen[shelf.hot_rows] = True
     rows = np.flatnonzero(chosen & eligible)
     place = np.zeros(len(eligible), np.int32)
     place[rows] = np.arange(len(rows), dtype=np.int32)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 STEPS = 10  # how far back a rule reaches, and how many last items count as "together"
 WHOLE = 2520  # the weight of a rule at distance 1; divisible by 1..10, so sums are whole and exact in any order
 DAMPING = 5.0  # co-occurrences below this say little
+TREND = 20  # the half-life of what is popular now, as a part of that of popularity: hours instead of days
 
 Codes = npt.NDArray[np.int32]
 Amounts = npt.NDArray[np.float64]
@@ -40,7 +41,7 @@ class Tables:
     anew, so beyond that size the order of events may decide between weak pairs.
     """
 
-    __slots__ = ("code_of", "ids", "neighbours", "popularity", "rules", "support")
+    __slots__ = ("code_of", "ids", "neighbours", "popularity", "rules", "seen_at", "support", "trend")
 
     def __init__(self) -> None:
         self.code_of: dict[str, int] = {}
@@ -49,6 +50,8 @@ class Tables:
         self.neighbours: list[dict[int, int]] = []  # code → {code: trails that held both within STEPS}
         self.support: Amounts = np.zeros(256)  # [codes] trails that an item came into
         self.popularity: Amounts = np.zeros(256)  # [codes] sum of gains, each times 2^(its time in half-lives)
+        self.trend: Amounts = np.zeros(256)  # [codes] the same with a half-life TREND times shorter
+        self.seen_at: Amounts = np.zeros(256)  # [codes] time of the newest positive action, seconds since 1970
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -59,8 +62,8 @@ class Tables:
         if code is None:
             code = len(self.ids)
             if code == len(self.support):
-                self.support = np.concatenate([self.support, np.zeros(code)])
-                self.popularity = np.concatenate([self.popularity, np.zeros(code)])
+                for name in ("support", "popularity", "trend", "seen_at"):
+                    setattr(self, name, np.concatenate([getattr(self, name), np.zeros(code)]))
             self.rules.append({})
             self.neighbours.append({})
             self.ids.append(item_id)  # readers go by the length of `ids`: the rest is there first

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from rec.cooccurrence import STEPS, WHOLE, Tables
+from rec.cooccurrence import STEPS, TREND, WHOLE, Amounts, Tables
 from rec.errors import ModelError
 from rec.events import ACTIONS, CONSENT, ERASE, POSITIVE, Event
 from rec.recent import Recent
@@ -25,7 +25,7 @@ from rec.recent import Recent
 TRAIL = 20  # positive items remembered of a subject
 SUCCESSORS = 200  # rules, and neighbours, kept of an item
 SHIFT = 64  # half-lives after which the popularity is scaled back, long before a float64 overflows
-FORMAT = 1
+FORMAT = 2
 
 _WEIGHTS = [WHOLE // distance for distance in range(1, STEPS + 1)]
 
@@ -50,7 +50,8 @@ class Counters:
         self.counted = 0
         self.duplicates = 0
         self.offsets: dict[int, int] = {}
-        self._origin = 0.0  # the time at which a gain counts as itself
+        self._origin = 0.0  # the time at which a gain of the popularity counts as itself
+        self._trend_origin = 0.0
         self._events: Recent[int, bool] = Recent(max_events)
         self._trails: Recent[str, list[tuple[float, int]]] = Recent(max_subjects)
         self._choices: Recent[str, tuple[float, bool]] = Recent(max_subjects)
@@ -122,8 +123,10 @@ class Counters:
     def _count(self, trail: list[tuple[float, int]], item_id: str, at: float, gain: float) -> None:
         tables = self.tables
         code = tables.code(item_id)
-        worth = gain * self._worth(at)  # first: it may put another array in place
-        tables.popularity[code] += worth
+        worth, trend = self._worth(at), self._trend(at)  # first: they may put other arrays in place
+        tables.popularity[code] += gain * worth
+        tables.trend[code] += gain * trend
+        tables.seen_at[code] = max(tables.seen_at[code], at)
         entry = (at, code)
         # Of equal times the later arrival comes later: items of one order keep the order they were sent in.
         place = len(trail) if not trail or at >= trail[-1][0] else bisect_right(trail, at, key=_time)
@@ -155,16 +158,16 @@ class Counters:
 
     def _worth(self, at: float) -> float:
         """Forward decay (Cormode et al., ICDE 2009): later gains count more, so stored sums need no touching."""
-        if not self._origin:
-            self._origin = at
-        age = (at - self._origin) / self.half_life_s
-        if age > SHIFT:
-            # By whole half-lives: a power of two, so that scaling rounds nothing.
-            shift = int(age)
-            self.tables.popularity = np.ldexp(self.tables.popularity, -shift)
-            self._origin += shift * self.half_life_s
-            age -= shift
-        return float(2.0 ** max(-1000.0, age))
+        worth, self._origin, self.tables.popularity = _decayed(
+            at, self._origin, self.half_life_s, self.tables.popularity
+        )
+        return worth
+
+    def _trend(self, at: float) -> float:
+        """As `_worth`, for what is popular now."""
+        half_life = self.half_life_s / TREND
+        worth, self._trend_origin, self.tables.trend = _decayed(at, self._trend_origin, half_life, self.tables.trend)
+        return worth
 
     def _drop_least(self) -> None:
         """Half of the items, the least popular, make room. New tables take the old ones' place: readers keep theirs."""
@@ -174,7 +177,8 @@ class Counters:
         for code, to in moved.items():
             fresh.rules[to] = {moved[c]: count for c, count in old.rules[code].items() if c in moved}
             fresh.neighbours[to] = {moved[c]: count for c, count in old.neighbours[code].items() if c in moved}
-            fresh.support[to], fresh.popularity[to] = old.support[code], old.popularity[code]
+            for name in ("support", "popularity", "trend", "seen_at"):
+                getattr(fresh, name)[to] = getattr(old, name)[code]
         for _, trail in self._trails.items():
             trail[:] = [(at, moved[code]) for at, code in trail if code in moved]
         self.tables = fresh
@@ -188,6 +192,7 @@ class Counters:
                 format=FORMAT,
                 half_life_s=self.half_life_s,
                 origin=self._origin,
+                trend_origin=self._trend_origin,
                 learned_through=self.learned_through,
                 counted=self.counted,
                 duplicates=self.duplicates,
@@ -197,6 +202,8 @@ class Counters:
                 neighbours=tables.neighbours,
                 support=tables.support[:n].tobytes(),
                 popularity=tables.popularity[:n].tobytes(),
+                trend=tables.trend[:n].tobytes(),
+                seen_at=tables.seen_at[:n].tobytes(),
                 events=[_marks(self._events.old), _marks(self._events.young)],
                 trails=[self._trails.old, self._trails.young],
                 choices=[self._choices.old, self._choices.young],
@@ -227,12 +234,14 @@ class Counters:
         n = len(tables)
         tables.rules, tables.neighbours = kept.rules, kept.neighbours
         tables.support[:n] = np.frombuffer(kept.support)
-        tables.popularity[:n] = np.frombuffer(kept.popularity)
-        self._origin, self.learned_through = kept.origin, kept.learned_through
+        tables.popularity[:n], tables.trend[:n] = np.frombuffer(kept.popularity), np.frombuffer(kept.trend)
+        tables.seen_at[:n] = np.frombuffer(kept.seen_at)
+        self._origin, self._trend_origin, self.learned_through = kept.origin, kept.trend_origin, kept.learned_through
         if kept.half_life_s != half_life_s and kept.origin:  # as it stood, decaying from then on at the new pace
-            elapsed = (kept.learned_through - kept.origin) / kept.half_life_s
-            tables.popularity *= 2.0 ** -max(0.0, elapsed)
-            self._origin = kept.learned_through
+            since, half_life = max(0.0, kept.learned_through - kept.origin), kept.half_life_s
+            tables.popularity *= 2.0 ** -(since / half_life)
+            tables.trend *= 2.0 ** -max(0.0, (kept.learned_through - kept.trend_origin) * TREND / half_life)
+            self._origin = self._trend_origin = kept.learned_through
         self.counted, self.duplicates, self.offsets = kept.counted, kept.duplicates, kept.offsets
         for marks in kept.events:
             for mark in np.frombuffer(marks, np.uint64).tolist():
@@ -250,6 +259,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     format: int
     half_life_s: float
     origin: float
+    trend_origin: float
     learned_through: float
     counted: int
     duplicates: int
@@ -259,6 +269,8 @@ class _Snapshot(msgspec.Struct, array_like=True):
     neighbours: list[dict[int, int]]
     support: bytes
     popularity: bytes
+    trend: bytes
+    seen_at: bytes
     events: list[bytes]
     trails: list[dict[str, list[tuple[float, int]]]]
     choices: list[dict[str, tuple[float, bool]]]
@@ -266,6 +278,19 @@ class _Snapshot(msgspec.Struct, array_like=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Snapshot)
+
+
+def _decayed(at: float, origin: float, half_life: float, sums: Amounts) -> tuple[float, float, Amounts]:
+    """What a gain at `at` is worth in `sums`, their origin, and the sums, scaled back if the origin had to move."""
+    origin = origin or at
+    age = (at - origin) / half_life
+    if age > SHIFT:
+        # By whole half-lives: a power of two, so that scaling rounds nothing.
+        shift = int(age)
+        sums = np.ldexp(sums, -shift)
+        origin += shift * half_life
+        age -= shift
+    return float(2.0 ** max(-1000.0, age)), origin, sums
 
 
 def _time(entry: tuple[float, int]) -> float:

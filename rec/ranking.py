@@ -24,15 +24,16 @@ class Mix(NamedTuple):
     history: float = 0.33
     content: float = 0.15
     interest: float = 0.08
+    sequence: float = 0.0  # the mix knows no network
     popular: float = 0.10
 
 
 HOME = Mix()
-ITEM = Mix(rules=0.30, knn=0.30, history=0.0, content=0.35, interest=0.02, popular=0.03)
-CART = Mix(rules=0.20, knn=0.55, history=0.0, content=0.10, interest=0.10, popular=0.05)
+ITEM = Mix(rules=0.30, knn=0.30, history=0.0, content=0.35, interest=0.02, sequence=0.0, popular=0.03)
+CART = Mix(rules=0.20, knn=0.55, history=0.0, content=0.10, interest=0.10, sequence=0.0, popular=0.05)
 # The least that counts as a source's full voice. Without it one chance meeting of two items, being the largest number
 # of its column, would speak as loudly as a thousand.
-FLOOR = Mix(rules=0.15, knn=0.15, history=0.0, content=0.0, interest=0.0, popular=0.0)
+FLOOR = Mix(rules=0.15, knn=0.15, history=0.0, content=0.0, interest=0.0, sequence=0.0, popular=0.0)
 _TINY = float(np.finfo(np.float32).tiny)
 assert Mix._fields == SOURCES
 

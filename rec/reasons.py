@@ -34,6 +34,8 @@ def reason_for(
     item = view.items[row]
     if source == "history":
         return Reason("seen_before", item_id=item.item_id)
+    if source == "sequence" and personal:
+        return Reason("next_step")
     if source == "content" and (nearest := _nearest(row, anchors, shelf)) is not None:
         return _because(nearest) if personal else Reason("similar", item_id=nearest.item_id)
     if source in ("rules", "knn") and found is not None:

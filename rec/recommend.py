@@ -4,7 +4,7 @@
         shelf       the catalog and the counts, side by side                     rec.candidates.shelf
         plan        whom is the list for, what is it made from, what may be on it
         gather      what each source says of which item                          rec.candidates
-        rank        one score per item: a fixed mix of the sources               rec.ranking
+        rank        one score per item: the learned gate, or a fixed mix         rec.gate, rec.ranking
         spread      no category takes over                                       rec.policy.spread
         tail        popular and new items, so that a list is never too short     rec.candidates.tail
         slate       the list with scores, sources, reasons and provenance        rec.slates
@@ -19,7 +19,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -28,6 +28,7 @@ from rec.candidates import (
     SOURCES,
     Anchor,
     Found,
+    Pool,
     Shelf,
     anchors_of,
     by_content,
@@ -39,9 +40,11 @@ from rec.candidates import (
     shelf,
     tail,
 )
-from rec.catalog import Catalog, Floats, Ints, Mask, card
+from rec.catalog import Catalog, Floats, Ints, Mask, View, card
 from rec.counters import Counters
 from rec.events import instant
+from rec.features import features_of
+from rec.gate import Gate, bucket_of, weigh
 from rec.policy.filters import ListRules, eligible, forbidden, tired
 from rec.policy.spread import spread
 from rec.ranking import CART, HOME, ITEM, Mix, rank
@@ -65,12 +68,38 @@ class Ask(NamedTuple):
     state: UserState | None
 
 
+class SequenceModel(Protocol):
+    """A network that reads what a shopper did and says what comes next. See rec.model.served."""
+
+    version: str
+
+    def log_probabilities(
+        self, view: View, users: Sequence[UserState | None], now: Sequence[float]
+    ) -> list[Floats | None]:
+        """log P(next item) [view.size] for each user at their moment of `now`; None where there is nothing to go by."""
+        ...
+
+
+class Brain(NamedTuple):
+    """What was learned, as one version: swapped in by one assignment to `World.brain`."""
+
+    gate: Gate
+    network: SequenceModel | None = None
+    version: str = "gate-0"
+
+
 class World:
-    """What lists are made from, beside the user's state. One per worker."""
+    """What lists are made from, beside the user's state. One per worker. Without a `brain` the fixed mix ranks."""
 
     def __init__(
-        self, catalog: Catalog, counters: Counters, rules: FoldRules | None = None, lists: ListRules | None = None
+        self,
+        catalog: Catalog,
+        counters: Counters,
+        rules: FoldRules | None = None,
+        lists: ListRules | None = None,
+        brain: Brain | None = None,
     ) -> None:
+        self.brain = brain
         self.catalog = catalog
         self.counters = counters
         self.rules = rules or FoldRules()
@@ -102,10 +131,36 @@ def recommend(ask: Ask, world: World, *, now: float, rng: random.Random) -> Slat
 
 def recommend_many(asks: Sequence[Ask], world: World, *, now: float, rng: random.Random) -> list[Slate]:
     """The lists asked for, in the order of the asks; together they cost less than one by one."""
+    brain = world.brain  # one version for all of them, whatever is swapped in meanwhile
+    return [_made(judged, world, brain, now, rng) for judged in judge(asks, world, brain, now)]
+
+
+class Judged(NamedTuple):
+    """The candidates of one list, before policy: `order` is best first, over the m rows of the pool."""
+
+    plan: Plan
+    shelf: Shelf
+    found: dict[str, Found]
+    pool: Pool
+    features: Floats | None  # [m, len(FEATURES)] where the gate ranks, None where the mix does
+    scores: Floats  # [m] in [0, 1]
+    sources: list[str]  # [m]
+    order: Ints  # [m]
+
+
+def judge(asks: Sequence[Ask], world: World, brain: Brain | None, now: float) -> list[Judged]:
+    """Candidates and their ranking for each ask."""
     on_shelf = world.shelf()
     plans = [plan(ask, on_shelf, world, now) for ask in asks]
     likeness = by_content(on_shelf.view, [p.anchors for p in plans])
-    return [_made(p, alike, on_shelf, world, now, rng) for p, alike in zip(plans, likeness, strict=True)]
+    said: Sequence[Floats | None] = [None] * len(plans)
+    if brain is not None and brain.network is not None:
+        users = [p.state if p.mix is HOME else None for p in plans]
+        said = brain.network.log_probabilities(on_shelf.view, users, [now] * len(users))
+    return [
+        _judged(p, alike, says, on_shelf, world, brain, now)
+        for p, alike, says in zip(plans, likeness, said, strict=True)
+    ]
 
 
 def plan(ask: Ask, on_shelf: Shelf, world: World, now: float) -> Plan:
@@ -130,7 +185,15 @@ def _known(item_id: str, on_shelf: Shelf) -> bool:
     return item_id in on_shelf.tables.code_of or on_shelf.view.row(item_id) is not None
 
 
-def _made(p: Plan, alike: Floats | None, on_shelf: Shelf, world: World, now: float, rng: random.Random) -> Slate:
+def _judged(
+    p: Plan,
+    alike: Floats | None,
+    says: Floats | None,
+    on_shelf: Shelf,
+    world: World,
+    brain: Brain | None,
+    now: float,
+) -> Judged:
     view = on_shelf.view
     found = {
         "rules": by_rules(on_shelf, p.anchors),
@@ -142,18 +205,43 @@ def _made(p: Plan, alike: Floats | None, on_shelf: Shelf, world: World, now: flo
         dense["content"] = alike
     if p.state and (leaning := by_interest(on_shelf, p.state, p.own, now, world.rules)) is not None:
         dense["interest"] = leaning
+    if says is not None:
+        dense["sequence"] = np.exp(says)
     pool = gather(on_shelf, found, dense, p.fresh)
-    ranked = rank(pool.features, p.mix)
-    order = np.lexsort((-view.born[pool.rows], -ranked.scores))  # of equals the newer first, as in the tail
+    features = None
+    if brain is not None and p.mix is HOME:
+        features = features_of(pool, on_shelf, found, p.own, {} if says is None else {"sequence": says}, now)
+        weighed = weigh(features, brain.gate, bucket_of(len(p.own)))
+        scores = softmax(weighed.logits)
+        sources = [weighed.sources[at] for at in weighed.source.tolist()]
+    else:
+        ranked = rank(pool.features, p.mix)
+        scores, sources = ranked.scores, [SOURCES[at] for at in ranked.source.tolist()]
+    order = np.lexsort((-view.born[pool.rows], -scores))  # of equals the newer first, as in the tail
+    return Judged(p, on_shelf, found, pool, features, scores, sources, order.astype(np.int32))
+
+
+def softmax(logits: Floats) -> Floats:
+    """[m] logits → [m] probabilities."""
+    if not len(logits):
+        return logits
+    grown: Floats = np.exp(logits - logits.max())
+    shares: Floats = grown / grown.sum()
+    return shares
+
+
+def _made(judged: Judged, world: World, brain: Brain | None, now: float, rng: random.Random) -> Slate:
+    p, on_shelf, pool, order = judged.plan, judged.shelf, judged.pool, judged.order
     picked = order[: p.ask.n]
     if p.mix is HOME:  # beside an item and in the cart, more of the same is what the list is for
-        categories = view.category[pool.rows[order]].tolist()
+        categories = on_shelf.view.category[pool.rows[order]].tolist()
         picked = order[spread(categories, p.ask.n, world.lists.category_share)]
     rows = _filled(pool.rows[picked], p, on_shelf)
     scores = np.zeros(len(rows), np.float32)
-    scores[: len(picked)] = ranked.scores[picked]
-    sources = ranked.source[picked].tolist()
-    return _slate(p, rows, np.minimum.accumulate(scores), sources, found, on_shelf, world, now, rng)
+    scores[: len(picked)] = judged.scores[picked]
+    sources = [judged.sources[at] for at in picked.tolist()]
+    version = brain.version if brain is not None and p.mix is HOME else MODEL_VERSION
+    return _slate(p, rows, np.minimum.accumulate(scores), sources, judged.found, on_shelf, world, version, now, rng)
 
 
 def _filled(rows: Ints, p: Plan, on_shelf: Shelf) -> Ints:
@@ -170,17 +258,18 @@ def _slate(
     p: Plan,
     rows: Ints,
     scores: Floats,
-    sources: list[int],
+    sources: list[str],
     found: dict[str, Found],
     on_shelf: Shelf,
     world: World,
+    version: str,
     now: float,
     rng: random.Random,
 ) -> Slate:
     view = on_shelf.view
     items = []
     for place, row in enumerate(rows.tolist()):
-        source = SOURCES[sources[place]] if place < len(sources) else "popular"
+        source = sources[place] if place < len(sources) else "popular"
         item = view.items[row]
         items.append(
             SlateItem(
@@ -199,7 +288,7 @@ def _slate(
         epoch=position.epoch,
         version=position.version,
         cause=p.ask.cause,
-        model_version=MODEL_VERSION,
+        model_version=version,
         strategy=STRATEGY,
         events_through=_moment(p.ask.state.events_through) if p.ask.state else None,
         learned_through=_moment(world.counters.learned_through),

@@ -44,7 +44,7 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Kinds: because_you_viewed | because_you_carted | because_you_bought (item_id), goes_with (item_id),
     interest_category | interest_brand (value), popular, popular_in_category (value), seen_before (item_id), similar
-    (item_id), new.
+    (item_id), next_step (what a network expects after the last actions, none of them alone), new.
     """
 
     kind: str

@@ -19,6 +19,7 @@ _WORDS = {
     "goes_with": "goes with {item}",
     "interest_category": "you like {value}",
     "interest_brand": "you like {value}",
+    "next_step": "what may come next",
     "popular": "popular",
     "popular_in_category": "popular in {value}",
     "seen_before": "you saw it before",

@@ -57,7 +57,7 @@ def test_a_title_cannot_drive_the_terminal() -> None:
     "kind",
     [
         "because_you_viewed", "because_you_carted", "because_you_bought", "goes_with", "interest_category",
-        "interest_brand", "popular", "popular_in_category", "seen_before", "new",
+        "interest_brand", "next_step", "popular", "popular_in_category", "seen_before", "new",
     ],
 )  # fmt: skip
 def test_every_reason_of_the_contract_has_words(kind: str) -> None:

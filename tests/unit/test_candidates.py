@@ -180,7 +180,7 @@ def test_the_tail_is_popular_first_then_new_and_as_long_as_there_are_items() -> 
 @given(st.integers(0, 90), st.randoms(use_true_random=False))
 def test_the_tail_is_the_beginning_of_the_whole_order(n: int, rng: random.Random) -> None:
     world = taught(*[(f"{rng.choice(CATEGORIES)}-{rng.randrange(20)}",) for _ in range(30)])
-    on = shelf(world.catalog.view(), world.counters.tables, top=7)
+    on = shelf(world.catalog.view(), world.counters.tables, leaders=7)
     mask = on.view.listed.copy()
     mask[rng.sample(range(on.view.size), 20)] = False
     everything = tail(on, mask, on.view.size).tolist()

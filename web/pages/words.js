@@ -28,6 +28,7 @@ const ABOUT_VALUE = {
 
 const PLAIN = {
   seen_before: "you looked at this before",
+  next_step: "what you may want next",
   popular: "popular right now",
   new: "new here",
 };
