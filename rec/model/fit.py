@@ -1,0 +1,180 @@
+"""sequences → **fit** → network. Offline training, for a stream that is already there: epochs, validation, early stop.
+
+The online learner (`rec.model.learner`) takes one step a batch of news; this goes over everything again and again and
+keeps the weights that were best on the validation targets. Views for self-supervised pre-training (crop, mask, reorder
+of a history, CL4SRec) can come first.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from rec.model.encode import ACTION_CODES
+from rec.model.loss import contrastive, full_softmax, sampled_softmax, with_bias
+from rec.model.network import Histories, Items, Network, Shape
+
+Sequences = Sequence[Sequence[int]]  # item rows from 1, oldest first
+_VIEWED = ACTION_CODES["view_item"]
+
+
+class Fit(msgspec.Struct, frozen=True):
+    """How an offline fit goes."""
+
+    shape: Shape = Shape(steps=50, dropout=0.4)
+    batch: int = 256
+    epochs: int = 200  # at most
+    patience: int = 5  # validations without a better one until it ends, once the warm-up is long over
+    negatives: int = 1_024  # drawn alike for all examples of a step; 0: the softmax runs over all items
+    rate: float = 1e-3
+    decay: float = 0.01
+    clip: float = 1.0
+    warmup_steps: int = 100
+    contrast: float = 0.0  # weight of the contrastive term between two views of each history
+    seed: int = 0
+
+
+class Fitted(NamedTuple):
+    """The network at its best, and NDCG@10 on the validation targets after each epoch."""
+
+    network: Network
+    items: Items
+    validation: list[float]
+
+
+def fit(
+    sequences: Sequences, count: int, settings: Fit, progress: Callable[[int, float, float], None] = lambda *_: None
+) -> Fitted:
+    """Train on all but the last item of each sequence; that one is the validation target.
+
+    `count` items, rows 1 to count; without text or facets. `progress(epoch, loss, ndcg)`.
+    """
+    torch.manual_seed(settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    shape = msgspec.structs.replace(settings.shape, ids=count)
+    network, items = Network(shape), plain_items(count, shape)
+    torch.nn.init.normal_(network.items.id.weight[1:], std=0.02)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=settings.rate, weight_decay=settings.decay, betas=(0.9, 0.98)
+    )
+    training = [list(sequence[:-1]) for sequence in sequences if len(sequence) > 2]
+    best, kept, validation, step = -1.0, copy.deepcopy(network.state_dict()), list[float](), 0
+    for epoch in range(settings.epochs):
+        network.train()
+        losses = []
+        for part in alike_batches(training, settings.batch, rng):
+            step += 1
+            for group in optimizer.param_groups:
+                group["lr"] = settings.rate * min(1.0, step / settings.warmup_steps)
+            chosen = [training[at] for at in part]
+            loss = next_items_loss(network, items, chosen, settings.negatives)
+            if settings.contrast:
+                loss = loss + settings.contrast * views_loss(network, items, chosen, rng)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
+            optimizer.step()
+            losses.append(float(loss.detach()))
+        ranks = ranks_of_last(network, items, sequences)
+        validation.append(float(np.where(ranks < 10, 1 / np.log2(ranks + 2), 0.0).mean()))
+        progress(epoch, float(np.mean(losses)), validation[-1])
+        if validation[-1] > best:
+            best, kept = validation[-1], copy.deepcopy(network.state_dict())
+        elif step > 5 * settings.warmup_steps and len(validation) - int(np.argmax(validation)) > settings.patience:
+            break
+    network.load_state_dict(kept)
+    return Fitted(network.eval(), items, validation)
+
+
+def alike_batches(sequences: Sequences, size: int, rng: np.random.Generator) -> list[npt.NDArray[np.int64]]:
+    """Places of all sequences in random batches, those of like length together: little is spent on padding."""
+    lengths = np.array([len(sequence) for sequence in sequences]) + rng.random(len(sequences))
+    order = np.argsort(lengths, kind="stable")
+    parts = np.array_split(order, math.ceil(len(order) / size))
+    return [parts[at] for at in rng.permutation(len(parts))]
+
+
+def plain_items(count: int, shape: Shape) -> Items:
+    """Items that are nothing but their ids."""
+    nothing = torch.zeros(count + 1, dtype=torch.long)
+    text = torch.zeros(count + 1, shape.text_dim)
+    return Items(torch.arange(count + 1), text, nothing, nothing, torch.zeros(count + 1, 2))
+
+
+def padded(sequences: Sequences, steps: int) -> Tensor:
+    """[B, steps], right-aligned."""
+    rows = torch.zeros(len(sequences), steps, dtype=torch.long)
+    for at, sequence in enumerate(sequences):
+        if newest := list(sequence[-steps:]):
+            rows[at, -len(newest) :] = torch.tensor(newest)
+    return rows
+
+
+def histories_of(rows: Tensor) -> Histories:
+    """Histories of views, without times."""
+    return Histories(rows, (rows > 0).long() * _VIEWED, torch.zeros_like(rows)).trimmed()
+
+
+def next_items_loss(network: Network, items: Items, sequences: Sequences, negatives: int) -> Tensor:
+    """The softmax loss of every next item of each sequence."""
+    whole = padded(sequences, network.shape.steps + 1)
+    histories = histories_of(whole[:, :-1])
+    rows, after = histories.rows, whole[:, -histories.rows.shape[1] :]
+    v = network.items(items)
+    u = network.users(v, histories)
+    real = (rows > 0) & (after > 0)
+    n = len(items.slot)
+    if not 0 < negatives < n - 1:
+        return full_softmax(network.next_item(u[real], v, items), after[real])
+    u, v = with_bias(u[real], v, network.bias(items.slot))
+    return sampled_softmax(u, v, after[real], torch.randint(1, n, (negatives,)), torch.zeros(n))
+
+
+def views_loss(network: Network, items: Items, sequences: Sequences, rng: np.random.Generator) -> Tensor:
+    """The contrastive loss between two views of each sequence that is long enough for them."""
+    long = [sequence for sequence in sequences if len(sequence) > 3]
+    v = network.items(items)
+    ends = [
+        network.users(v, histories_of(padded([view(s, rng) for s in long], network.shape.steps)))[:, -1]
+        for _ in range(2)
+    ]
+    return contrastive(*ends)
+
+
+def view(sequence: Sequence[int], rng: np.random.Generator) -> list[int]:
+    """Another look at the same history: a part of it, some of it missing, or a part of it shuffled."""
+    n = len(sequence)
+    size = max(1, int(n * 0.6))
+    start = int(rng.integers(0, n - size + 1))
+    kind = int(rng.integers(3))
+    if kind == 0:
+        return list(sequence[start : start + size])
+    if kind == 1:
+        kept = rng.random(n) > 0.3
+        kept[int(rng.integers(n))] = True
+        return [item for item, keep in zip(sequence, kept, strict=True) if keep]
+    part = [sequence[start + int(at)] for at in rng.permutation(size)]
+    return [*sequence[:start], *part, *sequence[start + size :]]
+
+
+@torch.no_grad()
+def ranks_of_last(network: Network, items: Items, sequences: Sequences, batch: int = 512) -> npt.NDArray[np.float64]:
+    """The rank of each sequence's last item among all items, given those before it; ties half."""
+    network.eval()
+    v = network.items(items)
+    out = []
+    for start in range(0, len(sequences), batch):
+        part = sequences[start : start + batch]
+        u = network.users(v, histories_of(padded([s[:-1] for s in part], network.shape.steps)))[:, -1]
+        logits = network.next_item(u, v, items)
+        own = logits.gather(1, torch.tensor([[s[-1]] for s in part]))
+        out.append(((logits > own).sum(1) + ((logits == own).sum(1) - 1) / 2).numpy())
+    return np.concatenate(out).astype(np.float64)

@@ -1,0 +1,164 @@
+"""lessons → **learner** → a better network. Online fine-tuning: replay, one AdamW step a batch, weights that serve.
+
+    with torch and without I/O; time and randomness are arguments. Seeded and on a CPU, the same lessons give the same
+    weights to the bit.
+
+A lesson is an event with the state before it. Each step mixes the new ones with older ones (replay, against
+forgetting), now and then hides the newest actions of a history (against over-reaction to the last click), and learns
+every next item of each history as well as the one that was just acted on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rec.catalog import Floats, Item, View
+from rec.events import Event
+from rec.model.encode import Batch, empty, targets_of, write_history
+from rec.model.loss import Frequency, action_heads, full_softmax, sampled_softmax, with_bias
+from rec.model.network import Histories, Items, Network, Shape
+from rec.model.replay import Replay
+from rec.model.vocabulary import Vocabulary
+from rec.state import UserState
+
+
+class Training(msgspec.Struct, frozen=True):
+    """How the network is taught."""
+
+    shape: Shape = Shape()
+    batch: int = 128  # examples a step, new ones and replayed ones
+    new: int = 32  # at most so many new ones a step
+    rate: float = 1e-3
+    warmup_steps: int = 100
+    decay: float = 0.01  # decoupled weight decay (Loshchilov & Hutter 2019), of matrices alone
+    clip: float = 1.0
+    replay: int = 20_000  # examples kept
+    hide: float = 0.05  # share of histories whose newest action is hidden
+    heads: float = 0.1  # weight of the heads' loss
+    admit_after: int = 1  # occurrences until an item has an id of its own
+    full_until: int = 20_000  # items up to which the softmax runs over all of them; beyond it over those in the batch
+    seed: int = 0
+
+
+class Learner:
+    """A network, what it was taught with, and how it goes on. One thread."""
+
+    version = "learner"
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+        torch.manual_seed(training.seed)
+        self._rng = np.random.default_rng(training.seed)
+        self.network = Network(training.shape)
+        self.vocabulary = Vocabulary(training.shape, training.admit_after)
+        matrices = [p for p in self.network.parameters() if p.dim() > 1]
+        rest = [p for p in self.network.parameters() if p.dim() <= 1]
+        groups = [{"params": matrices, "weight_decay": training.decay}, {"params": rest, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=training.rate, betas=(0.9, 0.98))
+        self._frequency = Frequency()
+        self.steps = 0
+        self.loss = float("nan")
+        self._replay = Replay(training.replay, training.shape.steps)
+
+    # ------------------------------------------------------------------ learning
+    def know(self, items: Sequence[Item], vectors: Mapping[str, Floats]) -> None:
+        """Items of the catalog with their text vectors, so that they can be scored before anybody has acted on them."""
+        self.vocabulary.put(items, vectors)
+
+    def learn(self, lessons: Sequence[tuple[UserState | None, Event]]) -> None:
+        """Take lessons in, one step of training for each `new` of them."""
+        examples = [
+            (state, event.at, *target) for state, event in lessons for target in targets_of(event, self.vocabulary.row)
+        ]
+        for start in range(0, len(examples), self.training.new):
+            fresh = examples[start : start + self.training.new]
+            batch = empty(len(fresh), self.training.shape.steps)
+            for at, (state, now, row, happened, wanted) in enumerate(fresh):
+                write_history(batch, at, state, now, self._row_of)
+                batch.targets[at], batch.happened[at], batch.wanted[at] = row, happened, wanted
+                self.vocabulary.occurred(row)
+            self._replay.push(batch)
+            self._step(self._mixed(len(fresh)))
+
+    def _row_of(self, item_id: str) -> int:
+        return self.vocabulary.row_of.get(item_id, 0)
+
+    def _mixed(self, fresh: int) -> Batch:
+        """The newest `fresh` examples and as many older ones as fill the batch."""
+        older = self._rng.integers(0, len(self._replay), max(0, self.training.batch - fresh))
+        return self._hidden(self._replay.take(np.concatenate([self._replay.newest(fresh), older])))
+
+    def _hidden(self, batch: Batch) -> Batch:
+        """The newest action of some histories hidden: what came before it moves one step to the right."""
+        hide = (self._rng.random(len(batch.rows)) < self.training.hide) & (batch.rows[:, -2] > 0)
+        for array in (batch.rows, batch.actions, batch.gaps):
+            array[hide, 1:] = array[hide, :-1]
+            array[hide, 0] = 0
+        return batch
+
+    def forget_vacated(self) -> None:
+        """Ids that have changed hands begin at zero, with an optimizer that remembers nothing of the last owner."""
+        if slots := self.vocabulary.vacated():
+            for weight in (self.network.items.id.weight, self.network.bias.weight):
+                for tensor in (weight.data, *(self.optimizer.state[weight].get(n) for n in ("exp_avg", "exp_avg_sq"))):
+                    if tensor is not None:
+                        tensor[slots] = 0.0
+
+    def _step(self, batch: Batch) -> None:
+        training, network = self.training, self.network
+        network.train()
+        self.forget_vacated()
+        for group in self.optimizer.param_groups:
+            group["lr"] = training.rate * min(1.0, (self.steps + 1) / training.warmup_steps)
+        targets, happened, wanted = (torch.from_numpy(array) for array in batch[3:])
+        histories = Histories(*(torch.from_numpy(array) for array in batch[:3])).trimmed()
+        items = self.vocabulary.items()
+        v = network.items(items)  # [n, d]
+        u, rows = network.users(v, histories), histories.rows  # [B, L, d]
+        after = torch.cat([rows[:, 1:], targets.unsqueeze(1)], 1)  # [B, L] what came after each step
+        real = rows > 0
+        real[:, -1] = wanted  # a shopper without a history has at least the moment
+        loss = self._next_item(u[real], v, items, after[real])
+        loss = loss + training.heads * action_heads(network.action(u[:, -1], v[targets]), happened)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(network.parameters(), training.clip)
+        self.optimizer.step()
+        self.steps += 1
+        self.loss = float(loss.detach())
+
+    def _next_item(self, u: Tensor, v: Tensor, items: Items, targets: Tensor) -> Tensor:
+        """The softmax over all items, or over those of the batch, corrected for how often each is in one."""
+        self._frequency.see(targets)
+        if len(items.slot) <= self.training.full_until:
+            return full_softmax(self.network.next_item(u, v, items), targets)
+        u, v = with_bias(u, v, self.network.bias(items.slot))
+        batch: Tensor = targets.unique()  # type: ignore[no-untyped-call]
+        return sampled_softmax(u, v, targets, batch, self._frequency.log_q(len(v)))
+
+    # ------------------------------------------------------------------ reading
+    @torch.no_grad()
+    def log_probabilities(
+        self, view: View, users: Sequence[UserState | None], now: Sequence[float]
+    ) -> list[Floats | None]:
+        """log P(next item) [view.size] for each user, as of each one's moment (see rec.recommend.SequenceModel)."""
+        self.network.eval()
+        batch = empty(len(users), self.training.shape.steps)
+        for at, (state, moment) in enumerate(zip(users, now, strict=True)):
+            write_history(batch, at, state, moment, self._row_of)
+        histories = Histories(*(torch.from_numpy(array) for array in batch[:3])).trimmed()
+        items = self.vocabulary.items()
+        v = self.network.items(items)
+        u = self.network.users(v, histories)[:, -1]
+        said = F.log_softmax(self.network.next_item(u, v, items), -1).numpy()
+        rows = self.vocabulary.rows_of(view)
+        out = said[:, rows]
+        out[:, rows == 0] = -math.inf
+        return list(out)

@@ -1,0 +1,77 @@
+"""logits → **losses**. Each is a function of tensors with its source; tests hold each against a slow, obvious twin.
+
+Shapes: B examples, n items or candidates, d width, S sampled negatives.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def full_softmax(logits: Tensor, targets: Tensor) -> Tensor:
+    """-log P(target), the mean over B. logits [B, n], targets [B]. Exact: for catalogs that fit into one product."""
+    return F.cross_entropy(logits, targets)
+
+
+def with_bias(u: Tensor, v: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """[B, d], [n, d], [n, 1] → [B, d + 1], [n, d + 1] whose products are u·v + bias."""
+    return torch.cat([u, torch.ones(len(u), 1)], 1), torch.cat([v, bias], 1)
+
+
+def sampled_softmax(u: Tensor, v: Tensor, targets: Tensor, sampled: Tensor, log_q: Tensor) -> Tensor:
+    """-log P(target) over the target and S shared negatives, corrected for how they were drawn; the mean over B.
+
+    u [B, d], v [n, d], targets [B], sampled [S] rows of v, log_q [n] the log of how often a row is expected among the
+    S. Without the correction popular items, drawn more often, would be pushed down for it: Bengio & Senécal 2008,
+    Yi et al. 2019. A negative that is the example's own target does not count.
+    """
+    positive = (u * v[targets]).sum(-1) - log_q[targets]  # [B]
+    negative = u @ v[sampled].T - log_q[sampled]  # [B, S]
+    negative = negative.masked_fill(targets.unsqueeze(1) == sampled.unsqueeze(0), float("-inf"))
+    return (torch.logsumexp(torch.cat([positive.unsqueeze(1), negative], 1), 1) - positive).mean()
+
+
+def action_heads(logits: Tensor, happened: Tensor) -> Tensor:
+    """Binary cross-entropy of the heads, the mean over B and heads. Both [B, heads]."""
+    return F.binary_cross_entropy_with_logits(logits, happened)
+
+
+def contrastive(a: Tensor, b: Tensor, temperature: float = 0.1) -> Tensor:
+    """InfoNCE between two views of the same B histories: a and b [B, d], row i belongs to row i.
+
+    CL4SRec, Xie et al. 2022. Symmetric: each view has to find the other among the batch.
+    """
+    likeness = F.normalize(a, dim=1) @ F.normalize(b, dim=1).T / temperature
+    own = torch.arange(len(a), device=a.device)
+    return (F.cross_entropy(likeness, own) + F.cross_entropy(likeness.T, own)) / 2
+
+
+class Frequency:
+    """A streaming estimate of how often a row is in a batch (Yi et al. 2019, algorithm 2): the mean number of steps
+    between two of its appearances, moving by `rate`. Grows with the rows it sees."""
+
+    def __init__(self, rate: float = 0.05, start: float = 1_000.0) -> None:
+        self.rate, self.start, self.step = rate, start, 0
+        self.last = torch.zeros(0, dtype=torch.long)
+        self.gap = torch.zeros(0)
+
+    def see(self, rows: Tensor) -> None:
+        """One step: the rows [B] of a batch, repeated ones counted once."""
+        self.step += 1
+        rows = rows.unique()  # type: ignore[no-untyped-call]
+        self._reach(int(rows[-1]) + 1 if len(rows) else 0)
+        self.gap[rows] = (1 - self.rate) * self.gap[rows] + self.rate * (self.step - self.last[rows]).float()
+        self.last[rows] = self.step
+
+    def log_q(self, n: int) -> Tensor:
+        """[n]: log of the probability that a row is in a batch."""
+        self._reach(n)
+        return -self.gap[:n].clamp(min=1.0).log()
+
+    def _reach(self, n: int) -> None:
+        if (more := n - len(self.gap)) > 0:
+            more = max(more, len(self.gap))
+            self.last = torch.cat([self.last, torch.zeros(more, dtype=torch.long)])
+            self.gap = torch.cat([self.gap, torch.full((more,), self.start)])

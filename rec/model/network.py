@@ -1,0 +1,145 @@
+"""histories + items → **network** → what comes next. The whole sequence model on one page; shapes are on the lines.
+
+    item tower    v = id + W·text + category + brand + price                                            [n, d]
+    user tower    u = causal transformer over (v of the item acted on + action + time gap + position)   [B, L, d]
+    next item     P(i | u) = softmax over items of u·v_i + b_i              SASRec, Kang & McAuley 2018; trained with a
+                  softmax over items instead of one negative                gSASRec, Petrov & Macdonald 2023
+    heads         P(action a | u, i is acted on) = sigmoid(u_a·v_i + c_a)   click, cart, purchase, dislike
+
+    B users, L steps, n items, d width. Steps are right-aligned: the newest is last, row 0 is padding and all zero.
+
+Ids begin at zero: a product is what its text, category, brand and price say until it has been seen often enough to be
+somebody of its own. Candidates never attend to each other, so the score of one does not depend on who else is there.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rec.model.encode import ACTIONS, GAPS, HEADS
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """Sizes of the network. Two networks with the same shape can exchange weights."""
+
+    dim: int = 64
+    layers: int = 2
+    heads: int = 2
+    steps: int = 50  # L, at most 200
+    dropout: float = 0.1
+    ids: int = 20_000  # items that can have an id of their own at a time
+    text_dim: int = 0
+    categories: int = 512
+    brands: int = 4096
+
+
+class Items(NamedTuple):
+    """What is known of n items; row 0 is padding."""
+
+    slot: Tensor  # [n] id embedding, 0: not admitted
+    text: Tensor  # [n, text_dim] unit vectors, zero where there is none
+    category: Tensor  # [n], 0: none
+    brand: Tensor  # [n], 0: none
+    price: Tensor  # [n, 2] log price (standardized) and whether there is one
+
+
+class Histories(NamedTuple):
+    """What B users did: rows of items, indexes into ACTIONS, and the gap until the next step (at last: until now)."""
+
+    rows: Tensor  # [B, L]
+    actions: Tensor  # [B, L]
+    gaps: Tensor  # [B, L] in [0, GAPS)
+
+    def trimmed(self) -> Histories:
+        """Without the steps that are padding in every history; one step at least."""
+        used = (self.rows > 0).any(0).int()
+        first = min(int(used.argmax()) if bool(used.any()) else len(used), len(used) - 1)
+        return Histories(*(column[:, first:] for column in self))
+
+
+class ItemTower(nn.Module):
+    """[n] items → [n, d]."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.id = nn.Embedding(shape.ids + 1, shape.dim, padding_idx=0)
+        self.category = nn.Embedding(shape.categories, shape.dim, padding_idx=0)
+        self.brand = nn.Embedding(shape.brands, shape.dim, padding_idx=0)
+        self.price = nn.Linear(2, shape.dim, bias=False)
+        self.text = nn.Linear(shape.text_dim, shape.dim, bias=False) if shape.text_dim else None
+        for table in (self.id, self.category, self.brand):
+            nn.init.zeros_(table.weight)
+        nn.init.zeros_(self.price.weight)
+
+    def forward(self, items: Items) -> Tensor:
+        v = self.id(items.slot) + self.category(items.category) + self.brand(items.brand) + self.price(items.price)
+        all_of_it: Tensor = v if self.text is None else v + self.text(items.text)  # [n, d]
+        return all_of_it
+
+
+class UserTower(nn.Module):
+    """[B, L] steps → [B, L, d]: at each step, what the user is after."""
+
+    mask: Tensor
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.action = nn.Embedding(len(ACTIONS), shape.dim)
+        self.gap = nn.Embedding(GAPS, shape.dim)
+        self.position = nn.Parameter(torch.empty(shape.steps, shape.dim))
+        for weight in (self.action.weight, self.gap.weight, self.position):
+            nn.init.normal_(weight, std=0.02)
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                shape.dim, shape.heads, 4 * shape.dim, shape.dropout, "gelu", batch_first=True, norm_first=True
+            )
+            for _ in range(shape.layers)
+        )
+        self.norm, self.dropout, self.scale = nn.LayerNorm(shape.dim), nn.Dropout(shape.dropout), shape.dim**0.5 / 2
+        later = torch.ones(shape.steps, shape.steps, dtype=torch.bool).triu(1)
+        self.register_buffer("mask", later, persistent=False)  # [L, L] nobody sees what comes later
+
+    def forward(self, v: Tensor, histories: Histories) -> Tensor:
+        steps = histories.rows.shape[1]  # L, or less where all histories are shorter
+        x = v[histories.rows] * self.scale  # [B, L, d]
+        x = self.dropout(x + self.action(histories.actions) + self.gap(histories.gaps) + self.position[-steps:])
+        for layer in self.layers:
+            x = layer(x, src_mask=self.mask[:steps, :steps])
+        return self.norm(x)  # type: ignore[no-any-return]
+
+
+class Network(nn.Module):
+    """Both towers and the heads."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.items, self.users = ItemTower(shape), UserTower(shape)
+        self.bias = nn.Embedding(shape.ids + 1, 1, padding_idx=0)  # b: how often an item is acted on at all
+        self.heads = nn.Linear(shape.dim, len(HEADS) * shape.dim, bias=False)
+        self.head_bias = nn.Parameter(torch.zeros(len(HEADS)))
+        nn.init.zeros_(self.bias.weight)
+
+    def next_item(self, u: Tensor, v: Tensor, items: Items) -> Tensor:
+        """[…, d] users × [n, d] items → logits […, n]. Row 0, padding, gets -inf."""
+        logits: Tensor = u @ v.T + self.bias(items.slot).squeeze(-1)
+        return logits.index_fill(-1, torch.zeros(1, dtype=torch.long, device=v.device), float("-inf"))
+
+    def action(self, u: Tensor, v: Tensor) -> Tensor:
+        """[B, d] users × [B, d] the item that each acts on → logits [B, len(HEADS)]."""
+        return (self._per_head(u) * v.unsqueeze(-2)).sum(-1) + self.head_bias
+
+    def _per_head(self, u: Tensor) -> Tensor:
+        """[B, d] → [B, heads, d]."""
+        turned: Tensor = self.heads(u).unflatten(-1, (len(HEADS), -1))
+        return turned
+
+    def value(self, u: Tensor, v: Tensor, items: Items, weights: Tensor) -> Tensor:
+        """Σ_a weights_a · P(next item) · P(a | next item): [B, d] × [n, d] → [B, n]."""
+        then = torch.einsum("bhd,nd->bnh", self._per_head(u), v) + self.head_bias
+        return F.softmax(self.next_item(u, v, items), -1) * (torch.sigmoid(then) @ weights)

@@ -1,0 +1,116 @@
+"""catalog → **vocabulary** → network. Which row of the network's item table an item has, and who has an id of its own.
+
+Row 0 is padding. A row is given once and kept; an id slot is given after `admit_after` occurrences, and taken back
+from the item that was longest unseen when there is none left: a shop changes its products, the table has a size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from rec.catalog import Floats, Item, View
+from rec.model.network import Items, Shape
+
+
+class Vocabulary:
+    """Rows, slots and features of items."""
+
+    def __init__(self, shape: Shape, admit_after: int) -> None:
+        self._shape, self._admit_after = shape, admit_after
+        self.row_of: dict[str, int] = {}
+        self.ids: list[str] = [""]
+        capacity = 1024
+        self._seen = np.zeros(capacity, np.int64)  # [rows] occurrences
+        self._last = np.zeros(capacity, np.int64)  # [rows] when last, on a clock of occurrences
+        self._clock = 0
+        self._slot = np.zeros(capacity, np.int64)
+        self._category = np.zeros(capacity, np.int64)
+        self._brand = np.zeros(capacity, np.int64)
+        self._price = np.zeros((capacity, 2), np.float32)
+        self._text = np.zeros((capacity, shape.text_dim), np.float32)
+        self._categories: dict[str, int] = {}
+        self._brands: dict[str, int] = {}
+        self._free = list(range(shape.ids, 0, -1))
+        self._vacated: list[int] = []
+        self._items: Items | None = None
+        self._aligned: tuple[View, int, np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        """Rows in use, padding included."""
+        return len(self.ids)
+
+    def row(self, item_id: str) -> int:
+        """The item's row, a new one if it has none."""
+        row = self.row_of.get(item_id)
+        if row is None:
+            row = self.row_of[item_id] = len(self.ids)
+            self.ids.append(item_id)
+            if row == len(self._seen):
+                for name in ("_seen", "_last", "_slot", "_category", "_brand", "_price", "_text"):
+                    kept = getattr(self, name)
+                    setattr(self, name, np.concatenate([kept, np.zeros_like(kept)]))
+            self._items = None
+        return row
+
+    def put(self, items: Sequence[Item], vectors: Mapping[str, Floats]) -> None:
+        """What the catalog says of items."""
+        for item in items:
+            row = self.row(item.item_id)
+            self._category[row] = _code(item.category, self._categories, self._shape.categories)
+            self._brand[row] = _code(item.brand, self._brands, self._shape.brands)
+            self._price[row] = (math.log1p(item.price) - 3.0, 1.0) if item.price is not None else (0.0, 0.0)
+            if self._shape.text_dim and (vector := vectors.get(item.item_id)) is not None:
+                self._text[row] = vector
+        self._items = None
+
+    def occurred(self, row: int) -> None:
+        """Somebody acted on the item; it may have earned an id."""
+        self._clock += 1
+        self._seen[row] += 1
+        self._last[row] = self._clock
+        if not self._slot[row] and self._seen[row] >= self._admit_after:
+            self._slot[row] = self._free.pop() if self._free else self._evict()
+            self._items = None
+
+    def _evict(self) -> int:
+        """The slot of the item that was longest unseen."""
+        held = np.flatnonzero(self._slot[: len(self)])
+        oldest = int(held[self._last[held].argmin()])
+        slot, self._slot[oldest], self._seen[oldest] = int(self._slot[oldest]), 0, 0
+        self._vacated.append(slot)
+        return slot
+
+    def vacated(self) -> list[int]:
+        """Slots that have changed hands since the last call: their weights are somebody else's."""
+        slots, self._vacated = self._vacated, []
+        return slots
+
+    def items(self) -> Items:
+        """All rows as tensors; the same object until something changed."""
+        if self._items is None:
+            n = len(self)
+            self._items = Items(
+                *(
+                    torch.from_numpy(array[:n].copy())
+                    for array in (self._slot, self._text, self._category, self._brand, self._price)
+                )
+            )
+        return self._items
+
+    def rows_of(self, view: View) -> np.ndarray:
+        """[view.size]: the row of each row of the catalog, 0 where the network does not know the item."""
+        if self._aligned is None or self._aligned[0] is not view or self._aligned[1] != len(self):
+            rows = np.array([self.row_of.get(item_id, 0) for item_id in view.ids[: view.size]], np.int64)
+            self._aligned = (view, len(self), rows)
+        return self._aligned[2]
+
+
+def _code(name: str, codes: dict[str, int], limit: int) -> int:
+    """0 for none; the first `limit - 2` names have a code of their own, the rest share the last."""
+    if not name:
+        return 0
+    return codes.setdefault(name, min(len(codes) + 1, limit - 1))

@@ -1,0 +1,55 @@
+"""The offline fit: it learns, it stops when it no longer gets better, and its views of a history stay views of it."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import torch
+
+from rec.model.fit import Fit, fit, padded, ranks_of_last, view
+from rec.model.network import Shape
+
+ITEMS = 20
+SHAPE = Shape(dim=16, layers=1, heads=2, steps=10, dropout=0.1)
+SETTINGS = Fit(shape=SHAPE, batch=32, epochs=25, rate=5e-3, patience=2, warmup_steps=10)
+
+
+def circles(count: int) -> list[list[int]]:
+    rng = np.random.default_rng(1)
+    return [[int((start + n) % ITEMS) + 1 for n in range(6)] for start in rng.integers(0, ITEMS, count)]
+
+
+def test_what_follows_is_found_among_all_items() -> None:
+    sequences = circles(200)
+    fitted = fit([s[:-1] for s in sequences], ITEMS, SETTINGS)
+    assert (ranks_of_last(fitted.network, fitted.items, sequences) < 1).mean() > 0.95
+
+
+def test_it_stops_when_it_no_longer_gets_better_and_keeps_its_best() -> None:
+    rng = np.random.default_rng(2)
+    noise = [rng.integers(1, ITEMS + 1, 6).tolist() for _ in range(100)]
+    fitted = fit(noise, ITEMS, msgspec.structs.replace(SETTINGS, epochs=60, warmup_steps=1))
+    best = int(np.argmax(fitted.validation))
+    assert len(fitted.validation) == best + SETTINGS.patience + 1 < 60
+    ranks = ranks_of_last(fitted.network, fitted.items, noise)
+    again = np.where(ranks < 10, 1 / np.log2(ranks + 2), 0.0).mean()
+    assert again == fitted.validation[best]
+
+
+def test_the_same_seed_fits_the_same_weights() -> None:
+    quick = msgspec.structs.replace(SETTINGS, epochs=2, contrast=0.1)
+    one, two = (fit(circles(50), ITEMS, quick).network.state_dict() for _ in range(2))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_view_holds_nothing_that_the_history_does_not() -> None:
+    rng, history = np.random.default_rng(3), [3, 1, 4, 1, 5, 9]
+    views = [view(history, rng) for _ in range(200)]
+    assert all(0 < len(each) <= len(history) for each in views)
+    assert all(set(each) <= set(history) for each in views)
+    assert any(len(each) == len(history) and each != history for each in views)  # shuffled
+    assert any(len(each) < len(history) for each in views)  # cropped or masked
+
+
+def test_long_histories_keep_their_newest_steps() -> None:
+    assert padded([[1, 2, 3], [], [9]], 2).tolist() == [[2, 3], [0, 0], [0, 9]]

@@ -1,0 +1,194 @@
+"""The learner: it learns what follows what, the same to the bit under a seed, and new items by their text."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from rec.catalog import Catalog, Item
+from rec.events import Event
+from rec.model.encode import ACTION_CODES, empty, gap_bucket, targets_of, write_history
+from rec.model.learner import Learner, Training
+from rec.model.network import Shape
+from rec.model.replay import Replay
+from rec.model.vocabulary import Vocabulary
+from rec.state import UserState, fold
+from tests.unit.shop import NOW, event
+
+SHAPE = Shape(dim=16, layers=1, heads=2, steps=8, dropout=0.0, ids=64)
+TRAINING = Training(shape=SHAPE, batch=32, new=8, rate=5e-3, warmup_steps=5, seed=4)
+
+
+def lessons(count: int, cycle: tuple[str, ...], user: str = "u1") -> list[tuple[UserState | None, Event]]:
+    """A shopper who goes through the same items again and again."""
+    state: UserState | None = None
+    out: list[tuple[UserState | None, Event]] = []
+    for n in range(count):
+        each = event("view_item", cycle[n % len(cycle)], at=NOW + 60 * n, user_id=user)
+        out.append((state, each))
+        state, _ = fold(state, each, lambda _: None, epoch="e")
+    return out
+
+
+def catalog(*ids: str) -> Catalog:
+    made = Catalog()
+    made.upsert(Item(item_id=item_id, title=item_id) for item_id in ids)
+    return made
+
+
+def probabilities(learner: Learner, state: UserState | None, *ids: str) -> dict[str, float]:
+    (said,) = learner.log_probabilities(catalog(*ids).view(), [state], [NOW + 1e5])
+    assert said is not None
+    return dict(zip(ids, np.exp(said).tolist(), strict=True))
+
+
+def test_it_learns_what_follows_what() -> None:
+    learner, cycle = Learner(TRAINING), ("a", "b", "c", "d")
+    taught = lessons(400, cycle)
+    learner.learn(taught)
+    state, next_one = taught[-1]
+    said = probabilities(learner, state, *cycle)
+    assert max(said, key=said.__getitem__) == next_one.items[0].item_id
+    assert said[next_one.items[0].item_id] > 0.9
+
+
+def test_a_catalog_too_large_for_the_full_softmax_is_learned_from_batches() -> None:
+    learner, cycle = Learner(msgspec.structs.replace(TRAINING, full_until=2)), ("a", "b", "c", "d")
+    taught = lessons(600, cycle)
+    learner.learn(taught)
+    state, next_one = taught[-1]
+    said = probabilities(learner, state, *cycle)
+    assert max(said, key=said.__getitem__) == next_one.items[0].item_id
+
+
+def test_the_same_lessons_and_seed_give_the_same_weights_to_the_bit() -> None:
+    def weights() -> dict[str, torch.Tensor]:
+        learner = Learner(TRAINING)
+        for start in range(0, 80, 20):
+            learner.learn(lessons(80, ("a", "b", "c"))[start : start + 20])
+        return learner.network.state_dict()
+
+    once, again = weights(), weights()
+    assert all(torch.equal(once[name], again[name]) for name in once)
+
+
+def test_a_product_nobody_has_touched_is_likely_where_its_text_fits() -> None:
+    """Tents are followed by stoves; a new stove is known by its text alone."""
+    shape = Shape(dim=16, layers=1, heads=2, steps=8, dropout=0.0, ids=64, text_dim=2)
+    learner = Learner(Training(shape=shape, batch=32, new=8, rate=5e-3, warmup_steps=5, admit_after=10**6))
+    tents, stoves = [f"tent-{n}" for n in range(4)], [f"stove-{n}" for n in range(4)]
+    ids = [*tents, *stoves, "new-stove", "new-tent"]
+    vectors = {i: np.array([0, 1] if "stove" in i else [1, 0], np.float32) for i in ids}
+    learner.know([Item(item_id=i, title=i) for i in vectors], vectors)
+    cycle = tuple(i for pair in zip(tents, stoves, strict=True) for i in pair)
+    taught = lessons(400, cycle)
+    learner.learn(taught)
+    after_a_tent = next(state for state, each in reversed(taught) if each.items[0].item_id.startswith("stove"))
+    said = probabilities(learner, after_a_tent, "new-stove", "new-tent")
+    assert said["new-stove"] > 5 * said["new-tent"]
+
+
+def test_a_no_is_no_target_of_the_next_item() -> None:
+    learner = Learner(TRAINING)
+    learner.know([Item(item_id="neutral", title="neutral")], {})
+    learner.learn(lessons(100, ("a", "b")))
+    learner.learn([(None, event("not_interested", "bad", at=NOW + n, id=f"no-{n}")) for n in range(64)])
+    said = probabilities(learner, None, "a", "b", "bad", "neutral")
+    assert said["bad"] < 1.1 * said["neutral"]
+
+
+def test_items_the_network_does_not_know_have_no_probability() -> None:
+    learner = Learner(TRAINING)
+    learner.learn(lessons(16, ("a", "b")))
+    assert probabilities(learner, None, "a", "stranger")["stranger"] == 0.0
+
+
+def test_an_id_that_changes_hands_begins_at_zero_again() -> None:
+    shape = Shape(dim=16, layers=1, heads=2, steps=8, dropout=0.0, ids=2)
+    learner = Learner(Training(shape=shape, batch=32, new=8, rate=5e-3))
+    learner.learn(lessons(80, ("a", "b")))
+    old = learner.network.items.id.weight.detach().clone()
+    slot = int(learner.vocabulary.items().slot[learner.vocabulary.row("a")])
+    learner.vocabulary.occurred(learner.vocabulary.row("b"))
+    learner.vocabulary.occurred(learner.vocabulary.row("newcomer"))
+    learner.forget_vacated()
+    assert old[slot].abs().max() > 0
+    assert learner.network.items.id.weight[slot].abs().max() == 0
+    assert learner.optimizer.state[learner.network.items.id.weight]["exp_avg"][slot].abs().max() == 0
+
+
+class TestHistories:
+    def test_the_newest_step_is_last_and_the_gap_runs_until_the_next(self) -> None:
+        rows = {"a": 1, "b": 2}
+        state = lessons(3, ("a", "b"))[2][0]
+        batch = empty(1, 4)
+        write_history(batch, 0, state, NOW + 60 + 3600, lambda i: rows.get(i, 0))
+        assert batch.rows[0].tolist() == [0, 0, 1, 2]
+        assert batch.gaps[0].tolist() == [0, 0, gap_bucket(60), gap_bucket(3600)]
+        assert batch.actions[0, -1] == ACTION_CODES["view_item"]
+
+    def test_unknown_items_are_left_out_without_a_hole(self) -> None:
+        state = lessons(4, ("a", "gone", "b"))[3][0]
+        batch = empty(1, 4)
+        write_history(batch, 0, state, NOW, lambda i: {"a": 1, "b": 2}.get(i, 0))
+        assert batch.rows[0].tolist() == [0, 0, 1, 2]
+
+    def test_a_large_order_gives_a_few_targets(self) -> None:
+        order = event("purchase", *(f"i{n}" for n in range(100)))
+        found = list(targets_of(order, lambda i: int(i[1:]) + 1))
+        assert 4 <= len(found) <= 8
+        assert found[0][1] == [1.0, 0.0, 1.0, 0.0]  # acted on, bought
+
+
+class TestReplay:
+    def test_it_keeps_the_newest(self) -> None:
+        replay = Replay(4, 2)
+        for n in range(1, 7):
+            batch = empty(1, 2)
+            batch.targets[0] = n
+            replay.push(batch)
+        assert len(replay) == 4
+        assert replay.take(replay.newest(2)).targets.tolist() == [6, 5]
+        assert sorted(replay.take(np.arange(4)).targets.tolist()) == [3, 4, 5, 6]
+
+    def test_its_state_is_all_of_it(self) -> None:
+        replay, other = Replay(4, 2), Replay(4, 2)
+        for n in range(6):
+            batch = empty(1, 2)
+            batch.targets[0], batch.rows[0] = n, n
+            replay.push(batch)
+        other.load(replay.state())
+        everything = np.arange(4)
+        np.testing.assert_equal(tuple(replay.take(everything)), tuple(other.take(everything)))
+
+
+class TestVocabulary:
+    def test_an_item_gets_an_id_when_it_was_seen_often_enough(self) -> None:
+        vocabulary = Vocabulary(SHAPE, admit_after=3)
+        row = vocabulary.row("a")
+        for _ in range(2):
+            vocabulary.occurred(row)
+        assert vocabulary.items().slot[row] == 0
+        vocabulary.occurred(row)
+        assert vocabulary.items().slot[row] > 0
+
+    def test_the_longest_unseen_gives_its_id_away_when_there_are_no_more(self) -> None:
+        vocabulary = Vocabulary(Shape(ids=2), admit_after=1)
+        rows = [vocabulary.row(i) for i in "abc"]
+        for row in rows:
+            vocabulary.occurred(row)
+        slots = vocabulary.items().slot[rows].tolist()
+        assert slots[0] == 0
+        assert sorted(slots[1:]) == [1, 2]
+        assert vocabulary.vacated() == [slots[2]]
+        assert vocabulary.vacated() == []
+
+    @pytest.mark.parametrize("count", [1, 3000])
+    def test_rows_follow_the_catalog(self, count: int) -> None:
+        vocabulary = Vocabulary(SHAPE, admit_after=1)
+        ids = [f"i{n}" for n in range(count)]
+        for item_id in reversed(ids):
+            vocabulary.row(item_id)
+        assert [vocabulary.ids[row] for row in vocabulary.rows_of(catalog(*ids).view())] == ids

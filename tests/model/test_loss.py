@@ -1,0 +1,92 @@
+"""Every loss against a slow twin that spells its formula out, and what each is for."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from rec.model.loss import (
+    Frequency,
+    action_heads,
+    contrastive,
+    full_softmax,
+    sampled_softmax,
+)
+
+B, N, D = 5, 12, 4
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(3)
+
+
+def log_sum(values: list[float]) -> float:
+    return math.log(sum(math.exp(value) for value in values))
+
+
+def test_full_softmax_is_the_mean_of_minus_log_p() -> None:
+    logits, targets = torch.randn(B, N), torch.randint(N, (B,))
+    slow = sum(log_sum(row) - row[t] for row, t in zip(logits.tolist(), targets.tolist(), strict=True)) / B
+    assert full_softmax(logits, targets).item() == pytest.approx(slow, rel=1e-5)
+
+
+def test_sampled_softmax_corrects_for_how_often_each_item_was_drawn() -> None:
+    u, v = torch.randn(B, D), torch.randn(N, D)
+    targets, sampled = torch.randint(N, (B,)), torch.tensor([1, 4, 4, 7])
+    log_q = torch.rand(N).log()
+    total = 0.0
+    for row, target in enumerate(targets.tolist()):
+
+        def corrected(item: int, row: int = row) -> float:
+            return float(u[row] @ v[item] - log_q[item])
+
+        others = [corrected(item) for item in sampled.tolist() if item != target]
+        total += log_sum([corrected(target), *others]) - corrected(target)
+    assert sampled_softmax(u, v, targets, sampled, log_q).item() == pytest.approx(total / B, rel=1e-5)
+
+
+def test_sampled_softmax_over_every_item_once_is_the_full_softmax() -> None:
+    u, v, targets = torch.randn(B, D), torch.randn(N, D), torch.randint(N, (B,))
+    sampled = sampled_softmax(u, v, targets, torch.arange(N), torch.zeros(N))
+    assert sampled.item() == pytest.approx(full_softmax(u @ v.T, targets).item(), rel=1e-5)
+
+
+def test_with_the_correction_a_popular_negative_is_not_pushed_down_for_being_drawn_often() -> None:
+    """Items alike in all but how often they are drawn: the gradient per draw of the popular one is the smaller."""
+    u, v = torch.ones(1, D), torch.zeros(3, D, requires_grad=True)
+    popular, rare, target = 1, 2, 0
+    sampled = torch.tensor([popular] * 9 + [rare])
+    log_q = torch.tensor([1.0, 9.0, 1.0]).log()
+    sampled_softmax(u, v, torch.tensor([target]), sampled, log_q).backward()  # type: ignore[no-untyped-call]
+    assert v.grad is not None
+    pushed = v.grad.abs().sum(1)
+    assert pushed[popular].item() == pytest.approx(pushed[rare].item(), rel=1e-5)
+
+
+def test_action_heads_is_the_mean_binary_cross_entropy() -> None:
+    logits, happened = torch.randn(B, 4), torch.randint(2, (B, 4)).float()
+    each = [
+        -(y * math.log(1 / (1 + math.exp(-x))) + (1 - y) * math.log(1 - 1 / (1 + math.exp(-x))))
+        for x, y in zip(logits.flatten().tolist(), happened.flatten().tolist(), strict=True)
+    ]
+    assert action_heads(logits, happened).item() == pytest.approx(sum(each) / len(each), rel=1e-5)
+
+
+def test_contrastive_asks_each_view_to_find_its_other() -> None:
+    a, b = torch.randn(B, D), torch.randn(B, D)
+    cosine = [[float(torch.cosine_similarity(x, y, dim=0)) / 0.1 for y in b] for x in a]
+    rows = sum(log_sum(cosine[i]) - cosine[i][i] for i in range(B)) / B
+    columns = sum(log_sum([cosine[j][i] for j in range(B)]) - cosine[i][i] for i in range(B)) / B
+    assert contrastive(a, b).item() == pytest.approx((rows + columns) / 2, rel=1e-4)
+    assert contrastive(a, a).item() < contrastive(a, b).item()
+
+
+def test_frequency_comes_to_know_how_often_an_item_is_in_a_batch() -> None:
+    frequency = Frequency(rate=0.1, start=100.0)
+    for step in range(400):
+        frequency.see(torch.tensor([0, 1] if step % 4 == 0 else [0]))
+    assert frequency.log_q(3).exp().tolist()[:2] == pytest.approx([1.0, 0.25], rel=0.1)
+    assert frequency.log_q(3)[2].exp().item() < 0.02  # never seen
