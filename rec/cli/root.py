@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "events": ("rec.cli.events", "events", "server", "Import, replay and export behavior events."),
     "topics": ("rec.cli.topics", "topics", "server", "Topics, partitions, records, lag, dead letters."),
     "audit": ("rec.cli.audit", "audit", "server", "Who changed items, erased users, imported and replayed, and when."),
+    "evaluate": ("rec.cli.evaluate", "evaluate", "server", "How good the lists are on a recorded stream."),
     "doctor": ("rec.cli.doctor", "doctor", "server", "Probe every part; each failure names the command that mends it."),
 }
 
