@@ -1,7 +1,8 @@
 """GET /v1/ws: the websocket `shunxi.v1`. The handler reads commands and answers them; the hub sends the pushes.
 
 aiohttp facts that shape it: only the handler may receive; uncompressed frames may be sent from any task; a send waits
-for ever on a reader that stopped, so none is without a timeout; compression costs 100 KiB a connection, so it is off.
+for ever on a reader that stopped, so none is without a timeout; compression costs 100 KiB a connection, so it is off;
+its heartbeat would hold a closed connection until its timer fires, and the hub pings anyway.
 """
 
 from __future__ import annotations
@@ -52,7 +53,6 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
         protocols=(SUBPROTOCOL,),
         compress=False,
         autoclose=False,
-        heartbeat=PING_S,
         max_msg_size=MAX_FRAME_BYTES,
         timeout=2.0,
         writer_limit=0,
