@@ -81,6 +81,8 @@ class Behavior:
         if after is not None and after is not before:
             self._users[key] = after
         self._folded[outcome].inc()
+        if outcome is Outcome.DENIED:
+            await self._forgetting.drop_lists(event.subject)
         if outcome in (Outcome.MOVED, Outcome.DENIED):
             self._refresher.refresh(event.subject, Cause("event", event.event_id), event.received_at)
         if after is None:

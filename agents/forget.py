@@ -135,6 +135,17 @@ class Forgetting:
             log.warning("an erasure is not complete yet, trying again: %s", error)
             self._unfinished.append((event, removed))
 
+    async def drop_lists(self, subject: str) -> None:
+        """Remove the latest lists of somebody who withdrew consent: they were made of what may no longer be used.
+
+        Once now and once more a little later, for one that was on its way; what is on a screen is replaced anyway.
+        """
+        self._again.append((self._clock() + RETRY_S, subject))
+        try:
+            await self._exchange.forget_slates(subject)
+        except Unavailable as error:
+            log.warning("lists made before a withdrawal are removed later: %s", error)
+
     async def finish_for_ever(self) -> None:
         """Complete what an outage of Redis or SQL interrupted, and catch what was in flight."""
         while True:
@@ -142,7 +153,7 @@ class Forgetting:
             await self.turn()
 
     async def turn(self) -> None:
-        """One round: what an outage interrupted; and again the lists of those who were erased `RETRY_S` ago.
+        """One round: what an outage interrupted; and the lists of those who were erased or denied `RETRY_S` ago.
 
         A list that was on its way to Redis at that moment could have come in after its user was forgotten. Whoever
         came back since loses a list that the sweep makes anew.
@@ -154,7 +165,7 @@ class Forgetting:
             try:
                 await self._exchange.forget_slates(self._again[0][1])
             except Unavailable as error:
-                log.warning("lists of an erased user are removed once more later: %s", error)
+                log.warning("lists made before an erasure or a denial are removed once more later: %s", error)
                 return
             self._again.popleft()
 

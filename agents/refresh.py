@@ -161,6 +161,10 @@ class Refresher:
             if entry.cause.kind == "event":
                 self._metrics.event_to_push.observe(max(0.0, done - entry.since))
 
+    def forget_unseen(self) -> None:
+        """What was shown to somebody who looks no longer is of no use, and would grow for ever."""
+        self._shown = {user_id: lists for user_id, lists in self._shown.items() if self._presence.screens(user_id)}
+
     def touched_by(self, item_ids: set[str]) -> list[tuple[str, str]]:
         """(user, screen) of the lists that a change of these items may change, one for each user.
 
@@ -258,6 +262,7 @@ class Sweep:
                     stale.add(user_id)
         for user_id in stale:
             self._refresher.refresh(user_id, Cause("request"), now)
+        self._refresher.forget_unseen()
         self._metrics.swept.inc(len(stale))
         self._metrics.online.set(len(self._presence))
         return len(stale)

@@ -14,6 +14,7 @@ from agents.dead_letters import DeadLetters
 from agents.forget import Forgetting
 from agents.presence import Presence
 from agents.refresh import Refresher
+from rec.choices import to_tell
 from rec.events import instant
 from rec.merging import handed_over, may_merge, merged, refused
 from rec.ports import Exchange, Log, Record, Reply
@@ -141,13 +142,15 @@ class Requests:
             return
         changed = after.consent is not state.consent
         if changed:  # the visitor's choice was the newer one: it holds for the user, and for their other visitors
-            await self._consents.tell(after, after.visitors, request.user_id)
+            await self._consents.tell(after, to_tell(state, after), request.user_id)
         else:
             await self._consents.tell(after, {request.visitor_id})
         state = self._users.get(key)  # told first, kept afterwards, as in agents.behavior
         if state is None:
             return
         after = self._users[key] = merged(state, request.visitor_id, request.state, self._rules)
+        if changed and after.consent is False:
+            await self._forgetting.drop_lists(request.user_id)
         self._refresher.refresh(request.user_id, _BY_MERGE, self._clock())
         if changed:
             await self._consents.mark(request.user_id, after.consent is False)

@@ -9,10 +9,10 @@ from rec.state import UserState
 
 
 def to_tell(before: UserState | None, after: UserState | None) -> frozenset[str]:
-    """The visitors for whom the choice holds too, if this step has changed it."""
+    """The visitors for whom the choice holds too, if this step has changed it. Not those who are somebody else's."""
     if after is None or after.consent is None or (before is not None and before.consent is after.consent):
         return frozenset()
-    return frozenset(after.visitors)
+    return frozenset(visitor_id for visitor_id, mark in after.visitors.items() if mark != "refused")
 
 
 def choice_of(state: UserState, now: float, *, user_id: str | None = None, visitor_id: str | None = None) -> Event:

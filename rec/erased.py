@@ -36,7 +36,7 @@ class Erased:
         if user is None:
             return
         self._users.add(user)
-        if visitor is None or visitor in self._users or event.personalization == "denied":
+        if visitor is None or visitor in self._users:
             return
         if (owner := self._owners.get(visitor)) is None or self._ended(owner, event):
             owner = self._owners[visitor] = user
@@ -76,11 +76,13 @@ async def finish_erasures(database: Database, secret: str) -> int:
     removed: dict[str, int] = {}  # hash → events that went
     for subject, at in erased.subjects().items():
         removed[erased.hash(subject)] = await database.delete_events_of(subject, until=at)
+        await database.forget_choices(erased.hash(subject))
     of_visitors: dict[str, list[int]] = {}
     for user, visitors in erased.visitors.items():
         for visitor, at in visitors.items():
             await database.open_erasure(visitor_row(secret, visitor, at), erased.hash(visitor), at)
             gone = await database.delete_events_of(None, [visitor], until=at)
+            await database.forget_choices(erased.hash(visitor))
             of_visitors.setdefault(erased.hash(user), []).append(gone)
     total = sum(removed.values()) + sum(map(sum, of_visitors.values()))
     await _write_receipts(database, removed, of_visitors)

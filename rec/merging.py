@@ -60,6 +60,7 @@ def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRule
         consent=None if denied is None else True,
         consent_at=consent_at,
         denied_at=max(user.denied_at, visitor.denied_at),
+        granted_at=max(user.granted_at, visitor.granted_at),
         applied=user.applied + visitor.applied,
         late=user.late + visitor.late,
         events_through=max(user.events_through, visitor.events_through),
@@ -84,6 +85,7 @@ def handed_over(visitor: UserState, user_id: str) -> UserState:
         consent=visitor.consent,
         consent_at=visitor.consent_at,
         denied_at=visitor.denied_at,
+        granted_at=visitor.granted_at,
         merged_into=user_id,
     )
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from rec.events import Id
 from rec.slates import Position
 
 SUBPROTOCOL = "shunxi.v1"
@@ -57,7 +58,7 @@ class Connect(msgspec.Struct, frozen=True):
 class Subscribe(msgspec.Struct, frozen=True):
     placement: Placement = "home"
     n: Count = 20
-    item_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | None = None
+    item_id: Id | None = None
 
 
 class Unsubscribe(msgspec.Struct, frozen=True):

@@ -92,7 +92,8 @@ class UserState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = 0
     consent: bool | None = None
     consent_at: float = 0.0
-    denied_at: float = 0.0  # the last withdrawal: what happened before it is gone for good, also after a new grant
+    denied_at: float = 0.0  # the last withdrawal, 0 if there was none,
+    granted_at: float = 0.0  # and the first grant after it: what happened before that is gone for good
     applied: int = 0
     late: int = 0
     events_through: float = 0.0
@@ -116,6 +117,10 @@ class UserState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def allowed(self) -> bool:
         return self.consent is not False
+
+    def gone(self, at: float) -> bool:
+        """Whether something that happened then was withdrawn, or happened while consent was."""
+        return at < (self.granted_at if self.denied_at else 0.0)
 
     def cart(self) -> dict[str, float]:
         """What lies in the cart, item_id → since when, as far as the history reaches."""
@@ -156,11 +161,12 @@ def fold(
         if says == "denied":
             already = before.consent is False
             return _linked(deny(before, at), event, epoch), Outcome.IGNORED if already else Outcome.DENIED
-        before = msgspec.structs.replace(before, consent=True, consent_at=at)
+        granted_at = at if before.granted_at <= before.denied_at else before.granted_at
+        before = msgspec.structs.replace(before, consent=True, consent_at=at, granted_at=granted_at)
         if event.event == CONSENT:
             return before, Outcome.NOTED
     consent = rules.consent_default if before.consent is None else before.consent
-    if says == "denied" or not consent or event.event == CONSENT or at < before.denied_at:
+    if says == "denied" or not consent or event.event == CONSENT or before.gone(at):
         return _linked(state, event, epoch), Outcome.IGNORED
 
     mark = blake2b(event.event_id.encode(), digest_size=_DIGEST).digest()

@@ -110,7 +110,11 @@ _TERMINAL: dict[int, tuple[type[RecError], str, str]] = {
     CloseCode.BAD_REQUEST: (BadInput, "bad_request", "the server could not read a frame; update the client"),
     CloseCode.STALE: (Unauthorized, "stale", "the server saw no connect frame in time"),
     CloseCode.FORCED: (Forbidden, "forced", "the server ended this user's connections; the user may be erased"),
-    CloseCode.TOO_MANY: (Forbidden, "too_many", "too many connections; close some before opening another"),
+    CloseCode.TOO_MANY: (
+        Forbidden,
+        "too_many",
+        "the client sends faster than it may and did not slow down",
+    ),
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rec.events import CONSENT, ERASE, Consent, Event, decode_event, instant
+from rec.ports import Pushed, StoredSlate
 from rec.privacy import user_hash
 from rec.requests import MergeIn, encode_request
 from rec.state import UserState
@@ -59,6 +60,19 @@ async def archive_knows(loop: Local, subject: str, *, denied: bool) -> None:
             await asyncio.sleep(0.005)
 
 
+# ---------------------------------------------------------------- lists made before
+async def test_lists_of_before_a_denial_are_gone_whether_anybody_looks_at_them_or_not(archived: Local) -> None:  # noqa: F811
+    await publish(archived, viewed("books-1"))
+    await until(lambda: b"u1" in archived.users)
+    state = archived.users[b"u1"]
+    old = StoredSlate("side", state.position, 1, b"{}")
+    await archived.exchange.store_slates([Pushed("u1", old)])
+    await publish(archived, viewed("books-2", 1, consent=DENIED))
+    async with asyncio.timeout(5):
+        while await archived.exchange.latest("u1", "side") is not None:
+            await asyncio.sleep(0.005)
+
+
 # ---------------------------------------------------------------- the archive follows the log, not the stamp
 async def test_what_follows_a_denial_is_archived_without_items_though_no_mark_says_so(archived: Local) -> None:  # noqa: F811
     events = [viewed("books-1"), viewed("books-2", 1, consent=DENIED), viewed("books-3", 2), viewed("books-4", 3)]
@@ -104,6 +118,18 @@ async def test_the_choice_of_an_erased_user_goes_and_they_start_anew(archived: L
 
 
 # ---------------------------------------------------------------- a user and their visitors
+async def test_the_choice_of_another_user_of_a_device_does_not_reach_its_visitor(archived: Local) -> None:  # noqa: F811
+    await logged_in(archived)
+    await publish(archived, viewed("books-3", 2, consent=DENIED))
+    await told(archived, "v1", consent=False)
+    await publish(archived, viewed("books-4", 3, user="u2", visitor_id="v1"))
+    await until(lambda: (s := archived.users.get(b"u2")) is not None and s.visitors.get("v1") == "refused")
+    await publish(archived, viewed("books-5", 4, user="u2", consent=GRANTED), last := viewed("books-6", 5, user="u2"))
+    await kept(archived, [last])
+    await until(lambda: archived.users[b"u2"].consent is True)
+    assert archived.users[b"v1"].consent is False
+
+
 async def logged_in(loop: Local) -> None:
     """u1, with v1 merged into them."""
     await publish(loop, viewed("books-1", user=None, visitor_id="v1"), viewed("books-2", 1, visitor_id="v1"))

@@ -190,6 +190,7 @@ class TestConsent:
         before = folded(event("view_item", "tent-1", visitor_id="v1"))
         after = folded(event("view_item", "tent-1", at=NOW + 1, visitor_id="v2", consent=self.denied), state=before)
         assert to_tell(before, after) == {"v1", "v2"}
+        assert to_tell(before, refused(after, "v2")) == {"v1"}  # who is somebody else's hears nothing of it
         assert to_tell(after, after) == frozenset()
         assert to_tell(None, before) == frozenset()
 
@@ -201,12 +202,12 @@ class TestConsent:
         assert outcome is Outcome.IGNORED
 
 
-def test_what_happened_before_a_withdrawal_does_not_come_back_after_a_new_grant() -> None:
+def test_what_happened_before_or_during_a_withdrawal_does_not_come_in_after_a_new_grant() -> None:
     first = event("view_item", "tent-1")
     denied = event("view_item", "tent-2", at=NOW + 1, consent=TestConsent.denied)
     granted = event("view_item", "tent-3", at=NOW + 2, consent=TestConsent.granted)
     state = folded(first, denied, granted)
-    for again in (first, event("view_item", "tent-4", at=NOW + 0.5)):
+    for again in (first, event("view_item", "tent-4", at=NOW + 0.5), event("view_item", "tent-5", at=NOW + 1.5)):
         after, outcome = fold(state, again, facets, epoch="e")
         assert (after, outcome) == (state, Outcome.IGNORED)
 
