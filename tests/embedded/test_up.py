@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -22,8 +23,9 @@ from tests.faults.restart import rec_up
 
 def web_of(parent: int) -> psutil.Process | None:
     for child in psutil.Process(parent).children():
-        if child.cmdline()[-2:] == ["-m", "web"]:
-            return child
+        with contextlib.suppress(psutil.Error):  # it has just been killed, and nobody has taken its status yet
+            if child.cmdline()[-2:] == ["-m", "web"]:
+                return child
     return None
 
 
