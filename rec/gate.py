@@ -22,6 +22,8 @@ from rec.features import FEATURES, SPEAKS_FOR
 
 BUCKETS = (0, 1, 2, 3, 5, 10)  # at least this many different items in the shopper's history
 _SOURCES = tuple(dict.fromkeys(SPEAKS_FOR.values()))
+# [features, sources], 1 where the feature speaks for the source
+_SPEAKS = np.array([[source == each for each in _SOURCES] for source in SPEAKS_FOR.values()], np.float32)
 
 # Where every gate begins. Learned by test-then-learn on the first fifth of public streams of clicks, ratings and
 # orders, then averaged and rounded; `learned` gates move away from it within some hundreds of events.
@@ -83,14 +85,7 @@ class Weighed(NamedTuple):
 def weigh(features: Floats, gate: Gate, bucket: int) -> Weighed:
     """Score candidates by their features [m, len(FEATURES)]."""
     parts = features * gate.row(bucket)
-    by_source = np.stack(
-        [
-            parts[:, [FEATURES.index(n) for n, s in SPEAKS_FOR.items() if s == source]].sum(axis=1)
-            for source in _SOURCES
-        ],
-        axis=1,
-    )
-    return Weighed(parts.sum(axis=1), by_source.argmax(axis=1).astype(np.int32))
+    return Weighed(parts.sum(axis=1), (parts @ _SPEAKS).argmax(axis=1).astype(np.int32))
 
 
 class GateLearner:
@@ -104,11 +99,6 @@ class GateLearner:
     def gate(self) -> Gate:
         """The gate as it is now."""
         return Gate(tuple(tuple(row) for row in self._weights.tolist()))
-
-    def logits(self, features: Floats, bucket: int) -> Floats:
-        """[m]: scores of candidates by the weights as they are now."""
-        logits: Floats = features @ (self._weights[0] + self._weights[1 + bucket]).astype(np.float32)
-        return logits
 
     def learn(self, features: Floats, bucket: int, targets: Sequence[int]) -> float:
         """One step towards the candidates `targets` (places in `features` [m, F]); the loss before it, in nats."""

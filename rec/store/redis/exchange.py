@@ -111,9 +111,7 @@ class RedisExchange(Slates, Presence):
         screens, nodes = await self._where_is(user_id)
         async with self._client.reported():
             pipeline = self._client.redis.pipeline()
-            pipeline.delete(self._names.screens(user_id))
-            for screen in screens:
-                pipeline.delete(self._names.slate(user_id, screen))
+            self._drop_slates(pipeline, user_id, screens)
             for node in nodes:
                 pipeline.hdel(self._names.presence + node, user_id)
             pipeline.srem(self._names.denied, user_id)
@@ -124,11 +122,15 @@ class RedisExchange(Slates, Presence):
         screens, _ = await self._where_is(user_id)
         async with self._client.reported():
             pipeline = self._client.redis.pipeline()
-            pipeline.delete(self._names.screens(user_id))
-            for screen in screens:
-                pipeline.delete(self._names.slate(user_id, screen))
+            self._drop_slates(pipeline, user_id, screens)
             _, *removed = await pipeline.execute()
         return sum(removed)
+
+    def _drop_slates(self, pipeline: Any, user_id: str, screens: Sequence[str]) -> None:
+        """The set of a user's screens first, then each slate: what is counted begins with the second answer."""
+        pipeline.delete(self._names.screens(user_id))
+        for screen in screens:
+            pipeline.delete(self._names.slate(user_id, screen))
 
     async def keys_of(self, user_id: str) -> dict[str, Any]:
         screens, nodes = await self._where_is(user_id)
