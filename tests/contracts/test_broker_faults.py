@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
@@ -108,6 +108,7 @@ async def test_the_log_goes_on_by_itself_after_its_broker_was_killed(name: str, 
             acknowledged: set[bytes] = set()
             reading = asyncio.create_task(_collect(log, name, seen))
             await _publish_some(log, name, acknowledged, 0)
+            await _until(lambda: bool(acknowledged) and acknowledged <= seen, reading)  # else it had not yet begun
             broker.kill()
             with pytest.raises(Unavailable):
                 await log.publish(name, "k", b"while away")
@@ -115,12 +116,20 @@ async def test_the_log_goes_on_by_itself_after_its_broker_was_killed(name: str, 
             async with asyncio.timeout(30):
                 while len(acknowledged) < 40:
                     await _publish_some(log, name, acknowledged, 20)
-                while not acknowledged <= seen:
-                    await asyncio.sleep(0.05)
+            await _until(lambda: acknowledged <= seen, reading)
             reading.cancel()
             await asyncio.wait([reading])
     finally:
         with_broker.__exit__()
+
+
+async def _until(there: Callable[[], bool], reading: asyncio.Task[None]) -> None:
+    """Wait for what the reader sees; a reader that ended says why."""
+    async with asyncio.timeout(30):
+        while not there():
+            if reading.done():
+                reading.result()
+            await asyncio.sleep(0.05)
 
 
 async def _publish_some(log: Log, topic: str, acknowledged: set[bytes], first: int) -> None:
