@@ -14,7 +14,8 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
-from rec.catalog import Catalog, Item
+from agents.catalog_reader import CatalogReader
+from rec.catalog import Catalog
 from rec.errors import Unavailable
 from rec.model.encoder import encode_batch, warm
 from rec.ports import Database, Exchange
@@ -44,9 +45,8 @@ class CatalogSync:
         self._catalog, self._database, self._exchange = catalog, database, exchange
         self._encoder, self._holder, self._on_change = encoder, holder, on_change
         self._encoder_id = encoder_id
-        self._revision = 0
+        self._reader = CatalogReader(database, encoder_id)
         self._changed = asyncio.Event()
-        self._without_vector: dict[str, Item] = {}
         self._missing = asyncio.Event()
         self._encoded_at = 0.0
 
@@ -86,31 +86,20 @@ class CatalogSync:
 
     async def _pull(self) -> set[str]:
         """One page of changes; the ids in it."""
-        page = await self._database.changes(self._revision)
-        self._catalog.delete(page.deleted)
-        self._catalog.upsert(page.items)
-        for item_id in page.deleted:
-            self._without_vector.pop(item_id, None)
-        for item in page.items:
-            self._without_vector.pop(item.item_id, None)  # so that it comes last again: the newest is encoded first
-            self._without_vector[item.item_id] = item
-        moved, self._revision = page.revision > self._revision, page.revision
-        return {item.item_id for item in page.items} | set(page.deleted) if moved else set()
+        changes = await self._reader.changes()
+        self._catalog.delete(changes.deleted)
+        self._catalog.upsert(changes.items)
+        return changes.ids
 
     async def _take_cached(self) -> None:
         """Give rows the vectors that somebody computed before."""
-        waiting = list(self._without_vector.values())
-        for start in range(0, len(waiting), 1_000):
-            chunk = {item.item_id: item.digest() for item in waiting[start : start + 1_000]}
-            found = await self._database.get_vectors(self._encoder_id, sorted(set(chunk.values())))
-            self._set({item_id: found[digest] for item_id, digest in chunk.items() if digest in found})
-        if self._without_vector:
+        self._set(await self._reader.cached_vectors())
+        if self._reader.without_vector:
             self._missing.set()
 
     def _set(self, vectors: dict[str, bytes]) -> None:
         self._catalog.set_vectors({item_id: np.frombuffer(raw, "<f4") for item_id, raw in vectors.items()})
-        for item_id in vectors:
-            self._without_vector.pop(item_id, None)
+        self._reader.has_vectors(vectors)
 
     async def encode_for_ever(self) -> None:
         """Compute what vectors are missing. One worker at a time; the others find them in SQL."""
@@ -124,13 +113,13 @@ class CatalogSync:
 
     async def _encode_until_idle(self) -> None:
         await self._take_cached()
-        if not self._without_vector or not await self._exchange.lease("encoder", self._holder, LEASE_S):
+        if not self._reader.without_vector or not await self._exchange.lease("encoder", self._holder, LEASE_S):
             return
         spawn = multiprocessing.get_context("spawn")
         child = ProcessPoolExecutor(1, mp_context=spawn, initializer=warm, initargs=(self._encoder, 1))
         try:
             while await self._exchange.lease("encoder", self._holder, LEASE_S):
-                if self._without_vector:
+                if self._reader.without_vector:
                     await self._encode_some(child)
                     continue
                 self._missing.clear()
@@ -145,14 +134,14 @@ class CatalogSync:
 
     async def _encode_some(self, child: ProcessPoolExecutor) -> None:
         """One batch, what changed last first: somebody may be waiting to see it."""
-        batch = list(self._without_vector.values())[-ENCODE_BATCH:]
+        batch = list(self._reader.without_vector.values())[-ENCODE_BATCH:]
         loop = asyncio.get_running_loop()
         dim, raw = await loop.run_in_executor(child, encode_batch, [item.text() for item in batch])
         size = dim * 4
         vectors = {item.digest(): raw[at * size : (at + 1) * size] for at, item in enumerate(batch)}
         await self._database.put_vectors(self._encoder_id, vectors)
         for item in batch:  # a text that changed meanwhile has another digest, and still waits
-            if (now := self._without_vector.get(item.item_id)) is not None and now.digest() in vectors:
+            if (now := self._reader.without_vector.get(item.item_id)) is not None and now.digest() in vectors:
                 self._set({item.item_id: vectors[now.digest()]})
         self._encoded_at = loop.time()
-        log.info("encoded %d product texts, %d to go", len(batch), len(self._without_vector))
+        log.info("encoded %d product texts, %d to go", len(batch), len(self._reader.without_vector))

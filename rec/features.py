@@ -64,13 +64,27 @@ def features_of(
         **_own_columns(rows, shelf, own, now),
     }
     if (said := dense.get("sequence")) is not None:
-        likely = np.maximum(said[rows], UNLIKELY)
-        columns["sequence"], columns["sequence_p"] = (likely - UNLIKELY) / 2, np.exp(likely) * 5
+        columns["sequence"], columns["sequence_p"] = _likely(said[rows])
     out = np.zeros((len(rows), len(FEATURES)), np.float32)
     for at, name in enumerate(FEATURES):
         if name in columns:
             out[:, at] = columns[name]
     return out
+
+
+def with_network(features: Floats, rows: Ints, said: Floats | None) -> Floats:
+    """The same features [m, F] of the candidates `rows` [m] as another network would have them; None: as none would."""
+    out = features.copy()
+    first = FEATURES.index("sequence")
+    out[:, first : first + 2] = 0.0 if said is None else np.stack(_likely(said[rows]), axis=1)
+    return out
+
+
+def _likely(said: Floats) -> tuple[Floats, Floats]:
+    """The two columns of the network: log-probabilities [m] from `UNLIKELY` up, and probabilities."""
+    likely: Floats = np.maximum(said, UNLIKELY).astype(np.float32)
+    level: Floats = ((likely - UNLIKELY) / 2).astype(np.float32)
+    return level, np.exp(likely) * np.float32(5)
 
 
 def _own_columns(rows: Ints, shelf: Shelf, own: Sequence[Anchor], now: float) -> dict[str, Floats]:

@@ -152,8 +152,8 @@ def _stream(files: Sequence[Path], dataset: str | None, columns: Columns) -> tup
 
 
 def _network(seed: int, text_dim: int) -> Network:
-    from rec.model.learner import Learner, Training
-    from rec.model.network import Shape
+    from rec.model.learner import Learner
+    from rec.model.teaching import Shape, Training
 
     return Learner(Training(shape=Shape(text_dim=text_dim), seed=seed))
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from rec.evaluation.metrics import intervals, means, rank_of
-from rec.evaluation.stream import Stream, is_target
+from rec.evaluation.stream import Stream
+from rec.lessons import is_target
 
 SHORTEST = 3  # one to learn from, one to validate, one to test
 RULE_STEPS = 10

@@ -17,22 +17,19 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from rec.catalog import Catalog, Floats, Item, View
+from rec.catalog import Catalog, Floats, Item
 from rec.counters import Counters
 from rec.evaluation.baselines import NAMES, ranks_of
 from rec.evaluation.metrics import MISS, rank_of
-from rec.evaluation.stream import is_target
 from rec.events import Event
-from rec.features import UNLIKELY
-from rec.gate import GateLearner, bucket_of
+from rec.gate import GateLearner
+from rec.lessons import is_target, judgement, place_of
 from rec.policy.filters import ListRules
-from rec.recommend import Ask, Brain, Judged, SequenceModel, World, judge
-from rec.slates import Cause
+from rec.recommend import Judged, SequenceModel, World
 from rec.state import FoldRules, UserState, fold
 
 BLOCK = 32
 NEVER = float("inf")
-_CAUSE = Cause("request")
 
 
 class Network(SequenceModel, Protocol):
@@ -77,22 +74,6 @@ class _Lesson(NamedTuple):
     targets: list[int]
 
 
-class _Read:
-    """What the network said of one event's shopper, read ahead with the rest of the block."""
-
-    version = "read ahead"
-    said: Floats | None = None
-
-    def log_probabilities(
-        self, view: View, users: Sequence[UserState | None], now: Sequence[float]
-    ) -> list[Floats | None]:
-        if self.said is None:
-            return [None] * len(users)
-        grown = np.full(view.size, UNLIKELY, np.float32)  # items that came in since are unknown to it
-        grown[: len(self.said)] = self.said
-        return [grown for _ in users]
-
-
 class Prequential:
     """One pass over a stream. `vectors` are of the items' texts, where there are any."""
 
@@ -114,7 +95,6 @@ class Prequential:
         lists = ListRules(seen_excluded=rules.seen_excluded, purchase_block_s=0.0, category_share=1.0)
         self._world = World(Catalog(), Counters(rules.half_life_s), FoldRules(max_late_s=NEVER), lists)
         self._lessons: deque[_Lesson] = deque()
-        self._read = _Read()
 
     def run(self, events: Sequence[Event], progress: Callable[[int], None] = lambda _: None) -> Iterator[Target]:
         """Every target of the scored part, in order."""
@@ -162,19 +142,15 @@ class Prequential:
     def _event(
         self, event: Event, state: UserState | None, said: Floats | None, *, scored: bool, closed: bool
     ) -> Iterator[Target]:
-        catalog, features, bucket, places = self._world.catalog, None, 0, list[int]()
+        features, bucket, places = None, 0, list[int]()
         if is_target(event):
-            known = [item.item_id for item in event.items if item.item_id in catalog]
-            rows = list(dict.fromkeys(catalog.view().row_of[item_id] for item_id in known))
-            if rows and (scored or not closed):
-                self._read.said = said
-                brain = Brain(self.gate.gate(), self._read)
-                ask = Ask(event.subject, "home", 10, None, _CAUSE, state)
-                (judged,) = judge([ask], self._world, brain, event.at)
-                features, bucket = judged.features, bucket_of(len(judged.plan.own))
-                places = [at for row in rows if (at := place_of(judged, row)) is not None]
+            found = None
+            if scored or not closed:
+                found = judgement(event, state, self._world, self.gate.gate(), said)
+            if found is not None:
+                features, bucket, places = found.features, found.bucket, found.places
                 if scored:
-                    yield from (self._tested(item.item_id, event, judged) for item in event.items)
+                    yield from (self._tested(item.item_id, event, found.judged) for item in event.items)
             elif scored:
                 yield from (self._missed(item.item_id, event) for item in event.items)
         self._take_in(event)
@@ -210,10 +186,3 @@ class Prequential:
             self._world.catalog.upsert(new.values())
             self._world.catalog.set_vectors({i: self._vectors[i] for i in new if i in self._vectors})
         self._support.update(item.item_id for item in event.items)
-
-
-def place_of(judged: Judged, row: int) -> int | None:
-    """Where a row of the catalog is among the candidates."""
-    rows = judged.pool.rows
-    at = int(np.searchsorted(rows, row))
-    return at if at < len(rows) and rows[at] == row else None

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from rec.catalog import Item
 from rec.errors import BadInput
-from rec.events import ACTIONS, POSITIVE, Event, EventItem, instant
+from rec.events import ACTIONS, Event, EventItem, instant
 from rec.ingest import ALIASES
 from rec.rows import moment
 from rec.tables import Flaw, Row, open_table
@@ -137,8 +137,3 @@ def _events(actions: Iterable[Action]) -> Iterator[Event]:
             received_ts=instant(first.at),
             event_ts=instant(first.at),
         )
-
-
-def is_target(event: Event) -> bool:
-    """Whether a list should have held the items of this event: something was wanted, and it names items."""
-    return event.event in POSITIVE and bool(event.items)

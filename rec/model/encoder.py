@@ -87,8 +87,7 @@ def warm(name: str = DEFAULT, threads: int = 1) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(10)  # a new list matters more than a new vector
-    if (parent := multiprocessing.parent_process()) is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    end_with_parent()
     import torch
 
     torch.set_num_threads(threads)
@@ -103,7 +102,12 @@ def encode_batch(texts: list[str]) -> tuple[int, bytes]:
     return encoder.dim, encoder.encode(texts).tobytes()
 
 
-def _end_with(sentinel: int) -> None:
+def end_with_parent() -> None:
     """A parent that was killed cannot tell its children: end with it, whatever is being computed."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
     wait([sentinel])
     os._exit(0)

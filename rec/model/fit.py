@@ -20,7 +20,8 @@ from torch import Tensor
 
 from rec.model.encode import ACTION_CODES
 from rec.model.loss import contrastive, full_softmax, sampled_softmax, with_bias
-from rec.model.network import Histories, Items, Network, Shape
+from rec.model.network import Histories, Items, Network
+from rec.model.teaching import Shape
 
 Sequences = Sequence[Sequence[int]]  # item rows from 1, oldest first
 _VIEWED = ACTION_CODES["view_item"]

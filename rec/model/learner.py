@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 from torch import Tensor
@@ -23,28 +23,11 @@ from rec.catalog import Floats, Item, View
 from rec.events import Event
 from rec.model.encode import Batch, empty, targets_of, write_history
 from rec.model.loss import Frequency, action_heads, full_softmax, sampled_softmax, with_bias
-from rec.model.network import Histories, Items, Network, Shape
+from rec.model.network import Histories, Items, Network
 from rec.model.replay import Replay
+from rec.model.teaching import Training
 from rec.model.vocabulary import Vocabulary
 from rec.state import UserState
-
-
-class Training(msgspec.Struct, frozen=True):
-    """How the network is taught."""
-
-    shape: Shape = Shape()
-    batch: int = 128  # examples a step, new ones and replayed ones
-    new: int = 32  # at most so many new ones a step
-    rate: float = 1e-3
-    warmup_steps: int = 100
-    decay: float = 0.01  # decoupled weight decay (Loshchilov & Hutter 2019), of matrices alone
-    clip: float = 1.0
-    replay: int = 20_000  # examples kept
-    hide: float = 0.05  # share of histories whose newest action is hidden
-    heads: float = 0.1  # weight of the heads' loss
-    admit_after: int = 1  # occurrences until an item has an id of its own
-    full_until: int = 20_000  # items up to which the softmax runs over all of them; beyond it over those in the batch
-    seed: int = 0
 
 
 class Learner:
@@ -142,6 +125,44 @@ class Learner:
         u, v = with_bias(u, v, self.network.bias(items.slot))
         batch: Tensor = targets.unique()  # type: ignore[no-untyped-call]
         return sampled_softmax(u, v, targets, batch, self._frequency.log_q(len(v)))
+
+    # ------------------------------------------------------------------ checkpoints
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """All of it, so that `load` goes on as if nothing had been: arrays by name, and the rest as JSON."""
+        vocabulary, words = self.vocabulary.state()
+        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        for number, kept in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in kept.items()}
+        tensors |= {f"frequency.{name}": tensor for name, tensor in self._frequency.state().items()}
+        tensors["random.torch"] = torch.get_rng_state()
+        arrays = {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
+        arrays |= {f"vocabulary.{name}": array for name, array in vocabulary.items()}
+        arrays |= {f"replay.{name}": array for name, array in self._replay.state().items()}
+        random = self._rng.bit_generator.state
+        numbers = {**random["state"], "has_uint32": random["has_uint32"], "uinteger": random["uinteger"]}
+        said = {name: str(number) for name, number in numbers.items()}  # of 128 bits: more than JSON's numbers hold
+        return arrays, {"steps": self.steps, "vocabulary": words, "random": said}
+
+    def load(self, arrays: Mapping[str, np.ndarray], rest: Mapping[str, Any]) -> None:
+        """Go on from `state()`; for a learner with the same training that has learned nothing yet."""
+
+        def part(prefix: str) -> dict[str, np.ndarray]:
+            return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+        self.network.load_state_dict({name: torch.from_numpy(array) for name, array in part("network.").items()})
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, array in part("optimizer.").items():
+            number, _, what = name.partition(".")
+            moments.setdefault(int(number), {})[what] = torch.from_numpy(array)
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        self._frequency.load({name: torch.from_numpy(array) for name, array in part("frequency.").items()})
+        self.vocabulary.load(part("vocabulary."), rest["vocabulary"])
+        self._replay.load(part("replay."))
+        self.steps = int(rest["steps"])
+        numbers = {name: int(value) for name, value in rest["random"].items()}
+        inner = {name: numbers.pop(name) for name in ("state", "inc")}
+        self._rng.bit_generator.state = {**self._rng.bit_generator.state, "state": inner, **numbers}
+        torch.set_rng_state(torch.from_numpy(arrays["random.torch"]))
 
     # ------------------------------------------------------------------ reading
     @torch.no_grad()

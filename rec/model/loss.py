@@ -5,6 +5,8 @@ Shapes: B examples, n items or candidates, d width, S sampled negatives.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -69,6 +71,14 @@ class Frequency:
         """[n]: log of the probability that a row is in a batch."""
         self._reach(n)
         return -self.gap[:n].clamp(min=1.0).log()
+
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint has to hold."""
+        return {"last": self.last, "gap": self.gap, "step": torch.tensor(self.step)}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from `state()`."""
+        self.last, self.gap, self.step = state["last"], state["gap"], int(state["step"])
 
     def _reach(self, n: int) -> None:
         if (more := n - len(self.gap)) > 0:

@@ -16,26 +16,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import msgspec
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rec.model.encode import ACTIONS, GAPS, HEADS
-
-
-class Shape(msgspec.Struct, frozen=True):
-    """Sizes of the network. Two networks with the same shape can exchange weights."""
-
-    dim: int = 64
-    layers: int = 2
-    heads: int = 2
-    steps: int = 50  # L, at most 200
-    dropout: float = 0.1
-    ids: int = 20_000  # items that can have an id of their own at a time
-    text_dim: int = 0
-    categories: int = 512
-    brands: int = 4096
+from rec.model.teaching import Shape
 
 
 class Items(NamedTuple):

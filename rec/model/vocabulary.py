@@ -8,12 +8,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from rec.catalog import Floats, Item, View
-from rec.model.network import Items, Shape
+from rec.model.network import Items
+from rec.model.teaching import Shape
+
+_COLUMNS = ("seen", "last", "slot", "category", "brand", "price", "text")
+
+
+class Codes(NamedTuple):
+    """Names as the network's tables know them; what is not in them has code 0."""
+
+    slots: Mapping[str, int]  # item_id → id embedding
+    categories: Mapping[str, int]
+    brands: Mapping[str, int]
+
+
+def price_features(price: float | None) -> tuple[float, float]:
+    """Log price, about standardized, and whether there is one."""
+    return (math.log1p(price) - 3.0, 1.0) if price is not None else (0.0, 0.0)
 
 
 class Vocabulary:
@@ -50,9 +67,9 @@ class Vocabulary:
             row = self.row_of[item_id] = len(self.ids)
             self.ids.append(item_id)
             if row == len(self._seen):
-                for name in ("_seen", "_last", "_slot", "_category", "_brand", "_price", "_text"):
-                    kept = getattr(self, name)
-                    setattr(self, name, np.concatenate([kept, np.zeros_like(kept)]))
+                for name in _COLUMNS:
+                    kept = getattr(self, f"_{name}")
+                    setattr(self, f"_{name}", np.concatenate([kept, np.zeros_like(kept)]))
             self._items = None
         return row
 
@@ -62,7 +79,7 @@ class Vocabulary:
             row = self.row(item.item_id)
             self._category[row] = _code(item.category, self._categories, self._shape.categories)
             self._brand[row] = _code(item.brand, self._brands, self._shape.brands)
-            self._price[row] = (math.log1p(item.price) - 3.0, 1.0) if item.price is not None else (0.0, 0.0)
+            self._price[row] = price_features(item.price)
             if self._shape.text_dim and (vector := vectors.get(item.item_id)) is not None:
                 self._text[row] = vector
         self._items = None
@@ -100,6 +117,36 @@ class Vocabulary:
                 )
             )
         return self._items
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """What a checkpoint has to hold: arrays by name, and the rest as JSON."""
+        n = len(self)
+        arrays = {name: getattr(self, f"_{name}")[:n].copy() for name in _COLUMNS}
+        arrays["free"], arrays["vacated"] = np.array(self._free, np.int64), np.array(self._vacated, np.int64)
+        return arrays, {
+            "ids": self.ids[1:],
+            "categories": list(self._categories.items()),
+            "brands": list(self._brands.items()),
+            "clock": self._clock,
+        }
+
+    def load(self, arrays: Mapping[str, np.ndarray], rest: Mapping[str, Any]) -> None:
+        """Go on from `state()`; for a vocabulary that is still empty."""
+        for item_id in rest["ids"]:
+            self.row(item_id)
+        n = len(self)
+        for name in _COLUMNS:
+            getattr(self, f"_{name}")[:n] = arrays[name]
+        self._free, self._vacated = arrays["free"].tolist(), arrays["vacated"].tolist()
+        self._categories, self._brands = dict(rest["categories"]), dict(rest["brands"])
+        self._clock = int(rest["clock"])
+        self._items = None
+
+    @property
+    def codes(self) -> Codes:
+        """What a version that serves needs, to make features of a catalog of its own."""
+        slots = {self.ids[row]: int(self._slot[row]) for row in np.flatnonzero(self._slot[: len(self)]).tolist()}
+        return Codes(slots, dict(self._categories), dict(self._brands))
 
     def rows_of(self, view: View) -> np.ndarray:
         """[view.size]: the row of each row of the catalog, 0 where the network does not know the item."""

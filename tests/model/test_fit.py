@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from rec.model.fit import Fit, fit, padded, ranks_of_last, view
-from rec.model.network import Shape
+from rec.model.teaching import Shape
 
 ITEMS = 20
 SHAPE = Shape(dim=16, layers=1, heads=2, steps=10, dropout=0.1)

@@ -10,9 +10,9 @@ import torch
 from rec.catalog import Catalog, Item
 from rec.events import Event
 from rec.model.encode import ACTION_CODES, empty, gap_bucket, targets_of, write_history
-from rec.model.learner import Learner, Training
-from rec.model.network import Shape
+from rec.model.learner import Learner
 from rec.model.replay import Replay
+from rec.model.teaching import Shape, Training
 from rec.model.vocabulary import Vocabulary
 from rec.state import UserState, fold
 from tests.unit.shop import NOW, event

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from rec.model.encode import HEADS
-from rec.model.network import Histories, Items, Network, Shape
+from rec.model.network import Histories, Items, Network
+from rec.model.teaching import Shape
 
 SHAPE = Shape(dim=16, layers=2, heads=2, steps=6, ids=20, text_dim=5, categories=4, brands=4)
 N = 9

@@ -1,0 +1,70 @@
+"""SQL → changes of the catalog, and the vectors cached for them. What workers and the trainer have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from rec.catalog import Item
+from rec.ports import Database
+
+CHUNK = 1_000
+
+
+class Changes(NamedTuple):
+    """What came after the last revision; empty where nothing did."""
+
+    items: list[Item]
+    deleted: list[str]
+
+    @property
+    def ids(self) -> set[str]:
+        return {item.item_id for item in self.items} | set(self.deleted)
+
+
+class CatalogReader:
+    """Follows the revisions. `without_vector` are the items whose text nobody has encoded yet, newest change last."""
+
+    def __init__(self, database: Database, encoder_id: str) -> None:
+        self._database, self._encoder_id = database, encoder_id
+        self._revision = 0
+        self.without_vector: dict[str, Item] = {}
+
+    async def changes(self) -> Changes:
+        """One page of changes. Raises Unavailable."""
+        page = await self._database.changes(self._revision)
+        for item_id in page.deleted:
+            self.without_vector.pop(item_id, None)
+        for item in page.items:
+            self.without_vector.pop(item.item_id, None)  # so that it comes last again: the newest is encoded first
+            self.without_vector[item.item_id] = item
+        moved, self._revision = page.revision > self._revision, page.revision
+        return Changes(page.items, page.deleted) if moved else Changes([], [])
+
+    async def all_changes(self) -> Changes:
+        """Every page there is. Raises Unavailable."""
+        items: dict[str, Item] = {}
+        deleted: set[str] = set()
+        while (changes := await self.changes()).ids:
+            items |= {item.item_id: item for item in changes.items}
+            deleted = (deleted | set(changes.deleted)) - {item.item_id for item in changes.items}
+            for item_id in changes.deleted:
+                items.pop(item_id, None)
+        return Changes(list(items.values()), sorted(deleted))
+
+    async def cached_vectors(self) -> dict[str, bytes]:
+        """item_id → vector (little-endian float32), of items that waited for one. Raises Unavailable."""
+        taken: dict[str, bytes] = {}
+        waiting = list(self.without_vector.values())
+        for start in range(0, len(waiting), CHUNK):
+            part = waiting[start : start + CHUNK]
+            chunk = {item.item_id: item.digest() for item in part}
+            found = await self._database.get_vectors(self._encoder_id, sorted(set(chunk.values())))
+            taken |= {item_id: found[digest] for item_id, digest in chunk.items() if digest in found}
+        self.has_vectors(taken)
+        return taken
+
+    def has_vectors(self, item_ids: Iterable[str]) -> None:
+        """These no longer wait."""
+        for item_id in item_ids:
+            self.without_vector.pop(item_id, None)

@@ -1,0 +1,125 @@
+"""fold → **examples** → trainer. The records of topic `examples`: one partition, one order, all that a model learns.
+
+    Example   somebody acted on an item: the event, and what was known of them just before it
+    Tick      take what has gathered as a batch, however small it is
+    Pace      from here on learn from this share of the examples (the rest is counted, not learned from)
+    Erased    forget this user: no example of theirs may have touched the weights
+
+Everything that could make two runs differ is a record: batches end by count or at a tick, examples are left out by a
+hash of their event_id. So the weights are a function of the log, and a replay gives the same weights to the bit.
+Pure: no clock, no I/O.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import NamedTuple, Union
+
+import msgspec
+
+from rec.contest import Round
+from rec.events import POSITIVE, Event
+from rec.state import Interest, Outcome, UserState
+
+MAX_TOUCHES = 50
+MAX_INTERESTS = 16
+MAX_KEPT = 32  # bought, hidden
+
+
+class Example(msgspec.Struct, frozen=True, tag="example", tag_field="kind", omit_defaults=True):
+    """What a user did, and the part of their state before it that a list would have been made from."""
+
+    event: Event
+    state: UserState | None = None
+
+
+class Tick(msgspec.Struct, frozen=True, tag="tick", tag_field="kind"):
+    """The end of a batch."""
+
+
+class Pace(msgspec.Struct, frozen=True, tag="pace", tag_field="kind"):
+    """The share of examples to learn from, in (0, 1]."""
+
+    share: float
+
+
+class Erased(msgspec.Struct, frozen=True, tag="erased", tag_field="kind"):
+    """A user is to be forgotten whose first example is of `since` (seconds since 1970; 0: not known)."""
+
+    user_id: str
+    at: float
+    since: float = 0.0
+    erasure_id: str = ""
+    line: str = "model weights"  # of the receipt
+
+
+Lesson = Union[Example, Tick, Pace, Erased]  # noqa: UP007  msgspec decodes it
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Lesson)
+
+
+def encode_lesson(lesson: Lesson) -> bytes:
+    """The record's form: msgpack."""
+    return _encoder.encode(lesson)
+
+
+def decode_lesson(raw: bytes) -> Lesson:
+    """Raises msgspec.MsgspecError for what is none."""
+    lesson: Lesson = _decoder.decode(raw)
+    return lesson
+
+
+class Taken(NamedTuple):
+    """What became of some records."""
+
+    offset: int  # the next one
+    learned_through: float  # of the events learned from, seconds since 1970; 0: none yet
+    learned: int  # examples ever learned from
+    steps: int
+    loss: float  # of the last step, nats
+    waiting: int  # examples that wait for their batch to fill
+    share: float  # of the examples that is learned from
+    rounds: list[Round]
+
+
+def teaches(event: Event, outcome: Outcome) -> bool:
+    """Whether an applied event is an example: somebody wanted, or did not want, items that it names."""
+    wanted = event.event in POSITIVE or event.event == "not_interested"
+    return wanted and bool(event.items) and outcome in (Outcome.MOVED, Outcome.NOTED)
+
+
+def example_of(event: Event, before: UserState | None) -> Example:
+    """The example an event makes, without what no list is made from: searches, devices, remembered ids."""
+    bare = msgspec.structs.replace(event, client_ts=None, sent_ts=None, session_id=None, context={}, search_term=None)
+    if before is None:
+        return Example(bare)
+    state = UserState(
+        epoch="",
+        consent=before.consent,
+        history=before.history[-MAX_TOUCHES:],
+        categories=_strongest(before.categories),
+        brands=_strongest(before.brands),
+        bought=_newest(before.bought),
+        hidden=_newest(before.hidden),
+    )
+    return Example(bare, state)
+
+
+def _strongest(kept: dict[str, Interest]) -> dict[str, Interest]:
+    return dict(sorted(kept.items(), key=lambda pair: (-pair[1].at, pair[0]))[:MAX_INTERESTS])
+
+
+def _newest(kept: dict[str, float]) -> dict[str, float]:
+    return dict(sorted(kept.items(), key=lambda pair: (-pair[1], pair[0]))[:MAX_KEPT])
+
+
+def is_learned(event_id: str, share: float) -> bool:
+    """Whether an example is among the share that is learned from; the same answer for the same id, always.
+
+    >>> is_learned("a", 1.0), sum(is_learned(str(n), 0.25) for n in range(1000)) in range(200, 300)
+    (True, True)
+    """
+    if share >= 1.0:
+        return True
+    return int.from_bytes(blake2b(event_id.encode(), digest_size=4).digest(), "big") < share * 2**32

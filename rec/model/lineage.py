@@ -1,0 +1,241 @@
+"""records of `examples` → **lineage** → versions. Everything that learns, as one value with one position in the log.
+
+    counters    what all shoppers together teach              rec.counters
+    gate        how much each of those counts weighs          rec.gate
+    network     what a history says of what comes next        rec.model.learner
+
+A batch is first a test: the candidate (this lineage) and every contender (versions that serve or served) rank the same
+candidates, and only then does anything learn from it. What the lineage is follows from the records it was given, in
+their order, from the catalog, and from `Teaching`; nothing else. So a checkpoint, which holds the position, and a
+replay from there give the same weights to the bit, on a CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from rec.catalog import Catalog, Floats, Item
+from rec.contest import CANDIDATE, UNTAUGHT, Round
+from rec.counters import Counters
+from rec.errors import ModelError
+from rec.examples import Example, Pace, Taken, Tick, decode_lesson, is_learned
+from rec.features import FEATURES, with_network
+from rec.gate import Gate, GateLearner, weigh
+from rec.lessons import Judgement, judgement
+from rec.model.learner import Learner
+from rec.model.served import Served, packed, unpacked
+from rec.model.teaching import Teaching
+from rec.policy.filters import ListRules
+from rec.recent import Recent
+from rec.recommend import World, softmax
+from rec.state import UserState
+
+LAYOUT = 1
+REMEMBERED = 100_000  # event_ids: an example that a restarted worker sends again is learned once
+SMALLEST = 1e-6  # the probability given to what was no candidate
+
+
+class Lineage:
+    """One thread."""
+
+    def __init__(self, teaching: Teaching) -> None:
+        self.teaching = teaching
+        self.offset, self.learned, self.learned_through, self.share = 0, 0, 0.0, 1.0
+        self._learner = Learner(teaching.training)
+        self._gate = GateLearner()
+        self._world = World(
+            Catalog(),
+            Counters(teaching.half_life_s, consent_default=teaching.consent_default),
+            lists=ListRules(seen_excluded=False, purchase_block_s=0.0, category_share=1.0),
+        )
+        self._waiting: list[Example] = []
+        self._known: Recent[int, bool] = Recent(REMEMBERED)
+        self._order: dict[str, int] = {}
+        self._contenders: dict[str, tuple[Gate, Served | None]] = {UNTAUGHT: (Gate.prior(), None)}
+
+    # ------------------------------------------------------------------ the catalog
+    def know(self, items: Sequence[Item], vectors: Mapping[str, Floats], deleted: Iterable[str] = ()) -> None:
+        """What the catalog says now of some items. After a restart they take the rows that they had before."""
+        last = len(self._order)
+        items = sorted(items, key=lambda item: self._order.get(item.item_id, last))
+        self._world.catalog.delete(deleted)
+        self._world.catalog.upsert(items)
+        self._world.catalog.set_vectors(vectors)
+        self._learner.know(items, vectors)
+
+    # ------------------------------------------------------------------ learning
+    def take(self, records: Sequence[tuple[int, bytes]]) -> Taken:
+        """Records with their offsets, in order. One that is none is passed over; one known already counts once."""
+        rounds: list[Round] = []
+        for offset, raw in records:
+            self.offset = offset + 1
+            try:
+                lesson = decode_lesson(raw)
+            except msgspec.MsgspecError:
+                continue
+            match lesson:
+                case Example():
+                    self._gather(lesson)
+                case Pace(share=share):
+                    self.share = share
+                case _:
+                    pass
+            full = len(self._waiting) >= self.teaching.training.new
+            if self._waiting and (full or isinstance(lesson, Tick)):
+                rounds.append(self._batch())
+        return self.told(rounds)
+
+    def told(self, rounds: list[Round]) -> Taken:
+        """How things stand."""
+        learner, waiting = self._learner, len(self._waiting)
+        return Taken(
+            self.offset, self.learned_through, self.learned, learner.steps, learner.loss, waiting, self.share, rounds
+        )
+
+    def _gather(self, example: Example) -> None:
+        event = example.event
+        mark = int.from_bytes(blake2b(event.event_id.encode(), digest_size=8).digest(), "big")
+        if mark in self._known:
+            return
+        self._known.put(mark, True)
+        if is_learned(event.event_id, self.share):
+            self._waiting.append(example)
+        else:
+            self._world.counters.learn(event)
+
+    def _batch(self) -> Round:
+        """Test, then learn."""
+        batch, self._waiting = self._waiting, []
+        found = self._judged(batch)
+        scored = self._scored(batch, found)
+        for example, seen in zip(batch, found, strict=True):
+            self._world.counters.learn(example.event)
+            if seen is not None and seen.places:
+                self._gate.learn(seen.features, seen.bucket, seen.places)
+        self._learner.learn([(example.state, example.event) for example in batch])
+        self.learned += len(batch)
+        self.learned_through = max(self.learned_through, *(example.event.at for example in batch))
+        return scored
+
+    def _judged(self, batch: Sequence[Example]) -> list[Judgement | None]:
+        states, moments = _read(batch)
+        view = self._world.catalog.view()
+        said = self._learner.log_probabilities(view, states, moments) if view.size else [None] * len(batch)
+        gate = self._gate.gate()
+        return [judgement(e.event, e.state, self._world, gate, says) for e, says in zip(batch, said, strict=True)]
+
+    def _scored(self, batch: Sequence[Example], found: Sequence[Judgement | None]) -> Round:
+        """The round: -log P and reciprocal rank of what was turned to, by the candidate and by each contender."""
+        asked = [(at, seen) for at, seen in enumerate(found) if seen is not None]
+        loss, mrr = {CANDIDATE: 0.0}, {CANDIDATE: 0.0}
+        for _, seen in asked:
+            _add(loss, mrr, CANDIDATE, seen, seen.judged.scores)
+        states, moments = _read(batch)
+        for name, (gate, served) in self._contenders.items():
+            view = self._world.catalog.view()
+            said = served.log_probabilities(view, states, moments) if served else [None] * len(batch)
+            loss[name] = mrr[name] = 0.0
+            for at, seen in asked:
+                features = with_network(seen.features, seen.judged.pool.rows, said[at])
+                _add(loss, mrr, name, seen, softmax(weigh(features, gate, seen.bucket).logits))
+        return Round(len(asked), loss, mrr)
+
+    # ------------------------------------------------------------------ contenders and versions
+    def contend(self, name: str, model: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
+        """A version that is scored beside the candidate from here on."""
+        self._contenders[name] = brain_of(name, model, meta)
+
+    @property
+    def contenders(self) -> frozenset[str]:
+        return frozenset(self._contenders)
+
+    def only(self, names: Iterable[str]) -> None:
+        """Drop the contenders that are not named."""
+        kept = {UNTAUGHT, *names}
+        self._contenders = {name: found for name, found in self._contenders.items() if name in kept}
+
+    def version(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """What serves, as of now: arrays by name, and JSON."""
+        arrays, meta = packed(self._learner.network, self._learner.vocabulary)
+        arrays = {f"network.{name}": array for name, array in arrays.items()}
+        arrays["gate"] = np.array(self._gate.gate().weights)
+        return arrays, {
+            **meta,
+            "features": list(FEATURES),
+            "learned_through": self.learned_through,
+            "offset": self.offset,
+            "learned": self.learned,
+        }
+
+    # ------------------------------------------------------------------ checkpoints
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """All of it, with the position in the log: arrays by name, and JSON."""
+        arrays, learner = self._learner.state()
+        arrays |= {f"gate.{name}": array for name, array in self._gate.state().items()}
+        arrays["counters"] = np.frombuffer(self._world.counters.to_bytes(), np.uint8)
+        arrays["waiting"] = np.frombuffer(msgspec.msgpack.encode(self._waiting), np.uint8)
+        for name, marks in (("old", self._known.old), ("young", self._known.young)):
+            arrays[f"known.{name}"] = np.array(list(marks), np.uint64)
+        view = self._world.catalog.view()
+        return arrays, {
+            "layout": LAYOUT,
+            "teaching": msgspec.to_builtins(self.teaching),
+            "features": list(FEATURES),
+            "offset": self.offset,
+            "learned": self.learned,
+            "learned_through": self.learned_through,
+            "share": self.share,
+            "learner": learner,
+            "order": list(view.ids[: view.size]),
+        }
+
+    @classmethod
+    def resumed(cls, teaching: Teaching, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Lineage:
+        """The lineage as `state` left it. Raises ModelError if it was taught in another way."""
+        if (then := meta.get("teaching")) != msgspec.to_builtins(teaching) or meta.get("layout") != LAYOUT:
+            raise ModelError(f"this checkpoint was taught otherwise ({then}); a new lineage has to begin")
+        if list(meta["features"]) != list(FEATURES):
+            raise ModelError("this checkpoint's gate has other features; a new lineage has to begin")
+        self = cls(teaching)
+        self._learner.load(arrays, meta["learner"])
+        self._gate.load({name: arrays[f"gate.{name}"] for name in self._gate.state()})
+        self._world.counters = Counters.from_bytes(
+            arrays["counters"].tobytes(), teaching.half_life_s, consent_default=teaching.consent_default
+        )
+        self._waiting = msgspec.msgpack.decode(arrays["waiting"].tobytes(), type=list[Example])
+        self._known.old, self._known.young = (
+            dict.fromkeys(arrays[f"known.{name}"].tolist(), True) for name in ("old", "young")
+        )
+        self.offset, self.learned, self.share = int(meta["offset"]), int(meta["learned"]), float(meta["share"])
+        self.learned_through = float(meta["learned_through"])
+        self._order = {item_id: at for at, item_id in enumerate(meta["order"])}
+        return self
+
+
+def brain_of(name: str, model: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> tuple[Gate, Served]:
+    """A version's gate and network. Raises ModelError if it is of other features than this code's."""
+    if list(meta["features"]) != list(FEATURES):
+        raise ModelError(f"the version {name} has other features than this software; it cannot serve here")
+    network = {key.removeprefix("network."): array for key, array in model.items() if key.startswith("network.")}
+    return Gate(tuple(tuple(row) for row in model["gate"].tolist())), unpacked(name, network, meta)
+
+
+def _read(batch: Sequence[Example]) -> tuple[list[UserState | None], list[float]]:
+    return [example.state for example in batch], [example.event.at for example in batch]
+
+
+def _add(loss: dict[str, float], mrr: dict[str, float], name: str, seen: Judgement, scores: Floats) -> None:
+    """One example, for one contender. What was no candidate is as unlikely as can be, for all alike."""
+    if not seen.places:
+        loss[name] -= float(np.log(SMALLEST))
+        return
+    mine = scores[seen.places]
+    loss[name] -= float(np.log(np.maximum(mine, SMALLEST)).mean())
+    best = mine.max()
+    rank = float((scores > best).sum()) + (float((scores == best).sum()) - 1) / 2
+    mrr[name] += 1 / (1 + rank) if rank < 10 else 0.0

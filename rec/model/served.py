@@ -1,0 +1,125 @@
+"""version → **served** → ranking. A network that reads and no longer learns, over whatever the catalog is now.
+
+The items of a version's catalog may be gone and new ones have come: their vectors are made from the catalog's own rows
+(text, category, brand, price), and from the id embeddings that the version has for those it knew. They are made once a
+catalog view, so a list costs one pass of the user tower.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from rec.catalog import Floats, View
+from rec.errors import ModelError
+from rec.model.encode import empty, write_history
+from rec.model.network import Histories, Items, Network
+from rec.model.teaching import Shape
+from rec.model.vocabulary import Codes, Vocabulary, price_features
+from rec.state import UserState
+
+
+class Served:
+    """`rec.recommend.SequenceModel` of one version. For one thread at a time."""
+
+    def __init__(self, version: str, network: Network, codes: Codes) -> None:
+        self.version = version
+        self._network, self._codes = network.eval(), codes
+        self._view: View | None = None
+        self._items = _none(network.shape)
+        self._v = torch.zeros(1, network.shape.dim)
+
+    @torch.no_grad()
+    def warm(self, view: View) -> None:
+        """Make the vectors of the items of this view; the first list need not wait for them."""
+        if view is self._view:
+            return
+        self._items = items_of(view, self._codes, self._network.shape)
+        self._v, self._view = self._network.items(self._items), view
+
+    @torch.no_grad()
+    def log_probabilities(
+        self, view: View, users: Sequence[UserState | None], now: Sequence[float]
+    ) -> list[Floats | None]:
+        """log P(next item) [view.size] for each user, as of each one's moment."""
+        self.warm(view)
+        batch = empty(len(users), self._network.shape.steps)
+
+        def row_of(item_id: str) -> int:
+            row = view.row(item_id)
+            return 0 if row is None else row + 1
+
+        for at, (state, moment) in enumerate(zip(users, now, strict=True)):
+            write_history(batch, at, state, moment, row_of)
+        histories = Histories(*(torch.from_numpy(array) for array in batch[:3])).trimmed()
+        u = self._network.users(self._v, histories)[:, -1]
+        logits = self._network.next_item(u, self._v, self._items)
+        logits[:, torch.from_numpy(~np.concatenate([[False], view.known]))] = -math.inf
+        return list(F.log_softmax(logits, -1)[:, 1:].numpy())
+
+
+def items_of(view: View, codes: Codes, shape: Shape) -> Items:
+    """The rows of a catalog view as the network takes them; row 0 is padding, row r of the view is row r + 1."""
+    n = view.size
+    slot, category, brand = (np.zeros(n + 1, np.int64) for _ in range(3))
+    slot[1:] = [codes.slots.get(item_id, 0) for item_id in view.ids[:n]]
+    category[1:] = _translated(view.category, view.categories, codes.categories)
+    brand[1:] = _translated(view.brand, view.brands, codes.brands)
+    price, text = np.zeros((n + 1, 2), np.float32), np.zeros((n + 1, shape.text_dim), np.float32)
+    price[1:] = [price_features(item.price) for item in view.items[:n]]
+    if shape.text_dim and view.vectors.shape[1] == shape.text_dim:
+        text[1:] = view.vectors
+    return Items(*(torch.from_numpy(array) for array in (slot, text, category, brand, price)))
+
+
+def _translated(column: np.ndarray, names: Mapping[str, int], codes: Mapping[str, int]) -> np.ndarray:
+    """A column of the catalog's own numbers in the version's numbers."""
+    known = dict(names)  # the catalog's thread may add to it meanwhile
+    table = np.zeros(max(known.values(), default=0) + 1, np.int64)
+    for name, code in known.items():
+        table[code] = codes.get(name, 0) if name else 0
+    translated: np.ndarray = table[column]
+    return translated
+
+
+def _none(shape: Shape) -> Items:
+    nothing = torch.zeros(1, dtype=torch.long)
+    return Items(nothing, torch.zeros(1, shape.text_dim), nothing, nothing, torch.zeros(1, 2))
+
+
+# ---------------------------------------------------------------- as plain arrays
+def packed(network: Network, vocabulary: Vocabulary) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """What a version that serves has to hold: weights by name, id tables only as long as they are used; and JSON."""
+    codes = vocabulary.codes
+    used = max(codes.slots.values(), default=0) + 1
+    arrays = {}
+    for name, tensor in network.state_dict().items():
+        array = tensor.detach().cpu().numpy()
+        arrays[name] = array[:used].copy() if name in _BY_SLOT else array.copy()
+    return arrays, {
+        "shape": msgspec.to_builtins(network.shape),
+        "slots": list(codes.slots.items()),
+        "categories": list(codes.categories.items()),
+        "brands": list(codes.brands.items()),
+    }
+
+
+_BY_SLOT = ("items.id.weight", "bias.weight")
+
+
+def unpacked(version: str, arrays: Mapping[str, np.ndarray], rest: Mapping[str, Any]) -> Served:
+    """The version that `packed` wrote. Raises ModelError if weights and shape do not fit each other."""
+    used = len(arrays["items.id.weight"])
+    shape = msgspec.convert({**rest["shape"], "ids": used - 1}, Shape)
+    network = Network(shape)
+    try:
+        network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
+    except (RuntimeError, KeyError) as error:
+        raise ModelError(f"the weights of {version} do not fit its shape: {error}") from None
+    return Served(version, network, Codes(*(dict(rest[name]) for name in Codes._fields)))

@@ -1,0 +1,45 @@
+"""settings → **teaching** → network, learner, lineage. How large the model is, and how it is taught. No torch."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """Sizes of the network. Two networks with the same shape can exchange weights."""
+
+    dim: int = 64
+    layers: int = 2
+    heads: int = 2
+    steps: int = 50  # L, at most 200
+    dropout: float = 0.1
+    ids: int = 20_000  # items that can have an id of their own at a time
+    text_dim: int = 0
+    categories: int = 512
+    brands: int = 4096
+
+
+class Training(msgspec.Struct, frozen=True):
+    """How the network is taught."""
+
+    shape: Shape = Shape()
+    batch: int = 128  # examples a step, new ones and replayed ones
+    new: int = 32  # at most so many new ones a step
+    rate: float = 1e-3
+    warmup_steps: int = 100
+    decay: float = 0.01  # decoupled weight decay (Loshchilov & Hutter 2019), of matrices alone
+    clip: float = 1.0
+    replay: int = 20_000  # examples kept
+    hide: float = 0.05  # share of histories whose newest action is hidden
+    heads: float = 0.1  # weight of the heads' loss
+    admit_after: int = 1  # occurrences until an item has an id of its own
+    full_until: int = 20_000  # items up to which the softmax runs over all of them; beyond it over those in the batch
+    seed: int = 0
+
+
+class Teaching(msgspec.Struct, frozen=True):
+    """How a lineage learns."""
+
+    training: Training = Training()
+    half_life_s: float = 2 * 86_400  # of the popularity
+    consent_default: bool = True
