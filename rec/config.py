@@ -24,6 +24,7 @@ class Settings(BaseSettings):
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="latest slates, pub/sub, presence, hints")
     database_url: str = Field("sqlite+aiosqlite:///.rec/rec.db", description="catalog, vectors, archive, erasures")
     data_dir: Path = Field(Path(".rec"), description="counter snapshots and what `rec up` keeps between runs")
+    models_url: str = Field("", description="weights of the model: a folder or fsspec URL; empty: models in data_dir")
 
     # --- the log
     app_id: str = Field("shunxi", description="consumer group and changelog prefix; another value is another world")
@@ -92,6 +93,13 @@ class Settings(BaseSettings):
     def counters_path(self) -> Path:
         """The counters' snapshot: written by workers, and by `rec up` when it restores them from the archive."""
         return self.data_dir / f"counters-{self.app_id}.msgpack"
+
+    @property
+    def models_location(self) -> str:
+        """Where checkpoints lie: an URL, or an absolute path, which means the same to a process of another folder."""
+        if "://" in self.models_url:
+            return self.models_url
+        return str(Path(self.models_url or self.data_dir / "models").absolute())
 
     @property
     def users_changelog(self) -> str:

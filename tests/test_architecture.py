@@ -32,6 +32,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "asyncpg": ("rec.store",),
     "redis": ("rec.store",),
     "aiokafka": ("rec.store",),
+    "fsspec": ("rec.store",),
+    "safetensors": ("rec.model",),
     "faust": ("agents",),
     "mode": ("agents",),
     "aiohttp": ("rec.client", "web", "rec.cli", "rec.demo"),

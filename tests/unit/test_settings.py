@@ -1,0 +1,26 @@
+"""Settings that are worked out from others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rec.config import load_settings
+
+
+@pytest.mark.parametrize(
+    ("given", "location"),
+    [
+        ({}, "{here}/.rec/models"),
+        ({"data_dir": "/srv/rec"}, "/srv/rec/models"),
+        ({"data_dir": "/srv/rec", "models_url": "weights"}, "{here}/weights"),
+        ({"models_url": "/mnt/models"}, "/mnt/models"),
+        ({"models_url": "s3://bucket/models"}, "s3://bucket/models"),
+    ],
+)
+def test_the_models_location_means_the_same_in_every_folder(
+    given: dict[str, object], location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(**given).models_location == location.format(here=tmp_path)
