@@ -14,6 +14,7 @@ from rec.catalog import Item
 from rec.events import Event
 from rec.slates import Position
 from rec.topics import Topic
+from rec.versions import ModelVersion as ModelVersion
 
 
 # ---------------------------------------------------------------- the log: Kafka
@@ -90,7 +91,7 @@ class Reply(NamedTuple):
 
 
 class Hint(NamedTuple):
-    """A nudge to all processes. Kinds: `catalog` (something changed), `erased` (subject = the user)."""
+    """A nudge to all processes. Kinds: `catalog` (something changed), `erased` (the user), `model` (what went live)."""
 
     kind: str
     subject: str
@@ -289,7 +290,42 @@ class Audit(Protocol):
     async def recent(self, limit: int = 100) -> list[dict[str, Any]]: ...
 
 
-class Database(Catalogs, Vectors, Archive, Erasures, Audit, Protocol):
+class Models(Protocol):
+    """The versions of the model. Their rules are in rec.versions, their weights in rec.model.checkpoint."""
+
+    async def record_version(self, version: ModelVersion) -> None:
+        """Insert, or replace the one of this name; never changes which one is live, pinned or withdrawn."""
+
+    async def version_of(self, name: str) -> ModelVersion | None: ...
+    async def versions(self, limit: int = 50, before: str | None = None) -> list[ModelVersion]:
+        """The newest, or those that were recorded before the version named; NotFound if there is none of that name."""
+
+    async def live_version(self) -> ModelVersion | None: ...
+    async def go_live(self, name: str, note: str = "", *, rolled_back: bool = False, pin: bool = False) -> ModelVersion:
+        """Let a version serve instead of the live one, which is past (or `rolled_back`); as it is now.
+
+        `pin` pins it too. Without it, ModelError while another is pinned. ModelError for one that is withdrawn or has
+        no weights, NotFound for an unknown one. However many do this at once, one is live afterwards.
+        """
+
+    async def withdraw(self, created_before_offset: int, note: str) -> int:
+        """Those whose `offset` is less may not go live again, and lose their pin; how many were not withdrawn yet.
+
+        The live one too, but it serves on (state `live`, `withdrawn` true) until another goes live.
+        """
+
+    async def pin(self, name: str | None) -> None:
+        """A person's choice: while it is pinned nothing else goes live by itself. None lets go.
+
+        NotFound for an unknown one, ModelError for one that is withdrawn.
+        """
+
+    async def pinned(self) -> str | None: ...
+    async def prune_versions(self, keep: int) -> list[ModelVersion]:
+        """Delete all but the newest `keep`, the live and the pinned one; those deleted, oldest first."""
+
+
+class Database(Catalogs, Vectors, Archive, Erasures, Audit, Models, Protocol):
     """All of SQL behind one connection pool."""
 
     async def ping_database(self) -> float:

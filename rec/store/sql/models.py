@@ -17,6 +17,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -31,6 +33,7 @@ Number = BigInteger().with_variant(Integer(), "sqlite")  # SQLite's INTEGER is 6
 
 CATALOG = "catalog"  # the counters that exist
 ARCHIVE = "archive"
+MODELS = "models"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -123,6 +126,38 @@ class ChoiceRow(Base):
     at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class VersionRow(Base):
+    """A version of the model: `rec.versions.ModelVersion`, numbered as they were recorded. Weights are files."""
+
+    __tablename__ = "model_versions"
+
+    version: Mapped[str] = mapped_column(String(128), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, unique=True)
+    parent: Mapped[str | None] = mapped_column(String(128))
+    state: Mapped[str] = mapped_column(String(16))
+    digest: Mapped[str] = mapped_column(String(128))
+    next_offset: Mapped[int] = mapped_column(BigInteger)
+    learned_through: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    config: Mapped[dict[str, Any]] = mapped_column(JSON)
+    metrics: Mapped[dict[str, float]] = mapped_column(JSON)
+    url: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text)
+    withdrawn: Mapped[bool] = mapped_column(Boolean)
+    pinned: Mapped[bool] = mapped_column(Boolean)
+
+
+# The database itself refuses a second live version, and a second pin.
+for _name, _where in (("state", "state = 'live'"), ("pinned", "pinned")):
+    Index(
+        f"uq_model_versions_{_name}",
+        VersionRow.__table__.c[_name],
+        unique=True,
+        sqlite_where=text(_where),
+        postgresql_where=text(_where),
+    )
+
+
 class ErasureRow(Base):
     """A request to be forgotten. The id of the user is not kept, only its keyed hash."""
 
@@ -166,3 +201,4 @@ def _table(model: type[Base]) -> Table:
 # The bare tables: statements on them skip the ORM's bookkeeping, which bulk writes need not pay for.
 ITEMS, VECTORS, EVENTS, CHOICES = _table(ItemRow), _table(VectorRow), _table(EventRow), _table(ChoiceRow)
 ERASURES, ERASURE_STEPS, AUDIT = _table(ErasureRow), _table(ErasureStepRow), _table(AuditRow)
+VERSIONS = _table(VersionRow)
