@@ -14,11 +14,13 @@ import msgspec
 
 from agents.consents import Consents
 from agents.dead_letters import DeadLetters
+from agents.examples import Examples
 from agents.forget import Forgetting
 from agents.metrics import Metrics
 from agents.refresh import Refresher
 from rec.choices import to_tell
 from rec.events import CONSENT, ERASE, Event, decode_event, encode_event, instant
+from rec.examples import erased_of, example_of, teaches
 from rec.ports import Log, Record
 from rec.requests import MergeOut, encode_request
 from rec.slates import Cause
@@ -43,6 +45,7 @@ class Behavior:
         dead_letters: DeadLetters,
         forgetting: Forgetting,
         consents: Consents,
+        examples: Examples,
         metrics: Metrics,
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
         clock: Callable[[], float] = time.time,
@@ -50,7 +53,7 @@ class Behavior:
         self._users, self._facets, self._rules, self._refresher = users, facets, rules, refresher
         self._to, self._behavior_topic, self._requests_topic = to, behavior_topic, requests_topic
         self._dead_letters, self._forgetting, self._consents = dead_letters, forgetting, consents
-        self._metrics = metrics
+        self._examples, self._metrics = examples, metrics
         self._folded = {outcome: metrics.folded.labels(outcome=outcome.value) for outcome in Outcome}
         self._new_epoch, self._clock = new_epoch, clock
 
@@ -68,7 +71,9 @@ class Behavior:
 
     async def _fold(self, key: bytes, event: Event) -> None:
         if event.event == ERASE:
-            await self._forgetting.erase(self._users, key, event)
+            state = self._users.get(key)
+            if await self._forgetting.erase(self._users, key, event):
+                self._examples.put(erased_of(event, state))
             return
         if self._forgetting.is_late(event.subject, event.at):
             self._metrics.folded.labels(outcome="erased").inc()
@@ -81,6 +86,8 @@ class Behavior:
         if after is not None and after is not before:
             self._users[key] = after
         self._folded[outcome].inc()
+        if teaches(event, outcome):
+            self._examples.put(example_of(event, before))
         if outcome is Outcome.DENIED:
             await self._forgetting.drop_lists(event.subject)
         if outcome in (Outcome.MOVED, Outcome.DENIED):

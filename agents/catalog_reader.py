@@ -30,6 +30,11 @@ class CatalogReader:
         self._revision = 0
         self.without_vector: dict[str, Item] = {}
 
+    def begin_again(self) -> None:
+        """From the first revision: whoever was told knows nothing any more."""
+        self._revision = 0
+        self.without_vector.clear()
+
     async def changes(self) -> Changes:
         """One page of changes. Raises Unavailable."""
         page = await self._database.changes(self._revision)

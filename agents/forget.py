@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from rec.erased import SUPPRESSED
 from rec.errors import NotFound, Unavailable
 from rec.events import ERASE, Event, encode_event
+from rec.examples import line_of
 from rec.merging import may_merge
 from rec.ports import Erasures, Exchange, Hint, Log
 from rec.privacy import user_hash, visitor_row
@@ -61,6 +62,10 @@ class Forgetting:
         """An `$erase` record went by."""
         self._note(user_hash(self._secret, event.subject), event.event_ts or event.received_ts)
 
+    def note_at(self, subject: str, at: float) -> None:
+        """An erasure of this id at that moment (seconds since 1970) went by."""
+        self._note(user_hash(self._secret, subject), datetime.fromtimestamp(at, UTC))
+
     def _note(self, digest: str, at: datetime | None) -> None:
         if at is not None:
             self._erased[digest] = max(at.timestamp(), self._erased.get(digest, 0.0))
@@ -74,11 +79,14 @@ class Forgetting:
         """When this id was last erased, seconds since 1970."""
         return self._erased.get(user_hash(self._secret, subject)) if self._erased else None
 
-    async def erase(self, users: MutableMapping[bytes, UserState], key: bytes, event: Event) -> None:
-        """Remove the state, and with it its place in the changelog; pass the erasure on to the user's visitors."""
+    async def erase(self, users: MutableMapping[bytes, UserState], key: bytes, event: Event) -> bool:
+        """Remove the state, and with it its place in the changelog; pass the erasure on to the user's visitors.
+
+        False if it is no longer meant: a user has come to be under this id since the visitor was found.
+        """
         state = users.get(key)
         if is_visitors(event) and state is not None and state.is_user:
-            return  # a user has come to be under this id since the visitor was found
+            return False
         self.note(event)
         if state is not None:
             await self._pass_on(event, state)
@@ -86,6 +94,7 @@ class Forgetting:
             del users[key]
         self._again.append((self._clock() + RETRY_S, event.subject))
         await self._finish(event, int(state is not None))
+        return True
 
     async def _pass_on(self, event: Event, state: UserState) -> None:
         at = datetime.fromtimestamp(event.at, UTC)
@@ -174,11 +183,9 @@ class Forgetting:
 
         Raises Unavailable. An erasure that nobody opened (a record written past the edge) has no receipt to write on.
         """
-        visitor = event.context.get("visitor")
         at = datetime.fromtimestamp(self._clock(), UTC)
-        line = f"{store}, visitor {visitor}" if visitor else store
         try:
-            await self._database.add_step(event.event_id, line, removed, at, note)
+            await self._database.add_step(event.event_id, line_of(event, store), removed, at, note)
         except NotFound:
             log.warning("an erasure without a receipt was carried out")
 

@@ -58,9 +58,9 @@ class Gpu:
         """Tell it what has changed in the catalog."""
         await self._call(child.know, msgspec.json.encode(list(items)), vectors, list(deleted))
 
-    async def take(self, records: Sequence[tuple[int, bytes]]) -> Taken:
-        """Learn from records of the examples topic, each with its offset."""
-        return await self._call(child.take, list(records))  # type: ignore[no-any-return]
+    async def take(self, records: Sequence[bytes], end: int) -> Taken:
+        """Learn from records of the examples topic; `end` is the offset behind them."""
+        return await self._call(child.take, list(records), end)  # type: ignore[no-any-return]
 
     async def publish(self, url: str, name: str, more: dict[str, Any]) -> child.Published:
         """Write what it has learned so far as a version that can serve. Raises ModelError if the name is taken."""

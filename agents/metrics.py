@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from rec.examples import Taken
+
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 
@@ -29,3 +31,26 @@ class Metrics:
         self.counted = Counter("shunxi_events_counted_total", "Events the shared counters learned from", registry=r)
         self.archived = Counter("shunxi_events_archived_total", "New rows in the archive", registry=r)
         self.archive_lag = Gauge("shunxi_archive_lag_records", "Records not yet archived", registry=r)
+
+
+class TrainerMetrics:
+    """The trainer's series."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self.learned = Counter("shunxi_examples_learned_total", "Examples learned from", registry=r)
+        self.behind = Gauge("shunxi_learned_behind_seconds", "Now less the newest event learned from", registry=r)
+        self.loss = Gauge("shunxi_train_loss_nats", "Of the network's last step", registry=r)
+        self.share = Gauge("shunxi_train_share", "Share of the examples that is learned from", registry=r)
+        self.verdicts = Counter("shunxi_model_verdicts_total", "Decisions about versions", ["kind"], registry=r)
+        self.restarts = Counter("shunxi_trainer_child_restarts_total", "Child processes that died", registry=r)
+
+    def took(self, taken: Taken, learned: int, now: float) -> None:
+        """What the child has said."""
+        self.learned.inc(max(0, learned))
+        self.share.set(taken.share)
+        if taken.rounds:
+            self.loss.set(taken.loss)
+        if taken.learned_through:
+            self.behind.set(max(0.0, now - taken.learned_through))

@@ -74,6 +74,23 @@ class Settings(BaseSettings):
     refresh_batch: int = Field(32, ge=1, description="users scored in one go")
     sweep_interval_s: float = Field(4, gt=0, description="every connected client's list is checked this often")
     counters_snapshot_s: float = Field(30, gt=0)
+    # --- the model
+    train_fill_s: float = Field(2, gt=0, description="a batch of examples waits at most this long to be full")
+    train_judge_s: float = Field(3, gt=0, description="this often what was learned may go live")
+    train_checkpoint_s: float = Field(30, gt=0, description="at most this much is learned twice after a crash")
+    train_late_s: float = Field(5, gt=0, description="further behind than this, a share of the examples is left out")
+    train_gather_s: float = Field(5, ge=0, description="erasures gather this long: each rebuild replays the log")
+    train_threads: int = Field(1, ge=1, description="of the trainer's child process, on a CPU")
+    train_batch: int = Field(64, ge=2, description="examples a step, half of them new ones, half replayed")
+    train_rate: float = Field(1e-3, gt=0, description="AdamW's step size")
+    model_dim: int = Field(64, ge=8, description="width of the network")
+    model_layers: int = Field(2, ge=1)
+    model_steps: int = Field(50, ge=2, le=200, description="actions of a history that the network reads")
+    model_ids: int = Field(20_000, ge=1, description="items that can have an id embedding at a time")
+    model_poll_s: float = Field(2, gt=0, description="workers look for another live version this often")
+    seed: int = Field(0, description="of the trainer; the same log and seed give the same weights")
+
+    # --- the archive
     archive_flush_s: float = Field(0.25, gt=0, description="at most this much of the stream is in memory alone")
 
     @field_validator("allowed_origins", mode="before")

@@ -3,7 +3,7 @@
 Every batch is first a test: each contender says how likely what somebody turned to was, before any of them learns it.
 The candidate learns on and on; the live version is a copy of it that serves; the anchors are older copies, up to
 4,000, 36,000 and 290,000 examples old, and the gate nobody has trained. A candidate goes live unless it is worse than
-one of them. A live version that an anchor beats, clearly, gives its place back to it: what was learned since is no good.
+one of them. A live version that an anchor clearly beats gives its place back to it: what was learned since is no good.
 
 Differences are paired, batch by batch (McNemar's idea for means), so that a hard batch is hard for all.
 """

@@ -44,7 +44,11 @@ class Pace(msgspec.Struct, frozen=True, tag="pace", tag_field="kind"):
 
 
 class Erased(msgspec.Struct, frozen=True, tag="erased", tag_field="kind"):
-    """A user is to be forgotten whose first example is of `since` (seconds since 1970; 0: not known)."""
+    """A user is to be forgotten.
+
+    `since` is when their first event was applied (seconds since 1970): 0 is not known, -1 never. `line` is the
+    receipt's.
+    """
 
     user_id: str
     at: float
@@ -82,6 +86,10 @@ class Taken(NamedTuple):
     share: float  # of the examples that is learned from
     rounds: list[Round]
 
+    @classmethod
+    def nothing(cls) -> Taken:
+        return cls(0, 0.0, 0, 0, float("nan"), 0, 1.0, [])
+
 
 def teaches(event: Event, outcome: Outcome) -> bool:
     """Whether an applied event is an example: somebody wanted, or did not want, items that it names."""
@@ -104,6 +112,21 @@ def example_of(event: Event, before: UserState | None) -> Example:
         hidden=_newest(before.hidden),
     )
     return Example(bare, state)
+
+
+WEIGHTS = "model weights"  # the receipt's line
+
+
+def erased_of(event: Event, state: UserState | None) -> Erased:
+    """What an `$erase` record means for the model, given the state that it removes."""
+    since = -1.0 if state is None or not state.began else state.began
+    return Erased(event.subject, event.at, since, event.event_id, line_of(event, WEIGHTS))
+
+
+def line_of(event: Event, store: str) -> str:
+    """The receipt's line of an `$erase` for a store; the visitors who became the user have lines of their own."""
+    visitor = event.context.get("visitor")
+    return f"{store}, visitor {visitor}" if visitor else store
 
 
 def _strongest(kept: dict[str, Interest]) -> dict[str, Interest]:

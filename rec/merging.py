@@ -61,6 +61,7 @@ def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRule
         consent_at=consent_at,
         denied_at=max(user.denied_at, visitor.denied_at),
         granted_at=max(user.granted_at, visitor.granted_at),
+        began=min((at for at in (user.began, visitor.began) if at), default=0.0),
         applied=user.applied + visitor.applied,
         late=user.late + visitor.late,
         events_through=max(user.events_through, visitor.events_through),
@@ -86,6 +87,7 @@ def handed_over(visitor: UserState, user_id: str) -> UserState:
         consent_at=visitor.consent_at,
         denied_at=visitor.denied_at,
         granted_at=visitor.granted_at,
+        began=visitor.began,
         merged_into=user_id,
     )
 

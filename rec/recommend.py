@@ -41,6 +41,7 @@ from rec.candidates import (
     tail,
 )
 from rec.catalog import Catalog, Floats, Ints, Mask, View, card
+from rec.contest import UNTAUGHT
 from rec.counters import Counters
 from rec.events import instant
 from rec.features import features_of
@@ -85,7 +86,13 @@ class Brain(NamedTuple):
 
     gate: Gate
     network: SequenceModel | None = None
-    version: str = "gate-0"
+    version: str = UNTAUGHT
+    learned_through: float = 0.0  # the newest event it has learned from, seconds since 1970; 0: none
+
+    @classmethod
+    def untaught(cls) -> Brain:
+        """What every installation begins with."""
+        return cls(Gate.prior())
 
 
 class World:
@@ -240,8 +247,8 @@ def _made(judged: Judged, world: World, brain: Brain | None, now: float, rng: ra
     scores = np.zeros(len(rows), np.float32)
     scores[: len(picked)] = judged.scores[picked]
     sources = [judged.sources[at] for at in picked.tolist()]
-    version = brain.version if brain is not None and p.mix is HOME else MODEL_VERSION
-    return _slate(p, rows, np.minimum.accumulate(scores), sources, judged.found, on_shelf, world, version, now, rng)
+    ranker = brain if p.mix is HOME else None  # beside an item and in the cart the mix ranks
+    return _slate(p, rows, np.minimum.accumulate(scores), sources, judged.found, on_shelf, world, ranker, now, rng)
 
 
 def _filled(rows: Ints, p: Plan, on_shelf: Shelf) -> Ints:
@@ -262,7 +269,7 @@ def _slate(
     found: dict[str, Found],
     on_shelf: Shelf,
     world: World,
-    version: str,
+    brain: Brain | None,
     now: float,
     rng: random.Random,
 ) -> Slate:
@@ -288,10 +295,10 @@ def _slate(
         epoch=position.epoch,
         version=position.version,
         cause=p.ask.cause,
-        model_version=version,
+        model_version=brain.version if brain else MODEL_VERSION,
         strategy=STRATEGY,
         events_through=_moment(p.ask.state.events_through) if p.ask.state else None,
-        learned_through=_moment(world.counters.learned_through),
+        learned_through=_moment((brain.learned_through if brain else 0.0) or world.counters.learned_through),
         created_at=instant(now),
         items=tuple(items),
     )

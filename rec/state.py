@@ -94,6 +94,7 @@ class UserState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     consent_at: float = 0.0
     denied_at: float = 0.0  # the last withdrawal, 0 if there was none,
     granted_at: float = 0.0  # and the first grant after it: what happened before that is gone for good
+    began: float = 0.0  # the first event ever applied; kept through a denial: the model may have learned since then
     applied: int = 0
     late: int = 0
     events_through: float = 0.0
@@ -207,6 +208,7 @@ def _applied(
     after = msgspec.structs.replace(
         state,
         version=state.version + action.moves_list,
+        began=min(state.began or at, at),
         applied=state.applied + 1,
         events_through=max(state.events_through, at),
         received_through=max(state.received_through, event.received_at),
@@ -245,6 +247,7 @@ def deny(state: UserState, at: float) -> UserState:
         consent=False,
         consent_at=max(at, state.consent_at),
         denied_at=max(at, state.denied_at),
+        began=state.began,
         visitors=state.visitors,
         is_user=state.is_user,
         merged_into=state.merged_into,

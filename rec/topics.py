@@ -13,6 +13,7 @@ from rec.config import Settings
 BEHAVIOR = "behavior"
 REQUESTS = "requests"
 DEAD_LETTERS = "dead-letters"
+EXAMPLES = "examples"
 
 
 # A worker that takes a partition over reads its changelog from the start, so what was overwritten must go soon; and an
@@ -46,6 +47,7 @@ def topics(settings: Settings) -> list[Topic]:
         Topic(settings.topic(BEHAVIOR), settings.partitions, retention),
         Topic(settings.topic(REQUESTS), settings.partitions, REQUESTS_CONFIG),
         Topic(settings.topic(DEAD_LETTERS), 1, retention),
+        Topic(settings.topic(EXAMPLES), 1, {**CHANGELOG, **retention, "cleanup.policy": "compact,delete"}),
         Topic(settings.users_changelog, settings.partitions, CHANGELOG),
     ]
 

@@ -88,9 +88,9 @@ def know(items: bytes, vectors: dict[str, bytes], deleted: Sequence[str]) -> Non
     _here[0].lineage.know(_items.decode(items), arrays, deleted)
 
 
-def take(records: Sequence[tuple[int, bytes]]) -> Taken:
-    """Records of the examples topic, each with its offset."""
-    return _here[0].lineage.take(records)
+def take(records: Sequence[bytes], end: int) -> Taken:
+    """Records of the examples topic, and the offset behind them."""
+    return _here[0].lineage.take(records, end)
 
 
 def publish(url: str, name: str, more: dict[str, Any]) -> Published:

@@ -69,11 +69,13 @@ class Lineage:
         self._learner.know(items, vectors)
 
     # ------------------------------------------------------------------ learning
-    def take(self, records: Sequence[tuple[int, bytes]]) -> Taken:
-        """Records with their offsets, in order. One that is none is passed over; one known already counts once."""
+    def take(self, records: Sequence[bytes], end: int) -> Taken:
+        """Records in order, and the offset behind them (and behind what was left out of them).
+
+        One that is no lesson is passed over; one that is known already counts once.
+        """
         rounds: list[Round] = []
-        for offset, raw in records:
-            self.offset = offset + 1
+        for raw in records:
             try:
                 lesson = decode_lesson(raw)
             except msgspec.MsgspecError:
@@ -88,6 +90,7 @@ class Lineage:
             full = len(self._waiting) >= self.teaching.training.new
             if self._waiting and (full or isinstance(lesson, Tick)):
                 rounds.append(self._batch())
+        self.offset = end
         return self.told(rounds)
 
     def told(self, rounds: list[Round]) -> Taken:

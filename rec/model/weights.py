@@ -6,6 +6,7 @@ Invariant: two encoders with the same `encoder_id` give the same vectors, so vec
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 from hashlib import blake2b
 from pathlib import Path
@@ -53,6 +54,11 @@ def encoder_id(name: str = DEFAULT) -> str:
         elif path.name in ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt"):
             digest.update(path.name.encode() + path.read_bytes())
     return f"{Path(name).name}-{digest.hexdigest()}"
+
+
+def encoder_dim(name: str = DEFAULT) -> int:
+    """Length of its vectors. Raises ModelError."""
+    return int(json.loads((locate(name) / "config.json").read_text())["hidden_size"])
 
 
 def _checked(folder: Path, name: str) -> Path:

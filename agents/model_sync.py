@@ -1,0 +1,93 @@
+"""registry → **model sync** → `world.brain`. A worker follows the live version, off the loop, one assignment a swap.
+
+A hint over Redis makes a swap immediate, a look at SQL every few seconds makes a lost hint harmless. A version that
+cannot be loaded is said so once and not tried again; what serves goes on serving.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+from rec.contest import UNTAUGHT
+from rec.errors import ModelError, Unavailable
+from rec.model.checkpoint import MODEL, load
+from rec.ports import Database, Exchange
+from rec.recommend import Brain, World
+from rec.versions import ModelVersion
+
+log = logging.getLogger(__name__)
+
+
+class ModelSync:
+    """Keeps `world.brain` equal to what the registry says. `on_swap` is told the version."""
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        database: Database,
+        exchange: Exchange,
+        executor: Executor,
+        poll_s: float,
+        on_swap: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._world, self._database, self._exchange = world, database, exchange
+        self._executor, self._poll_s, self._on_swap = executor, poll_s, on_swap
+        self._changed = asyncio.Event()
+        self._refused = ""
+
+    async def run(self) -> None:
+        """Follow for ever."""
+        await asyncio.gather(self._hear(), self._follow())
+
+    async def _hear(self) -> None:
+        async for hint in self._exchange.hints():
+            if hint is None or hint.kind == "model":
+                self._changed.set()
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except Unavailable as error:
+                log.warning("the live version could not be read, going on with the one in memory: %s", error)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._poll_s):
+                    await self._changed.wait()
+            self._changed.clear()
+
+    async def look(self) -> None:
+        """Swap, if another version is live. Raises Unavailable."""
+        live = await self._database.live_version()
+        wanted = live.version if live is not None else UNTAUGHT
+        if wanted in (self._refused, self._world.brain.version if self._world.brain else ""):
+            return
+        try:
+            brain = await self._loaded(live) if live is not None and wanted != UNTAUGHT else Brain.untaught()
+        except ModelError as error:
+            self._refused = wanted
+            log.error("%s does not serve here: %s", wanted, error.message)  # noqa: TRY400  the remedy is in it
+            return
+        self._world.brain = brain
+        log.info("the version %s serves", wanted)
+        self._on_swap(wanted)
+
+    async def _loaded(self, version: ModelVersion) -> Brain:
+        """Read it in a thread, then let it see the catalog in the thread that scores: the first list need not wait."""
+        if version.url is None:
+            raise ModelError(f"the version {version.version} has no weights")
+        tensors, meta = await asyncio.to_thread(load, version.url, version.version)
+        loop = asyncio.get_running_loop()
+
+        def warm() -> Brain:
+            from rec.model.lineage import brain_of
+
+            gate, served = brain_of(version.version, tensors[MODEL], meta)
+            served.warm(self._world.catalog.view())
+            return Brain(gate, served, version.version, float(meta["learned_through"]))
+
+        return await loop.run_in_executor(self._executor, warm)

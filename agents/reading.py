@@ -1,0 +1,64 @@
+"""A topic of one partition, read ahead while somebody works on what came before."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator
+
+from rec.ports import Log, Record
+
+AHEAD = 2_000  # records
+
+
+class Ahead:
+    """What has been read and not yet taken."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Record] = deque()
+        self._more, self._room = asyncio.Event(), asyncio.Event()
+        self._room.set()
+        self.reader: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    async def put(self, records: list[Record]) -> None:
+        await self._room.wait()
+        self._waiting.extend(records)
+        self._more.set()
+        if len(self._waiting) >= AHEAD:
+            self._room.clear()
+
+    async def take(self, limit: int, within_s: float) -> list[Record]:
+        """Up to `limit` records; [] if there was none for `within_s`. Raises what has ended the reading."""
+        if self.reader is not None and self.reader.done():
+            self.reader.result()
+        if not self._waiting:
+            self._more.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    await self._more.wait()
+        taken = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
+        if len(self._waiting) < AHEAD:
+            self._room.set()
+        return taken
+
+
+@contextlib.asynccontextmanager
+async def reading(source: Log, topic: str, offset: int) -> AsyncIterator[Ahead]:
+    """Read partition 0 from `offset` on, until the block is left."""
+    ahead = Ahead()
+
+    async def read() -> None:
+        async with contextlib.aclosing(source.tail(topic, {0: offset})) as batches:  # type: ignore[type-var]
+            async for records in batches:
+                await ahead.put(records)
+
+    ahead.reader = asyncio.create_task(read(), name=f"reading {topic}")
+    try:
+        yield ahead
+    finally:
+        ahead.reader.cancel()
+        await asyncio.gather(ahead.reader, return_exceptions=True)

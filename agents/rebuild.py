@@ -1,0 +1,117 @@
+"""erasure → **rebuild** → weights that have never seen the user. The last line of an erasure's receipt.
+
+What a user taught cannot be taken out of weights; so the weights are made again without them: the newest checkpoint
+older than the user's first example, and from there the retained examples of everybody else. What serves meanwhile is
+the version that served. Afterwards no version and no checkpoint that had learned from the user is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+
+from agents.checkpoints import Checkpoints
+from rec.errors import NotFound
+from rec.examples import Erased, Example, decode_lesson
+from rec.ports import Database, Log, Record
+
+log = logging.getLogger(__name__)
+
+NOTHING = "the model had learned nothing of this user"
+
+
+class Base(NamedTuple):
+    """Where to begin: a checkpoint (None: a new lineage) and the offset of the first record to learn from."""
+
+    checkpoint: str | None
+    offset: int
+
+
+class Rebuild:
+    """Finds where to begin again, and closes the receipts when it is done."""
+
+    def __init__(self, *, source: Log, topic: str, checkpoints: Checkpoints, database: Database) -> None:
+        self._source, self._topic, self._checkpoints, self._database = source, topic, checkpoints, database
+        self.removed: dict[str, int] = {}  # erasure line → examples that went
+
+    async def base(self, users: list[Erased], end: int, log_id: str) -> Base | None:
+        """Where to begin again so that none of these users is in the weights; None if none of them ever was.
+
+        Marks their examples in the log as deleted: Kafka drops them at the next compaction.
+        """
+        found = await self._examples_of(users, end)
+        since = float("inf")
+        first = min((record.offset for records in found.values() for record in records), default=end)
+        for erased in users:
+            count = len(found[erased.user_id])
+            self.removed[_row(erased)] = self.removed.get(_row(erased), 0) + count
+            if erased.since >= 0 and (count or erased.since == 0 or erased.since < await self._began(log_id)):
+                since = min(since, erased.since)
+        if since == float("inf"):
+            return None
+        base = Base(None, 0)
+        doomed = []
+        for name, meta in await self._checkpoints.metas():
+            here = meta["log"] == log_id
+            older = float(meta["learned_through"]) < since
+            if base.checkpoint is None and older and (not here or int(meta["offset"]) <= first):
+                base = Base(name, int(meta["offset"]) if here else 0)
+            elif base.checkpoint is None:
+                doomed.append(name)
+        await self._checkpoints.drop(doomed)
+        await self._source.publish_many(
+            self._topic, [(record.key.decode(), None) for records in found.values() for record in records]
+        )
+        return base
+
+    async def _began(self, log_id: str) -> float:
+        """The time of the oldest example that the log still has: what is older was learned from another log."""
+        ends = await self._source.ends(self._topic)
+        if not sum(ends.values()):
+            return float("inf")
+        async with contextlib.aclosing(self._source.tail(self._topic, {0: 0})) as batches:  # type: ignore[type-var]
+            async for records in batches:
+                return records[0].timestamp
+        return float("inf")
+
+    async def _examples_of(self, users: list[Erased], end: int) -> dict[str, list[Record]]:
+        found: dict[str, list[Record]] = {erased.user_id: [] for erased in users}
+        if end <= 0:
+            return found
+        async with contextlib.aclosing(self._source.tail(self._topic, {0: 0})) as batches:  # type: ignore[type-var]
+            async for records in batches:
+                for record in records:
+                    subject = _subject(record)
+                    if subject in found:
+                        found[subject].append(record)
+                if records[-1].offset >= end - 1:
+                    return found
+        return found
+
+    async def close(self, users: list[Erased], version: str | None) -> None:
+        """Write the receipts: which version is the first without them."""
+        now = datetime.now(UTC)
+        for erased in users:
+            note = f"gone from version {version} on; no earlier one can serve again" if version else NOTHING
+            with contextlib.suppress(NotFound):  # an erasure that nobody opened has no receipt
+                removed = self.removed.pop(_row(erased), 0)
+                await self._database.add_step(erased.erasure_id, erased.line, removed, now, note)
+        await self._source.publish_many(self._topic, [(f"erased {e.erasure_id} {e.line}", None) for e in users])
+
+
+def _row(erased: Erased) -> str:
+    return f"{erased.erasure_id} {erased.line}"
+
+
+def _subject(record: Record) -> str | None:
+    if record.value is None:
+        return None
+    try:
+        lesson = decode_lesson(record.value)
+    except msgspec.MsgspecError:
+        return None
+    return lesson.event.subject if isinstance(lesson, Example) else None

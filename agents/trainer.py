@@ -1,0 +1,273 @@
+"""topic `examples` → **trainer** → versions. An asyncio agent with a reader of its own, and a child that has the torch.
+
+    records ──▶ (whoever is erased left out) ──▶ child: test, then learn ──▶ scores ──▶ promote, hold or roll back
+                                                   └──▶ checkpoint, with the offset inside
+
+The offsets it has learned lie inside the checkpoint, so each example changes the weights exactly once, whoever is
+killed when. What `agents.rebuild` is for happens here by going back: an older checkpoint, and the log from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from agents.catalog_reader import CatalogReader
+from agents.checkpoints import Checkpoints, Place, fingerprint
+from agents.curves import Curves
+from agents.forget import Forgetting
+from agents.gpu import Gpu, GpuDied
+from agents.metrics import TrainerMetrics
+from agents.reading import reading
+from agents.rebuild import Base, Rebuild
+from agents.versions import Stand, Versions
+from rec.errors import ModelError, Unavailable
+from rec.examples import Erased, Example, Lesson, Pace, Taken, Tick, decode_lesson, encode_lesson
+from rec.pace import next_share
+from rec.ports import Log, Record
+
+log = logging.getLogger(__name__)
+
+BATCH = 256  # records handed over at once: the child answers within a second or so
+
+
+class Rhythm(NamedTuple):
+    """How often what is done, in seconds."""
+
+    fill: float = 2.0  # a batch waits at most this long for its last example
+    judge: float = 3.0
+    checkpoint: float = 30.0
+    late: float = 5.0  # further behind than this, some examples are left out
+    pace: float = 5.0
+    catalog: float = 2.0
+    gather: float = 5.0  # erasures gather this long before a rebuild: each costs a replay
+
+
+class Rewind(Exception):  # noqa: N818  not an error: the way back to where a rebuild begins
+    """The lineage begins again further back."""
+
+    def __init__(self, base: Base) -> None:
+        self.base = base
+
+
+class Trainer:
+    """One lineage, from its checkpoint on."""
+
+    def __init__(
+        self,
+        *,
+        source: Log,
+        topic: str,
+        gpu: Gpu,
+        versions: Versions,
+        rebuild: Rebuild,
+        checkpoints: Checkpoints,
+        catalog: CatalogReader,
+        forgetting: Forgetting,
+        metrics: TrainerMetrics,
+        curves: Curves,
+        config: dict[str, object],
+        rhythm: Rhythm,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._source, self._topic, self._gpu, self._versions = source, topic, gpu, versions
+        self._rebuild, self._checkpoints, self._catalog = rebuild, checkpoints, catalog
+        self._forgetting, self._metrics, self._curves = forgetting, metrics, curves
+        self._config, self._rhythm, self._clock = config, rhythm, clock
+        self._place = Place.new()
+        self._taken = Taken.nothing()
+        self._due: dict[str, float] = {}
+        self._saved = -1
+        self._to_erase: list[Erased] = []
+        self._rebuilding: tuple[list[Erased], int] | None = None  # who is being left out, and up to where it goes
+        self._lag = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Train until `stop`; then one more checkpoint."""
+        await self._forgetting.load()
+        base: Base | None = None
+        while not stop.is_set():
+            try:
+                await self._begin(base)
+                base = None
+                await self._follow(stop)
+                await self._save()
+            except Rewind as back:
+                base = back.base
+            except GpuDied as error:
+                log.warning("%s; going on from the last checkpoint", error.message)
+                self._metrics.restarts.inc()
+                await self._gpu.restart()
+
+    # ------------------------------------------------------------------ where to begin
+    async def _begin(self, base: Base | None) -> None:
+        """Load a checkpoint and the catalog, and let the versions that serve be scored."""
+        if base is None:
+            learned, learned_through, offset = await self._resume()
+        else:
+            begun = await self._gpu.resume(self._checkpoints.location, base.checkpoint)
+            learned, learned_through, offset = begun.learned, 0.0, base.offset
+            self._place = self._place._replace(last="")
+        if self._rebuilding is not None:  # the same counts mean other weights now: another name
+            self._place = self._place._replace(line=Place.new().line)
+        self._taken = Taken.nothing()._replace(offset=offset, learned=learned, learned_through=learned_through)
+        self._saved = learned
+        self._catalog.begin_again()
+        changes = await self._catalog.all_changes()
+        await self._gpu.know(changes.items, await self._catalog.cached_vectors(), [])
+        await self._versions.begin()
+
+    async def _resume(self) -> tuple[int, float, int]:
+        """The newest checkpoint that can be used, else a new lineage: learned, through when, and the next offset."""
+        for name, meta in await self._checkpoints.metas():
+            try:
+                begun = await self._gpu.resume(self._checkpoints.location, name)
+            except ModelError as error:
+                log.warning("the checkpoint %s is not used: %s", name, error.message)
+                continue
+            self._place = await self._checkpoints.place_in(self._source, self._topic, meta)
+            offset = begun.offset if self._place.last else 0
+            log.info("going on from %s: %d examples learned, next offset %d", name, begun.learned, offset)
+            return begun.learned, float(meta["learned_through"]), offset
+        await self._gpu.resume(self._checkpoints.location, None)
+        self._place = Place.new()
+        return 0, 0.0, 0
+
+    # ------------------------------------------------------------------ learning
+    async def _follow(self, stop: asyncio.Event) -> None:
+        async with reading(self._source, self._topic, self._taken.offset) as records:
+            while not stop.is_set():
+                if found := await records.take(BATCH, 0.2):
+                    await self._take(found)
+                    self._lag = max(0.0, self._clock() - found[-1].timestamp) if len(records) else 0.0
+                try:
+                    await self._turn()
+                except GpuDied:
+                    raise
+                except Unavailable as error:
+                    log.warning("something had to wait: %s", error.message)
+
+    async def _take(self, records: list[Record]) -> None:
+        lessons: list[bytes] = []
+        for record in records:
+            lesson = lesson_of(record)
+            if isinstance(lesson, Erased):
+                self._forgetting.note_at(lesson.user_id, lesson.at)
+                self._to_erase.append(lesson)
+                self._wait("erase", self._rhythm.gather)
+            elif isinstance(lesson, Example) and self._forgetting.is_late(lesson.event.subject, lesson.event.at):
+                continue
+            elif lesson is not None and record.value is not None:
+                lessons.append(record.value)
+        began = self._taken.learned
+        self._taken = await self._gpu.take(lessons, records[-1].offset + 1)
+        self._place = self._place._replace(last=fingerprint(records[-1]))
+        if self._taken.rounds or not self._taken.waiting:
+            self._due.pop("fill", None)
+        self._versions.add(self._taken.rounds)
+        self._metrics.took(self._taken, self._taken.learned - began, self._clock())
+        await asyncio.to_thread(self._curves.took, self._taken, self._clock())
+
+    async def _turn(self) -> None:
+        """What is due beside learning."""
+        if self._is_due("catalog", self._rhythm.catalog):
+            await self._follow_catalog()
+        if self._to_erase and self._is_due("erase", self._rhythm.gather):
+            await self._go_back()
+        if self._taken.waiting and self._is_due("fill", self._rhythm.fill):
+            await self._publish(Tick())
+        if self._rebuilding is not None:
+            await self._maybe_rebuilt(*self._rebuilding)
+            return
+        if self._is_due("pace", self._rhythm.pace):
+            await self._keep_pace()
+        if self._is_due("judge", self._rhythm.judge):
+            await self._versions.judge(self._stand())
+        if self._is_due("checkpoint", self._rhythm.checkpoint):
+            await self._save()
+
+    def _is_due(self, what: str, every_s: float) -> bool:
+        """True once `every_s` after it was first asked, or last true."""
+        if what not in self._due:
+            self._wait(what, every_s)
+        if self._clock() < self._due[what]:
+            return False
+        self._wait(what, every_s)
+        return True
+
+    def _wait(self, what: str, for_s: float) -> None:
+        self._due[what] = self._clock() + for_s
+
+    async def _follow_catalog(self) -> None:
+        changes = await self._catalog.all_changes()
+        vectors = await self._catalog.cached_vectors()
+        if changes.ids or vectors:
+            await self._gpu.know(changes.items, vectors, changes.deleted)
+
+    async def _keep_pace(self) -> None:
+        if (share := next_share(self._taken.share, self._lag, self._rhythm.late)) is not None:
+            log.info("%.1f s behind: from here on %.0f %% of the examples are learned from", self._lag, 100 * share)
+            await self._publish(Pace(share))
+
+    # ------------------------------------------------------------------ erasures
+    async def _go_back(self) -> None:
+        """Some users are to be gone from the weights: Rewind to where that begins, if they ever were in them."""
+        users, self._to_erase = self._to_erase, []
+        if self._rebuilding is not None:
+            users = [*self._rebuilding[0], *users]
+        base = await self._rebuild.base(users, self._taken.offset, self._place.log)
+        if base is None:
+            await self._rebuild.close(users, None)
+            return
+        log.info("leaving %d erased user(s) out of the model: again from offset %d", len(users), base.offset)
+        self._rebuilding = (users, self._taken.offset)
+        raise Rewind(base)
+
+    async def _maybe_rebuilt(self, users: list[Erased], end: int) -> None:
+        """Once the lineage is where it was, it serves, and nothing older ever will."""
+        if self._taken.offset < end:
+            return
+        name = await self._versions.promote(self._stand(), f"made again without {len(users)} erased user(s)")
+        if name is None:
+            return
+        withdrawn = await self._versions.withdraw_others("had learned from a user who was erased since")
+        log.info("made again as %s; %d older versions withdrawn", name, withdrawn)
+        await self._rebuild.close(users, name)
+        self._rebuilding, self._saved = None, -1
+        await self._save()
+
+    # ------------------------------------------------------------------ what goes out
+    def _stand(self) -> Stand:
+        return Stand(self._place.line, self._taken.learned, self._taken.learned_through, self._config)
+
+    async def _save(self) -> None:
+        """A checkpoint, if something was learned since the last one, and nobody waits to be left out."""
+        if self._taken.learned == self._saved or self._to_erase or self._rebuilding is not None:
+            return
+        name = f"{self._place.line}-{self._taken.learned:09d}-{secrets.token_hex(2)}"
+        more = {**self._place._asdict(), "saved": self._clock()}
+        await self._gpu.checkpoint(self._checkpoints.location, name, more)
+        self._saved = self._taken.learned
+        await self._checkpoints.thin(self._clock())
+
+    async def _publish(self, lesson: Lesson) -> None:
+        """Into the log, and from there to ourselves: what is not in the log a replay would not know."""
+        key = f"{type(lesson).__name__} {secrets.token_hex(8)}"
+        try:
+            await self._source.publish(self._topic, key, encode_lesson(lesson))
+        except Unavailable as error:
+            log.warning("the log is away: %s", error.message)
+
+
+def lesson_of(record: Record) -> Lesson | None:
+    """None for what is none: deleted, or not readable."""
+    try:
+        return decode_lesson(record.value) if record.value is not None else None
+    except msgspec.MsgspecError:
+        return None

@@ -1,0 +1,193 @@
+"""contest → **versions** → registry → workers. Publishes what was learned, promotes it, holds it, or rolls back.
+
+The registry in SQL is the truth and people change it too (`rec models promote`), so the live version is read from it
+before every decision. While a version is pinned nothing is promoted; the lineage learns on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from agents.gpu import Gpu
+from rec.contest import CANDIDATE, UNTAUGHT, Contest, Ladder, Round, Verdict
+from rec.errors import ModelError, Unavailable
+from rec.model.checkpoint import delete
+from rec.ports import Database, Exchange, Hint
+from rec.versions import HELD, ModelVersion
+
+log = logging.getLogger(__name__)
+
+KEPT = 40  # versions whose weights are kept, beside the anchors
+
+
+class Stand(NamedTuple):
+    """How far the lineage is: what it is called, and what it has learned."""
+
+    line: str  # a lineage has a name of its own: after an erasure the same count means other weights
+    learned: int
+    learned_through: float
+    config: dict[str, object]
+
+
+class Versions:
+    """The trainer's side of the registry."""
+
+    def __init__(
+        self,
+        *,
+        gpu: Gpu,
+        database: Database,
+        exchange: Exchange,
+        location: str,
+        on_verdict: Callable[[Verdict], None] = lambda _: None,
+    ) -> None:
+        self._gpu, self._database, self._exchange, self._location = gpu, database, exchange, location
+        self._on_verdict = on_verdict
+        self._contest, self._ladder = Contest(), Ladder()
+        self._live, self._published = UNTAUGHT, -1
+        self._holding = ""  # the row that tells of the present streak of holds
+
+    @property
+    def live(self) -> str:
+        """The version that serves, as far as is known here."""
+        return self._live
+
+    async def begin(self) -> None:
+        """After a (re)start of the child: let it score what serves, and the anchors as far as they are still there."""
+        self._contest = Contest()
+        await self._read_live()
+        missing = await self._gpu.contend(self._location, self._contenders())
+        if missing:
+            log.warning("versions that cannot be loaded are not scored any more: %s", ", ".join(missing))
+            self._ladder = Ladder([rung for rung in self._ladder.rungs if rung[0] not in missing])
+
+    def add(self, rounds: list[Round]) -> None:
+        """What the last batches said."""
+        for one in rounds:
+            self._contest.add(one)
+
+    async def judge(self, stand: Stand) -> Verdict | None:
+        """One decision, carried out. None if there is nothing to decide: nothing new, or a person has chosen."""
+        await self._read_live()
+        if stand.learned <= self._published or await self._database.pinned() is not None:
+            return None
+        verdict = self._contest.decide(self._live, [UNTAUGHT, *self._ladder.names])
+        if verdict.kind == "promote":
+            await self.promote(stand, verdict.why)
+        elif verdict.kind == "roll_back":
+            await self._roll_back(verdict)
+        else:
+            await self._hold(stand, verdict)
+        self._on_verdict(verdict)
+        return verdict
+
+    async def promote(self, stand: Stand, why: str) -> str | None:
+        """The candidate as it is now, as a version that serves; None if it could not be written."""
+        name = f"{stand.line}-{stand.learned:09d}"
+        try:
+            written = await self._gpu.publish(self._location, name, {"version": name, "parent": self._live})
+        except ModelError as error:  # a replay came out otherwise: a catalog that has changed meanwhile
+            log.warning("%s was not published, the next one may be: %s", name, error.message)
+            return None
+        self._contest.crown(name)
+        version = ModelVersion(
+            version=name,
+            parent=self._live,
+            state=HELD,
+            digest=written.digest,
+            offset=written.offset,
+            learned_through=_instant(written.learned_through),
+            created_at=datetime.now(UTC),
+            config=dict(stand.config),
+            metrics={**self._metrics(), "learned": float(written.learned)},
+            url=self._location,
+            note=why,
+        )
+        await self._database.record_version(version)
+        await self._database.go_live(name, why)
+        self._ladder.add(name, written.learned)
+        self._live, self._published, self._holding = name, written.learned, ""
+        await self._gpu.contend(self._location, self._contenders())
+        await self._tell(name)
+        await self._prune()
+        return name
+
+    async def withdraw_others(self, note: str) -> int:
+        """Nothing but what is live now may ever serve again, and the weights of the others go; how many there were."""
+        withdrawn = await self._database.withdraw(self._live, note)
+        self._ladder = Ladder([rung for rung in self._ladder.rungs if rung[0] == self._live])
+        await self._gpu.contend(self._location, self._contenders())
+        for name in withdrawn:
+            await asyncio.to_thread(delete, self._location, name)
+        return len(withdrawn)
+
+    async def _roll_back(self, verdict: Verdict) -> None:
+        log.warning("rolling back: %s", verdict.why)
+        fallen, self._live, self._holding = self._live, verdict.to, ""
+        self._ladder = Ladder([rung for rung in self._ladder.rungs if rung[0] != fallen])
+        if verdict.to == UNTAUGHT:
+            await self._record_untaught()
+        await self._database.go_live(verdict.to, verdict.why, rolled_back=True)
+        await self._gpu.contend(self._location, self._contenders())
+        await self._tell(verdict.to)
+
+    async def _hold(self, stand: Stand, verdict: Verdict) -> None:
+        """One row for a streak of holds, with the newest reason: the registry is for people to read."""
+        self._holding = self._holding or f"{stand.line}-{stand.learned:09d}"
+        log.info("held: %s", verdict.why)
+        held = ModelVersion(
+            version=f"{self._holding}-held",
+            parent=self._live,
+            state=HELD,
+            digest="",
+            offset=0,
+            learned_through=_instant(stand.learned_through),
+            created_at=datetime.now(UTC),
+            config={},
+            metrics=self._metrics(),
+            url=None,
+            note=verdict.why,
+        )
+        await self._database.record_version(held)
+
+    async def _record_untaught(self) -> None:
+        """The gate that nobody has trained is in every installation; its row is made when it has to serve."""
+        await self._database.record_version(
+            ModelVersion(UNTAUGHT, None, HELD, "", 0, None, datetime.now(UTC), {}, {}, self._location, "never trained")
+        )
+
+    async def _read_live(self) -> None:
+        found = await self._database.live_version()
+        name = found.version if found is not None else UNTAUGHT
+        if name != self._live:
+            self._live = name
+            await self._gpu.contend(self._location, self._contenders())
+
+    async def _tell(self, name: str) -> None:
+        """A hint, so that workers swap at once; without it they find out within seconds."""
+        with contextlib.suppress(Unavailable):
+            await self._exchange.hint(Hint("model", name))
+
+    async def _prune(self) -> None:
+        for gone in await self._database.prune_versions(KEPT):
+            if gone.url is not None and gone.version not in self._ladder.names:
+                await asyncio.to_thread(delete, self._location, gone.version)
+
+    def _contenders(self) -> list[str]:
+        return sorted({self._live, *self._ladder.names} - {UNTAUGHT})
+
+    def _metrics(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for prefix, name in (("", CANDIDATE), ("live_", self._live)):
+            if (scores := self._contest.scores(name)) is not None:
+                found |= {f"{prefix}nll": scores.loss, f"{prefix}mrr@10": scores.mrr}
+        return found
+
+
+def _instant(at: float) -> datetime | None:
+    return datetime.fromtimestamp(at, UTC) if at > 0 else None
