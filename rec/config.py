@@ -113,7 +113,7 @@ class Settings(BaseSettings):
 
     @property
     def models_location(self) -> str:
-        """Where checkpoints lie: an URL, or an absolute path, which means the same to a process of another folder."""
+        """Where checkpoints lie: a URL, or an absolute path, which means the same to a process of another folder."""
         if "://" in self.models_url:
             return self.models_url
         return str(Path(self.models_url or self.data_dir / "models").absolute())

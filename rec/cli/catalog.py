@@ -13,14 +13,13 @@ import msgspec
 from rec.catalog import Item
 from rec.cli.audit import recorded
 from rec.cli.here import find_server, settings_here
+from rec.cli.hints import tell_workers
 from rec.cli.importing import Columns, Counts, Refused, check_files, import_files, import_options, told
-from rec.cli.output import emit_json, json_option, quiet_drivers, say
+from rec.cli.output import emit_json, json_option
 from rec.client import RecClient
-from rec.config import Settings
-from rec.errors import NotFound, RecError
+from rec.errors import NotFound
 from rec.ports import Hint
 from rec.rows import ITEM_COLUMNS, item_of
-from rec.store import open_exchange
 from rec.store.sql import open_database
 
 
@@ -75,20 +74,8 @@ async def _into_database(
         async with recorded(database, "rec catalog import", "catalog", names) as detail:
             counts = await import_files(files, mapping, item_of, store, errors, "importing items")
             detail.update(rows=counts.rows, imported=counts.good, bad=counts.bad, revision=revision)
-    workers_told = await _tell_workers(settings) if counts.good else False
+    workers_told = await tell_workers(settings, Hint("catalog", "")) if counts.good else False
     return counts, {"revision": revision, "workers_told": workers_told}
-
-
-async def _tell_workers(settings: Settings) -> bool:
-    """Workers read the change from SQL; the hint makes them do it now."""
-    quiet_drivers()
-    try:
-        async with open_exchange(settings) as exchange:
-            await exchange.hint(Hint("catalog", ""))
-    except RecError as error:
-        say(f"No worker could be told ({error.message}); those that run look by themselves every few seconds.")
-        return False
-    return True
 
 
 async def _through_server(
