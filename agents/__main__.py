@@ -1,4 +1,4 @@
-"""`python -m agents worker|archiver`: one process each, what `rec worker` and `rec archiver` run."""
+"""`python -m agents worker|archiver|trainer`: one process each, what `rec worker` and the like run."""
 
 from __future__ import annotations
 
@@ -80,10 +80,15 @@ def main(argv: list[str]) -> int:
         if argv == ["archiver"]:
             asyncio.run(run_archiver(settings))
             return 0
+        if argv == ["trainer"]:
+            from agents.training import run_trainer
+
+            asyncio.run(run_trainer(settings))
+            return 0
     except RecError as error:
         log.error("%s", error.message)  # noqa: TRY400  one line, the remedy is in it
         return error.exit_code
-    sys.stderr.write("usage: python -m agents worker|archiver\n")
+    sys.stderr.write("usage: python -m agents worker|archiver|trainer\n")
     return 2
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from agents.reading import retained
 from rec.errors import ModelError
 from rec.model.checkpoint import delete, load_meta, names
 from rec.ports import Log, Record
@@ -67,17 +68,17 @@ class Checkpoints:
         """
         place = Place(*(str(meta[name]) for name in Place._fields))
         offset, end = int(meta["offset"]), sum((await source.ends(topic)).values())
-        if place.last and offset <= end and await _holds(source, topic, offset - 1, place.last):
+        if place.last and offset <= end and await _may_hold(source, topic, offset - 1, place.last):
             return place
         return Place.new()._replace(line=place.line)
 
 
-async def _holds(source: Log, topic: str, offset: int, last: str) -> bool:
-    async with contextlib.aclosing(source.tail(topic, {0: offset})) as batches:  # type: ignore[type-var]
-        async for records in batches:
-            first = records[0]
-            return first.offset > offset or first.value is None or fingerprint(first) == last
-    return False
+async def _may_hold(source: Log, topic: str, offset: int, last: str) -> bool:
+    """False if there is another record at this offset."""
+    async with contextlib.aclosing(retained(source, topic, offset + 1, offset)) as records:
+        async for record in records:
+            return record.value is None or fingerprint(record) == last
+    return True
 
 
 def kept_ages(ages: Sequence[float], newest: int = 3, first_s: float = 300.0) -> set[int]:

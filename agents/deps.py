@@ -19,8 +19,10 @@ from agents.catalog_sync import CatalogSync
 from agents.consents import Consents
 from agents.counting import Counting, load_counters
 from agents.dead_letters import DeadLetters
+from agents.examples import Examples
 from agents.forget import Forgetting
 from agents.metrics import Metrics
+from agents.model_sync import ModelSync
 from agents.presence import Presence
 from agents.refresh import Refresher, Sweep
 from agents.requests import Requests
@@ -30,14 +32,14 @@ from rec.model.weights import encoder_id
 from rec.policy.filters import ListRules
 from rec.ports import Database, Exchange, Log
 from rec.privacy import erasure_secret
-from rec.recommend import World
+from rec.recommend import Brain, World
 from rec.requests import Refresh, encode_request
 from rec.screens import split_screen
 from rec.slates import Cause
 from rec.state import FoldRules
 from rec.store import open_exchange, open_log
 from rec.store.sql import open_database
-from rec.topics import BEHAVIOR, DEAD_LETTERS, REQUESTS, topics
+from rec.topics import BEHAVIOR, DEAD_LETTERS, EXAMPLES, REQUESTS, topics
 
 log = logging.getLogger(__name__)
 
@@ -96,11 +98,13 @@ async def wire(
         requests_topic=requests_topic,
     )
     consents = Consents(users=users, owned=owned, exchange=exchange, to=to, behavior_topic=behavior_topic)
+    examples = Examples(to=to, topic=settings.topic(EXAMPLES), lost=metrics.examples_lost)
     dead_letters = DeadLetters(settings.topic(DEAD_LETTERS), to, metrics.dead)
     catalog = Catalog()
     counters_path = settings.counters_path
     counters = await asyncio.to_thread(load_counters, counters_path, settings)
-    world = World(catalog=catalog, counters=counters, rules=rules, lists=ListRules.from_settings(settings))
+    lists = ListRules.from_settings(settings)
+    world = World(catalog=catalog, counters=counters, rules=rules, lists=lists, brain=Brain.untaught())
     presence = Presence(exchange)
     refresher = Refresher(
         state_of=lambda user_id: users.get(user_id.encode()),
@@ -134,6 +138,7 @@ async def wire(
         dead_letters=dead_letters,
         forgetting=forgetting,
         consents=consents,
+        examples=examples,
         metrics=metrics,
     )
     requests = Requests(
@@ -169,6 +174,14 @@ async def wire(
         holder=name,
         on_change=on_catalog_change,
     )
+    model_sync = ModelSync(
+        world=world,
+        database=database,
+        exchange=exchange,
+        executor=executor,
+        poll_s=settings.model_poll_s,
+        on_swap=lambda _: metrics.swaps.inc(),
+    )
     counting = Counting(
         counters=counters,
         path=counters_path,
@@ -182,6 +195,8 @@ async def wire(
     count = await catalog_sync.load()
     await presence.reload()
     await counting.caught_up()
+    await model_sync.prepare()
+    await model_sync.look()
     log.info(
         "catalog of %d items, counters through %.0f, %d users online", count, counters.learned_through, len(presence)
     )
@@ -193,6 +208,8 @@ async def wire(
         "catalog": catalog_sync.run,
         "encoder": catalog_sync.encode_for_ever,
         "counting": counting.run,
+        "model": model_sync.run,
+        "examples": examples.run,
         "snapshots": counting.save_for_ever,
         "erasures": forgetting.finish_for_ever,
     }

@@ -34,7 +34,7 @@ class Gpu:
         self._pool: ProcessPoolExecutor | None = None
 
     async def __aenter__(self) -> Gpu:
-        self._open()
+        await asyncio.to_thread(self._open)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -43,7 +43,7 @@ class Gpu:
     async def restart(self) -> None:
         """A new child in place of one that died."""
         await self._close()
-        self._open()
+        await asyncio.to_thread(self._open)
 
     @property
     def pids(self) -> list[int]:
@@ -81,10 +81,12 @@ class Gpu:
             raise GpuDied(f"the trainer's child process has died ({error})") from error
 
     def _open(self) -> None:
+        """Start the process, which blocks; it warms up while the caller goes on."""
         spawn = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(
             1, mp_context=spawn, initializer=child.begin, initargs=(self._teaching, self._threads)
         )
+        self._pool.submit(int)
 
     async def _close(self) -> None:
         pool, self._pool = self._pool, None

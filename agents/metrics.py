@@ -29,6 +29,8 @@ class Metrics:
         self.online = Gauge("shunxi_users_online", "Users connected anywhere", registry=r)
         self.swept = Counter("shunxi_swept_total", "Stale lists found by the sweep and made anew", registry=r)
         self.counted = Counter("shunxi_events_counted_total", "Events the shared counters learned from", registry=r)
+        self.examples_lost = Counter("shunxi_examples_lost_total", "Examples dropped before they got out", registry=r)
+        self.swaps = Counter("shunxi_model_swaps_total", "Model versions this worker began to serve", registry=r)
         self.archived = Counter("shunxi_events_archived_total", "New rows in the archive", registry=r)
         self.archive_lag = Gauge("shunxi_archive_lag_records", "Records not yet archived", registry=r)
 

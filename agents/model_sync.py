@@ -40,6 +40,10 @@ class ModelSync:
         self._changed = asyncio.Event()
         self._refused = ""
 
+    async def prepare(self) -> None:
+        """Load torch before anybody waits for a list: it takes a second or more, and the interpreter with it."""
+        await asyncio.get_running_loop().run_in_executor(self._executor, _with_torch)
+
     async def run(self) -> None:
         """Follow for ever."""
         await asyncio.gather(self._hear(), self._follow())
@@ -84,10 +88,16 @@ class ModelSync:
         loop = asyncio.get_running_loop()
 
         def warm() -> Brain:
-            from rec.model.lineage import brain_of
+            from rec.model.served import brain_of
 
             gate, served = brain_of(version.version, tensors[MODEL], meta)
             served.warm(self._world.catalog.view())
             return Brain(gate, served, version.version, float(meta["learned_through"]))
 
         return await loop.run_in_executor(self._executor, warm)
+
+
+def _with_torch() -> None:
+    from rec.model.served import one_thread
+
+    one_thread()

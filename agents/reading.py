@@ -62,3 +62,20 @@ async def reading(source: Log, topic: str, offset: int) -> AsyncIterator[Ahead]:
     finally:
         ahead.reader.cancel()
         await asyncio.gather(ahead.reader, return_exceptions=True)
+
+
+async def retained(source: Log, topic: str, end: int, begin: int = 0, idle_s: float = 5.0) -> AsyncIterator[Record]:
+    """The records of partition 0 from `begin` to `end`, as far as they are still there.
+
+    The last ones may have been deleted, so nothing for `idle_s` is the end, too.
+    """
+    if begin >= end:
+        return
+    async with reading(source, topic, begin) as ahead:
+        while records := await ahead.take(AHEAD, idle_s):
+            for record in records:
+                if record.offset >= end:
+                    return
+                yield record
+            if records[-1].offset >= end - 1:
+                return

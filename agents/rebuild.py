@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from agents.checkpoints import Checkpoints
+from agents.reading import retained
 from rec.errors import NotFound
 from rec.examples import Erased, Example, decode_lesson
 from rec.ports import Database, Log, Record
@@ -44,12 +45,12 @@ class Rebuild:
         Marks their examples in the log as deleted: Kafka drops them at the next compaction.
         """
         found = await self._examples_of(users, end)
-        since = float("inf")
+        since, began = float("inf"), await self._began()
         first = min((record.offset for records in found.values() for record in records), default=end)
         for erased in users:
             count = len(found[erased.user_id])
             self.removed[_row(erased)] = self.removed.get(_row(erased), 0) + count
-            if erased.since >= 0 and (count or erased.since == 0 or erased.since < await self._began(log_id)):
+            if erased.since >= 0 and (count or erased.since == 0 or erased.since < began):
                 since = min(since, erased.since)
         if since == float("inf"):
             return None
@@ -68,28 +69,22 @@ class Rebuild:
         )
         return base
 
-    async def _began(self, log_id: str) -> float:
-        """The time of the oldest example that the log still has: what is older was learned from another log."""
-        ends = await self._source.ends(self._topic)
-        if not sum(ends.values()):
-            return float("inf")
-        async with contextlib.aclosing(self._source.tail(self._topic, {0: 0})) as batches:  # type: ignore[type-var]
-            async for records in batches:
-                return records[0].timestamp
+    async def _began(self) -> float:
+        """The time of the oldest record that the log still has: what is older was learned from what is gone."""
+        async with contextlib.aclosing(retained(self._source, self._topic, await self._end())) as records:
+            async for record in records:
+                return record.timestamp
         return float("inf")
+
+    async def _end(self) -> int:
+        return sum((await self._source.ends(self._topic)).values())
 
     async def _examples_of(self, users: list[Erased], end: int) -> dict[str, list[Record]]:
         found: dict[str, list[Record]] = {erased.user_id: [] for erased in users}
-        if end <= 0:
-            return found
-        async with contextlib.aclosing(self._source.tail(self._topic, {0: 0})) as batches:  # type: ignore[type-var]
-            async for records in batches:
-                for record in records:
-                    subject = _subject(record)
-                    if subject in found:
-                        found[subject].append(record)
-                if records[-1].offset >= end - 1:
-                    return found
+        async with contextlib.aclosing(retained(self._source, self._topic, end)) as records:
+            async for record in records:
+                if (subject := _subject(record)) in found:
+                    found[subject].append(record)
         return found
 
     async def close(self, users: list[Erased], version: str | None) -> None:

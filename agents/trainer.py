@@ -88,6 +88,11 @@ class Trainer:
         self._rebuilding: tuple[list[Erased], int] | None = None  # who is being left out, and up to where it goes
         self._lag = 0.0
 
+    @property
+    def taken(self) -> Taken:
+        """What the child said last."""
+        return self._taken
+
     async def run(self, stop: asyncio.Event) -> None:
         """Train until `stop`; then one more checkpoint."""
         await self._forgetting.load()
@@ -158,6 +163,8 @@ class Trainer:
         for record in records:
             lesson = lesson_of(record)
             if isinstance(lesson, Erased):
+                if self._rebuilding is not None and record.offset < self._rebuilding[1]:
+                    continue  # read before: this is what the rebuild is for
                 self._forgetting.note_at(lesson.user_id, lesson.at)
                 self._to_erase.append(lesson)
                 self._wait("erase", self._rhythm.gather)
@@ -172,7 +179,7 @@ class Trainer:
             self._due.pop("fill", None)
         self._versions.add(self._taken.rounds)
         self._metrics.took(self._taken, self._taken.learned - began, self._clock())
-        await asyncio.to_thread(self._curves.took, self._taken, self._clock())
+        await asyncio.to_thread(self._curves.took, self._taken, self._versions.live, self._clock())
 
     async def _turn(self) -> None:
         """What is due beside learning."""

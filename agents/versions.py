@@ -122,8 +122,10 @@ class Versions:
         withdrawn = await self._database.withdraw(self._live, note)
         self._ladder = Ladder([rung for rung in self._ladder.rungs if rung[0] == self._live])
         await self._gpu.contend(self._location, self._contenders())
-        for name in withdrawn:
-            await asyncio.to_thread(delete, self._location, name)
+        for version in withdrawn:
+            if version.url is not None:
+                await asyncio.to_thread(delete, version.url, version.version)
+                await self._database.record_version(version._replace(url=None, note=note))
         return len(withdrawn)
 
     async def _roll_back(self, verdict: Verdict) -> None:
@@ -185,7 +187,7 @@ class Versions:
         found: dict[str, float] = {}
         for prefix, name in (("", CANDIDATE), ("live_", self._live)):
             if (scores := self._contest.scores(name)) is not None:
-                found |= {f"{prefix}nll": scores.loss, f"{prefix}mrr@10": scores.mrr}
+                found |= {f"{prefix}nll": scores.loss, f"{prefix}hr@10": scores.hits, f"{prefix}mrr@10": scores.mrr}
         return found
 
 

@@ -25,10 +25,11 @@ RUNGS = (500, 4_000, 32_000)  # ages of the anchors, in examples
 
 
 class Round(NamedTuple):
-    """One batch: how many examples were scored, and by contender the sums of -log P and of the reciprocal rank."""
+    """One batch: how many examples were scored, and by contender the sums of what they earned at ten."""
 
     examples: int
-    loss: dict[str, float]
+    loss: dict[str, float]  # -log P, nats
+    hits: dict[str, float]
     mrr: dict[str, float]
 
 
@@ -41,9 +42,10 @@ class Verdict(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """Means over the window: nats, and the reciprocal rank at ten."""
+    """Means over the window: -log P in nats, hit rate and reciprocal rank at ten."""
 
     loss: float
+    hits: float
     mrr: float
 
 
@@ -63,7 +65,7 @@ class Contest:
     def crown(self, name: str) -> None:
         """The candidate as it is now goes on under this name: its scores so far are those of its copy."""
         for one in self._rounds:
-            for sums in (one.loss, one.mrr):
+            for sums in (one.loss, one.hits, one.mrr):
                 if CANDIDATE in sums:
                     sums[name] = sums[CANDIDATE]
 
@@ -73,7 +75,8 @@ class Contest:
         count = sum(one.examples for one in mine)
         if not count:
             return None
-        return Scores(sum(one.loss[name] for one in mine) / count, sum(one.mrr[name] for one in mine) / count)
+        sums = (sum(getattr(one, what)[name] for one in mine) for what in Scores._fields)
+        return Scores(*(each / count for each in sums))
 
     def decide(self, live: str, anchors: Iterable[str]) -> Verdict:
         """Whether the candidate goes live, and if not, whether the live version stays."""

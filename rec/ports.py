@@ -308,10 +308,10 @@ class Models(Protocol):
         no weights, NotFound for an unknown one. However many do this at once, one is live afterwards.
         """
 
-    async def withdraw(self, created_before_offset: int, note: str) -> int:
-        """Those whose `offset` is less may not go live again, and lose their pin; how many were not withdrawn yet.
+    async def withdraw(self, before: str, note: str) -> list[ModelVersion]:
+        """Those recorded before the one named may not go live again, and lose their pin; who was not withdrawn yet.
 
-        The live one too, but it serves on (state `live`, `withdrawn` true) until another goes live.
+        A live one too, but it serves on (state `live`, `withdrawn` true) until another goes live. NotFound.
         """
 
     async def pin(self, name: str | None) -> None:

@@ -1,4 +1,4 @@
-"""`rec worker`, `rec archiver`, `rec web`: the Procfile's processes, each in place of this one, for the signals."""
+"""`rec worker`, `rec archiver`, `rec trainer`, `rec web`: the Procfile's processes, each in place of this one."""
 
 from __future__ import annotations
 
@@ -28,6 +28,15 @@ def worker() -> None:
 def archiver() -> None:
     """Writes accepted events from the log to SQL, one row per event_id."""
     become("agents", "archiver")
+
+
+@click.command()
+def trainer() -> None:
+    """Learns from the examples topic while the shop is open, and publishes model versions (docs/models.md).
+
+    Start one; a second waits until the first has ended. Curves: tensorboard --logdir .rec/curves
+    """
+    become("agents", "trainer")
 
 
 @click.command()

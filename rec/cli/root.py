@@ -14,8 +14,9 @@ from rec.errors import RecError
 
 # name → (module, attribute, extra that brings what it needs, one line of help); in the order of the help page
 COMMANDS: dict[str, tuple[str, str, str, str]] = {
-    "up": ("rec.cli.up", "up", "server,embedded", "Everything on one machine: broker, Redis, worker, archiver, web."),
+    "up": ("rec.cli.up", "up", "server,embedded", "Everything on one machine: broker, Redis and all processes."),
     "worker": ("rec.cli.processes", "worker", "server", "The stream worker (Faust): events → state → slates."),
+    "trainer": ("rec.cli.processes", "trainer", "server", "Learns while the shop is open, and publishes versions."),
     "archiver": ("rec.cli.processes", "archiver", "server", "Writes accepted events from the log to SQL."),
     "web": ("rec.cli.processes", "web", "server", "The edge: HTTP, websocket, server-sent events."),
     "track": ("rec.cli.track", "track", "cli", "Send one behavior event."),

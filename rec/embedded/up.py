@@ -80,7 +80,7 @@ async def run(options: Options, report: Report, progress: Progress, on_ready: Ca
             on_ready(Ready(url, secrets.api_key, time.monotonic() - began))
             code = await _serve(options, url, secrets.api_key, supervisor, stopped, report)
             report("stopping: web, archiver (draining the log), worker, Redis, broker")
-            for name in ("web", "archiver"):
+            for name in ("web", "archiver", "trainer"):
                 await supervisor.stop(name)
             return code
 
@@ -165,6 +165,7 @@ async def _start(
 
     await supervisor.start(child("archiver", python("agents", "archiver"), stop_within_s=60.0))
     await supervisor.start(child("worker", python("agents", "worker")))
+    await supervisor.start(child("trainer", python("agents", "trainer")))
     await supervisor.start(child("web", python("web"), ready=web_ready))
     env["REC_PORT"] = port_file.read_text().strip()  # a web that is started again must be where it was found
     await asyncio.to_thread(announce, home.root, env)

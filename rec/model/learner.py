@@ -49,6 +49,7 @@ class Learner:
         self.steps = 0
         self.loss = float("nan")
         self._replay = Replay(training.replay, training.shape.steps)
+        self._random = torch.get_rng_state()  # its own dropout, whatever else draws random numbers in this process
 
     # ------------------------------------------------------------------ learning
     def know(self, items: Sequence[Item], vectors: Mapping[str, Floats]) -> None:
@@ -68,7 +69,10 @@ class Learner:
                 batch.targets[at], batch.happened[at], batch.wanted[at] = row, happened, wanted
                 self.vocabulary.occurred(row)
             self._replay.push(batch)
-            self._step(self._mixed(len(fresh)))
+            with torch.random.fork_rng(devices=[]):
+                torch.set_rng_state(self._random)
+                self._step(self._mixed(len(fresh)))
+                self._random = torch.get_rng_state()
 
     def _row_of(self, item_id: str) -> int:
         return self.vocabulary.row_of.get(item_id, 0)
@@ -134,7 +138,7 @@ class Learner:
         for number, kept in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in kept.items()}
         tensors |= {f"frequency.{name}": tensor for name, tensor in self._frequency.state().items()}
-        tensors["random.torch"] = torch.get_rng_state()
+        tensors["random.torch"] = self._random
         arrays = {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
         arrays |= {f"vocabulary.{name}": array for name, array in vocabulary.items()}
         arrays |= {f"replay.{name}": array for name, array in self._replay.state().items()}
@@ -162,7 +166,7 @@ class Learner:
         numbers = {name: int(value) for name, value in rest["random"].items()}
         inner = {name: numbers.pop(name) for name in ("state", "inc")}
         self._rng.bit_generator.state = {**self._rng.bit_generator.state, "state": inner, **numbers}
-        torch.set_rng_state(torch.from_numpy(arrays["random.torch"]))
+        self._random = torch.from_numpy(arrays["random.torch"].copy())
 
     # ------------------------------------------------------------------ reading
     @torch.no_grad()

@@ -28,7 +28,7 @@ from rec.features import FEATURES, with_network
 from rec.gate import Gate, GateLearner, weigh
 from rec.lessons import Judgement, judgement
 from rec.model.learner import Learner
-from rec.model.served import Served, packed, unpacked
+from rec.model.served import Served, brain_of, packed
 from rec.model.teaching import Teaching
 from rec.policy.filters import ListRules
 from rec.recent import Recent
@@ -135,18 +135,18 @@ class Lineage:
     def _scored(self, batch: Sequence[Example], found: Sequence[Judgement | None]) -> Round:
         """The round: -log P and reciprocal rank of what was turned to, by the candidate and by each contender."""
         asked = [(at, seen) for at, seen in enumerate(found) if seen is not None]
-        loss, mrr = {CANDIDATE: 0.0}, {CANDIDATE: 0.0}
+        earned = Round(len(asked), {CANDIDATE: 0.0}, {CANDIDATE: 0.0}, {CANDIDATE: 0.0})
         for _, seen in asked:
-            _add(loss, mrr, CANDIDATE, seen, seen.judged.scores)
+            _add(earned, CANDIDATE, seen, seen.judged.scores)
         states, moments = _read(batch)
         for name, (gate, served) in self._contenders.items():
             view = self._world.catalog.view()
             said = served.log_probabilities(view, states, moments) if served else [None] * len(batch)
-            loss[name] = mrr[name] = 0.0
+            earned.loss[name] = earned.hits[name] = earned.mrr[name] = 0.0
             for at, seen in asked:
                 features = with_network(seen.features, seen.judged.pool.rows, said[at])
-                _add(loss, mrr, name, seen, softmax(weigh(features, gate, seen.bucket).logits))
-        return Round(len(asked), loss, mrr)
+                _add(earned, name, seen, softmax(weigh(features, gate, seen.bucket).logits))
+        return earned
 
     # ------------------------------------------------------------------ contenders and versions
     def contend(self, name: str, model: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
@@ -220,25 +220,19 @@ class Lineage:
         return self
 
 
-def brain_of(name: str, model: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> tuple[Gate, Served]:
-    """A version's gate and network. Raises ModelError if it is of other features than this code's."""
-    if list(meta["features"]) != list(FEATURES):
-        raise ModelError(f"the version {name} has other features than this software; it cannot serve here")
-    network = {key.removeprefix("network."): array for key, array in model.items() if key.startswith("network.")}
-    return Gate(tuple(tuple(row) for row in model["gate"].tolist())), unpacked(name, network, meta)
-
-
 def _read(batch: Sequence[Example]) -> tuple[list[UserState | None], list[float]]:
     return [example.state for example in batch], [example.event.at for example in batch]
 
 
-def _add(loss: dict[str, float], mrr: dict[str, float], name: str, seen: Judgement, scores: Floats) -> None:
+def _add(earned: Round, name: str, seen: Judgement, scores: Floats) -> None:
     """One example, for one contender. What was no candidate is as unlikely as can be, for all alike."""
     if not seen.places:
-        loss[name] -= float(np.log(SMALLEST))
+        earned.loss[name] -= float(np.log(SMALLEST))
         return
     mine = scores[seen.places]
-    loss[name] -= float(np.log(np.maximum(mine, SMALLEST)).mean())
+    earned.loss[name] -= float(np.log(np.maximum(mine, SMALLEST)).mean())
     best = mine.max()
     rank = float((scores > best).sum()) + (float((scores == best).sum()) - 1) / 2
-    mrr[name] += 1 / (1 + rank) if rank < 10 else 0.0
+    if rank < 10:
+        earned.hits[name] += 1
+        earned.mrr[name] += 1 / (1 + rank)

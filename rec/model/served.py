@@ -18,6 +18,8 @@ from torch.nn import functional as F
 
 from rec.catalog import Floats, View
 from rec.errors import ModelError
+from rec.features import FEATURES
+from rec.gate import Gate
 from rec.model.encode import empty, write_history
 from rec.model.network import Histories, Items, Network
 from rec.model.teaching import Shape
@@ -62,6 +64,11 @@ class Served:
         logits = self._network.next_item(u, self._v, self._items)
         logits[:, torch.from_numpy(~np.concatenate([[False], view.known]))] = -math.inf
         return list(F.log_softmax(logits, -1)[:, 1:].numpy())
+
+
+def one_thread() -> None:
+    """For this process: the network is small, and threads that spin take the cores from everybody else."""
+    torch.set_num_threads(1)
 
 
 def items_of(view: View, codes: Codes, shape: Shape) -> Items:
@@ -123,3 +130,11 @@ def unpacked(version: str, arrays: Mapping[str, np.ndarray], rest: Mapping[str, 
     except (RuntimeError, KeyError) as error:
         raise ModelError(f"the weights of {version} do not fit its shape: {error}") from None
     return Served(version, network, Codes(*(dict(rest[name]) for name in Codes._fields)))
+
+
+def brain_of(name: str, model: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> tuple[Gate, Served]:
+    """A version's gate and network. Raises ModelError if it is of other features than this code's."""
+    if list(meta["features"]) != list(FEATURES):
+        raise ModelError(f"the version {name} has other features than this software; it cannot serve here")
+    network = {key.removeprefix("network."): array for key, array in model.items() if key.startswith("network.")}
+    return Gate(tuple(tuple(row) for row in model["gate"].tolist())), unpacked(name, network, meta)

@@ -39,13 +39,13 @@ class MemoryVersions:
             self._pinned = name
         return chosen
 
-    async def withdraw(self, created_before_offset: int, note: str) -> int:
-        concerned = [v for v in self._versions.values() if v.offset < created_before_offset and not v.withdrawn]
+    async def withdraw(self, before: str, note: str) -> list[ModelVersion]:
+        concerned = [each for each in await self.versions(len(self._versions), before) if not each.withdrawn]
         for each in concerned:
             self._versions[each.version] = each._replace(state=withdrawn_state(each), withdrawn=True, note=note)
         if self._pinned is not None and self._versions[self._pinned].withdrawn:
             self._pinned = None
-        return len(concerned)
+        return concerned
 
     async def pin(self, name: str | None) -> None:
         if name is not None:

@@ -93,7 +93,7 @@ async def test_list_shows_states_ages_and_scores_newest_first(database: SqlDatab
 async def test_list_marks_what_is_pinned_and_a_live_one_that_is_withdrawn(database: SqlDatabase) -> None:
     await fill(database, 2, "v1")
     async with database as opened:
-        await opened.withdraw(15, "erased")
+        await opened.withdraw("v2", "erased")
         await opened.pin("v2")
     done = await rec("models", "list")
     assert "held, pinned" in done.out
@@ -167,7 +167,7 @@ async def test_promote_refuses_what_cannot_serve_and_changes_nothing(database: S
     await fill(database, 4, "v4")
     damage("v2")
     async with database as opened:
-        await opened.withdraw(15, "erased")
+        await opened.withdraw("v2", "erased")
         await change(opened, "v3", url=None)
     for name, why in (
         ("v1", "is withdrawn"),
@@ -208,7 +208,7 @@ async def test_a_rollback_that_leads_nowhere_says_so(database: SqlDatabase) -> N
     assert "No version is live" in nothing.err
     await fill(database, 2, "v2")
     async with database as opened:
-        await opened.withdraw(15, "erased")
+        await opened.withdraw("v2", "erased")
     done = await rec("models", "rollback")
     assert done.code == 1
     assert "there is no way back from v2" in done.err

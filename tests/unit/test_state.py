@@ -136,6 +136,7 @@ class TestConsent:
             consent=False,
             consent_at=NOW + 1,
             denied_at=NOW + 1,
+            began=NOW,  # what was learned since then may have to be unlearned one day
             is_user=True,
         )
 

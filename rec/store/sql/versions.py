@@ -61,13 +61,19 @@ class SqlVersions(Connected):
                 await _pin(session, name)
         return chosen._replace(state=LIVE, note=note)
 
-    async def withdraw(self, created_before_offset: int, note: str) -> int:
+    async def withdraw(self, before: str, note: str) -> list[ModelVersion]:
         state = case((_V.state == LIVE, LIVE), else_=WITHDRAWN)
-        change = update(VERSIONS).where(_V.next_offset < created_before_offset, _V.withdrawn == false())
-        change = change.values(state=state, withdrawn=True, pinned=False, note=note)
         async with self._unit() as session:
             await lock_counter(session, MODELS)
-            return len((await session.execute(change.returning(_V.version))).all())
+            seq = await session.scalar(select(VersionRow.seq).where(VersionRow.version == before))
+            if seq is None:
+                raise unknown(before)
+            older = (_V.seq < seq, _V.withdrawn == false())
+            query = select(*_FIELDS).where(*older).order_by(_V.seq.desc())
+            concerned = [ModelVersion(*row) for row in await session.execute(query)]
+            change = update(VERSIONS).where(*older)
+            await session.execute(change.values(state=state, withdrawn=True, pinned=False, note=note))
+        return concerned
 
     async def pin(self, name: str | None) -> None:
         async with self._unit() as session:

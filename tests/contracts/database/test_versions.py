@@ -125,7 +125,7 @@ async def test_a_rollback_marks_the_one_that_was_worse(database: Database) -> No
 async def test_what_cannot_serve_does_not_go_live_and_nothing_changes(database: Database) -> None:
     await fill(database, 3)
     await database.record_version(version(2, url=None))
-    await database.withdraw(15, "erased")
+    await database.withdraw("v2", "erased")
     await database.go_live("v3")
     for pin in (False, True):
         with pytest.raises(ModelError, match=r"v1 is withdrawn.*rec models list"):
@@ -176,7 +176,7 @@ async def test_while_one_is_pinned_nothing_else_goes_live_by_itself(database: Da
 async def test_only_what_is_there_and_may_stay_can_be_pinned(database: Database) -> None:
     await fill(database, 3)
     await database.pin("v3")
-    await database.withdraw(15, "erased")
+    await database.withdraw("v2", "erased")
     with pytest.raises(NotFound, match="no model version v9"):
         await database.pin("v9")
     with pytest.raises(ModelError, match="v1 is withdrawn"):
@@ -191,8 +191,11 @@ async def test_what_learned_before_an_erasure_is_withdrawn_and_the_live_one_serv
     await fill(database, 4)
     await database.go_live("v1")
     await database.go_live("v2", pin=True)
-    assert await database.withdraw(30, "erasure e1") == 2
-    assert await database.withdraw(30, "erasure e2") == 0
+    withdrawn = await database.withdraw("v3", "erasure e1")
+    assert [each.version for each in withdrawn] == ["v2", "v1"]
+    assert await database.withdraw("v3", "erasure e2") == []
+    with pytest.raises(NotFound, match="no model version v9"):
+        await database.withdraw("v9", "erasure e3")
     live = version(2, state="live", withdrawn=True, note="erasure e1")
     assert await database.live_version() == live
     assert await database.version_of("v1") == version(1, state="withdrawn", withdrawn=True, note="erasure e1")
@@ -203,9 +206,9 @@ async def test_what_learned_before_an_erasure_is_withdrawn_and_the_live_one_serv
 
 
 async def test_a_withdrawn_version_stays_withdrawn_however_it_is_recorded_again(database: Database) -> None:
-    await fill(database, 2)
+    await fill(database, 3)
     await database.go_live("v2")
-    await database.withdraw(100, "erased")
+    await database.withdraw("v3", "erased")
     for state in ("held", "past", "live", "rolled_back"):
         await database.record_version(version(1, state=state, url=None))
         await database.record_version(version(2, state=state))

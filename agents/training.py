@@ -1,0 +1,151 @@
+"""The trainer's composition root: stores, child process, registry, and the loop that runs until somebody says stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+
+from agents.catalog_reader import CatalogReader
+from agents.checkpoints import Checkpoints
+from agents.curves import Curves
+from agents.deps import open_stores
+from agents.forget import Forgetting
+from agents.gpu import Gpu
+from agents.metrics import TrainerMetrics
+from agents.rebuild import Rebuild
+from agents.trainer import Rhythm, Trainer
+from agents.versions import Versions
+from rec.config import Settings
+from rec.errors import Unavailable
+from rec.model.teaching import Shape, Teaching, Training
+from rec.model.weights import encoder_dim, encoder_id
+from rec.ports import Database, Exchange, Log
+from rec.privacy import erasure_secret
+from rec.topics import BEHAVIOR, EXAMPLES, REQUESTS, topics
+
+log = logging.getLogger(__name__)
+
+LEASE_S = 15.0
+
+
+def teaching_of(settings: Settings) -> Teaching:
+    """How the settings want the model taught. Raises ModelError if the encoder is not there."""
+    shape = Shape(
+        dim=settings.model_dim,
+        layers=settings.model_layers,
+        steps=settings.model_steps,
+        ids=settings.model_ids,
+        text_dim=encoder_dim(settings.encoder),
+    )
+    training = Training(
+        shape=shape,
+        batch=settings.train_batch,
+        new=settings.train_batch // 2,
+        rate=settings.train_rate,
+        seed=settings.seed,
+    )
+    return Teaching(training, settings.popularity_half_life_s, settings.consent_default == "granted")
+
+
+async def run_trainer(settings: Settings) -> None:
+    """Train until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    metrics = TrainerMetrics()
+    if settings.metrics_port:
+        from prometheus_client import start_http_server
+
+        start_http_server(settings.metrics_port, "127.0.0.1", metrics.registry)
+    async with open_stores(settings) as (to, exchange, database):
+        await to.create(topics(settings))
+        holder = f"{socket.gethostname()}:{os.getpid()}"
+        if not await _is_first(exchange, holder, stop):
+            return
+        async with asyncio.TaskGroup() as tasks:
+            lease = tasks.create_task(_keep(exchange, holder, stop))
+            await train(settings, to, exchange, database, metrics, stop)
+            lease.cancel()
+
+
+async def train(
+    settings: Settings, to: Log, exchange: Exchange, database: Database, metrics: TrainerMetrics, stop: asyncio.Event
+) -> None:
+    """Wire the trainer and run it until `stop`."""
+    teaching = await asyncio.to_thread(teaching_of, settings)
+    topic, location = settings.topic(EXAMPLES), settings.models_location
+    checkpoints = Checkpoints(f"{location}/checkpoints")
+    forgetting = Forgetting(
+        secret=erasure_secret(settings),
+        database=database,
+        exchange=exchange,
+        to=to,
+        behavior_topic=settings.topic(BEHAVIOR),
+        requests_topic=settings.topic(REQUESTS),
+    )
+    async with Curves(settings.data_dir / "curves") as curves, Gpu(teaching, settings.train_threads) as gpu:
+        versions = Versions(
+            gpu=gpu,
+            database=database,
+            exchange=exchange,
+            location=f"{location}/versions",
+            on_verdict=lambda verdict: metrics.verdicts.labels(kind=verdict.kind).inc(),
+        )
+        trainer = Trainer(
+            source=to,
+            topic=topic,
+            gpu=gpu,
+            versions=versions,
+            rebuild=Rebuild(source=to, topic=topic, checkpoints=checkpoints, database=database),
+            checkpoints=checkpoints,
+            catalog=CatalogReader(database, await asyncio.to_thread(encoder_id, settings.encoder)),
+            forgetting=forgetting,
+            metrics=metrics,
+            curves=curves,
+            config={"dim": settings.model_dim, "layers": settings.model_layers, "steps": settings.model_steps,
+                    "batch": settings.train_batch, "rate": settings.train_rate, "seed": settings.seed},
+            rhythm=Rhythm(
+                fill=settings.train_fill_s,
+                judge=settings.train_judge_s,
+                checkpoint=settings.train_checkpoint_s,
+                late=settings.train_late_s,
+                gather=settings.train_gather_s,
+            ),
+        )  # fmt: skip
+        log.info("training")
+        await trainer.run(stop)
+
+
+async def _is_first(exchange: Exchange, holder: str, stop: asyncio.Event) -> bool:
+    """Wait until no other trainer is at work; False if told to stop before."""
+    said = False
+    while not stop.is_set():
+        if await exchange.lease("trainer", holder, LEASE_S):
+            return True
+        if not said:
+            log.info("another trainer is at work; waiting for it to end")
+            said = True
+        await _pause(stop, LEASE_S / 5)
+    return False
+
+
+async def _keep(exchange: Exchange, holder: str, stop: asyncio.Event) -> None:
+    """Prolong the lease; whoever has lost it stops, for another has begun."""
+    while not stop.is_set():
+        await _pause(stop, LEASE_S / 3)
+        try:
+            if not await exchange.lease("trainer", holder, LEASE_S):
+                log.error("another trainer has taken over; this one stops")
+                stop.set()
+        except Unavailable as error:
+            log.warning("the lease could not be prolonged: %s", error.message)
+
+
+async def _pause(stop: asyncio.Event, for_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(for_s):
+            await stop.wait()

@@ -1,0 +1,173 @@
+"""The trainer over a real child process: what it learns, what serves, and that neither kills nor erasures change it."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from agents.model_sync import ModelSync
+from agents.trainer import Rhythm
+from rec.catalog import Catalog
+from rec.counters import Counters
+from rec.examples import Erased, Pace, Tick
+from rec.recommend import Brain, World
+from tests.agents.school import BEGIN, FAST, ITEMS, School, until, walks
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+async def school(tmp_path: Path) -> School:
+    school = School(tmp_path / "a")
+    await school.open()
+    return school
+
+
+async def test_what_it_learns_goes_live_and_a_worker_serves_it(school: School) -> None:
+    await school.say([*walks(6, 300), Tick()])
+    async with school.trainer() as trainer:
+        await school.read(trainer)
+        await until(lambda: school.verdicts.count("promote") > 0)
+    live = await school.database.live_version()
+    assert live is not None
+    assert live.metrics["nll"] < live.metrics["live_nll"]  # it has left the gate that nobody trained behind
+    world = World(Catalog(), Counters(), brain=Brain.untaught())
+    world.catalog.upsert(ITEMS)
+    served: list[str] = []
+    with ThreadPoolExecutor(1) as executor:
+        sync = ModelSync(
+            world=world,
+            database=school.database,
+            exchange=school.exchange,
+            executor=executor,
+            poll_s=1.0,
+            on_swap=served.append,
+        )
+        await sync.look()
+        await sync.look()
+    assert served == [live.version]
+    assert world.brain is not None
+    assert (world.brain.version, world.brain.learned_through) == (live.version, BEGIN + 299)
+
+
+async def test_a_child_that_is_killed_again_and_again_changes_nothing_in_the_weights(
+    school: School, tmp_path: Path
+) -> None:
+    lessons = walks(6, 400)
+    undisturbed = School(tmp_path / "b")
+    await undisturbed.open()
+    expected = await undisturbed.learn(lessons)
+    await school.say([*lessons, Tick()])
+    rng = random.Random(3)
+    async with school.trainer() as trainer:
+        for _ in range(3):
+            begun, more = trainer.taken.learned, rng.randrange(20, 60)
+            await until(lambda begun=begun, more=more: trainer.taken.learned >= min(400, begun + more))  # type: ignore[misc]
+            os.kill(school.gpu.pids[0], signal.SIGKILL)
+            await until(lambda: trainer.taken.learned < 400)
+        await school.read(trainer)
+    assert school.metrics.restarts._value.get() >= 1
+    assert trainer.taken.learned == 400
+    assert await school.digest() == expected
+
+
+async def test_a_trainer_that_is_stopped_goes_on_where_it_was(school: School, tmp_path: Path) -> None:
+    lessons = walks(6, 200)
+    undisturbed = School(tmp_path / "b")
+    await undisturbed.open()
+    expected = await undisturbed.learn(lessons)
+    await school.say(lessons[:100])
+    async with school.trainer(FAST) as trainer:
+        await until(lambda: trainer.taken.offset == 100)
+    await school.learn(lessons[100:])
+    assert await school.digest() == expected
+
+
+async def test_after_an_erasure_the_weights_are_those_of_a_world_without_the_user(
+    school: School, tmp_path: Path
+) -> None:
+    lessons = walks(6, 300)
+    somebody = "u3"
+    without = School(tmp_path / "b")
+    await without.open()
+    expected = await without.learn([each for each in lessons if each.event.subject != somebody])
+    erased_at = datetime.fromtimestamp(BEGIN + 1_000, UTC)
+    first = next(each.event.at for each in lessons if each.event.subject == somebody)
+    await school.database.open_erasure("e1", "hash", erased_at)
+    await school.say([*lessons, Tick()])
+    async with school.trainer() as trainer:
+        await school.read(trainer)
+        await until(lambda: "promote" in school.verdicts)
+        before = await school.database.live_version()
+        await school.say([Erased(somebody, erased_at.timestamp(), first, "e1")])
+        await until(lambda: _line(school) is not None)
+    assert await school.digest() == expected
+    line, live = _line(school), await school.database.live_version()
+    assert line is not None
+    assert before is not None
+    assert live is not None
+    assert line["removed"] == sum(each.event.subject == somebody for each in lessons)
+    assert live.version in line["note"]
+    old = await school.database.version_of(before.version)
+    assert old is not None
+    assert (old.state, old.url) == ("withdrawn", None)
+    for _, meta in await school.checkpoints.metas():
+        assert float(meta["learned_through"]) < first or meta["line"] in live.version
+
+
+def _line(school: School) -> dict[str, object] | None:
+    steps = school.database._erasures["e1"].steps
+    return next((step for step in steps if step["store"] == "model weights"), None)
+
+
+async def test_a_user_who_taught_nothing_costs_no_rebuild(school: School) -> None:
+    await school.database.open_erasure("e1", "hash", datetime.fromtimestamp(BEGIN, UTC))
+    await school.say([*walks(3, 60), Tick(), Erased("nobody", BEGIN, -1.0, "e1")])
+    async with school.trainer() as trainer:
+        await until(lambda: _line(school) is not None)
+        await school.read(trainer)
+    line = _line(school)
+    assert line is not None
+    assert (line["removed"], line["note"]) == (0, "the model had learned nothing of this user")
+    assert trainer.taken.learned == 60
+
+
+async def test_an_example_that_comes_twice_is_learned_once(school: School) -> None:
+    lessons = walks(3, 40)
+    await school.learn([*lessons, *lessons[10:20]])
+    ((_, meta), *_) = await school.checkpoints.metas()
+    assert meta["learned"] == 40
+
+
+async def test_a_broker_that_has_lost_its_log_is_read_from_its_beginning(school: School, tmp_path: Path) -> None:
+    await school.learn(walks(3, 60))
+    again = School(tmp_path / "a")  # the same folder, and a log that knows nothing
+    await again.open()
+    await again.learn(walks(3, 90, seed=1))
+    ((_, meta), *_) = await again.checkpoints.metas()
+    assert meta["learned"] == 150
+
+
+async def test_at_a_slower_pace_a_share_is_learned_from_and_always_the_same(school: School) -> None:
+    await school.learn([Pace(0.5), *walks(3, 80)])
+    ((_, meta), *_) = await school.checkpoints.metas()
+    assert 20 <= meta["learned"] <= 60
+
+
+async def test_a_trainer_that_is_behind_slows_its_own_pace(school: School) -> None:
+    school.log._now = lambda: BEGIN  # what comes is old
+    await school.say(walks(3, 3_000))
+    async with school.trainer(Rhythm(judge=60.0, late=5.0, pace=0.1)) as trainer:
+        await until(lambda: trainer.taken.share < 1.0)
+
+
+async def test_a_single_example_does_not_wait_for_others_for_ever(school: School) -> None:
+    await school.say(walks(1, 1))
+    async with school.trainer(FAST._replace(fill=0.1)) as trainer:
+        await until(lambda: trainer.taken.learned == 1)
