@@ -26,7 +26,8 @@ from agents.model_sync import ModelSync
 from agents.presence import Presence
 from agents.refresh import Refresher, Sweep
 from agents.requests import Requests
-from rec.catalog import Catalog
+from agents.shown import Learning, Shown
+from rec.catalog import Catalog, card
 from rec.config import Settings
 from rec.model.weights import encoder_id
 from rec.policy.filters import ListRules
@@ -106,10 +107,12 @@ async def wire(
     lists = ListRules.from_settings(settings)
     world = World(catalog=catalog, counters=counters, rules=rules, lists=lists, brain=Brain.untaught())
     presence = Presence(exchange)
+    shown = Shown(presence)
     refresher = Refresher(
         state_of=lambda user_id: users.get(user_id.encode()),
         erased_at=forgetting.moment,
         presence=presence,
+        shown=shown,
         exchange=exchange,
         world=world,
         executor=executor,
@@ -117,12 +120,19 @@ async def wire(
         batch=settings.refresh_batch,
         rng=random.Random(),
     )
+
+    def listed(item_id: str) -> dict[str, Any] | None:
+        item = catalog.get(item_id)
+        return card(item) if item is not None and item.in_stock else None
+
     sweep = Sweep(
         owned=owned,
         state_of=lambda user_id: users.get(user_id.encode()),
         presence=presence,
         exchange=exchange,
         refresher=refresher,
+        shown=shown,
+        learning=Learning(exchange, shown, listed),
         metrics=metrics,
         interval_s=settings.sweep_interval_s,
     )
@@ -157,14 +167,13 @@ async def wire(
 
     async def on_catalog_change(item_ids: set[str]) -> None:
         """Lists on a screen that show a changed item (price, stock, gone), or have room for one, are made anew."""
-        touched = [
-            (user_id, split_screen(screen)) for user_id, screen in refresher.touched_by(item_ids) if owned(user_id)
-        ]
+        touched = [(user_id, split_screen(screen)) for user_id, screen in shown.touched_by(item_ids) if owned(user_id)]
         refreshes = [
             Refresh(user_id, Cause("catalog"), placement, 0, None, item) for user_id, (placement, item) in touched
         ]
         await to.publish_many(requests_topic, [(request.user_id, encode_request(request)) for request in refreshes])
 
+    sweep.on_outdated = on_catalog_change
     catalog_sync = CatalogSync(
         catalog=catalog,
         database=database,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from rec.errors import Unavailable
 from rec.ports import Exchange, Wanted
+from rec.protocol import MAX_USER_SCREENS
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +45,14 @@ class Presence:
             self._online.pop(wanted.user_id, None)
 
     def note_one(self, user_id: str, screen: str, n: int) -> None:
-        """One screen of a user, known from their subscription before its announcement comes in."""
-        self._online[user_id] = {**self.screens(user_id), screen: n}
+        """One screen of a user, known from their subscription before its announcement comes in.
+
+        A subscription that is over may come in late: beyond the bound of a user the oldest is forgotten, and the next
+        announcement or reload says what is true.
+        """
+        others = {known: wanted for known, wanted in self.screens(user_id).items() if known != screen}
+        newest = list(others.items())[-(MAX_USER_SCREENS - 1) :]
+        self._online[user_id] = {**dict(newest), screen: n}
 
     async def follow(self) -> None:
         """Keep the view true for ever."""

@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     short_half_life_s: float = Field(1_800, gt=0)
     long_half_life_s: float = Field(30 * 86_400, gt=0)
     popularity_half_life_s: float = Field(2 * 86_400, gt=0)
-    refresh_batch: int = Field(32, ge=1, description="users scored in one go")
+    refresh_batch: int = Field(32, ge=1, description="lists made in one go")
     sweep_interval_s: float = Field(4, gt=0, description="every connected client's list is checked this often")
     counters_snapshot_s: float = Field(30, gt=0)
     # --- the model

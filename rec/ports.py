@@ -112,7 +112,8 @@ class Exchange(Protocol):
         """Keep each as the latest unless the kept one of the same epoch is newer, and publish those that were kept.
 
         One round trip for all of them. A slate expires after a day without a successor, one about a product after
-        ten minutes: there may be one for each product that a shopper passes by.
+        ten minutes: there may be one for each product that a shopper passes by. Of one user at most
+        `rec.store.presence.KEPT_SLATES` are kept; beyond that those go that would expire first.
         """
 
     async def latest(self, user_id: str, screen: str) -> StoredSlate | None: ...
@@ -132,8 +133,11 @@ class Exchange(Protocol):
         """Replies to this web process, for ever."""
 
     # -- presence
-    async def announce(self, node: str, wanted: Wanted) -> None:
-        """This user is connected to this node, with these screens; none means gone. Expires after 30 s untended."""
+    async def announce(self, node: str, wanted: Wanted) -> bool:
+        """This user is connected to this node, with these screens; none means gone. Expires after 30 s untended.
+
+        False, and nothing has changed: over all nodes these would be more than `MAX_USER_SCREENS`, and more than now.
+        """
 
     async def tend(self, node: str) -> None:
         """Keep this node's announcements alive for another 30 s."""

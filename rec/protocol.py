@@ -26,6 +26,7 @@ MAX_N = 200
 Placement = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+\Z")]
 Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_N)]
 MAX_SCREENS = 16  # placements on one connection
+MAX_USER_SCREENS = 32  # lists (see rec.screens) of one user over all connections: each event makes all of them anew
 
 
 class CloseCode(IntEnum):

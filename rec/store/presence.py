@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from rec.ports import Wanted
+from rec.protocol import MAX_USER_SCREENS
 from rec.screens import split_screen
 
 PRESENCE_S = 30.0  # announcements live this long untended
 WORKER_S = 15.0  # a worker's word on its state holds this long
 SLATE_S = 86_400  # the latest slate is kept this long without a successor
 ITEM_SLATE_S = 600  # one about a product: shoppers pass many, and the owner makes it again for whoever looks longer
+KEPT_SLATES = 2 * MAX_USER_SCREENS  # of a user; then those go that would expire first. More than may be on screens
 
 Screens = Mapping[str, int]
 
@@ -37,6 +39,18 @@ def merged(user_id: str, nodes: Iterable[Screens]) -> Wanted:
         for screen, n in screens.items():
             largest[screen] = max(n, largest.get(screen, 0))
     return Wanted(user_id, largest)
+
+
+def crowded(before: Iterable[Screens], after: Iterable[Screens]) -> bool:
+    """Whether a user may not go from what the nodes have announced of them to this. Whoever shows no more always may.
+
+    >>> crowded([{"home": 5}], [{f"pdp/{n}": 5 for n in range(MAX_USER_SCREENS)}, {"pdp/1": 9}])
+    False
+    >>> crowded([{"home": 5}], [{f"pdp/{n}": 5 for n in range(MAX_USER_SCREENS)}, {"home": 9}])
+    True
+    """
+    count = len(merged("", after).screens)
+    return count > MAX_USER_SCREENS and count > len(merged("", before).screens)
 
 
 def everyone(nodes: Iterable[Mapping[str, Screens]]) -> list[Wanted]:

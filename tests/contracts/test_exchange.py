@@ -11,7 +11,9 @@ import msgspec
 import pytest
 
 from rec.ports import Exchange, Hint, Pushed, Reply, StoredSlate, Wanted
+from rec.protocol import MAX_USER_SCREENS
 from rec.slates import Position
+from rec.store.presence import KEPT_SLATES
 from tests.contracts.conftest import ExchangeWorld
 
 T = TypeVar("T")
@@ -159,6 +161,21 @@ async def test_a_list_about_a_product_is_forgotten_soon(world: ExchangeWorld, ex
     assert await exchange.forget("u1") == 2
 
 
+async def test_of_one_user_so_many_slates_are_kept_and_those_that_would_expire_first_go(
+    exchange: Exchange, other: Exchange
+) -> None:
+    """Whatever placements and products are invented; the key of what goes is found, whatever its name looks like."""
+    await exchange.store_slates([slate(1, "u2"), slate(1, "u:1 ü"), slate(1, "u:1 ü", "cart")])
+    for number in range(3 * KEPT_SLATES):
+        await exchange.store_slates([slate(1, "u:1 ü", f"pdp/ä %:{number}/~\n-_.")])
+    kept = (await other.keys_of("u:1 ü"))["slates"]
+    assert len(kept) == KEPT_SLATES
+    assert {"home", "cart", f"pdp/ä %:{3 * KEPT_SLATES - 1}/~\n-_."} <= set(kept)
+    assert await other.latest("u:1 ü", "pdp/ä %:0/~\n-_.") is None
+    assert await exchange.forget("u:1 ü") == KEPT_SLATES
+    assert await exchange.latest("u2", "home") == slate(1, "u2").slate
+
+
 # ---------------------------------------------------------------- replies
 async def test_a_reply_reaches_the_process_that_asked_alone(exchange: Exchange, other: Exchange) -> None:
     mine, theirs = exchange.replies("web 1"), other.replies("web 2")
@@ -213,6 +230,25 @@ async def test_announcements_arrive_merged_as_they_happen(exchange: Exchange, ot
     await other.retire("n1")
     assert await following(arrivals) == Wanted("u1", {"home": 5})
     assert await following(arrivals) is None  # look who is left
+
+
+async def test_a_user_has_so_many_screens_over_all_nodes_and_may_always_show_less(
+    exchange: Exchange, other: Exchange
+) -> None:
+    half = {f"p{number}": 5 for number in range(MAX_USER_SCREENS - 1)}
+    assert await exchange.announce("n1", Wanted("u1", half))
+    assert await other.announce("n2", Wanted("u1", {"p0": 9, "pdp/ä": 3}))
+    arrivals = exchange.arrivals()
+    assert await following(arrivals) is None
+    assert not await other.announce("n2", Wanted("u1", {"p0": 9, "pdp/ä": 3, "one more": 1}))
+    assert not await exchange.announce("n1", Wanted("u1", {**half, "one more": 1}))
+    assert await exchange.announce("n1", Wanted("u2", {**half, "another's": 1}))
+    assert await following(arrivals) == Wanted("u2", {**half, "another's": 1})  # nothing was said of what was refused
+    await other.tend("n2")
+    assert Wanted("u1", {**half, "p0": 9, "pdp/ä": 3}) in await exchange.online()
+    assert await other.announce("n2", Wanted("u1", {"pdp/b": 3}))  # another one instead
+    assert await other.announce("n2", Wanted("u1", {}))
+    assert await exchange.announce("n1", Wanted("u1", {**half, "one more": 1}))
 
 
 async def test_announcements_of_a_node_that_is_not_tended_expire(

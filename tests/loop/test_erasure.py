@@ -14,7 +14,7 @@ import pytest
 from agents.archiver import Archiver
 from agents.forget import RETRY_S, Forgetting
 from rec.events import ERASE, Event, decode_event, instant
-from rec.ports import Pushed, StoredSlate
+from rec.ports import Pushed, StoredSlate, Wanted
 from rec.privacy import user_hash
 from rec.requests import MergeOut, SlateRequest, decode_request
 from rec.slates import Position
@@ -113,13 +113,15 @@ class TestAListOnItsWay:
         await ask(loop, SlateRequest("u1", "r1", "web-1", time.time() + 60))
         await until(lambda: len(held))
         await between()
+        await loop.exchange.connect().announce("web-1", Wanted("u1", {"home": 20}))  # only who looks has a list kept
+        await until(lambda: loop.deps.requests._presence.screens("u1"))
         held.release()
         async with asyncio.timeout(5):
             await waiting
 
     async def test_of_an_erased_user_is_not_kept(self, tmp_path: Path) -> None:
         held = Held()
-        async with local_worker(loop_settings(tmp_path), shop(), scoring=held) as loop:
+        async with local_worker(loop_settings(tmp_path, sweep_interval_s=60), shop(), scoring=held) as loop:
             await publish(loop, happened("view_item", "books-1"))
             await until(lambda: b"u1" in loop.users)
 
@@ -131,7 +133,7 @@ class TestAListOnItsWay:
 
     async def test_of_an_erased_user_who_began_anew_is_not_kept(self, tmp_path: Path) -> None:
         held = Held()
-        async with local_worker(loop_settings(tmp_path), shop(), scoring=held) as loop:
+        async with local_worker(loop_settings(tmp_path, sweep_interval_s=60), shop(), scoring=held) as loop:
             await publish(loop, happened("view_item", "books-1"))
             await until(lambda: b"u1" in loop.users)
             epoch = loop.users[b"u1"].epoch
@@ -147,7 +149,7 @@ class TestAListOnItsWay:
 
     async def test_of_somebody_unknown_is_not_kept_if_they_were_erased_meanwhile(self, tmp_path: Path) -> None:
         held = Held()
-        async with local_worker(loop_settings(tmp_path), shop(), scoring=held) as loop:
+        async with local_worker(loop_settings(tmp_path, sweep_interval_s=60), shop(), scoring=held) as loop:
 
             async def between() -> None:
                 await until_receipted(loop, await erase(loop, "u1", at=time.time()), "redis")
@@ -157,7 +159,7 @@ class TestAListOnItsWay:
 
     async def test_of_anybody_else_is_kept(self, tmp_path: Path) -> None:
         held = Held()
-        async with local_worker(loop_settings(tmp_path), shop(), scoring=held) as loop:
+        async with local_worker(loop_settings(tmp_path, sweep_interval_s=60), shop(), scoring=held) as loop:
 
             async def between() -> None:
                 await until_receipted(loop, await erase(loop, "u2", at=time.time()), "redis")

@@ -14,8 +14,9 @@ import pytest
 
 from rec.catalog import Item
 from rec.events import ERASE, Consent, Event, EventItem, encode_event, instant
-from rec.ports import Hint, Wanted
+from rec.ports import Hint, Pushed, Wanted
 from rec.privacy import user_hash
+from rec.protocol import MAX_USER_SCREENS
 from rec.requests import Inspect, Refresh, SlateRequest, encode_request
 from rec.slates import Cause, Slate, decode_slate
 from rec.state import UserState
@@ -195,6 +196,84 @@ async def test_a_request_is_answered_with_as_many_items_as_asked(loop: Local) ->
     body = await reply_to(loop, SlateRequest("u9", "r1", "web-1", time.time() + 5, n=3))
     assert len(body["slate"]["items"]) == 3
     assert b"u9" not in loop.users  # asking leaves no trace
+
+
+async def test_only_lists_of_open_screens_are_kept_whatever_is_asked_for(loop: Local) -> None:
+    async with Screen(loop) as screen:
+        first = screen.last
+        for number in range(20):
+            await reply_to(loop, SlateRequest("u1", f"r{number}", "web-1", time.time() + 5, f"p{number}"))
+            await reply_to(loop, SlateRequest(f"v{number}", f"r{number}", "web-1", time.time() + 5))
+        body = await reply_to(loop, SlateRequest("u1", "r", "web-1", time.time() + 5, "home", 3))
+        assert body["slate"]["version"] == first.version
+        assert set(loop.exchange._slates_of("u1")) == {"home"}
+        assert await loop.exchange.latest("v1", "home") is None
+        await loop.exchange.forget_slates("u1")  # as if Redis had lost it: then the answer is the screen's list, too
+        await reply_to(loop, SlateRequest("u1", "r", "web-1", time.time() + 5, "home", 3))
+        kept = await loop.exchange.latest("u1", "home")
+        assert kept is not None
+        assert (kept.position.epoch, kept.n) == (first.epoch, 10)  # as long as the screen
+
+
+async def test_a_list_that_was_asked_for_and_then_watched_goes_on_from_where_it_was(loop: Local) -> None:
+    await publish(loop, happened("view_item", "books-1"))
+    await until(lambda: b"u1" in loop.users)
+    asked = (await reply_to(loop, SlateRequest("u1", "r1", "web-1", time.time() + 5)))["slate"]
+    async with Screen(loop) as screen:
+        assert (screen.last.epoch, screen.last.version) == (asked["epoch"], asked["version"] + 1)
+        await publish(loop, happened("view_item", "books-2"))
+        await until(lambda: len(screen.slates) == 2)
+        assert [one.version for one in screen.slates] == [asked["version"] + 1, asked["version"] + 2]
+
+
+async def test_one_who_has_many_screens_does_not_hold_up_another(tmp_path: Path) -> None:
+    wanted = {f"p{number}": 10 for number in range(MAX_USER_SCREENS)}
+    async with local_worker(loop_settings(tmp_path, refresh_batch=4, sweep_interval_s=60), shop()) as loop:
+        stored: list[str] = []
+        watching = loop.exchange.connect()
+        for user_id in ("many", "one"):
+            await watching.watch(user_id)
+            await publish(loop, happened("view_item", "toys-1", user=user_id))
+        await until(lambda: len(loop.users) == 2)
+        await watching.announce("web-1", Wanted("many", wanted))
+        await watching.announce("web-1", Wanted("one", {"home": 10}))
+        await until(lambda: len(loop.deps.requests._presence) == 2)
+        pushes = watching.pushes()
+        await publish(loop, happened("view_item", "books-1", user="many"), happened("view_item", "books-1", user="one"))
+        async with asyncio.timeout(10):
+            while len(stored) < MAX_USER_SCREENS + 1:
+                pushed = await anext(pushes)
+                assert pushed is not None
+                stored.append(pushed.user_id)
+        assert stored.index("one") < 12  # in the first batches, not behind all of the other's
+        assert stored.count("many") == MAX_USER_SCREENS
+
+
+async def test_a_worker_that_was_restarted_knows_what_open_lists_show(tmp_path: Path) -> None:
+    """What sold out afterwards leaves the list; so does what sold out while no worker ran."""
+    async with local_worker(loop_settings(tmp_path), shop()) as before, Screen(before) as screen:
+        state, made = before.users[b"u1"], screen.last
+        kept = await before.exchange.latest("u1", "home")
+        assert kept is not None
+    shown = [place.item_id for place in made.items]
+    items = [msgspec.structs.replace(item, in_stock=item.item_id != shown[0]) for item in shop()]
+    async with local_worker(loop_settings(tmp_path), items) as loop:
+        loop.users[b"u1"] = state
+        watching = loop.exchange.connect()
+        await watching.watch("u1")
+        pushes = watching.pushes()
+        await watching.store_slates([Pushed("u1", kept)], push=False)
+        await watching.announce("web-1", Wanted("u1", {"home": 10}))
+        for sold in shown[:2]:
+            async with asyncio.timeout(5):
+                pushed = await anext(pushes)
+            assert pushed is not None
+            newest = decode_slate(pushed.slate.body)
+            assert newest.cause.kind == "catalog"
+            assert sold not in [place.item_id for place in newest.items]
+            await loop.database.put_items([msgspec.structs.replace(item, in_stock=False) for item in items
+                                           if item.item_id == shown[1]])  # fmt: skip
+            await loop.exchange.hint(Hint("catalog", shown[1]))
 
 
 async def test_what_is_stored_can_be_read(loop: Local) -> None:

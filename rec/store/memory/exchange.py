@@ -17,7 +17,7 @@ import msgspec
 
 from rec.ports import Hint, Pushed, Reply, StoredSlate, Wanted
 from rec.slates import Position
-from rec.store.presence import PRESENCE_S, WORKER_S, Screens, everyone, merged, slate_ttl_s
+from rec.store.presence import KEPT_SLATES, PRESENCE_S, WORKER_S, Screens, crowded, everyone, merged, slate_ttl_s
 from rec.store.streams import Stream
 
 K = TypeVar("K")
@@ -40,7 +40,7 @@ class _Expiring(Generic[K, V]):
         while self._due and self._due[0][0] <= now:
             _, _, due = heapq.heappop(self._due)
             if due in self._kept and self._kept[due][0] <= now:
-                del self._kept[due]
+                self._drop(due)
 
     def get(self, key: K) -> V | None:
         until, value = self._kept.get(key, (0.0, None))
@@ -48,12 +48,45 @@ class _Expiring(Generic[K, V]):
 
     def pop(self, key: K) -> V | None:
         value = self.get(key)
-        self._kept.pop(key, None)
+        if key in self._kept:
+            self._drop(key)
         return value
+
+    def _drop(self, key: K) -> None:
+        del self._kept[key]
 
     def items(self) -> list[tuple[K, V]]:
         now = self._now()
         return [(key, value) for key, (until, value) in self._kept.items() if until > now]
+
+
+class _Slates(_Expiring[tuple[str, str], StoredSlate]):
+    """(user, screen) → the latest slate. Of too many of one user, those go that would expire first."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        super().__init__(now)
+        self._screens: dict[str, dict[str, None]] = {}  # of each user, those that were set last come last
+
+    def set(self, key: tuple[str, str], value: StoredSlate, ttl_s: float) -> None:
+        super().set(key, value, ttl_s)
+        user_id, screen = key
+        screens = self._screens.setdefault(user_id, {})
+        screens.pop(screen, None)
+        screens[screen] = None
+        while len(screens) > KEPT_SLATES:
+            self._drop((user_id, min(screens, key=lambda one: self._kept[user_id, one][0])))
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        super()._drop(key)
+        user_id, screen = key
+        self._screens[user_id].pop(screen, None)
+        if not self._screens[user_id]:
+            del self._screens[user_id]
+
+    def of(self, user_id: str) -> dict[str, StoredSlate]:
+        """All of one user, by screen."""
+        found = {screen: self.get((user_id, screen)) for screen in self._screens.get(user_id, ())}
+        return {screen: slate for screen, slate in found.items() if slate is not None}
 
 
 class _Shared:
@@ -61,7 +94,7 @@ class _Shared:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
-        self.slates: _Expiring[tuple[str, str], StoredSlate] = _Expiring(now)
+        self.slates = _Slates(now)
         self.presence: _Expiring[str, dict[str, Screens]] = _Expiring(now)
         self.events: _Expiring[str, bool] = _Expiring(now)
         self.leases: _Expiring[str, str] = _Expiring(now)
@@ -149,9 +182,16 @@ class MemoryExchange:
         return stream
 
     # -- presence
-    async def announce(self, node: str, wanted: Wanted) -> None:
+    async def announce(self, node: str, wanted: Wanted) -> bool:
         mine = self._announced.setdefault(node, {})
         users = dict(self._shared.presence.get(node) or {})
+        elsewhere = [
+            there[wanted.user_id]
+            for name, there in self._shared.presence.items()
+            if name != node and wanted.user_id in there
+        ]
+        if crowded([*elsewhere, users.get(wanted.user_id, {})], [*elsewhere, wanted.screens]):
+            return False
         if wanted.screens:
             mine[wanted.user_id] = users[wanted.user_id] = dict(wanted.screens)
         else:
@@ -159,6 +199,7 @@ class MemoryExchange:
             users.pop(wanted.user_id, None)
         self._shared.presence.set(node, users, PRESENCE_S)
         self._arrived(self._audience(wanted.user_id))
+        return True
 
     async def tend(self, node: str) -> None:
         kept = self._shared.presence.get(node)
@@ -248,7 +289,7 @@ class MemoryExchange:
         }
 
     def _slates_of(self, user_id: str) -> dict[str, StoredSlate]:
-        return {screen: slate for (owner, screen), slate in self._shared.slates.items() if owner == user_id}
+        return self._shared.slates.of(user_id)
 
     async def ping(self) -> float:
         started = time.perf_counter()

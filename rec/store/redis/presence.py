@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from rec.ports import Wanted
+from rec.protocol import MAX_USER_SCREENS
 from rec.store.presence import PRESENCE_S, Screens, everyone
 from rec.store.redis.connected import Connected
 from rec.store.redis.scripts import ANNOUNCE, TEND
@@ -26,19 +27,28 @@ class Presence(Connected):
         self._tend = self._client.redis.register_script(TEND)
         self._announced: dict[str, dict[str, Screens]] = {}
 
-    async def announce(self, node: str, wanted: Wanted) -> None:
+    async def announce(self, node: str, wanted: Wanted) -> bool:
         mine = self._announced.setdefault(node, {})
-        if wanted.screens:
-            mine[wanted.user_id] = dict(wanted.screens)
-        else:
-            mine.pop(wanted.user_id, None)
+        before = mine.get(wanted.user_id)
+        _set(mine, wanted.user_id, wanted.screens)
         announcement = encode_screens(wanted.screens) if wanted.screens else b""
         names = self._names
         async with self._client.reported():
-            await self._announce(
+            taken = await self._announce(
                 keys=[names.nodes, names.presence + node],
-                args=[self._ttl_ms, node, wanted.user_id, announcement, names.arrivals, names.presence],
+                args=[
+                    self._ttl_ms,
+                    node,
+                    wanted.user_id,
+                    announcement,
+                    names.arrivals,
+                    names.presence,
+                    MAX_USER_SCREENS,
+                ],
             )
+        if not taken:
+            _set(mine, wanted.user_id, before)
+        return bool(taken)
 
     async def tend(self, node: str) -> None:
         key = self._names.presence + node
@@ -78,3 +88,10 @@ class Presence(Connected):
     @property
     def _ttl_ms(self) -> int:
         return int(self.presence_s * 1_000)
+
+
+def _set(mine: dict[str, Screens], user_id: str, screens: Screens | None) -> None:
+    if screens:
+        mine[user_id] = dict(screens)
+    else:
+        mine.pop(user_id, None)

@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 from rec.ports import Pushed, StoredSlate
 from rec.slates import Position
-from rec.store.presence import SLATE_S, slate_ttl_s
+from rec.store.presence import KEPT_SLATES, SLATE_S, slate_ttl_s
 from rec.store.redis.connected import Connected
 from rec.store.redis.scripts import STORE_SLATES
 from rec.store.redis.wire import decode_push, decode_slate, encode_slate
@@ -34,11 +34,11 @@ class Slates(Connected):
         """One round trip for each 256 slates."""
         for at in range(0, len(slates), CHUNK):
             keys: list[str] = []
-            args: list[str | bytes | int] = [SLATE_S, int(push)]
+            args: list[str | bytes | int] = [SLATE_S, int(push), KEPT_SLATES, self._names.slates]
             for user_id, slate in slates[at : at + CHUNK]:
                 keys += self._names.slate(user_id, slate.screen), self._names.screens(user_id)
                 args += slate.position.epoch, slate.position.version, slate.screen
-                args += encode_slate(slate), self._names.pushes(user_id), slate_ttl_s(slate.screen)
+                args += encode_slate(slate), self._names.pushes(user_id), user_id, slate_ttl_s(slate.screen)
             async with self._client.reported():
                 await self._store(keys=keys, args=args)
 

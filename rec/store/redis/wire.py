@@ -35,6 +35,7 @@ class Names:
         self.denied = f"{prefix}denied"  # set of users
         self.arrivals = f"{prefix}arrivals".encode()  # channel
         self.hints = f"{prefix}hints".encode()  # channel
+        self.slates = f"{prefix}slate:"  # + screen, quoted, + user: a hash
         self._pushes = f"{prefix}push:"
 
     def slate(self, user_id: str, screen: str) -> str:
@@ -43,7 +44,7 @@ class Names:
         >>> Names("").slate("u:1", "pdp/a:b")
         'slate:pdp/a%3Ab:u:1'
         """
-        return f"{self.prefix}slate:{quote(screen)}:{user_id}"
+        return f"{self.slates}{quote(screen)}:{user_id}"
 
     def screens(self, user_id: str) -> str:
         """The sorted set of this user's screens with a slate: screen → when it expires, ms since 1970."""

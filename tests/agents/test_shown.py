@@ -1,0 +1,102 @@
+"""What is on whose list: as much as is on screens, known also of lists that somebody else has made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from agents.presence import Presence
+from agents.shown import LEARN, Learning, Shown
+from rec.ports import Pushed, StoredSlate, Wanted
+from rec.protocol import MAX_USER_SCREENS
+from rec.slates import Position
+from rec.store.memory import MemoryExchange
+
+FIRST = Position("a", 1)
+
+
+def looking(*wanted: Wanted) -> Presence:
+    presence = Presence(MemoryExchange())
+    for one in wanted:
+        presence.note(one)
+    return presence
+
+
+def stored(screen: str, *items: tuple[str, float]) -> StoredSlate:
+    body = {"items": [{"item_id": item_id, "score": 0.5, "item": {"price": price}} for item_id, price in items]}
+    return StoredSlate(screen, FIRST, len(items), msgspec.json.encode(body))
+
+
+def test_who_hops_from_product_to_product_leaves_nothing_behind() -> None:
+    presence = looking()
+    shown = Shown(presence)
+    for number in range(500):
+        presence.note_one("u", f"pdp/i{number}", 10)  # subscriptions that come before their announcements
+        shown.note("u", f"pdp/i{number}", FIRST, frozenset({"x"}))
+    assert len(presence.screens("u")) == MAX_USER_SCREENS
+    assert list(presence.screens("u"))[-1] == "pdp/i499"
+    presence.note(Wanted("u", {"pdp/i499": 10}))
+    shown.forget_unseen()
+    assert len(shown) == 1
+    presence.note(Wanted("u", {}))
+    shown.forget_unseen()
+    assert len(shown) == 0
+
+
+def test_a_change_touches_who_shows_the_product_or_has_room_for_it() -> None:
+    shown = Shown(looking(Wanted("a", {"home": 2}), Wanted("b", {"home": 2}), Wanted("c", {"home": 3})))
+    for user_id, items in (("a", {"x", "y"}), ("b", {"y", "z"}), ("c", {"y", "z"}), ("gone", {"x"})):
+        shown.note(user_id, "home", FIRST, frozenset(items))
+    assert shown.touched_by({"x"}) == [("a", "home"), ("c", "home")]
+
+
+class World:
+    """Stored lists, and a catalog of prices; None is out of stock."""
+
+    def __init__(self, count: int, **prices: float | None) -> None:
+        self.users = [f"u{number}" for number in range(count)]
+        self.exchange = MemoryExchange()
+        self.shown = Shown(looking(*(Wanted(user_id, {"home": 1}) for user_id in self.users)))
+        self.prices, self.changed = prices, list[set[str]]()
+
+    def card(self, item_id: str) -> dict[str, Any] | None:
+        price = self.prices.get(item_id)
+        return None if price is None else {"price": price}
+
+    async def learn(self, *slates: Pushed) -> None:
+        await self.exchange.store_slates(slates)
+
+        async def changed(item_ids: set[str]) -> None:
+            self.changed.append(item_ids)
+
+        learning = Learning(self.exchange, self.shown, self.card)
+        await learning.learn([(user_id, "home") for user_id in self.users], changed)
+
+
+async def test_lists_that_another_worker_has_made_are_learned_from_what_is_stored() -> None:
+    world = World(3, x=1.0, y=2.0)
+    await world.learn(Pushed("u0", stored("home", ("x", 1.0))), Pushed("u1", stored("home", ("y", 2.0))))
+    assert world.shown.touched_by({"x"}) == [("u0", "home")]
+    assert world.shown.knows("u1", "home", FIRST)
+    assert not world.shown.knows("u1", "home", Position("a", 2))  # a newer one is another list
+    assert not world.shown.knows("u2", "home", FIRST)
+    assert world.changed == []
+
+
+async def test_what_changed_before_a_list_was_learned_is_told() -> None:
+    world = World(3, dearer=2.0, same=1.0, sold=None)
+    await world.learn(
+        Pushed("u0", stored("home", ("same", 1.0))),
+        Pushed("u1", stored("home", ("dearer", 1.0))),
+        Pushed("u2", stored("home", ("sold", 1.0))),
+    )
+    assert world.changed == [{"dearer", "sold"}]
+    await world.learn()
+    assert len(world.changed) == 1
+
+
+async def test_so_many_lists_are_learned_at_a_time() -> None:
+    world = World(LEARN + 10, x=1.0)
+    await world.learn(*(Pushed(user_id, stored("home", ("x", 1.0))) for user_id in world.users))
+    assert len(world.shown) == LEARN
