@@ -35,6 +35,7 @@ class CloseCode(IntEnum):
     SHUTDOWN = 4001
     TOKEN_EXPIRED = 4005
     SLOW = 4008
+    CROWDED = 4009  # the user has as many connections as one may
     NO_PONG = 4012
     INVALID_TOKEN = 4500
     BAD_REQUEST = 4501

@@ -19,6 +19,7 @@ from rec.config import Settings, load_settings
 from rec.errors import RecError, Unavailable
 from rec.store import open_exchange, open_log
 from rec.store.sql import open_database
+from web.admission import silent_at_most
 from web.app import make_app
 from web.arrivals import KEEP_ALIVE_S, LINGER_S, Arrivals
 from web.front import AccessLog
@@ -42,7 +43,8 @@ async def serve(settings: Settings, stop: asyncio.Event, port_file: Path | None 
         )
         await runner.setup()
         assert runner.server is not None
-        sweeping = asyncio.create_task(Arrivals(runner.server).keep_sweeping(), name="web-arrivals")
+        most = silent_at_most(settings.max_connections)
+        sweeping = asyncio.create_task(Arrivals(runner.server, most).keep_sweeping(), name="web-arrivals")
         try:
             site = web.TCPSite(runner, settings.host, settings.port)
             try:

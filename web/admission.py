@@ -11,13 +11,28 @@ from rec.errors import RateLimited, Unavailable
 from web.limits import Buckets
 from web.origins import check
 
+CROWDED_S = 5.0  # a connection that is gone has been noticed by then, or soon after
+
+
+def silent_at_most(max_connections: int) -> int:
+    """How many connections may be open that have not said yet who they are: a tenth, but always some.
+
+    >>> silent_at_most(20_000), silent_at_most(2)
+    (2000, 100)
+    """
+    return max(100, max_connections // 10)
+
 
 class Admission:
-    """Origin, rate per address, and number of connections; `connected` counts those that are open."""
+    """Origin, rate per address, number of connections of everybody and of one user.
 
-    def __init__(self, settings: Settings, connected: Callable[[], int]) -> None:
+    `connected` counts those that are open, `of_user` those of one user.
+    """
+
+    def __init__(self, settings: Settings, connected: Callable[[], int], of_user: Callable[[str], int]) -> None:
         self._origins, self._most = frozenset(settings.allowed_origins), settings.max_connections
-        self._connected = connected
+        self._most_of_user = settings.max_connections_per_user
+        self._connected, self._of_user = connected, of_user
         self._opening = 0
         self._rates = Buckets(settings.connect_rate_per_s, burst=settings.connect_rate_per_s)
 
@@ -30,6 +45,15 @@ class Admission:
         if self._connected() + self._opening >= self._most:
             message = f"This server holds {self._most} connections and takes no more. Try again, or another one."
             raise Unavailable(message, code="full", retry_after=5)
+        if self._opening >= silent_at_most(self._most):
+            message = "Too many connections have not said yet who they are. Try again, and send connect at once."
+            raise Unavailable(message, code="full", retry_after=1)
+
+    def welcome(self, user_id: str) -> None:
+        """Whether this user may have one more connection here. Raises RateLimited."""
+        if self._of_user(user_id) >= self._most_of_user:
+            message = f"A user has at most {self._most_of_user} connections here. Close one first."
+            raise RateLimited(message, code="too_many_connections", retry_after=CROWDED_S)
 
     def __enter__(self) -> None:
         """Count a connection that has not said who it is yet."""

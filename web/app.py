@@ -26,6 +26,7 @@ from web.edge import EDGE, Edge
 from web.front import front, safe_headers
 from web.hub import Hub
 from web.intake import Intake
+from web.limits import Buckets
 from web.metrics import Metrics
 from web.routes import add_routes
 from web.suppression import Suppression
@@ -81,8 +82,9 @@ def _wire(
         clock=now,
         metrics=metrics,
         authority=Authority(settings),
-        admission=Admission(settings, hub.__len__),
+        admission=Admission(settings, hub.__len__, lambda user_id: len(hub.of(user_id))),
         hub=hub,
+        questions=Buckets(settings.requests_per_minute / 60, burst=settings.requests_per_minute),
         asker=Asker(
             log,
             exchange,

@@ -19,10 +19,13 @@ LOOK_S = 2.0
 
 
 class Arrivals:
-    """The connections of a server that does not listen yet. It must not be made twice for one server."""
+    """The connections of a server that does not listen yet. It must not be made twice for one server.
 
-    def __init__(self, server: web.Server) -> None:
-        self._server, self._make = server, server.request_factory
+    Of those that have asked nothing, `most` are kept at each look, the newest.
+    """
+
+    def __init__(self, server: web.Server, most: int) -> None:
+        self._server, self._make, self._most = server, server.request_factory, most
         self._since: dict[web.RequestHandler, float] = {}  # those that have asked nothing yet
         self._heard: set[web.RequestHandler] = set()
         server.request_factory = self._made
@@ -36,8 +39,9 @@ class Arrivals:
         connections = set(self._server.connections)
         self._heard &= connections
         self._since = {one: self._since.get(one, now) for one in connections - self._heard}
-        for one, since in self._since.items():
-            if now - since >= HEAD_S:
+        beyond = len(self._since) - self._most
+        for place, (one, since) in enumerate(sorted(self._since.items(), key=lambda item: item[1])):
+            if place < beyond or now - since >= HEAD_S:
                 one.force_close()
 
     async def keep_sweeping(self) -> None:

@@ -14,6 +14,7 @@ from web.asker import Asker
 from web.auth import Authority, Identity
 from web.hub import Hub
 from web.intake import Intake
+from web.limits import Buckets
 from web.metrics import Metrics
 from web.suppression import Suppression
 
@@ -30,6 +31,7 @@ class Edge(NamedTuple):
     authority: Authority
     admission: Admission
     hub: Hub
+    questions: Buckets  # of each browser's user: lists and searches asked for over HTTP
     asker: Asker
     suppression: Suppression
     intake: Intake

@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from rec.errors import Unavailable
+from rec.errors import RateLimited, Unavailable
 from rec.ports import Exchange, StoredSlate
 from rec.protocol import PING_S, PONG_GRACE_S, CloseCode
 from rec.screens import screen_key, split_screen
@@ -84,10 +84,21 @@ class Hub:
             await self.presence.settle(connection.user_id)
         except Unavailable:
             log.debug("the exchange is away; a departure is announced later")
+        except RateLimited:
+            log.debug("another connection has just opened one screen too many, and announces all when it takes it back")
 
-    def show(self, connection: Connection, placement: str, n: int, item_id: str | None) -> None:
-        """Begin to fill a placement's slot, instead of the one before. Nothing is sent before `open`."""
+    def show(self, connection: Connection, placement: str, n: int, item_id: str | None) -> Screen | None:
+        """Begin to fill a placement's slot; returns the one before. Nothing is sent before `open`."""
+        before = connection.screens.get(placement)
         connection.screens[placement] = Screen(n, item_id)
+        return before
+
+    def put_back(self, connection: Connection, placement: str, before: Screen | None) -> None:
+        """Take a `show` back. What was pushed in between for the slot before has to be offered again, with `open`."""
+        if before is None:
+            connection.screens.pop(placement, None)
+        else:
+            connection.screens[placement] = before
 
     def hide(self, connection: Connection, placement: str) -> bool:
         """Fill this slot no more; whether there was one."""

@@ -1,6 +1,6 @@
 """Before everything else: how often somebody may come. Token buckets, pure but for their own counts.
 
-Invariant: memory is bounded by the addresses seen within one refill, however many there are over time.
+Invariant: memory is bounded by the addresses (or users) seen within one refill, however many there are over time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Bucket:
 
 
 class Buckets:
-    """A bucket for each address; those that have filled up again are dropped."""
+    """A bucket for each address, or user; those that have filled up again are dropped."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate, self._burst = rate, max(1.0, burst)

@@ -11,10 +11,12 @@ import contextlib
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
-from rec.errors import Unavailable
+from rec.errors import RateLimited, Unavailable
 from rec.ports import Exchange, Wanted
+from rec.protocol import MAX_USER_SCREENS
 
 TEND_S = 10.0
+CROWDED_S = 5.0  # until a connection that is gone has been noticed, there may be room again
 _AT_ONCE = 16  # when thousands come or go together, the exchange must still answer others in time
 
 Shown = tuple[tuple[str, int], ...]  # (screen, n), sorted; see rec.screens
@@ -37,13 +39,20 @@ class Presence:
         return len(self._announced)
 
     async def settle(self, user_id: str) -> None:
-        """Watch and announce as the connections have it. Raises Unavailable; then `keep_tending` makes up for it."""
+        """Watch and announce as the connections have it. Raises Unavailable; then `keep_tending` makes up for it.
+
+        Raises RateLimited when the user would have too many screens; then nothing new was announced, and the caller
+        takes back what it has opened.
+        """
         lock = self._locks.get(user_id) or self._locks.setdefault(user_id, asyncio.Lock())
         async with lock, self._gate:
             try:
                 await self._settle(user_id, self._shown(user_id))
             except Unavailable:
                 self._unsettled.add(user_id)
+                raise
+            except RateLimited:
+                self._unsettled.discard(user_id)
                 raise
             self._unsettled.discard(user_id)
 
@@ -53,7 +62,9 @@ class Presence:
             if not watched:
                 await self._exchange.watch(user_id)
                 self._announced[user_id] = None
-            await self._exchange.announce(self._node, Wanted(user_id, dict(shown)))
+            if not await self._exchange.announce(self._node, Wanted(user_id, dict(shown))):
+                message = f"A user has at most {MAX_USER_SCREENS} lists on screens at a time. Unsubscribe from one."
+                raise RateLimited(message, code="too_many_screens", retry_after=CROWDED_S)
             self._announced[user_id] = shown
         if not shown and user_id in self._announced:
             await self._exchange.unwatch(user_id)
@@ -78,7 +89,8 @@ class Presence:
             try:
                 await self._exchange.tend(self._node)
                 for user_id in list(self._unsettled):
-                    await self.settle(user_id)
+                    with contextlib.suppress(RateLimited):  # on other nodes the user has opened more meanwhile
+                        await self.settle(user_id)
             except Unavailable:
                 self._due.set()  # begun again, see web.background
                 raise

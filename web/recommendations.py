@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
-from rec.errors import DeadlineExceeded, NotSupported, Unavailable
+from rec.errors import DeadlineExceeded, NotSupported, RateLimited, Unavailable
+from web.auth import Identity
 from web.connection import shortened
 from web.edge import EDGE, Edge
 from web.front import answer
@@ -17,6 +20,7 @@ async def get_recommendations(request: web.Request) -> web.Response:
     """A slate made now; if no worker answers in time, the latest that is stored, marked as stale."""
     edge = request.app[EDGE]
     who = edge.identify(request)
+    _not_too_often(edge, who)
     query = query_of(request, RecommendationQuery)
     user_id = who.user(query.user_id)
     try:
@@ -33,8 +37,17 @@ async def get_search(request: web.Request) -> web.Response:
     """Search is not part of this version."""
     edge = request.app[EDGE]
     who = edge.identify(request)
+    _not_too_often(edge, who)
     who.user(query_of(request, SearchQuery).user_id)
     raise search_missing()
+
+
+def _not_too_often(edge: Edge, who: Identity) -> None:
+    """A browser asks so often a minute; a backend asks for many users, and its key is trusted. Raises RateLimited."""
+    if who.user_id is None:
+        return
+    if wait := edge.questions.take(who.user_id, asyncio.get_running_loop().time()):
+        raise RateLimited(f"Too many requests. Wait {wait:.2g} s.", retry_after=round(wait, 3))
 
 
 def search_missing() -> NotSupported:

@@ -8,6 +8,7 @@ its heartbeat would hold a closed connection until its timer fires, and the hub 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import socket as sockets
@@ -15,7 +16,7 @@ import struct
 
 from aiohttp import WSMsgType, hdrs, web
 
-from rec.errors import BadInput, Forbidden, RecError, Unauthorized
+from rec.errors import BadInput, Forbidden, RateLimited, RecError, Unauthorized
 from rec.protocol import (
     CONNECT_TIMEOUT_S,
     MAX_FRAME_BYTES,
@@ -147,6 +148,11 @@ async def _first_frame(edge: Edge, sink: SocketSink, session: Session) -> tuple[
             code = CloseCode.TOKEN_EXPIRED if expired else CloseCode.INVALID_TOKEN
             await _hang_up(edge, sink, reading.id, error, code)
             return None
+        try:
+            edge.admission.welcome(who.user(None))
+        except RateLimited as error:
+            await _hang_up(edge, sink, reading.id, error, CloseCode.CROWDED)
+            return None
         session.connected = True
         return reading.id, who, connect
     assert isinstance(reading, Hangup), "a session that is not connected accepts connect or hangs up"
@@ -228,7 +234,8 @@ class _Conversation:
             await self._subscribe(ask.id, command.subscribe)
         elif command.unsubscribe is not None:
             edge.hub.hide(self._connection, command.unsubscribe.placement)
-            await edge.hub.presence.settle(self._connection.user_id)
+            with contextlib.suppress(RateLimited):  # another connection's, which announces all when it takes it back
+                await edge.hub.presence.settle(self._connection.user_id)
             await self._reply(ask.id, "unsubscribe", {})
         elif command.track is not None:
             receipt = await edge.intake.take(command.track.events, self._who)

@@ -31,6 +31,7 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
     edge.admission.check(request, loop.time())
     query = query_of(request, StreamQuery)
     who = _who(edge, request, query.token)
+    edge.admission.welcome(who.user(None))
     resume = position(request.headers.get(hdrs.LAST_EVENT_ID))
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
     sink = StreamSink(response, request)

@@ -7,16 +7,17 @@ whether there is a newer one. Whatever is stored in between fills the slot, and 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import NamedTuple
 
-from rec.errors import Unavailable
+from rec.errors import RateLimited, Unavailable
 from rec.ports import StoredSlate
 from rec.requests import Refresh, encode_request
 from rec.screens import screen_key
 from rec.slates import Cause, Position
 from rec.topics import REQUESTS
-from web.connection import Connection
+from web.connection import Connection, Screen
 from web.edge import Edge
 
 log = logging.getLogger(__name__)
@@ -39,22 +40,33 @@ class Opening(NamedTuple):
 async def prepare(
     edge: Edge, connection: Connection, placement: str, n: int, item_id: str | None, resume: Position | None
 ) -> Opening:
-    """Slot, watch, announcement, latest. Raises Unavailable, and then nothing is left of it.
+    """Slot, watch, announcement, latest. Raises Unavailable, or RateLimited for too many screens of one user; then
+    nothing is left of it, and what the placement showed before stays.
 
     A position counts only if the stored list has reached it, and only for a placement as such: beside a product it
     may be another product's.
     """
-    edge.hub.show(connection, placement, n, item_id)
+    before = edge.hub.show(connection, placement, n, item_id)
     try:
         await edge.hub.presence.settle(connection.user_id)
         latest = await edge.exchange.latest(connection.user_id, screen_key(placement, item_id))
-    except Unavailable:
-        edge.hub.hide(connection, placement)
+    except (Unavailable, RateLimited):
+        edge.hub.put_back(connection, placement, before)
+        await _catch_up(edge, connection, placement, before)
         raise
     recovered = item_id is None and resume is not None and latest is not None and _covers(latest.position, resume)
     if resume is not None:
         edge.metrics.recoveries.labels(str(recovered).lower()).inc()
     return Opening(connection, placement, n, item_id, latest, resume, recovered)
+
+
+async def _catch_up(edge: Edge, connection: Connection, placement: str, screen: Screen | None) -> None:
+    """Announce again what is shown, and offer what the slot missed; as far as the exchange is there."""
+    with contextlib.suppress(Unavailable, RateLimited):
+        await edge.hub.presence.settle(connection.user_id)
+        if screen is not None:
+            latest = await edge.exchange.latest(connection.user_id, screen_key(placement, screen.item_id))
+            edge.hub.open(connection, placement, latest)
 
 
 def _covers(latest: Position, resume: Position) -> bool:

@@ -1,26 +1,32 @@
-"""Bad input over HTTP and websocket, again and again: each kind gets a clear error, and memory stays bounded.
+"""Bad input over HTTP and websocket, again and again, and one user who asks for all there is: memory stays bounded.
 
     python -m tests.faults.abuse [--rounds 10] [--each 30]
 
-Starts a `rec up`, sends every kind `each` times a round, and prints after each round how many answers were not the
-error that belongs to them, and how large the edge has become. Exit 1 for a wrong answer, or if the edge keeps growing.
+Starts a `rec up`, sends every kind of bad input `each` times a round, and lets a greedy user ask for lists of invented
+placements, open many sockets with many screens, and hop from product to product. After each round it prints how many
+answers were not the error that belongs to them, how large the edge, the worker and Redis have become, and how long
+another user's list took meanwhile. Exit 1 for a wrong answer, or if the edge or Redis keeps growing.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
+import re
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 import psutil
+from redis import Redis
 
 from tests.faults.restart import Running, rec_up
 
@@ -146,9 +152,134 @@ async def at_once(each: int, one_of: Callable[[], Awaitable[None]]) -> None:
     await asyncio.gather(*(one_of() for _ in range(each)))
 
 
-def edge_of(running: Running) -> psutil.Process:
-    children = psutil.Process(running.process.pid).children(recursive=True)
-    return next(child for child in children if child.cmdline()[1:3] == ["-m", "web"])
+class Greedy:
+    """A user with one token who wants more than anybody needs, and another one beside them."""
+
+    GETS, SOCKETS, SCREENS, HOPS = 400, 20, 16, 100
+
+    def __init__(self, http: aiohttp.ClientSession, running: Running) -> None:
+        self._http, self._running = http, running
+        self._key = {"Authorization": f"Bearer {running.api_key}"}
+        self._invented = 0
+
+    async def round(self, wrong: Counter[str]) -> list[float]:
+        """Seconds from another user's event to their list, while the greedy one has all the screens they get."""
+        token = await self._token("greedy")
+        await asyncio.gather(*(self._ask(token, wrong) for _ in range(20)))
+        opened = [await self._connect(token) for _ in range(self.SOCKETS)]
+        sockets = [ws for ws in opened if ws is not None]
+        try:
+            await asyncio.gather(*(self._subscribe_all(ws) for ws in sockets))
+            await self._hop(sockets[0])
+            return [await self._of_the_other(sockets) for _ in range(5)]
+        finally:
+            await asyncio.gather(*(ws.close() for ws in sockets))
+
+    async def _token(self, user_id: str) -> str:
+        body = {"user_id": user_id}
+        async with self._http.post(f"{self._running.url}/v1/tokens", json=body, headers=self._key) as answer:
+            return str((await answer.json())["token"])
+
+    async def _ask(self, token: str, wrong: Counter[str]) -> None:
+        url, headers = f"{self._running.url}/v1/recommendations", {"Authorization": f"Bearer {token}"}
+        for _ in range(self.GETS // 20):
+            self._invented += 1
+            query = {"placement": f"p{self._invented}", "n": "100"}
+            async with self._http.get(url, params=query, headers=headers) as answer:
+                await answer.read()
+                if answer.status not in (200, 429, 504):
+                    wrong[f"an invented placement: {answer.status}"] += 1
+
+    async def _connect(self, token: str) -> aiohttp.ClientWebSocketResponse | None:
+        """A socket after its greeting; None if the user has enough of them."""
+        ws = await connected(self._http, self._running)
+        await ws.send_json({"id": 0, "connect": {"token": token}})
+        if "connect" in (await _reply(ws, 0) or {}):
+            return ws
+        await ws.close()
+        return None
+
+    async def _subscribe_all(self, ws: aiohttp.ClientWebSocketResponse) -> None:
+        for k in range(self.SCREENS):
+            self._invented += 1
+            await ws.send_json({"id": k + 1, "subscribe": {"placement": f"p{self._invented}", "n": 100}})
+            await _reply(ws, k + 1)
+
+    async def _hop(self, ws: aiohttp.ClientWebSocketResponse) -> None:
+        await ws.send_json({"id": 99, "unsubscribe": {"placement": f"p{self._invented}"}})
+        for k in range(self.HOPS):
+            self._invented += 1
+            product = {"placement": "pdp", "n": 100, "item_id": f"i{self._invented}"}
+            await ws.send_json({"id": 100 + k, "subscribe": product})
+            await _reply(ws, 100 + k)
+
+    async def _of_the_other(self, sockets: list[aiohttp.ClientWebSocketResponse]) -> float:
+        ws = await self._connect(await self._token("other"))
+        assert ws is not None
+        async with ws:
+            await ws.send_json({"id": 1, "subscribe": {}})
+            await _reply(ws, 1)
+            version = 0
+            with contextlib.suppress(TimeoutError):  # until nothing more comes of the subscription itself
+                while True:
+                    async with asyncio.timeout(0.5):
+                        version = await _newer(ws, version)
+            mark = f"{time.monotonic_ns()}"
+            both = [event(user_id=user, event_id=f"{user}-{mark}") for user in ("greedy", "other")]
+            reading = [asyncio.create_task(_newer(other, sys.maxsize)) for other in sockets]  # as browsers do
+            began = time.monotonic()
+            url = f"{self._running.url}/v1/events"
+            async with self._http.post(url, json={"events": both}, headers=self._key) as answer:
+                await answer.read()
+            try:
+                async with asyncio.timeout(60):
+                    await _newer(ws, version)
+                return time.monotonic() - began
+            finally:
+                for task in reading:
+                    task.cancel()
+                await asyncio.gather(*reading, return_exceptions=True)
+
+
+async def _newer(ws: aiohttp.ClientWebSocketResponse, than: int) -> int:
+    """Read until a list of a larger version; which one that is."""
+    async for message in ws:
+        frame = json.loads(message.data)
+        if frame == {}:
+            await ws.send_str("{}")
+        elif "push" in frame and (version := int(frame["push"]["slate"]["version"])) > than:
+            return version
+    raise ConnectionError("the connection ended")
+
+
+async def _reply(ws: aiohttp.ClientWebSocketResponse, id: int) -> dict[str, Any] | None:
+    """The reply to this command; None if the connection ended."""
+    async for message in ws:
+        frame: dict[str, Any] = json.loads(message.data)
+        if frame.get("id") == id:
+            return frame
+    return None
+
+
+class Sizes(NamedTuple):
+    """MiB: what the processes hold, and what Redis counts as its own."""
+
+    edge: float
+    worker: float
+    redis: float
+
+    @classmethod
+    def of(cls, running: Running) -> Sizes:
+        children = psutil.Process(running.process.pid).children(recursive=True)
+        commands = {child: child.cmdline() for child in children if child.is_running()}
+        edge = next(child for child, words in commands.items() if words[1:3] == ["-m", "web"])
+        worker = next(child for child, words in commands.items() if words[1:3] == ["-m", "agents"])
+        titles = [re.search(r"redis-server .*:(\d+)", " ".join(words)) for words in commands.values()]
+        port = next(int(found[1]) for found in titles if found is not None)
+        with Redis(port=port) as redis:
+            used: Any = redis.info("memory")
+        megabytes = [one.memory_info().rss / 2**20 for one in (edge, worker)]
+        return cls(megabytes[0], megabytes[1], used["used_memory"] / 2**20)
 
 
 async def main(argv: list[str]) -> int:
@@ -157,22 +288,26 @@ async def main(argv: list[str]) -> int:
     parser.add_argument("--each", type=int, default=30)
     options = parser.parse_args(argv)
     wrong: Counter[str] = Counter()
-    sizes: list[float] = []
+    sizes: list[Sizes] = []
     with tempfile.TemporaryDirectory() as folder:
         async with rec_up(Path(folder) / "data") as running, aiohttp.ClientSession() as http:
-            edge = edge_of(running)
+            greedy = Greedy(http, running)
             for number in range(options.rounds):
                 await at_once(options.each, lambda: http_round(http, running, wrong))
                 await at_once(options.each, lambda: socket_round(http, running, wrong))
-                sizes.append(edge.memory_info().rss / 2**20)
+                waited = sorted(await greedy.round(wrong))
+                sizes.append(Sizes.of(running))
                 sent = (number + 1) * options.each * (len(HTTP) + len(REJECTED) + len(FRAMES) + 1)
                 sys.stdout.write(
-                    f"{sent:>7,} bad inputs: {sum(wrong.values())} wrong answers, edge {sizes[-1]:.1f} MiB\n"
+                    f"{sent:>7,} bad inputs: {sum(wrong.values())} wrong answers; MiB: edge {sizes[-1].edge:.1f}, "
+                    f"worker {sizes[-1].worker:.1f}, Redis {sizes[-1].redis:.1f}; "
+                    f"another's list after {waited[len(waited) // 2] * 1e3:.0f} ms, at most {waited[-1] * 1e3:.0f} ms\n"
                 )
                 sys.stdout.flush()
     for what, count in wrong.most_common(20):
         sys.stdout.write(f"  {count} x {what}\n")
-    grown = sizes[-1] - sizes[len(sizes) // 2]
+    middle, last = sizes[len(sizes) // 2], sizes[-1]
+    grown = max(last.edge - middle.edge, last.redis - middle.redis)
     return int(bool(wrong) or grown > GROWTH_MIB)
 
 

@@ -53,7 +53,7 @@ async def door() -> AsyncIterator[Door]:
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     assert runner.server is not None
-    arrivals = Arrivals(runner.server)
+    arrivals = Arrivals(runner.server, most=3)
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
         yield Door(runner.addresses[0][1], runner.server, arrivals, ends, writers)
@@ -79,6 +79,21 @@ async def test_half_a_head_is_not_waited_for_and_who_has_asked_stays(door: Door)
     asking.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     while not (await asyncio.wait_for(asked.readline(), 5)).startswith((b"okHTTP/1.1 200", b"HTTP/1.1 200")):
         pass
+
+
+async def test_of_those_who_have_asked_nothing_so_many_may_wait(door: Door) -> None:
+    asked, _ = await door.begin(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await asked.readline()).startswith(b"HTTP/1.1 200")
+    first, _ = await door.begin(HALF_A_HEAD)
+    await until(lambda: len(door.server.connections) == 2)
+    door.arrivals.sweep(100.0)
+    for _ in range(3):
+        await door.begin(b"")
+    await until(lambda: len(door.server.connections) == 5)
+    door.arrivals.sweep(101.0)
+    with contextlib.suppress(ConnectionResetError):
+        assert await asyncio.wait_for(first.read(), 5) == b""
+    await until(lambda: len(door.server.connections) == 4)  # the three newest, and who has asked
 
 
 async def test_who_goes_away_in_the_middle_of_a_body_is_no_error_of_the_server(door: Door) -> None:
