@@ -72,6 +72,11 @@ class Mailbox:
             queue.entry = queue.entry or due.entry
             queue.screens.setdefault(due.screen)
 
+    def waits(self, user_id: str) -> bool:
+        """Whether lists of this user are to be made already."""
+        queue = self._users.get(user_id)
+        return queue is not None and bool(queue.screens)
+
     def ask(self, request: SlateRequest) -> None:
         self._queue(request.user_id).requests.append(request)
 

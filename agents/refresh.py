@@ -64,6 +64,11 @@ class Refresher:
             self._mailbox.put(Waiting(user_id, cause, since), screens)
             self._wake.set()
 
+    def mend(self, user_id: str, since: float) -> None:
+        """The same for one whose list was found to be old. No news: a cause that waits already is the better one."""
+        if not self._mailbox.waits(user_id):
+            self.refresh(user_id, Cause("request"), since)
+
     def answer(self, request: SlateRequest) -> None:
         """Make one slate for one asker."""
         self._mailbox.ask(request)
@@ -211,7 +216,7 @@ class Sweep:
                 elif position is not None and not self._shown.knows(user_id, screen, position):
                     unknown.append((user_id, screen))
         for user_id in stale:
-            self._refresher.refresh(user_id, Cause("request"), now)
+            self._refresher.mend(user_id, now)
         self._shown.forget_unseen()
         self._metrics.swept.inc(len(stale))
         self._metrics.online.set(len(self._presence))

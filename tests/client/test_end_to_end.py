@@ -62,6 +62,23 @@ async def caused_by(slates: AsyncGenerator[Slate], event_id: str) -> Slate:
     return slate
 
 
+async def test_who_asks_and_then_watches_never_goes_back(world: World, client: RecClient) -> None:
+    """A list that nobody watches is not kept; what is shown afterwards is of the same epoch and newer."""
+    await client.track("view_item", user_id="u1", items=["tent-1"])
+    async with asyncio.timeout(WAIT_S):
+        while (asked := await client.recommend("u1", n=4)).epoch == "none":
+            await asyncio.sleep(0.01)
+    assert await world.local.exchange.latest("u1", "home") is None
+    async with aclosing(client.subscribe("u1", n=4)) as slates:
+        first = await take(slates)
+        assert (first.epoch, first.version) == (asked.epoch, asked.version + 1)
+        again = await client.recommend("u1", n=4)
+        assert (again.epoch, again.version) == (first.epoch, first.version)
+        await client.track("view_item", user_id="u1", items=["lamp-1"], event_id="looked")
+        second = await caused_by(slates, "looked")
+        assert (second.epoch, second.version) == (first.epoch, first.version + 1)
+
+
 def tents(slate: Slate) -> int:
     """How many places are there because of tents."""
     return sum("tent" in f"{each.reason.item_id} {each.reason.value}".lower() for each in slate.items)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +150,34 @@ async def test_the_sweep_mends_a_push_that_was_lost(loop: Local) -> None:
         newer = msgspec.structs.replace(loop.users[b"u1"], version=50)
         loop.users[b"u1"] = newer  # as after a crash between the fold and the push
         await until(lambda: screen.last.version == 50)
+
+
+async def test_the_sweep_does_not_take_the_place_of_the_event_that_a_list_waits_for(tmp_path: Path) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(ThreadPoolExecutor):
+        def submit(self, work: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:
+            def later() -> Any:
+                begun.set()
+                assert go_on.wait(10)
+                return work(*args, **more)
+
+            return super().submit(later)
+
+    with Slow(1) as slow:
+        go_on.set()
+        settings = loop_settings(tmp_path, sweep_interval_s=60)
+        async with local_worker(settings, shop(), scoring=slow) as loop, Screen(loop) as screen:
+            begun.clear()
+            go_on.clear()
+            await publish(loop, happened("view_item", "books-1"))
+            await until(begun.is_set)
+            await publish(loop, last := happened("view_item", "books-2"))
+            await until(lambda: loop.users[b"u1"].applied == 2)
+            assert await loop.deps.sweep.turn(time.time()) == 1  # the stored list is old, and a new one is on its way
+            go_on.set()
+            await until(lambda: screen.last.position == loop.users[b"u1"].position)
+            assert screen.last.cause == Cause("event", last.event_id)
 
 
 async def test_a_screen_that_has_the_newest_list_gets_no_other(loop: Local) -> None:
