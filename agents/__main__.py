@@ -63,6 +63,7 @@ async def run_archiver(settings: Settings) -> None:
             forgetting=forgetting,
             metrics=metrics,
             flush_s=settings.archive_flush_s,
+            consent_default=settings.consent_default == "granted",
         )
         log.info("archiving")
         await archiver.run(stop)

@@ -39,10 +39,11 @@ class Archiver:
         forgetting: Forgetting,
         metrics: Metrics,
         flush_s: float,
+        consent_default: bool = True,
     ) -> None:
         self._source, self._topic, self._group = source, topic, group
         self._database, self._forgetting, self._metrics = database, forgetting, metrics
-        self._flush_s = flush_s
+        self._flush_s, self._consent_default = flush_s, consent_default
 
     async def run(self, stop: asyncio.Event) -> None:
         """Archive until `stop` is set, and then what the log still holds."""
@@ -77,7 +78,8 @@ class Archiver:
     async def _store(self, records: list[Record]) -> None:
         events = [event for record in records if (event := _readable(record)) is not None]
         hashes = {self._forgetting.hash(name) for event in events for name in event.names}
-        choices = Choices(await self._database.choices_of(sorted(hashes)), self._forgetting.hash)
+        known = await self._database.choices_of(sorted(hashes))
+        choices = Choices(known, self._forgetting.hash, default=self._consent_default)
         rows: list[tuple[Event, bytes]] = []
         for event in events:
             if event.event == ERASE:

@@ -109,7 +109,7 @@ class Behavior:
             before = self._users.get(key)
             epoch = self._new_epoch() if before is None else before.epoch
             after, outcome = fold(before, event, self._facets, epoch=epoch, rules=self._rules)
-            untold = to_tell(before, after) - told
+            untold = to_tell(before, after, event) - told
             if after is None or not untold:
                 return before, after, outcome
             await self._consents.tell(after, untold)

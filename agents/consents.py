@@ -43,17 +43,21 @@ class Consents:
         self._soon = asyncio.Event()
         self._waiting: list[tuple[str, bytes]] = []
 
-    async def tell(self, state: UserState, visitors: Iterable[str], user_id: str | None = None) -> None:
-        """Write the choice of `state` into the visitors' partitions, and into the user's if it came from a visitor.
+    async def tell(self, state: UserState, visitors: Iterable[str]) -> None:
+        """Write where a user stands into their visitors' partitions.
 
         A broker that is away does not keep the choice from its own state: what it missed is written later.
         """
         if state.consent is None:
             return
         events = [choice_of(state, self._clock(), visitor_id=visitor_id) for visitor_id in sorted(visitors)]
-        if user_id is not None:
-            events.append(choice_of(state, self._clock(), user_id=user_id))
         await self._publish([(event.subject, encode_event(event)) for event in events])
+
+    async def bring(self, visitor: UserState, user_id: str) -> None:
+        """Write a visitor's choice into the partition of the user they became: it is the user's from now on."""
+        if visitor.consent is not None:
+            event = choice_of(visitor, self._clock(), user_id=user_id)
+            await self._publish([(event.subject, encode_event(event))])
 
     async def _publish(self, records: list[tuple[str, bytes]]) -> None:
         if not records:
@@ -65,12 +69,14 @@ class Consents:
             self._waiting += records
 
     async def follow(self, event: Event, before: UserState | None, after: UserState) -> None:
-        """Move the mark in Redis if the choice has changed, or if the edge has it wrong."""
+        """Move the mark in Redis if the choice has changed, or if the edge has it wrong: that of the visitor, too."""
         denied, says = after.consent is False, event.personalization
         changed = denied != (before is not None and before.consent is False)
         mistaken = (says is not None and (says == "denied") != denied) or (event.withheld and after.consent is True)
         if changed or mistaken:
             await self.mark(event.subject, denied)
+        if mistaken and event.visitor_id is not None and after.visitors.get(event.visitor_id) == "merged":
+            await self.mark(event.visitor_id, denied)
 
     async def mark(self, user_id: str, denied: bool) -> None:
         """Tell the edge. The log's readers know in any case."""

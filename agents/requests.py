@@ -140,16 +140,15 @@ class Requests:
         after = merged(state, request.visitor_id, request.state, self._rules)
         if after is state:
             return
-        changed = after.consent is not state.consent
-        if changed:  # the visitor's choice was the newer one: it holds for the user, and for their other visitors
-            await self._consents.tell(after, to_tell(state, after), request.user_id)
-        else:
-            await self._consents.tell(after, {request.visitor_id})
+        if after.standing != state.standing:  # the visitor's choice is the user's now, in the log as in the table
+            await self._consents.bring(request.state, request.user_id)
+        await self._consents.tell(after, to_tell(state, after) | {request.visitor_id})
         state = self._users.get(key)  # told first, kept afterwards, as in agents.behavior
         if state is None:
             return
         after = self._users[key] = merged(state, request.visitor_id, request.state, self._rules)
-        if changed and after.consent is False:
+        changed = after.consent is not state.consent
+        if (changed and after.consent is False) or (state.consent and after.consent_since > state.consent_since):
             await self._forgetting.drop_lists(request.user_id)
         self._refresher.refresh(request.user_id, _BY_MERGE, self._clock())
         if changed:

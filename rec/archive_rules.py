@@ -6,6 +6,7 @@ Invariant: an event sent without consent to analytics or to personalization leav
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,7 +14,10 @@ from rec.events import Event, encode_event, instant
 
 
 class ArchivedEvent(NamedTuple):
-    """A row of the archive. `subject` is whose it is: the user, else the visitor; `payload` is the event as JSON."""
+    """A row of the archive. `subject` is whose it is: the user, else the visitor; `payload` is the event as JSON.
+
+    `withheld`: the payload is bare, for want of consent to personalization or by the event's own choice.
+    """
 
     event_id: str
     subject: str
@@ -24,6 +28,7 @@ class ArchivedEvent(NamedTuple):
     event_ts: datetime
     received_ts: datetime
     payload: bytes
+    withheld: bool
 
 
 def withheld(event: Event) -> bool:
@@ -63,17 +68,12 @@ def bare(event: Event) -> Event:
     )
 
 
-def archived(event: Event) -> bytes:
-    """The event as JSON, as far as it may be stored."""
-    return encode_event(kept(event))
-
-
 def archive_row(event: Event, payload: bytes) -> ArchivedEvent:
     """The row for an event and its JSON; every archive builds its rows here, so none can keep what it may not.
 
-    `payload` is stored as it came if all of it may be, else what `archived` leaves.
+    `payload` is stored as it came if all of it may be, else what `kept` leaves.
     """
-    if withheld(event):
+    if bare_now := withheld(event):
         event = kept(event)
         payload = encode_event(event)
     return ArchivedEvent(
@@ -86,4 +86,25 @@ def archive_row(event: Event, payload: bytes) -> ArchivedEvent:
         event_ts=event.event_ts or instant(event.at),
         received_ts=event.received_ts or instant(event.received_at),
         payload=payload,
+        withheld=bare_now,
     )
+
+
+def says_more(new: ArchivedEvent, old: ArchivedEvent) -> bool:
+    """Whether of two rows of one event the other one takes the place of the first.
+
+    A visitor's event comes once more as the user's when it is handed on, and the two come in any order. One that may be
+    used says more than a bare one, else one that names the user. Rows of two users, or devices, are not one event.
+    """
+    if new.visitor_id != old.visitor_id or (new.user_id and old.user_id and new.user_id != old.user_id):
+        return False
+    return (not new.withheld, new.user_id is not None) > (not old.withheld, old.user_id is not None)
+
+
+def one_each(rows: Iterable[ArchivedEvent]) -> list[ArchivedEvent]:
+    """One row of each event, where the first one came."""
+    kept: dict[str, ArchivedEvent] = {}
+    for row in rows:
+        if (old := kept.get(row.event_id)) is None or says_more(row, old):
+            kept[row.event_id] = row
+    return list(kept.values())

@@ -17,15 +17,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from rec.consent import Standing, heard, usable
 from rec.cooccurrence import STEPS, TREND, WHOLE, Amounts, Tables
 from rec.errors import ModelError
-from rec.events import ACTIONS, CONSENT, ERASE, POSITIVE, Event
+from rec.events import ACTIONS, ERASE, POSITIVE, Event
 from rec.recent import Recent
 
 TRAIL = 20  # positive items remembered of a subject
 SUCCESSORS = 200  # rules, and neighbours, kept of an item
 SHIFT = 64  # half-lives after which the popularity is scaled back, long before a float64 overflows
-FORMAT = 2
+FORMAT = 3
 
 _WEIGHTS = [WHOLE // distance for distance in range(1, STEPS + 1)]
 
@@ -54,26 +55,34 @@ class Counters:
         self._trend_origin = 0.0
         self._events: Recent[int, bool] = Recent(max_events)
         self._trails: Recent[str, list[tuple[float, int]]] = Recent(max_subjects)
-        self._choices: Recent[str, tuple[float, bool]] = Recent(max_subjects)
+        self._choices: Recent[str, Standing] = Recent(max_subjects)
 
     # ------------------------------------------------------------------ learning
     def learn(self, event: Event) -> bool:
-        """Count one event; False for one that was counted before, or that may not be learned from."""
+        """Count one event; False for one that was counted before, or that may not be learned from.
+
+        A choice is heard first: a visitor's event comes once more as the user's, with the same id, and so does the
+        choice it carries. An id that was not counted is not remembered; another record may bring it to who allows it.
+        """
+        subject = event.subject
+        if event.event == ERASE:
+            self.forget(subject)
+            return True
+        standing = self._choices.get(subject)
+        if event.consent is not None:
+            standing = self._heard(event, subject, standing)
         mark = int.from_bytes(blake2b(event.event_id.encode(), digest_size=8).digest(), "little")
         if mark in self._events:
             self.duplicates += 1
             return False
-        self._events.put(mark, True)
-        if event.event == ERASE:
-            self.forget(event.subject)
-            return True
         at = event.at
         self.learned_through = max(self.learned_through, at)
-        if event.withheld or not self._allowed(event, at) or event.event == CONSENT:
+        if not usable(standing, event, self.consent_default):
             return False
+        self._events.put(mark, True)
         self.counted += 1
         if event.event in POSITIVE:
-            trail = self._trail(event)
+            trail = self._trail(event, subject, 0.0 if standing is None else standing.since)
             gain = ACTIONS[event.event].gain
             for item in event.items:
                 self._count(trail, item.item_id, at, gain)
@@ -93,31 +102,25 @@ class Counters:
         """(time, item_id) of the last positive items of a subject, oldest first: all that is kept by name."""
         return [(at, self.tables.ids[code]) for at, code in self._trails.get(subject) or ()]
 
-    def _allowed(self, event: Event, at: float) -> bool:
-        """Consent, by the same rules as the fold: the newest choice counts, in whatever order they arrive.
-
-        A choice holds for everybody the event names, and one of them who denied is enough to leave it out.
-        """
-        says = event.personalization
-        for name in event.names:
-            kept = self._choices.get(name)
-            if says is not None and (kept is None or at >= kept[0]):
-                self._choices.put(name, (at, says == "granted"))
-        choices = [kept[1] for name in event.names if (kept := self._choices.get(name)) is not None]
-        allowed = says != "denied" and all(choices) and (bool(choices) or self.consent_default)
-        if not allowed:
+    def _heard(self, event: Event, subject: str, before: Standing | None) -> Standing | None:
+        """The subject's standing with the choice of this event. What a denial withdraws goes from the trails."""
+        now = heard(before, event)
+        if now is None or now is before:
+            return before
+        self._choices.put(subject, now)
+        if now.denied or (before is not None and not before.denied and now.since > before.since):
             for name in event.names:
                 self._trails.pop(name)
-        return allowed
+        return now
 
-    def _trail(self, event: Event) -> list[tuple[float, int]]:
-        trail = self._trails.get(event.subject)
+    def _trail(self, event: Event, subject: str, since: float) -> list[tuple[float, int]]:
+        trail = self._trails.get(subject)
         if trail is None:
-            self._trails.put(event.subject, trail := [])
-        if event.visitor_id and event.visitor_id != event.subject:
+            self._trails.put(subject, trail := [])
+        if event.visitor_id and event.visitor_id != subject:
             earlier = self._trails.pop(event.visitor_id)
             if earlier:
-                trail[:] = sorted({*trail, *earlier})[-TRAIL:]
+                trail[:] = sorted({*trail, *(entry for entry in earlier if entry[0] >= since)})[-TRAIL:]
         return trail
 
     def _count(self, trail: list[tuple[float, int]], item_id: str, at: float, gain: float) -> None:
@@ -273,7 +276,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     seen_at: bytes
     events: list[bytes]
     trails: list[dict[str, list[tuple[float, int]]]]
-    choices: list[dict[str, tuple[float, bool]]]
+    choices: list[dict[str, Standing]]
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -77,7 +77,8 @@ class Consent(msgspec.Struct, frozen=True, omit_defaults=True):
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One behavior event. The last three fields are the server's; what a client puts there is overwritten.
 
-    `withheld`: whoever this is had denied personalization, so nothing of the event may be used. It is no choice.
+    `withheld`: somebody it names had denied personalization, as the edge or the archive knew. It is no choice; see
+    `rec.consent` for when it holds.
     """
 
     event: Text
@@ -106,7 +107,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Everybody it names, the subject first. A choice holds for all of them, a denial of one for the event."""
+        """Everybody it names, the subject first."""
         return tuple(dict.fromkeys(name for name in (self.user_id, self.visitor_id) if name))
 
     @property

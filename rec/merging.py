@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
+from rec.consent import joined
+from rec.ring import newest_marks
 from rec.state import (
     MAX_HISTORY,
     MAX_SEARCHES,
@@ -17,8 +19,8 @@ from rec.state import (
     UserState,
     capped,
     deny,
+    kept_since,
     latest,
-    newest_marks,
     newest_shown,
     sum_of,
 )
@@ -43,24 +45,23 @@ def refused(user: UserState, visitor_id: str) -> UserState:
 def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRules = FoldRules()) -> UserState:
     """The user, with all that was known of the visitor. Idempotent: a visitor already merged changes nothing.
 
-    Of two choices the newer one holds, of equally old ones the denial.
+    The choices of the two are one (see `rec.consent`), and what either of them withdrew is gone.
     """
     if user.visitors.get(visitor_id) == "merged":
         return user
-    visitors = within_bounds({**user.visitors, visitor_id: "merged"})
-    choices = [(state.consent_at, not state.consent) for state in (user, visitor) if state.consent is not None]
-    consent_at, denied = max(choices, default=(0.0, None))
-    user = msgspec.structs.replace(user, visitors=visitors)
-    if denied:
-        return deny(user, consent_at)
+    user = msgspec.structs.replace(user, visitors=within_bounds({**user.visitors, visitor_id: "merged"}))
+    standing = user.standing if visitor.standing is None else joined(user.standing, visitor.standing)
+    if standing is not None and standing.denied:
+        return deny(user, standing.at)
+    if standing is not None:
+        user, visitor = kept_since(user, standing.since), kept_since(visitor, standing.since)
     history = tuple(sorted({*user.history, *visitor.history})[-MAX_HISTORY:])
     return msgspec.structs.replace(
         user,
         version=user.version + 1,
-        consent=None if denied is None else True,
-        consent_at=consent_at,
-        denied_at=max(user.denied_at, visitor.denied_at),
-        granted_at=max(user.granted_at, visitor.granted_at),
+        consent=None if standing is None else True,
+        consent_at=0.0 if standing is None else standing.at,
+        consent_since=0.0 if standing is None else standing.since,
         began=min((at for at in (user.began, visitor.began) if at), default=0.0),
         applied=user.applied + visitor.applied,
         late=user.late + visitor.late,
@@ -73,7 +74,6 @@ def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRule
         hidden=latest(user.hidden, visitor.hidden),
         shown=newest_shown(_added(user.shown, visitor.shown)),
         searches=tuple(sorted({*user.searches, *visitor.searches})[-MAX_SEARCHES:]),
-        visitors=visitors,
         ring=newest_marks(visitor.ring + user.ring),
     )
 
@@ -85,8 +85,7 @@ def handed_over(visitor: UserState, user_id: str) -> UserState:
         version=visitor.version + 1,
         consent=visitor.consent,
         consent_at=visitor.consent_at,
-        denied_at=visitor.denied_at,
-        granted_at=visitor.granted_at,
+        consent_since=visitor.consent_since,
         began=visitor.began,
         merged_into=user_id,
     )

@@ -219,10 +219,12 @@ class Vectors(Protocol):
 
 
 class Chosen(NamedTuple):
-    """An explicit choice, and when it was made."""
+    """What the choices of somebody come to, see `rec.consent.Standing`. No `since`: nobody ever denied."""
 
     denied: bool
     at: datetime
+    since: datetime | None = None
+    follows: bool = False
 
 
 ChoiceKey = tuple[str, str]  # keyed hash of the subject, and the use: "personalization" or "analytics"
@@ -234,7 +236,9 @@ class Archive(Protocol):
     ) -> int:
         """Store (event, its JSON) rows; exactly one row per event_id however often it comes; how many were new.
 
-        `choices` are stored with them or not at all; an older one never replaces a newer one.
+        Of several records of one event the one that says most is kept, in whatever order they come: see
+        `rec.archive_rules.says_more`. `choices` are stored with them or not at all; an older one never replaces a
+        newer one.
         """
 
     async def choices_of(self, hashes: Sequence[str]) -> dict[ChoiceKey, Chosen]:

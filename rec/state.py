@@ -9,12 +9,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 from enum import Enum
-from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from rec.consent import Standing, heard, usable
 from rec.events import ACTIONS, CONSENT, Event
+from rec.ring import contains, mark_of, newest_marks
 from rec.slates import Position
 from rec.visitors import asked
 
@@ -25,8 +26,6 @@ MAX_HISTORY = 200
 MAX_FACETS = 64  # categories, and brands, an interest is kept in
 MAX_MARKS = 300  # items with a mark of each kind: bought, shown, hidden
 MAX_SEARCHES = 10
-RING = 256  # remembered event_ids: far more than a user can send within one commit interval
-_DIGEST = 8
 
 
 class Facets(NamedTuple):
@@ -92,8 +91,7 @@ class UserState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = 0
     consent: bool | None = None
     consent_at: float = 0.0
-    denied_at: float = 0.0  # the last withdrawal, 0 if there was none,
-    granted_at: float = 0.0  # and the first grant after it: what happened before that is gone for good
+    consent_since: float = 0.0  # what happened before that was withdrawn, or happened while consent was
     began: float = 0.0  # the first event ever applied; kept through a denial: the model may have learned since then
     applied: int = 0
     late: int = 0
@@ -109,7 +107,7 @@ class UserState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     visitors: dict[str, str] = {}  # visitor_id → "asked" | "merged" | "refused"; see rec.visitors
     is_user: bool = False  # had an event whose user_id is its key: never merged away, whoever names it as a visitor
     merged_into: str | None = None  # set on a visitor's own state: their events go there now
-    ring: bytes = b""  # digests of the last RING event_ids, newest last
+    ring: bytes = b""  # the last event_ids, newest last; see rec.ring
 
     @property
     def position(self) -> Position:
@@ -119,9 +117,12 @@ class UserState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def allowed(self) -> bool:
         return self.consent is not False
 
-    def gone(self, at: float) -> bool:
-        """Whether something that happened then was withdrawn, or happened while consent was."""
-        return at < (self.granted_at if self.denied_at else 0.0)
+    @property
+    def standing(self) -> Standing | None:
+        """What the choices so far come to, None if there was none."""
+        if self.consent is None:
+            return None
+        return Standing(not self.consent, self.consent_at, self.consent_since, self.merged_into is not None)
 
     def cart(self) -> dict[str, float]:
         """What lies in the cart, item_id → since when, as far as the history reaches."""
@@ -141,7 +142,7 @@ class Outcome(Enum):
     NOTED = "noted"  # applied, but of no consequence to the list: an impression
     DUPLICATE = "duplicate"
     TOO_LATE = "too_late"
-    DENIED = "denied"  # the user just withdrew consent: the state is gone
+    DENIED = "denied"  # consent was withdrawn: the state is gone, or what of it is older than a newer grant
     IGNORED = "ignored"  # no consent: nothing of the event is kept, but that a visitor is this user
 
 
@@ -152,26 +153,24 @@ def fold(
 
     `epoch` is used if the user is new; `facets` looks an item up in the catalog.
     """
-    at, says = event.at, event.personalization
-    before = state or UserState(epoch=epoch)
-    if event.withheld:  # the edge's word for what it knew: the next choice in the log may say otherwise
+    at, before = event.at, state or UserState(epoch=epoch)
+    standing = before.standing
+    if (now := heard(standing, event)) is not None and now != standing:
+        if event.user_id is not None:
+            before = msgspec.structs.replace(before, is_user=True)
+        state, lost = _standing(before, now)
+        if lost:
+            return _linked(state, event, epoch), Outcome.DENIED
+        before, standing = state, now
+        if event.event == CONSENT and not now.denied:
+            return before, Outcome.NOTED
+    if not usable(standing, event, rules.consent_default):
         return _linked(state, event, epoch), Outcome.IGNORED
     if event.user_id is not None and not before.is_user:
         before = msgspec.structs.replace(before, is_user=True)
-    if says is not None and at >= before.consent_at:  # the newest choice counts, in whatever order they arrive
-        if says == "denied":
-            already = before.consent is False
-            return _linked(deny(before, at), event, epoch), Outcome.IGNORED if already else Outcome.DENIED
-        granted_at = at if before.granted_at <= before.denied_at else before.granted_at
-        before = msgspec.structs.replace(before, consent=True, consent_at=at, granted_at=granted_at)
-        if event.event == CONSENT:
-            return before, Outcome.NOTED
-    consent = rules.consent_default if before.consent is None else before.consent
-    if says == "denied" or not consent or event.event == CONSENT or before.gone(at):
-        return _linked(state, event, epoch), Outcome.IGNORED
 
-    mark = blake2b(event.event_id.encode(), digest_size=_DIGEST).digest()
-    if _contains(before.ring, mark):
+    mark = mark_of(event.event_id)
+    if contains(before.ring, mark):
         return state, Outcome.DUPLICATE
     ring = newest_marks(before.ring + mark)
     if event.received_at - at > rules.max_late_s:
@@ -239,14 +238,49 @@ def _asked(event: Event, visitors: dict[str, str]) -> dict[str, str]:
     return asked(visitors, event.visitor_id)
 
 
+def _standing(state: UserState, now: Standing) -> tuple[UserState, bool]:
+    """The state with another standing, and whether something was withdrawn with it."""
+    if now.denied:
+        return deny(state, now.at), state.consent is not False
+    kept = state if state.consent is False else kept_since(state, now.since)
+    lost = kept is not state
+    return (
+        msgspec.structs.replace(
+            kept, version=kept.version + lost, consent=True, consent_at=now.at, consent_since=now.since
+        ),
+        lost,
+    )
+
+
+def kept_since(state: UserState, since: float) -> UserState:
+    """What is left when everything before `since` is withdrawn; the very same state if there is nothing of it.
+
+    Interests are sums that cannot be taken apart: they go as a whole if one of their parts does.
+    """
+    times = [touch.at for touch in state.history[:1]] + [at for at, _ in state.searches[:1]]
+    times += [*state.bought.values(), *state.hidden.values(), *(mark.at for mark in state.shown.values())]
+    full = len(state.history) == MAX_HISTORY
+    if since <= 0 or not (full or any(at < since for at in times)):
+        return state
+    return msgspec.structs.replace(
+        state,
+        history=tuple(touch for touch in state.history if touch.at >= since),
+        categories={},
+        brands={},
+        bought={item_id: at for item_id, at in state.bought.items() if at >= since},
+        hidden={item_id: at for item_id, at in state.hidden.items() if at >= since},
+        shown={item_id: mark for item_id, mark in state.shown.items() if mark.at >= since},
+        searches=tuple(search for search in state.searches if search[0] >= since),
+    )
+
+
 def deny(state: UserState, at: float) -> UserState:
     """Nothing is kept but the choice, the visitors it holds for, and the version that replaces the personal list."""
     return UserState(
         epoch=state.epoch,
         version=state.version + (state.consent is not False),
         consent=False,
-        consent_at=max(at, state.consent_at),
-        denied_at=max(at, state.denied_at),
+        consent_at=at,
         began=state.began,
         visitors=state.visitors,
         is_user=state.is_user,
@@ -257,18 +291,6 @@ def deny(state: UserState, at: float) -> UserState:
 def touched(state: UserState) -> UserState:
     """The same state, one version on: for a list made anew without an event (request, model, catalog, sweep)."""
     return msgspec.structs.replace(state, version=state.version + 1)
-
-
-def newest_marks(ring: bytes) -> bytes:
-    """What a ring of event_ids keeps."""
-    return ring[-RING * _DIGEST :]
-
-
-def _contains(ring: bytes, mark: bytes) -> bool:
-    at = ring.find(mark)
-    while at % _DIGEST and at > 0:  # a hit across two digests is none
-        at = ring.find(mark, at + 1)
-    return at >= 0
 
 
 def _inserted(history: tuple[Touch, ...], touch: Touch) -> tuple[Touch, ...]:

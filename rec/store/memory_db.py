@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
-from rec.archive_rules import ArchivedEvent, archive_row
+from rec.archive_rules import ArchivedEvent, archive_row, says_more
 from rec.catalog import Item
 from rec.errors import NotFound
 from rec.events import Event
@@ -38,7 +38,7 @@ class MemoryDatabase(MemoryVersions):
         self._vectors: dict[tuple[str, str], bytes] = {}
         self._seq = 0
         self._events: dict[int, ArchivedEvent] = {}  # in the order of their sequence numbers
-        self._event_ids: set[str] = set()
+        self._numbers: dict[str, int] = {}  # event_id → its sequence number
         self._choices: dict[ChoiceKey, Chosen] = {}
         self._erasures: dict[str, Erasure] = {}
         self._audit: list[dict[str, Any]] = []
@@ -106,13 +106,14 @@ class MemoryDatabase(MemoryVersions):
         for key, chosen in (choices or {}).items():
             known = self._choices.get(key)
             if known is None or chosen.at >= known.at:
-                self._choices[key] = chosen._replace(at=chosen.at.astimezone(UTC))
+                since = chosen.since and chosen.since.astimezone(UTC)
+                self._choices[key] = chosen._replace(at=chosen.at.astimezone(UTC), since=since)
         for event, payload in events:
             self._seq += 1
-            if event.event_id not in self._event_ids:
-                self._event_ids.add(event.event_id)
-                self._events[self._seq] = archive_row(event, payload)
-                new += 1
+            row, seq = archive_row(event, payload), self._numbers.setdefault(event.event_id, self._seq)
+            new += seq == self._seq
+            if seq == self._seq or says_more(row, self._events[seq]):
+                self._events[seq] = row
         return new
 
     async def choices_of(self, hashes: Sequence[str]) -> dict[ChoiceKey, Chosen]:
@@ -155,7 +156,7 @@ class MemoryDatabase(MemoryVersions):
         rows = [(seq, row) for seq, row in theirs if until is None or row.event_ts <= until]
         for seq, row in rows:
             del self._events[seq]
-            self._event_ids.discard(row.event_id)
+            del self._numbers[row.event_id]
         return len(rows)
 
     # -- erasures

@@ -197,13 +197,36 @@ def test_what_the_edge_withheld_is_not_counted_and_is_no_choice() -> None:
     assert counters.tables.ids == ["a", "c"]
 
 
-def test_a_choice_holds_for_both_ids_and_one_that_denied_is_enough() -> None:
-    counters = learned([event("view_item", "a", user_id="u", visitor_id="v", consent=DENIED)])
-    counters.learn(event("view_item", "b", at=NOW + 1, user_id=None, visitor_id="v"))
-    counters.learn(event("view_item", "c", at=NOW + 2, user_id="other", visitor_id="v"))
-    assert counters.tables.ids == []
-    counters.learn(event("view_item", "d", at=NOW + 3, user_id="other"))
-    assert counters.tables.ids == ["d"]
+def test_the_users_own_choice_decides_whatever_device_they_are_on() -> None:
+    counters = learned([event("view_item", "a", user_id=None, visitor_id="v", consent=DENIED)])
+    counters.learn(event("view_item", "b", at=NOW + 1, user_id="u", visitor_id="v", consent=GRANTED))
+    counters.learn(event("view_item", "c", at=NOW + 2, user_id="u", visitor_id="v"))
+    counters.learn(event("view_item", "d", at=NOW + 3, user_id=None, visitor_id="v"))
+    assert counters.tables.ids == ["b", "c"]
+
+
+def test_a_choice_that_a_forwarded_duplicate_carries_is_heard() -> None:
+    own = event("view_item", "a", id="e1", user_id=None, visitor_id="v", consent=GRANTED)
+    handed_on = event("view_item", "a", id="e1", user_id="u", visitor_id="v", consent=GRANTED)
+    counters = learned([own, handed_on], consent_default=False)
+    assert counters.duplicates == 1
+    assert counters.learn(event("view_item", "b", at=NOW + 1, user_id="u"))
+
+
+def test_what_was_refused_once_may_be_brought_by_another_record() -> None:
+    own = event("view_item", "a", id="e1", user_id=None, visitor_id="v", withheld=True)
+    counters = learned([own, event("search", user_id="u", at=NOW - 1, consent=GRANTED)])
+    assert counters.learn(event("view_item", "a", id="e1", user_id="u", visitor_id="v", withheld=True))
+    assert not counters.learn(event("view_item", "a", id="e1", user_id="u", visitor_id="v"))
+    assert counters.tables.ids == ["a"]
+
+
+def test_what_happened_between_a_denial_and_the_next_grant_is_not_counted_however_late_it_comes() -> None:
+    choices = [event("search", at=NOW + 1, consent=DENIED), event("search", at=NOW + 5, consent=GRANTED)]
+    counters = learned(choices)
+    for at, item in ((NOW, "a"), (NOW + 3, "b"), (NOW + 6, "c")):
+        counters.learn(event("view_item", item, at=at))
+    assert counters.tables.ids == ["c"]
 
 
 def test_a_choice_passed_on_to_a_visitor_counts_from_then_on() -> None:

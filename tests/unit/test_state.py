@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from rec.choices import to_tell
 from rec.events import ACTIONS, CONSENT, Consent, Event, EventItem, instant
 from rec.merging import handed_over, may_merge, merged, refused
+from rec.ring import RING
 from rec.state import (
     MAX_FACETS,
     MAX_HISTORY,
     MAX_MARKS,
-    RING,
     Facets,
     FoldRules,
     Interest,
@@ -135,7 +135,6 @@ class TestConsent:
             version=before.version + 1,
             consent=False,
             consent_at=NOW + 1,
-            denied_at=NOW + 1,
             began=NOW,  # what was learned since then may have to be unlearned one day
             is_user=True,
         )
@@ -161,11 +160,46 @@ class TestConsent:
         assert state.history == ()
 
     def test_what_the_edge_withheld_is_ignored_and_is_no_choice(self) -> None:
-        state = folded(event("view_item", "tent-1", consent=self.granted))
-        after, outcome = fold(state, event("view_item", "tent-2", at=NOW + 5, withheld=True), facets, epoch="x")
+        mine: dict[str, Any] = {"user_id": None, "visitor_id": "v1"}
+        state = folded(event("view_item", "tent-1", consent=self.granted, **mine))
+        after, outcome = fold(state, event("view_item", "tent-2", at=NOW + 5, withheld=True, **mine), facets, epoch="x")
         assert after is state
         assert outcome is Outcome.IGNORED
         assert fold(None, event("view_item", "tent-1", withheld=True), facets, epoch="e") == (None, Outcome.IGNORED)
+
+    def test_of_a_user_who_granted_the_log_knows_better_than_the_edge(self) -> None:
+        state = folded(event("view_item", "tent-1", consent=self.granted))
+        shared = event("view_item", "tent-2", at=NOW + 5, visitor_id="of-somebody-else", withheld=True)
+        after, outcome = fold(state, shared, facets, epoch="x")
+        assert after is not None
+        assert outcome is Outcome.MOVED
+        assert [touch.item_id for touch in after.history] == ["tent-1", "tent-2"]
+
+    def test_a_denial_that_comes_after_a_newer_grant_takes_away_what_was_before_it(self) -> None:
+        state = folded(
+            event("view_item", "tent-1", at=NOW),
+            event("view_item", "boot-1", at=NOW + 9, consent=self.granted),
+            event("view_item", "boot-2", at=NOW + 10),
+        )
+        after, outcome = fold(state, event("view_item", "mug-1", at=NOW + 5, consent=self.denied), facets, epoch="x")
+        assert after is not None
+        assert outcome is Outcome.DENIED
+        assert [touch.item_id for touch in after.history] == ["boot-1", "boot-2"]
+        assert (after.consent, after.categories, after.version) == (True, {}, state.version + 1)
+        again, outcome = fold(after, event("view_item", "tent-2", at=NOW + 7), facets, epoch="x")
+        assert (again, outcome) == (after, Outcome.IGNORED)
+
+    def test_of_two_choices_made_at_once_the_denial_counts(self) -> None:
+        choices = [event("view_item", "tent-1", id=says, consent=getattr(self, says)) for says in ("denied", "granted")]
+        assert folded(*choices).consent is False
+        assert folded(*reversed(choices)).consent is False
+
+    def test_a_choice_that_a_duplicate_carries_is_heard(self) -> None:
+        first = event("view_item", "tent-1", id="a")
+        state = folded(first)
+        after, outcome = fold(state, msgspec.structs.replace(first, consent=self.granted), facets, epoch="x")
+        assert after is not None
+        assert (outcome, after.consent, after.applied) == (Outcome.DUPLICATE, True, 1)
 
     def test_whose_visitor_it_is_stays_even_without_consent(self) -> None:
         denied = folded(event("view_item", "tent-1", consent=self.denied))
@@ -187,13 +221,19 @@ class TestConsent:
         visitor = UserState(epoch="e", merged_into="u1")
         assert folded(event(CONSENT, consent=self.denied), state=visitor).merged_into == "u1"
 
-    def test_a_changed_choice_is_told_to_every_visitor_and_told_once(self) -> None:
-        before = folded(event("view_item", "tent-1", visitor_id="v1"))
-        after = folded(event("view_item", "tent-1", at=NOW + 1, visitor_id="v2", consent=self.denied), state=before)
-        assert to_tell(before, after) == {"v1", "v2"}
-        assert to_tell(before, refused(after, "v2")) == {"v1"}  # who is somebody else's hears nothing of it
+    def test_a_changed_choice_is_told_to_every_merged_visitor_and_told_once(self) -> None:
+        before = UserState(epoch="e", visitors={"v1": "merged", "v2": "merged", "v3": "refused"})
+        after = folded(event("view_item", "tent-1", at=NOW + 1, visitor_id="v4", consent=self.denied), state=before)
+        assert after.visitors["v4"] == "asked"
+        assert to_tell(before, after) == {"v1", "v2"}  # v4 may turn out to be somebody else's
         assert to_tell(after, after) == frozenset()
         assert to_tell(None, before) == frozenset()
+
+    def test_a_visitor_who_says_otherwise_than_what_holds_is_told_so(self) -> None:
+        after = UserState(epoch="e", consent=False, consent_at=NOW + 9, visitors={"v1": "merged", "v2": "merged"})
+        older = event("view_item", "tent-1", visitor_id="v1", consent=self.granted)
+        assert to_tell(after, after, older) == {"v1"}
+        assert to_tell(after, after, msgspec.structs.replace(older, consent=self.denied)) == frozenset()
 
     def test_without_a_choice_the_default_holds(self) -> None:
         state, outcome = fold(
@@ -275,10 +315,16 @@ class TestMerge:
                 version=both.version,
                 consent=False,
                 consent_at=holds[1],
-                denied_at=holds[1],
                 visitors=both.visitors,
                 is_user=both.is_user,
             )
+
+    def test_a_visitor_brings_nothing_from_before_the_users_newest_grant_after_a_denial(self) -> None:
+        choices = [event("search", at=NOW + 1, id="1", consent=TestConsent.denied)]
+        choices.append(event("search", at=NOW + 5, id="2", consent=TestConsent.granted))
+        seen = [event("view_item", f"tent-{n}", at=NOW + n, user_id=None, visitor_id="v1") for n in (0, 3, 7)]
+        both = merged(folded(*choices), "v1", folded(*seen))
+        assert [touch.item_id for touch in both.history] == ["tent-7"]
 
     def test_a_visitors_refusal_takes_the_users_history_and_replaces_the_list(self) -> None:
         user = folded(event("view_item", "boot-1", visitor_id="v1"))

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, select
+from sqlalchemy import ColumnElement, and_, delete, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+from sqlalchemy.sql.elements import KeyedColumnElement
 
-from rec.archive_rules import archive_row
+from rec.archive_rules import archive_row, one_each
 from rec.events import Event
 from rec.ports import ChoiceKey, Chosen
 from rec.store.sql.connection import Connected, lock_counter
@@ -29,21 +32,28 @@ class SqlArchive(Connected):
     ) -> int:
         if not events:
             return 0
-        rows = [archive_row(event, payload)._asdict() for event, payload in events]
-        insert = self._insert(EVENTS).on_conflict_do_nothing(index_elements=[EVENTS.c.event_id])
+        rows = [row._asdict() for row in one_each(archive_row(event, payload) for event, payload in events)]
+        insert = self._insert(EVENTS)
+        theirs = insert.excluded
+        insert = insert.on_conflict_do_update(
+            index_elements=[EVENTS.c.event_id],
+            set_={name: theirs[name] for name in rows[0]},
+            where=_says_more(theirs),
+        )
         async with self._unit() as session:
-            last = await lock_counter(session, ARCHIVE, add=len(rows))
-            for seq, row in enumerate(rows, start=last - len(rows) + 1):
+            first = await lock_counter(session, ARCHIVE, add=len(rows)) - len(rows) + 1
+            for seq, row in enumerate(rows, start=first):
                 row["seq"] = seq
             if choices:
                 await self._keep_choices(session, choices)
-            return len((await session.execute(insert.returning(EVENTS.c.seq), rows)).all())
+            written = await session.execute(insert.returning(EVENTS.c.seq), rows)
+            return sum(seq >= first for (seq,) in written)  # one that took another's place has the other's number
 
     async def _keep_choices(self, session: AsyncSession, choices: Mapping[ChoiceKey, Chosen]) -> None:
         upsert = self._insert(CHOICES)
         upsert = upsert.on_conflict_do_update(
             index_elements=[CHOICES.c.subject_hash, CHOICES.c.use],
-            set_={"denied": upsert.excluded.denied, "at": upsert.excluded.at},
+            set_={name: upsert.excluded[name] for name in Chosen._fields},
             where=upsert.excluded.at >= CHOICES.c.at,
         )
         rows = [{"subject_hash": digest, "use": use, **chosen._asdict()} for (digest, use), chosen in choices.items()]
@@ -51,11 +61,11 @@ class SqlArchive(Connected):
 
     async def choices_of(self, hashes: Sequence[str]) -> dict[ChoiceKey, Chosen]:
         found: dict[ChoiceKey, Chosen] = {}
-        columns = (ChoiceRow.subject_hash, ChoiceRow.use, ChoiceRow.denied, ChoiceRow.at)
+        columns = [CHOICES.c[name] for name in ("subject_hash", "use", *Chosen._fields)]
         async with self._unit() as session:
             for some in pieces(hashes):
                 rows = await session.execute(select(*columns).where(ChoiceRow.subject_hash.in_(some)))
-                found.update({(digest, use): Chosen(denied, at) for digest, use, denied, at in rows})
+                found.update({(digest, use): Chosen._make(rest) for digest, use, *rest in rows})
         return found
 
     async def forget_choices(self, subject_hash: str) -> int:
@@ -106,6 +116,19 @@ class SqlArchive(Connected):
                 chosen = some if until is None else and_(some, EVENTS.c.event_ts <= until)
                 removed += len((await session.execute(delete(EVENTS).where(chosen).returning(EVENTS.c.seq))).all())
         return removed
+
+
+def _says_more(new: ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]) -> ColumnElement[bool]:
+    """`rec.archive_rules.says_more`, of a row that comes in and the one that is there."""
+    old = EVENTS.c
+    return and_(
+        new.visitor_id.is_not_distinct_from(old.visitor_id),
+        or_(new.user_id.is_(None), old.user_id.is_(None), new.user_id == old.user_id),
+        or_(
+            and_(old.withheld, not_(new.withheld)),
+            and_(old.withheld == new.withheld, old.user_id.is_(None), new.user_id.is_not(None)),
+        ),
+    )
 
 
 def _owners(user_id: str | None, visitors: Sequence[str]) -> Iterator[ColumnElement[bool]]:

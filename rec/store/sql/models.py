@@ -25,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -113,6 +114,7 @@ class EventRow(Base):
     event_ts: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     received_ts: Mapped[datetime] = mapped_column(UtcDateTime)
     payload: Mapped[bytes] = mapped_column(LargeBinary)
+    withheld: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
 
 class ChoiceRow(Base):
@@ -124,6 +126,8 @@ class ChoiceRow(Base):
     use: Mapped[str] = mapped_column(String(32), primary_key=True)
     denied: Mapped[bool] = mapped_column(Boolean)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
+    since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    follows: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
 
 class VersionRow(Base):

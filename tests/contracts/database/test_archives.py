@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from rec.archive_rules import archived
+from rec.archive_rules import kept
 from rec.events import Attribution, Consent, Event, EventItem, decode_event, encode_event
 from rec.ports import Database
 
@@ -52,6 +52,51 @@ async def test_a_repeated_event_is_stored_once(database: Database) -> None:
     assert await database.append([row(1)]) == 0
     assert await database.append([]) == 0
     assert [decode_event(raw).event_id for raw in await stored(database)] == ["e1", "e2", "e3"]
+
+
+WITHHELD = {"withheld": True, "items": (), "session_id": None}
+
+
+def like(one: Row, **changes: object) -> Row:
+    event = msgspec.structs.replace(one[0], **changes)
+    return event, encode_event(event)
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
+@pytest.mark.parametrize("turned", [True, False], ids=["the user's copy first", "the visitor's copy first"])
+async def test_an_event_handed_on_to_a_user_is_the_users_whichever_copy_comes_first(
+    database: Database, turned: bool, together: bool
+) -> None:
+    copies = [row(1, user=None, visitor="v"), row(1, user="u", visitor="v")]
+    ours = copies[1]
+    if turned:
+        copies.reverse()
+    if together:
+        assert await database.append([*copies, row(2)]) == 2
+    else:
+        assert await database.append([copies[0], row(2)]) == 2
+        assert await database.append(copies[1:]) == 0
+    assert await stored(database) == [ours[1], row(2)[1]]
+    assert await database.events_of("u") == [row(2)[1], ours[1]]
+    assert await database.events_of("nobody", ["v"]) == []
+    assert await database.delete_events_of("u") == 2
+    assert await database.append([ours]) == 1
+
+
+@pytest.mark.parametrize("turned", [True, False])
+async def test_of_two_copies_the_one_that_may_be_used_stays_whosever_it_is(database: Database, turned: bool) -> None:
+    whole, bare = row(1, user=None, visitor="v"), like(row(1, user="u", visitor="v"), **WITHHELD)
+    for copy in (bare, whole) if turned else (whole, bare):
+        await database.append([copy])
+    assert await stored(database) == [whole[1]]
+
+
+async def test_no_copy_takes_the_place_of_another_users_or_another_devices(database: Database) -> None:
+    first = [row(1, user="u", visitor="v"), row(2, user=None, visitor="v"), like(row(3, visitor="v"), **WITHHELD)]
+    await database.append(first)
+    others = [row(1, user="w", visitor="v"), row(2, user="w", visitor="x"), row(3, user="w", visitor="v")]
+    assert await database.append(others) == 0
+    assert await stored(database) == [payload for _, payload in first]
 
 
 async def test_the_first_of_two_events_with_one_id_stays(database: Database) -> None:
@@ -192,7 +237,7 @@ async def test_without_consent_only_the_fact_is_stored_whatever_the_archiver_han
     )
     assert await database.append([(event, encode_event(event))]) == 1
     (payload,) = await stored(database)
-    assert payload == archived(event)
+    assert payload == encode_event(kept(event))
     assert msgspec.json.decode(payload) == {
         "event": "view_item",
         "event_id": "e1",

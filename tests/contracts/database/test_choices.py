@@ -34,6 +34,13 @@ async def test_an_older_choice_never_replaces_a_newer_one(database: Database) ->
     assert await database.choices_of(["a"]) == {PERSONALIZATION: Chosen(False, LATER)}
 
 
+async def test_since_when_events_may_be_kept_is_stored_and_moves_with_an_older_denial(database: Database) -> None:
+    await database.append([row(1)], {PERSONALIZATION: Chosen(False, LATER)})
+    assert (await database.choices_of(["a"]))[PERSONALIZATION].since is None
+    await database.append([row(2)], {PERSONALIZATION: Chosen(False, LATER, NOW, follows=True)})
+    assert await database.choices_of(["a"]) == {PERSONALIZATION: Chosen(False, LATER, NOW, follows=True)}
+
+
 async def test_rows_that_are_known_already_still_bring_their_choices(database: Database) -> None:
     await database.append([row(1)])
     assert await database.append([row(1)], {PERSONALIZATION: Chosen(True, NOW)}) == 0
