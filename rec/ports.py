@@ -280,11 +280,11 @@ class Erasure(NamedTuple):
 class Erasures(Protocol):
     async def open_erasure(self, erasure_id: str, user_hash: str, requested_at: datetime) -> None: ...
     async def add_step(self, erasure_id: str, store: str, removed: int, at: datetime, note: str = "") -> None:
-        """One line of the receipt; the same store again replaces its line."""
+        """One line of the receipt. The same store again replaces its line, unless that says that more went."""
 
     async def get_erasure(self, erasure_id: str) -> Erasure | None: ...
-    async def erasures_without(self, store: str) -> list[Erasure]:
-        """Those whose receipt has no line of this store, oldest first."""
+    async def erasures(self) -> list[Erasure]:
+        """All of them, oldest first."""
 
     async def erased_at(self, user_hash: str) -> datetime | None:
         """When this one was last erased."""

@@ -168,6 +168,8 @@ class MemoryDatabase(MemoryVersions):
         if erasure is None:
             raise NotFound("There is no such erasure; open it before its steps are added.", field="erasure_id")
         line = {"store": store, "removed": removed, "at": at.astimezone(UTC), "note": note}
+        if any(step["store"] == store and step["removed"] > removed for step in erasure.steps):
+            return
         others = [step for step in erasure.steps if step["store"] != store]
         erasure.steps[:] = sorted([*others, line], key=lambda step: (step["at"], step["store"]))
 
@@ -175,9 +177,9 @@ class MemoryDatabase(MemoryVersions):
         erasure = self._erasures.get(erasure_id)
         return erasure._replace(steps=[dict(step) for step in erasure.steps]) if erasure else None
 
-    async def erasures_without(self, store: str) -> list[Erasure]:
-        open_ones = [e for e in self._erasures.values() if all(step["store"] != store for step in e.steps)]
-        return sorted(open_ones, key=lambda erasure: (erasure.requested_at, erasure.erasure_id))
+    async def erasures(self) -> list[Erasure]:
+        copies = [e._replace(steps=[dict(step) for step in e.steps]) for e in self._erasures.values()]
+        return sorted(copies, key=lambda erasure: (erasure.requested_at, erasure.erasure_id))
 
     async def erased_at(self, user_hash: str) -> datetime | None:
         return (await self.suppressed()).get(user_hash)

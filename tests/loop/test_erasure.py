@@ -13,7 +13,8 @@ import pytest
 
 from agents.archiver import Archiver
 from agents.forget import RETRY_S, Forgetting
-from rec.events import ERASE, Event, decode_event, instant
+from rec.erased import finish_erasures
+from rec.events import ERASE, Event, decode_event, encode_event, instant
 from rec.ports import Pushed, StoredSlate, Wanted
 from rec.privacy import user_hash
 from rec.requests import MergeOut, SlateRequest, decode_request
@@ -197,6 +198,22 @@ class TestVisitors:
         await restarted.load()
         assert restarted.is_late("v1", at - 1)
         assert not restarted.is_late("v1", at + 1)
+
+    async def test_have_the_same_lines_whether_the_worker_wrote_them_or_the_next_start(self, loop: Local) -> None:
+        at = time.time()
+        await publish(loop, happened("view_item", "books-2", visitor_id="v1", at=at - 8))
+        await until(lambda: visitors(loop, "u1") == {"v1": "merged"})
+        stores = ("archive", "suppression list", "state table and changelog", "counters", "redis")
+        receipt = await erase(loop, "u1", at=at)
+        await until_receipted(loop, receipt, *(f"{store}, visitor 1" for store in stores), *stores[2:], "archive")
+        killed = MemoryDatabase()
+        event = happened("view_item", "books-2", visitor_id="v1", at=at - 8)
+        await killed.append([(event, encode_event(event))])
+        await killed.open_erasure("er", user_hash(SECRET, "u1"), instant(at))
+        await finish_erasures(killed, SECRET)
+        lines = [await database.get_erasure(each) for database, each in ((loop.database, receipt), (killed, "er"))]
+        live, finished = ({step["store"] for step in each.steps} for each in lines if each is not None)
+        assert finished == live
 
     async def test_are_erased_even_while_their_merge_is_under_way(self, loop: Local) -> None:
         at = time.time()

@@ -12,12 +12,15 @@ import pytest
 
 from agents.archiver import Archiver
 from agents.forget import Forgetting
-from rec.events import ERASE, Consent, Event, decode_event, encode_event, instant
-from rec.privacy import user_hash
+from rec.events import CONSENT, ERASE, Consent, Event, decode_event, encode_event, instant
+from rec.ports import Chosen
+from rec.privacy import user_hash, visitor_row
 from rec.restore import restore
 from rec.state import FoldRules, UserState, decode_state
+from rec.store.memory import MemoryLog
 from rec.store.memory_db import MemoryDatabase
-from rec.topics import BEHAVIOR, REQUESTS
+from rec.topics import BEHAVIOR, REQUESTS, topics
+from rec.visitors import MAX_VISITORS
 from tests.loop.local import SECRET, Local, local_worker, loop_settings
 from tests.loop.test_loop import happened, publish, shop, until
 
@@ -50,12 +53,9 @@ async def idle(tmp_path: Path) -> AsyncIterator[Local]:
         yield loop
 
 
-async def restored(loop: Local) -> dict[str, UserState]:
+async def restored(loop: Local, log: MemoryLog | None = None) -> dict[str, UserState]:
     """Restore the archive into an empty log, and read the changelog as the worker would."""
-    from rec.store.memory import MemoryLog
-    from rec.topics import topics
-
-    log = MemoryLog()
+    log = log or MemoryLog()
     await log.create(topics(loop.settings))
     said: list[tuple[str, int, int]] = []
     result, counters = await restore(
@@ -169,6 +169,9 @@ async def test_an_erasure_that_died_with_the_log_is_finished_by_the_restore(idle
         "state table and changelog": 0,
         "counters": 0,
         "redis": 0,
+        "state table and changelog, visitor 1": 0,
+        "counters, visitor 1": 0,
+        "redis, visitor 1": 0,
     }
     assert await idle.database.erased_at(user_hash(SECRET, "v1")) == instant(NOW + 5)
 
@@ -180,6 +183,94 @@ async def test_a_restore_after_that_finds_nothing_more_and_rewrites_no_line(idle
     first = await idle.database.get_erasure("er1")
     assert await restored(idle) == {}
     assert await idle.database.get_erasure("er1") == first
+
+
+ALL_LINES = {"archive", "state table and changelog", "counters", "redis"}
+
+
+async def lines_of(database: MemoryDatabase, erasure_id: str) -> dict[str, int]:
+    receipt = await database.get_erasure(erasure_id)
+    assert receipt is not None
+    return {step["store"]: step["removed"] for step in receipt.steps}
+
+
+async def visitor_was_erased(database: MemoryDatabase, *stores: str, removed: int = 3) -> None:
+    """What the worker and the archiver had written of v1, a visitor of u1, when they were killed."""
+    await database.open_erasure("er1", user_hash(SECRET, "u1"), instant(NOW + 5))
+    await database.open_erasure(visitor_row(SECRET, "v1", instant(NOW + 5)), user_hash(SECRET, "v1"), instant(NOW + 5))
+    for store in stores:
+        await database.add_step("er1", f"{store}, visitor 1", removed, instant(NOW + 6))
+
+
+async def test_a_line_that_is_there_stays_and_every_visitor_gets_all_lines(idle: Local) -> None:
+    await archive(
+        idle.database,
+        happened("view_item", "books-1", visitor_id="v1", at=NOW),
+        happened("view_item", "books-2", visitor_id="v2", at=NOW + 1),
+        happened("view_item", "books-3", user=None, visitor_id="v2", at=NOW + 2),
+    )
+    await visitor_was_erased(idle.database, "archive", "redis")  # v1's own rows are gone
+    assert await restored(idle) == {}
+    lines = await lines_of(idle.database, "er1")
+    assert lines.keys() == ALL_LINES | {f"{s}, visitor {n}" for n in (1, 2) for s in {*ALL_LINES, "suppression list"}}
+    assert (lines["archive"], lines["archive, visitor 1"], lines["redis, visitor 1"]) == (2, 3, 3)
+    assert lines["archive, visitor 2"] == 1
+
+
+async def test_a_visitor_whose_user_has_left_the_archive_gets_the_missing_lines(idle: Local) -> None:
+    of_visitor = [happened("view_item", "books-1", user=None, visitor_id="v1", at=NOW + n) for n in range(2)]
+    await archive(idle.database, *of_visitor)
+    await visitor_was_erased(idle.database, "redis", removed=1)
+    await idle.database.add_step("er1", "archive", 7, instant(NOW + 6))
+    assert await restored(idle) == {}
+    lines = await lines_of(idle.database, "er1")
+    assert lines.keys() == ALL_LINES | {f"{s}, visitor 1" for s in {*ALL_LINES, "suppression list"}}
+    assert (lines["archive"], lines["archive, visitor 1"], lines["redis, visitor 1"]) == (7, 2, 1)
+
+
+async def test_a_visitor_beyond_the_bound_was_never_the_users_and_stays(idle: Local) -> None:
+    await archive(
+        idle.database,
+        *(happened("view_item", "books-1", visitor_id=f"v{n}", at=NOW + n / 100) for n in range(MAX_VISITORS + 1)),
+        happened("view_item", "books-2", user=None, visitor_id="v0", at=NOW + 1, event_id="of-the-first"),
+        happened("view_item", "books-2", user=None, visitor_id=f"v{MAX_VISITORS}", at=NOW + 1, event_id="of-the-last"),
+    )
+    await idle.database.open_erasure("er1", user_hash(SECRET, "u1"), instant(NOW + 5))
+    assert set(await restored(idle)) == {f"v{MAX_VISITORS}"}
+    assert await left(idle.database) == ["of-the-last"]
+    assert f"archive, visitor {MAX_VISITORS + 1}" not in await lines_of(idle.database, "er1")
+
+
+async def test_who_came_back_and_chose_keeps_the_choice(idle: Local) -> None:
+    digest = user_hash(SECRET, "u1")
+    denial = {(digest, "personalization"): Chosen(True, instant(NOW + 9))}
+    event = happened("view_item", at=NOW + 9, consent=Consent(personalization_storage="denied"))
+    await idle.database.append([(event, encode_event(event))], denial)
+    await idle.database.open_erasure("er1", digest, instant(NOW + 5))
+    await restored(idle)
+    assert await idle.database.choices_of([digest]) == denial
+
+
+async def test_a_choice_that_died_on_its_way_is_passed_on_after_all_and_once(idle: Local) -> None:
+    denied = Consent(personalization_storage="denied")
+    await archive(
+        idle.database,
+        happened("view_item", user=None, visitor_id="v1", at=NOW, consent=denied),
+        happened("view_item", "books-1", visitor_id="v1", at=NOW + 1),
+    )
+    told = MemoryLog()
+    users = await restored(idle, told)
+    assert (users["u1"].consent, users["u1"].history) == (False, ())
+    assert users["v1"].consent is False
+    records = [record for partition in told.partitions(BEHAVIOR) for record in partition.records]
+    events = [decode_event(record.value or b"") for record in records]
+    assert {(event.event, event.subject, event.personalization) for event in events} == {
+        (CONSENT, "u1", "denied"),
+        (CONSENT, "v1", "denied"),
+    }
+    await archive(idle.database, *events)
+    await restored(idle, again := MemoryLog())
+    assert not any(partition.records for partition in again.partitions(BEHAVIOR))
 
 
 async def test_an_open_receipt_of_somebody_the_archive_does_not_know_is_finished_too(idle: Local) -> None:

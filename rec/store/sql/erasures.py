@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -27,7 +28,8 @@ class SqlErasures(Connected):
         key = [ERASURE_STEPS.c.erasure_id, ERASURE_STEPS.c.store]
         try:
             async with self._unit() as session:
-                await session.execute(insert.on_conflict_do_update(index_elements=key, set_=line))
+                larger = insert.excluded.removed >= ERASURE_STEPS.c.removed
+                await session.execute(insert.on_conflict_do_update(index_elements=key, set_=line, where=larger))
         except IntegrityError as error:
             raise NotFound(
                 "There is no such erasure; open it before its steps are added.", field="erasure_id"
@@ -40,21 +42,16 @@ class SqlErasures(Connected):
             if row is None:
                 return None
             lines = (await session.scalars(steps.order_by(ErasureStepRow.at, ErasureStepRow.store))).all()
-        return Erasure(
-            row.erasure_id,
-            row.user_hash,
-            row.requested_at,
-            [{"store": line.store, "removed": line.removed, "at": line.at, "note": line.note} for line in lines],
-        )
+        return _erasure(row, lines)
 
-    async def erasures_without(self, store: str) -> list[Erasure]:
-        told = select(ErasureStepRow).where(
-            ErasureStepRow.erasure_id == ErasureRow.erasure_id, ErasureStepRow.store == store
-        )
-        query = select(ErasureRow.erasure_id).where(~told.exists())
+    async def erasures(self) -> list[Erasure]:
+        rows = select(ErasureRow).order_by(ErasureRow.requested_at, ErasureRow.erasure_id)
+        steps = select(ErasureStepRow).order_by(ErasureStepRow.at, ErasureStepRow.store)
+        lines: dict[str, list[ErasureStepRow]] = {}
         async with self._unit() as session:
-            ids = (await session.scalars(query.order_by(ErasureRow.requested_at, ErasureRow.erasure_id))).all()
-        return [erasure for id_ in ids if (erasure := await self.get_erasure(id_)) is not None]
+            for line in await session.scalars(steps):
+                lines.setdefault(line.erasure_id, []).append(line)
+            return [_erasure(row, lines.get(row.erasure_id, ())) for row in await session.scalars(rows)]
 
     async def erased_at(self, user_hash: str) -> datetime | None:
         newest = func.max(ErasureRow.requested_at, type_=UtcDateTime)
@@ -69,3 +66,8 @@ class SqlErasures(Connected):
             query = query.where(ErasureRow.requested_at >= since)
         async with self._unit() as session:
             return {user_hash: at for user_hash, at in await session.execute(query)}
+
+
+def _erasure(row: ErasureRow, lines: Iterable[ErasureStepRow]) -> Erasure:
+    steps = [{"store": line.store, "removed": line.removed, "at": line.at, "note": line.note} for line in lines]
+    return Erasure(row.erasure_id, row.user_hash, row.requested_at, steps)

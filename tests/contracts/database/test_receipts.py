@@ -39,6 +39,15 @@ async def test_a_step_told_again_replaces_its_line(database: Database) -> None:
     assert receipt.steps == [{"store": "redis", "removed": 4, "at": later(2), "note": "again"}]
 
 
+async def test_a_step_told_again_never_says_that_less_went(database: Database) -> None:
+    await database.open_erasure("x", "hash", NOW)
+    await database.add_step("x", "redis", 3, later(1))
+    await database.add_step("x", "redis", 0, later(2), note="handled twice")
+    receipt = await database.get_erasure("x")
+    assert receipt is not None
+    assert receipt.steps == [{"store": "redis", "removed": 3, "at": later(1), "note": ""}]
+
+
 async def test_opening_an_erasure_again_changes_nothing(database: Database) -> None:
     await database.open_erasure("x", "hash", NOW)
     await database.add_step("x", "redis", 3, later(1))
@@ -65,14 +74,13 @@ async def test_whoever_was_erased_is_suppressed_since_the_last_time(database: Da
     assert await database.suppressed(later(30)) == {}
 
 
-async def test_receipts_that_lack_a_line_are_found(database: Database) -> None:
+async def test_all_receipts_are_read_the_oldest_first(database: Database) -> None:
+    assert await database.erasures() == []
     await database.open_erasure("x2", "b", later(10))
     await database.open_erasure("x1", "a", NOW)
-    await database.open_erasure("x3", "c", later(20))
-    await database.add_step("x2", "archive", 0, NOW)
-    await database.add_step("x1", "redis", 1, NOW)
-    assert [erasure.erasure_id for erasure in await database.erasures_without("archive")] == ["x1", "x3"]
-    assert (await database.erasures_without("archive"))[0].steps[0]["store"] == "redis"
+    await database.add_step("x1", "redis", 1, later(2))
+    await database.add_step("x1", "archive", 2, later(1))
+    assert await database.erasures() == [await database.get_erasure("x1"), await database.get_erasure("x2")]
 
 
 async def test_when_somebody_was_last_erased_is_known(database: Database) -> None:
