@@ -1,5 +1,6 @@
 """`rec up`'s children: started in order, watched, restarted or given up on, stopped in the reverse order.
 
+A child that ends is started again: at once, then after 0.5, 1, 2 and 4 s; the sixth end within a minute is the last.
 The decision is pure (`Restarts`), the rest is wiring. Invariant: when `Supervisor` is left, no child lives.
 """
 
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rec.embedded.process import Child
-from rec.errors import RecError
+from rec.errors import RecError, Unavailable
 
 Report = Callable[[str], None]
 
@@ -34,31 +35,36 @@ class Spec(NamedTuple):
 
 
 class Restarts:
-    """Pure: may a child that died be started again? At most `limit` times in `window_s`; else something is wrong.
+    """Pure: how long does a child that died wait until it is started again? After `limit` times in `window_s`: None.
 
-    >>> restarts = Restarts(limit=2, window_s=60)
-    >>> [restarts.allow(now) for now in (0, 1, 2, 70)]
-    [True, True, False, True]
+    The first time in a window not at all, then `pause_s`, and each time twice as long.
+
+    >>> restarts = Restarts(limit=3, window_s=60, pause_s=0.5)
+    >>> [restarts.wait(now) for now in (0, 1, 2, 3, 61)]
+    [0.0, 0.5, 1.0, None, 0.5]
     """
 
-    def __init__(self, limit: int = 5, window_s: float = 60.0) -> None:
-        self._limit, self._window_s = limit, window_s
+    def __init__(self, limit: int = 5, window_s: float = 60.0, pause_s: float = 0.5) -> None:
+        self.limit, self.window_s, self._pause_s = limit, window_s, pause_s
         self._times: deque[float] = deque()
 
-    def allow(self, now: float) -> bool:
-        while self._times and self._times[0] <= now - self._window_s:
+    def wait(self, now: float) -> float | None:
+        """Seconds, counted from `now`; None if it is not to be started again."""
+        while self._times and self._times[0] <= now - self.window_s:
             self._times.popleft()
-        if len(self._times) >= self._limit:
-            return False
+        before = len(self._times)
+        if before >= self.limit:
+            return None
         self._times.append(now)
-        return True
+        return self._pause_s * 2 ** (before - 1) if before else 0.0
 
 
 class Supervisor:
     """Keeps children alive. `failed` is set, with `reason`, when one cannot be kept."""
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
+    def __init__(self, report: Report, restarts: Callable[[], Restarts] = Restarts) -> None:
+        """`restarts` makes the patience with one child."""
+        self._report, self._restarts = report, restarts
         self._running: dict[str, tuple[Spec, Child]] = {}
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self.failed = asyncio.Event()
@@ -90,19 +96,28 @@ class Supervisor:
             await child.until_ready(spec.ready, spec.ready_within_s)
 
     async def _watch(self, spec: Spec) -> None:
-        restarts = Restarts()
+        """Start it again whenever it ends, also while it is being started again, for as long as `Restarts` allows."""
+        restarts = self._restarts()
         while True:
             code = await self._running[spec.name][1].exited()
             self._report(f"{spec.name} ended with status {code}\n{tail(spec.log, lines=5)}")
             if not spec.restart:
                 return self._fail(f"{spec.name} ended, and what it held in memory with it")
-            if not restarts.allow(time.monotonic()):
-                return self._fail(f"{spec.name} ends again and again; its log is {spec.log}")
+            if (wait_s := restarts.wait(time.monotonic())) is None:
+                often = f"{restarts.limit + 1} times within {restarts.window_s:g} s"
+                return self._fail(f"{spec.name} has ended {often}; its log is {spec.log}")
+            if wait_s:
+                self._report(f"{spec.name} is started again in {wait_s:g} s")
+                await asyncio.sleep(wait_s)
             try:
                 await self._launch(spec)
+            except Unavailable:
+                if self._running[spec.name][1].returncode is None:  # it may wait for another child: let it
+                    self._report(f"{spec.name} runs again, but was not ready within {spec.ready_within_s:g} s")
             except RecError as error:
                 return self._fail(error.message)
-            self._report(f"{spec.name} was started again")
+            else:
+                self._report(f"{spec.name} was started again")
 
     def _fail(self, reason: str) -> None:
         self.reason = reason
@@ -110,9 +125,9 @@ class Supervisor:
 
 
 @contextlib.asynccontextmanager
-async def supervised(report: Report) -> AsyncIterator[Supervisor]:
+async def supervised(report: Report, restarts: Callable[[], Restarts] = Restarts) -> AsyncIterator[Supervisor]:
     """A supervisor whose children end with the block, however it is left."""
-    supervisor = Supervisor(report)
+    supervisor = Supervisor(report, restarts)
     try:
         yield supervisor
     finally:

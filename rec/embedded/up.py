@@ -71,14 +71,15 @@ async def run(options: Options, report: Report, progress: Progress, on_ready: Ca
         async with supervised(report) as supervisor:
             starting = asyncio.create_task(_start(options, home, secrets, supervisor, report, progress))
             stopped = asyncio.create_task(stop.wait())
-            await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            failed = asyncio.create_task(supervisor.failed.wait())
+            await asyncio.wait({starting, stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
             if not starting.done():
                 starting.cancel()
                 await asyncio.gather(starting, return_exceptions=True)
-                return 130
+                return 130 if stopped.done() else _give_up(supervisor, report)
             url = await starting
             on_ready(Ready(url, secrets.api_key, time.monotonic() - began))
-            code = await _serve(options, url, secrets.api_key, supervisor, stopped, report)
+            code = await _serve(options, url, secrets.api_key, supervisor, stopped, failed, report)
             report("stopping: web, archiver (draining the log), worker, Redis, broker")
             for name in ("web", "archiver", "trainer"):
                 await supervisor.stop(name)
@@ -86,10 +87,15 @@ async def run(options: Options, report: Report, progress: Progress, on_ready: Ca
 
 
 async def _serve(
-    options: Options, url: str, api_key: str, supervisor: Supervisor, stopped: asyncio.Task[bool], report: Report
+    options: Options,
+    url: str,
+    api_key: str,
+    supervisor: Supervisor,
+    stopped: asyncio.Task[bool],
+    failed: asyncio.Task[bool],
+    report: Report,
 ) -> int:
     """Until somebody says stop, or a child cannot be kept."""
-    failed = asyncio.create_task(supervisor.failed.wait())
     halt = asyncio.Event()
     shopping = asyncio.create_task(_shop(options, url, api_key, halt, report))
     try:
@@ -98,10 +104,12 @@ async def _serve(
         halt.set()
         failed.cancel()
         await asyncio.gather(failed, shopping, return_exceptions=True)
-    if supervisor.failed.is_set():
-        report(f"giving up: {supervisor.reason}")
-        return 1
-    return 0
+    return _give_up(supervisor, report) if supervisor.failed.is_set() else 0
+
+
+def _give_up(supervisor: Supervisor, report: Report) -> int:
+    report(f"giving up: {supervisor.reason}")
+    return 1
 
 
 async def _shop(options: Options, url: str, api_key: str, halt: asyncio.Event, report: Report) -> None:

@@ -11,7 +11,6 @@ import pytest
 from agents import faust_fixes
 from agents.continuity import Continuity, LostDelivery
 from agents.watchdog import LoopWatchdog, Stall, watch_progress
-from rec.embedded.supervisor import Restarts
 from rec.errors import ConfigError
 
 
@@ -100,11 +99,6 @@ async def test_recovery_without_progress_is_ended() -> None:
     async with asyncio.timeout(5):
         await ended.wait()
         await task
-
-
-def test_a_child_that_dies_again_and_again_is_given_up() -> None:
-    restarts = Restarts(limit=3, window_s=10)
-    assert [restarts.allow(now) for now in (0.0, 1.0, 2.0, 3.0)] == [True, True, True, False]
 
 
 def test_another_version_of_faust_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

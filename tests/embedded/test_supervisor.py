@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import stat
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from rec.embedded.home import Home
-from rec.embedded.supervisor import Spec, supervised
+from rec.embedded.supervisor import Restarts, Spec, supervised
 from rec.errors import ConfigError, Unavailable
 
 SLEEPS = [sys.executable, "-c", "import os, time; print('up', os.getpid(), flush=True); time.sleep(600)"]
@@ -27,6 +28,36 @@ def spec(tmp_path: Path, command: list[str], name: str = "child", **more: bool) 
         return log.exists() and "up" in log.read_text()
 
     return Spec(name, command, {}, log, ready=up, ready_within_s=10, **more)
+
+
+FALTERS = """
+import os, sys, time
+from pathlib import Path
+folder, bad = Path(sys.argv[1]), range(2, int(sys.argv[2]))
+with (folder / "starts").open("a") as starts:
+    starts.write("x")
+if len((folder / "starts").read_text()) in bad:
+    sys.exit(7)
+(folder / "up.new").write_text(str(os.getpid()))
+(folder / "up.new").replace(folder / "up")
+time.sleep(600)
+"""
+
+
+def falters(tmp_path: Path, *, until: int) -> Spec:
+    """A child whose first start is a good one, and then none before start number `until`."""
+
+    async def up() -> bool:
+        return (tmp_path / "up").exists()
+
+    command = [sys.executable, "-c", FALTERS, str(tmp_path), str(until)]
+    return Spec("child", command, {}, tmp_path / "child.log", ready=up, ready_within_s=10)
+
+
+def kill_it(tmp_path: Path) -> None:
+    pid = int((tmp_path / "up").read_text())
+    (tmp_path / "up").unlink()
+    os.kill(pid, signal.SIGKILL)
 
 
 def newest_pid(tmp_path: Path, name: str = "child") -> int:
@@ -47,6 +78,37 @@ async def test_a_child_that_dies_is_reported_and_started_again(tmp_path: Path) -
                 await asyncio.sleep(0.01)
         assert newest_pid(tmp_path) != first
         assert not supervisor.failed.is_set()
+
+
+async def test_a_child_that_dies_again_while_it_is_started_again_is_given_further_tries(tmp_path: Path) -> None:
+    said: asyncio.Queue[str] = asyncio.Queue()
+    restarts = functools.partial(Restarts, limit=3, window_s=60, pause_s=0.01)
+    async with supervised(said.put_nowait, restarts) as supervisor:
+        await supervisor.start(falters(tmp_path, until=4))
+        kill_it(tmp_path)
+        async with asyncio.timeout(20):
+            heard = [(await said.get()).splitlines()[0] for _ in range(6)]
+    assert heard == [
+        "child ended with status -9",
+        "child ended with status 7",
+        "child is started again in 0.01 s",
+        "child ended with status 7",
+        "child is started again in 0.02 s",
+        "child was started again",
+    ]
+    assert not supervisor.failed.is_set()
+
+
+async def test_a_child_that_keeps_dying_is_given_up_with_the_number_of_its_deaths_and_its_log(tmp_path: Path) -> None:
+    said: list[str] = []
+    restarts = functools.partial(Restarts, limit=2, window_s=60, pause_s=0.01)
+    async with supervised(said.append, restarts) as supervisor:
+        await supervisor.start(falters(tmp_path, until=100))
+        kill_it(tmp_path)
+        async with asyncio.timeout(20):
+            await supervisor.failed.wait()
+    assert supervisor.reason == f"child has ended 3 times within 60 s; its log is {tmp_path}/child.log"
+    assert sum(line.startswith("child ended with status") for line in said) == 3
 
 
 async def test_a_child_that_cannot_be_replaced_ends_everything(tmp_path: Path) -> None:
