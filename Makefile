@@ -48,7 +48,7 @@ test: install lint ## ruff, mypy, and every test; REC_TEST_REQUIRE=redis,postgre
 	@$(say) "pytest" && $(BIN)/python -m pytest $(ARGS)
 	@echo "make test: all held"
 
-bench: install ## latency, throughput, memory: a table here, and the figures in bench.json
+bench: install ## latency, throughput, memory: a table here, the figures in bench.json; fails if a target is missed
 	@$(say) "bench (some minutes; leave the machine alone meanwhile)"
 	@$(BIN)/python -m tests.bench --out bench.json
 
