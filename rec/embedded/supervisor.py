@@ -1,6 +1,7 @@
 """`rec up`'s children: started in order, watched, restarted or given up on, stopped in the reverse order.
 
-A child that ends is started again: at once, then after 0.5, 1, 2 and 4 s; the sixth end within a minute is the last.
+A child that ends is started again: at once, or, within 10 s of its last end, after 0.5, 1, 2 and 4 s. The sixth end
+within a minute is the last.
 The decision is pure (`Restarts`), the rest is wiring. Invariant: when `Supervisor` is left, no child lives.
 """
 
@@ -37,26 +38,28 @@ class Spec(NamedTuple):
 class Restarts:
     """Pure: how long does a child that died wait until it is started again? After `limit` times in `window_s`: None.
 
-    The first time in a window not at all, then `pause_s`, and each time twice as long.
+    Not at all after `calm_s` without a death; else `pause_s`, and each time twice as long.
 
-    >>> restarts = Restarts(limit=3, window_s=60, pause_s=0.5)
-    >>> [restarts.wait(now) for now in (0, 1, 2, 3, 61)]
-    [0.0, 0.5, 1.0, None, 0.5]
+    >>> restarts = Restarts(limit=4, window_s=60, pause_s=0.5, calm_s=10)
+    >>> [restarts.wait(now) for now in (0, 1, 2, 20, 21, 61)]
+    [0.0, 0.5, 1.0, 0.0, None, 0.0]
     """
 
-    def __init__(self, limit: int = 5, window_s: float = 60.0, pause_s: float = 0.5) -> None:
-        self.limit, self.window_s, self._pause_s = limit, window_s, pause_s
+    def __init__(self, limit: int = 5, window_s: float = 60.0, pause_s: float = 0.5, calm_s: float = 10.0) -> None:
+        self.limit, self.window_s, self._pause_s, self._calm_s = limit, window_s, pause_s, calm_s
         self._times: deque[float] = deque()
+        self._in_a_row = 0
 
     def wait(self, now: float) -> float | None:
         """Seconds, counted from `now`; None if it is not to be started again."""
         while self._times and self._times[0] <= now - self.window_s:
             self._times.popleft()
-        before = len(self._times)
-        if before >= self.limit:
+        if len(self._times) >= self.limit:
             return None
+        calm = not self._times or now - self._times[-1] > self._calm_s
+        self._in_a_row = 0 if calm else self._in_a_row + 1
         self._times.append(now)
-        return self._pause_s * 2 ** (before - 1) if before else 0.0
+        return self._pause_s * 2 ** (self._in_a_row - 1) if self._in_a_row else 0.0
 
 
 class Supervisor:
