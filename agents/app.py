@@ -166,6 +166,7 @@ def create_app(settings: Settings) -> WorkerApp:
         stream_wait_empty=False,  # what is queued at the end is not committed, and is folded after the restart
         web_enabled=False,
         autodiscover=False,
+        TableManager=faust_fixes.PromptTables,
     )
     app.settings_, app.metrics_ = settings, Metrics()
     app.background_, app.stack_ = Background(watchdog.end), contextlib.AsyncExitStack()  # closed whatever was opened

@@ -35,8 +35,8 @@ class Settings(BaseSettings):
     fetch_max_wait_ms: int = Field(500, ge=1, description="of the worker; Kafka never waits with a record at hand")
     retention_days: float = Field(7, gt=0, description="of behavior and dead letters; named in erasure receipts")
     commit_interval_s: float = Field(0.5, gt=0, description="at most this much is folded twice after a crash")
-    session_timeout_s: float = Field(10, ge=2, description="a dead worker's partitions move after this")
-    rebalance_timeout_s: float = Field(4, ge=1, description="Tansu makes every joiner wait this long")
+    session_timeout_s: float = Field(10, ge=1, description="a dead worker's partitions move after this")
+    rebalance_timeout_s: float = Field(4, ge=1, description="a rebalance waits this long for a member to join again")
     recovery_stall_s: float = Field(10, gt=0, description="recovery without progress for this long ends the process")
     loop_stall_s: float = Field(10, gt=0, description="an event loop that stands this long ends the process")
 

@@ -34,6 +34,7 @@ from rec.store import open_log
 from rec.store.sql import migrate, open_database
 from rec.topics import topics
 
+SESSION_TIMEOUT_S = "1"  # a dead worker is forgotten before its successor asks; Tansu evicts nobody until one does
 Report = Callable[[str], None]
 Progress = Callable[[str, int, int], None]
 
@@ -135,7 +136,7 @@ async def _start(
         "REC_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
         "REC_DATABASE_URL": home.database_url,
         "REC_SINGLE_RECORD_BATCHES": "true",
-        "REC_SESSION_TIMEOUT_S": os.environ.get("REC_SESSION_TIMEOUT_S", "4"),  # nobody else takes over a dead worker's
+        "REC_SESSION_TIMEOUT_S": os.environ.get("REC_SESSION_TIMEOUT_S", SESSION_TIMEOUT_S),
         "REC_FETCH_MAX_WAIT_MS": os.environ.get("REC_FETCH_MAX_WAIT_MS", "10"),  # Tansu sleeps half of it
         "REC_DATA_DIR": str(home.root),
         "REC_API_KEY": secrets.api_key,

@@ -75,7 +75,7 @@ async def trial(folder: Path, how: str, events: int, rate: float = 200.0) -> Out
     """Traffic, then the end (`stop` or `kill`) in the middle of it, then a start and a look at what is there."""
     accepted: dict[str, float] = {}
     async with rec_up(folder) as first:
-        await _until_encoded(folder)  # lists of before and after are to differ by the restart alone
+        await until_encoded(folder)  # lists of before and after are to differ by the restart alone
         async with RecClient(first.url, api_key=first.api_key) as client:
             items = [place.item_id for place in (await client.recommend("nobody", n=100)).items]
             for n in range(events):
@@ -114,7 +114,8 @@ async def _list(client: RecClient, user_id: str) -> list[str]:
     return [place.item_id for place in (await client.recommend(user_id, n=10)).items]
 
 
-async def _until_encoded(folder: Path, within_s: float = 300.0) -> None:
+async def until_encoded(folder: Path, within_s: float = 300.0) -> None:
+    """Until every product's text has its vector."""
     async with asyncio.timeout(within_s):
         while _count(folder, "item_vectors") < _count(folder, "items"):
             await asyncio.sleep(0.5)

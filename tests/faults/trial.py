@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rec.client import RecClient, Slate
+from rec.embedded.up import SESSION_TIMEOUT_S
 from rec.events import Event
 from rec.state import Facets, FoldRules
 from rec.topics import BEHAVIOR, DEAD_LETTERS
@@ -111,11 +112,21 @@ class Trial:
 
 
 @contextlib.asynccontextmanager
-async def trial(folder: Path, bootstrap: str, name: str, *, watchers: int = WATCHERS) -> AsyncIterator[Trial]:
-    """A fresh world `name` on the broker: one worker, and web with `watchers` people who look (0: no web)."""
+async def trial(
+    folder: Path, bootstrap: str, name: str, *, watchers: int = WATCHERS, embedded: bool = False
+) -> AsyncIterator[Trial]:
+    """A fresh world `name` on the broker: one worker, and web with `watchers` people who look (0: no web).
+
+    `embedded`: the broker is the embedded one, used as `rec up` does.
+    """
     names: dict[str, object] = {"app_id": name, "topic_prefix": f"{name}-", "partitions": PARTITIONS}
+    if embedded:
+        names["session_timeout_s"] = SESSION_TIMEOUT_S
     folder.mkdir(parents=True, exist_ok=True)
-    async with stack(folder, bootstrap, shelf(), names) as world, contextlib.AsyncExitStack() as ending:
+    async with (
+        stack(folder, bootstrap, shelf(), names, embedded=embedded) as world,
+        contextlib.AsyncExitStack() as ending,
+    ):
         followed = Followed(world.log, world.settings.users_changelog)
         made = Trial(world, followed)
         await world.worker()

@@ -14,7 +14,7 @@ from rec.errors import Unavailable
 
 REQUEST_S = 4.0  # one request to a broker; below ACK_S, so that its own retries end before the caller's patience
 ACK_S = 5.0
-JOIN_S = 60.0  # a group's first assignment: Tansu takes the rebalance timeout, a dead member the session timeout
+JOIN_S = 60.0  # a group's first assignment: Tansu takes half the session timeout, a dead member all of it and more
 
 
 class Broker(NamedTuple):
