@@ -64,7 +64,7 @@ async def bare_agent(world: Stack, seconds: float) -> dict[str, Any]:
     pubsub = subscriber.pubsub()
     await pubsub.subscribe(CHANNEL)
     heard = asyncio.create_task(_hear(pubsub, took))
-    child = start_floor(world, "push", topic)
+    child = start_floor(world, "push", topic, "floor-push")
     try:
 
         async def answers() -> bool:
@@ -87,15 +87,15 @@ async def bare_agent(world: Stack, seconds: float) -> dict[str, Any]:
     return {"rate": FLOOR_RATE, "events": len(took)} | quantiles(took)
 
 
-def start_floor(world: Stack, kind: str, topic: str) -> Child:
+def start_floor(world: Stack, kind: str, topic: str, app: str) -> Child:
     env = {
-        "FLOOR_APP": f"floor-{kind}",
+        "FLOOR_APP": app,
         "FLOOR_BROKER": world.settings.broker_url,
         "FLOOR_TOPIC": topic,
         "FLOOR_REDIS": world.settings.redis_url,
         "FLOOR_PARTITIONS": str(world.settings.partitions),
         "FLOOR_FETCH_WAIT_MS": str(world.settings.fetch_max_wait_ms),
-        "FLOOR_FOLDER": str(world.folder / f"floor-{kind}"),
+        "FLOOR_FOLDER": str(world.folder / app),
     }
     command = python("tests.bench.floor", kind)
     return Child(command, world.folder / f"floor-{kind}.log", env=env, cwd=Path(__file__).parents[2])
