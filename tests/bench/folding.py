@@ -1,7 +1,7 @@
 """Events folded a second by one worker from a topic that is already full, beside a bare agent with one table write.
 
 Both are timed the same way: by the broker's clock on the first and the last record of their changelog. One pair says
-little (0.56 and 0.83 within a minute were seen): they take turns, and the median of the pairs' ratios counts.
+little (between 0.53 and 0.85 were seen): they take turns, and the median of the pairs' ratios counts.
 """
 
 from __future__ import annotations
