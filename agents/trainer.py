@@ -4,7 +4,7 @@
                                                    └──▶ checkpoint, with the offset inside
 
 The offsets it has learned lie inside the checkpoint, so each example changes the weights exactly once, whoever is
-killed when. What `agents.rebuild` is for happens here by going back: an older checkpoint, and the log from there.
+killed when. What `agents.unlearning` is for happens here by going back: an older checkpoint, and the log from there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from agents.forget import Forgetting
 from agents.gpu import Gpu, GpuDied
 from agents.metrics import TrainerMetrics
 from agents.reading import reading
-from agents.rebuild import Base, Rebuild
+from agents.unlearning import Base, Unlearning
 from agents.versions import Stand, Versions
 from rec.errors import ModelError, Unavailable
 from rec.examples import Erased, Example, Lesson, Pace, Taken, Tick, decode_lesson, encode_lesson
@@ -66,7 +66,7 @@ class Trainer:
         topic: str,
         gpu: Gpu,
         versions: Versions,
-        rebuild: Rebuild,
+        unlearning: Unlearning,
         checkpoints: Checkpoints,
         catalog: CatalogReader,
         forgetting: Forgetting,
@@ -77,7 +77,7 @@ class Trainer:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._source, self._topic, self._gpu, self._versions = source, topic, gpu, versions
-        self._rebuild, self._checkpoints, self._catalog = rebuild, checkpoints, catalog
+        self._unlearning, self._checkpoints, self._catalog = unlearning, checkpoints, catalog
         self._forgetting, self._metrics, self._curves = forgetting, metrics, curves
         self._config, self._rhythm, self._clock = config, rhythm, clock
         self._place = Place.new()
@@ -228,9 +228,9 @@ class Trainer:
         users, self._to_erase = self._to_erase, []
         if self._rebuilding is not None:
             users = [*self._rebuilding[0], *users]
-        base = await self._rebuild.base(users, self._taken.offset, self._place.log)
+        base = await self._unlearning.base(users, self._taken.offset, self._place.log)
         if base is None:
-            await self._rebuild.close(users, None)
+            await self._unlearning.close(users, None)
             return
         log.info("leaving %d erased user(s) out of the model: again from offset %d", len(users), base.offset)
         self._rebuilding = (users, self._taken.offset)
@@ -245,7 +245,7 @@ class Trainer:
             return
         withdrawn = await self._versions.withdraw_others("had learned from a user who was erased since")
         log.info("made again as %s; %d older versions withdrawn", name, withdrawn)
-        await self._rebuild.close(users, name)
+        await self._unlearning.close(users, name)
         self._rebuilding, self._saved = None, -1
         await self._save()
 

@@ -16,8 +16,8 @@ from agents.deps import open_stores
 from agents.forget import Forgetting
 from agents.gpu import Gpu
 from agents.metrics import TrainerMetrics
-from agents.rebuild import Rebuild
 from agents.trainer import Rhythm, Trainer
+from agents.unlearning import Unlearning
 from agents.versions import Versions
 from rec.config import Settings
 from rec.errors import Unavailable
@@ -100,7 +100,7 @@ async def train(
             topic=topic,
             gpu=gpu,
             versions=versions,
-            rebuild=Rebuild(source=to, topic=topic, checkpoints=checkpoints, database=database),
+            unlearning=Unlearning(source=to, topic=topic, checkpoints=checkpoints, database=database),
             checkpoints=checkpoints,
             catalog=CatalogReader(database, await asyncio.to_thread(encoder_id, settings.encoder)),
             forgetting=forgetting,

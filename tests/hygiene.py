@@ -55,6 +55,7 @@ def alive() -> Alive:
         if thread is not threading.main_thread() and not thread.name.startswith(LIBRARY_THREADS)
     )
     children = frozenset((child.pid, _name(child)) for child in _me.children() if _runs(child))
+    children = frozenset(child for child in children if "multiprocessing.resource_tracker" not in child[1])  # of Python
     sockets = frozenset(
         f"{c.laddr.ip}:{c.laddr.port}" for c in _me.net_connections("inet") if c.status == psutil.CONN_LISTEN
     )

@@ -15,8 +15,8 @@ from agents.curves import Curves
 from agents.forget import Forgetting
 from agents.gpu import Gpu
 from agents.metrics import TrainerMetrics
-from agents.rebuild import Rebuild
 from agents.trainer import Rhythm, Trainer
+from agents.unlearning import Unlearning
 from agents.versions import Versions
 from rec.catalog import Item
 from rec.events import Event, EventItem, instant
@@ -109,7 +109,9 @@ class School:
                 topic=TOPIC,
                 gpu=gpu,
                 versions=versions,
-                rebuild=Rebuild(source=self.log, topic=TOPIC, checkpoints=self.checkpoints, database=self.database),
+                unlearning=Unlearning(
+                    source=self.log, topic=TOPIC, checkpoints=self.checkpoints, database=self.database
+                ),
                 checkpoints=self.checkpoints,
                 catalog=CatalogReader(self.database, "encoder"),
                 forgetting=Forgetting(

@@ -1,4 +1,4 @@
-"""erasure → **rebuild** → weights that have never seen the user. The last line of an erasure's receipt.
+"""erasure → **unlearning** → weights that have never seen the user. The last line of an erasure's receipt.
 
 What a user taught cannot be taken out of weights; so the weights are made again without them: the newest checkpoint
 older than the user's first example, and from there the retained examples of everybody else. What serves meanwhile is
@@ -32,7 +32,7 @@ class Base(NamedTuple):
     offset: int
 
 
-class Rebuild:
+class Unlearning:
     """Finds where to begin again, and closes the receipts when it is done."""
 
     def __init__(self, *, source: Log, topic: str, checkpoints: Checkpoints, database: Database) -> None:
