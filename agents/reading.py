@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from rec.ports import Log, Record
 
@@ -64,7 +64,9 @@ async def reading(source: Log, topic: str, offset: int) -> AsyncIterator[Ahead]:
         await asyncio.gather(ahead.reader, return_exceptions=True)
 
 
-async def retained(source: Log, topic: str, end: int, begin: int = 0, idle_s: float = 5.0) -> AsyncIterator[Record]:
+async def retained(
+    source: Log, topic: str, end: int, begin: int = 0, idle_s: float = 5.0
+) -> AsyncGenerator[Record, None]:
     """The records of partition 0 from `begin` to `end`, as far as they are still there.
 
     The last ones may have been deleted, so nothing for `idle_s` is the end, too.
