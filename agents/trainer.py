@@ -16,8 +16,6 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-import msgspec
-
 from agents.catalog_reader import CatalogReader
 from agents.checkpoints import Checkpoints, Place, fingerprint
 from agents.curves import Curves
@@ -25,10 +23,10 @@ from agents.forget import Forgetting
 from agents.gpu import Gpu, GpuDied
 from agents.metrics import TrainerMetrics
 from agents.reading import reading
-from agents.unlearning import Base, Unlearning
+from agents.unlearning import Base, Unlearning, lesson_of
 from agents.versions import Stand, Versions
 from rec.errors import ModelError, Unavailable
-from rec.examples import Erased, Example, Lesson, Pace, Taken, Tick, decode_lesson, encode_lesson
+from rec.examples import Erased, Example, Lesson, Pace, Taken, Tick, encode_lesson
 from rec.pace import next_share
 from rec.ports import Log, Record
 
@@ -138,6 +136,8 @@ class Trainer:
                 continue
             self._place = await self._checkpoints.place_in(self._source, self._topic, meta)
             offset = begun.offset if self._place.last else 0
+            if not self._place.last:  # another log: what the last one still had to say of erasures is not in it
+                self._to_erase = await self._unlearning.orphans()
             log.info("going on from %s: %d examples learned, next offset %d", name, begun.learned, offset)
             return begun.learned, float(meta["learned_through"]), offset
         await self._gpu.resume(self._checkpoints.location, None)
@@ -270,11 +270,3 @@ class Trainer:
             await self._source.publish(self._topic, key, encode_lesson(lesson))
         except Unavailable as error:
             log.warning("the log is away: %s", error.message)
-
-
-def lesson_of(record: Record) -> Lesson | None:
-    """None for what is none: deleted, or not readable."""
-    try:
-        return decode_lesson(record.value) if record.value is not None else None
-    except msgspec.MsgspecError:
-        return None

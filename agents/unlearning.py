@@ -17,12 +17,16 @@ import msgspec
 from agents.checkpoints import Checkpoints
 from agents.reading import retained
 from rec.errors import NotFound
-from rec.examples import Erased, Example, decode_lesson
+from rec.examples import WEIGHTS, Erased, Example, Lesson, decode_lesson
 from rec.ports import Database, Log, Record
+from rec.privacy import VISITOR_ROW
 
 log = logging.getLogger(__name__)
 
 NOTHING = "the model had learned nothing of this user"
+
+
+NEVER = float("inf")
 
 
 class Base(NamedTuple):
@@ -45,14 +49,12 @@ class Unlearning:
         Marks their examples in the log as deleted: Kafka drops them at the next compaction.
         """
         found = await self._examples_of(users, end)
-        since, began = float("inf"), await self._began()
+        began = await self._began()
         first = min((record.offset for records in found.values() for record in records), default=end)
         for erased in users:
-            count = len(found[erased.user_id])
-            self.removed[_row(erased)] = self.removed.get(_row(erased), 0) + count
-            if erased.since >= 0 and (count or erased.since == 0 or erased.since < began):
-                since = min(since, erased.since)
-        if since == float("inf"):
+            self.removed[_row(erased)] = self.removed.get(_row(erased), 0) + len(found[erased.user_id])
+        since = min(taught_since(erased, found[erased.user_id], began) for erased in users)
+        if since == NEVER:
             return None
         base = Base(None, 0)
         doomed = []
@@ -87,6 +89,15 @@ class Unlearning:
                     found[subject].append(record)
         return found
 
+    async def orphans(self) -> list[Erased]:
+        """Erasures whose record was lost with the log before the model had followed. Of whom they are, nobody knows."""
+        return [
+            Erased("", receipt.requested_at.timestamp(), 0.0, receipt.erasure_id, WEIGHTS)
+            for receipt in await self._database.erasures()
+            if not receipt.erasure_id.startswith(VISITOR_ROW)
+            and not any(step["store"] == WEIGHTS for step in receipt.steps)
+        ]
+
     async def close(self, users: list[Erased], version: str | None) -> None:
         """Write the receipts: which version is the first without them."""
         now = datetime.now(UTC)
@@ -98,15 +109,31 @@ class Unlearning:
         await self._source.publish_many(self._topic, [(f"erased {e.erasure_id} {e.line}", None) for e in users])
 
 
+def taught_since(erased: Erased, examples: list[Record], began: float) -> float:
+    """Since when the model may have learned from a user; NEVER if it has not.
+
+    `examples` are theirs that the log still has, `began` is the time of the oldest record of all.
+    """
+    if erased.since == 0 or 0 < erased.since < began:
+        return erased.since
+    if not examples:
+        return NEVER
+    oldest = min(lesson.event.at for each in examples if isinstance(lesson := lesson_of(each), Example))
+    return min(oldest, erased.since) if erased.since > 0 else oldest
+
+
 def _row(erased: Erased) -> str:
     return f"{erased.erasure_id} {erased.line}"
 
 
 def _subject(record: Record) -> str | None:
-    if record.value is None:
-        return None
+    lesson = lesson_of(record)
+    return lesson.event.subject if isinstance(lesson, Example) else None
+
+
+def lesson_of(record: Record) -> Lesson | None:
+    """None for what is none: deleted, or not readable."""
     try:
-        lesson = decode_lesson(record.value)
+        return decode_lesson(record.value) if record.value is not None else None
     except msgspec.MsgspecError:
         return None
-    return lesson.event.subject if isinstance(lesson, Example) else None

@@ -171,3 +171,15 @@ async def test_a_single_example_does_not_wait_for_others_for_ever(school: School
     await school.say(walks(1, 1))
     async with school.trainer(FAST._replace(fill=0.1)) as trainer:
         await until(lambda: trainer.taken.learned == 1)
+
+
+async def test_an_erasure_whose_record_died_with_the_log_begins_a_new_lineage(school: School, tmp_path: Path) -> None:
+    await school.learn(walks(3, 60))
+    again = School(tmp_path / "a")
+    await again.open()
+    await again.database.open_erasure("e1", "hash", datetime.fromtimestamp(BEGIN + 1_000, UTC))
+    await again.say([*walks(3, 40, seed=1), Tick()])
+    async with again.trainer() as trainer:
+        await until(lambda: _line(again) is not None)
+    assert trainer.taken.learned == 40
+    assert [meta["learned"] for _, meta in await again.checkpoints.metas()] == [40]
