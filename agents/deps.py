@@ -187,7 +187,6 @@ async def wire(
         world=world,
         database=database,
         exchange=exchange,
-        executor=executor,
         poll_s=settings.model_poll_s,
         on_swap=lambda _: metrics.swaps.inc(),
     )

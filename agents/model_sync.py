@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from concurrent.futures import Executor
 
+from rec.catalog import View
 from rec.contest import UNTAUGHT
 from rec.errors import ModelError, Unavailable
 from rec.model.checkpoint import MODEL, load
@@ -31,18 +31,17 @@ class ModelSync:
         world: World,
         database: Database,
         exchange: Exchange,
-        executor: Executor,
         poll_s: float,
         on_swap: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._world, self._database, self._exchange = world, database, exchange
-        self._executor, self._poll_s, self._on_swap = executor, poll_s, on_swap
+        self._poll_s, self._on_swap = poll_s, on_swap
         self._changed = asyncio.Event()
         self._refused = ""
 
     async def prepare(self) -> None:
         """Load torch before anybody waits for a list: it takes a second or more, and the interpreter with it."""
-        await asyncio.get_running_loop().run_in_executor(self._executor, _with_torch)
+        await asyncio.to_thread(_with_torch)
 
     async def run(self) -> None:
         """Follow for ever."""
@@ -81,20 +80,19 @@ class ModelSync:
         self._on_swap(wanted)
 
     async def _loaded(self, version: ModelVersion) -> Brain:
-        """Read it in a thread, then let it see the catalog in the thread that scores: the first list need not wait."""
+        """Read it in a thread, and let it see the catalog there: the first list need not wait."""
         if version.url is None:
             raise ModelError(f"the version {version.version} has no weights")
-        tensors, meta = await asyncio.to_thread(load, version.url, version.version)
-        loop = asyncio.get_running_loop()
+        return await asyncio.to_thread(_read, version.url, version.version, self._world.catalog.view())
 
-        def warm() -> Brain:
-            from rec.model.served import brain_of
 
-            gate, served = brain_of(version.version, tensors[MODEL], meta)
-            served.warm(self._world.catalog.view())
-            return Brain(gate, served, version.version, float(meta["learned_through"]))
+def _read(url: str, name: str, view: View) -> Brain:
+    from rec.model.served import brain_of
 
-        return await loop.run_in_executor(self._executor, warm)
+    tensors, meta = load(url, name)
+    gate, served = brain_of(name, tensors[MODEL], meta)
+    served.warm(view)
+    return Brain(gate, served, name, float(meta["learned_through"]))
 
 
 def _with_torch() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,17 +39,9 @@ async def test_what_it_learns_goes_live_and_a_worker_serves_it(school: School) -
     world = World(Catalog(), Counters(), brain=Brain.untaught())
     world.catalog.upsert(ITEMS)
     served: list[str] = []
-    with ThreadPoolExecutor(1) as executor:
-        sync = ModelSync(
-            world=world,
-            database=school.database,
-            exchange=school.exchange,
-            executor=executor,
-            poll_s=1.0,
-            on_swap=served.append,
-        )
-        await sync.look()
-        await sync.look()
+    sync = ModelSync(world=world, database=school.database, exchange=school.exchange, poll_s=1.0, on_swap=served.append)
+    await sync.look()
+    await sync.look()
     assert served == [live.version]
     assert world.brain is not None
     assert (world.brain.version, world.brain.learned_through) == (live.version, BEGIN + 299)

@@ -117,12 +117,19 @@ class Page:
             raise Failure(message) from None
 
     async def click(self, selector: str) -> None:
-        """A real click of the mouse in the middle of an element, scrolled into view."""
+        """A real click of the mouse in the middle of an element, scrolled into view.
+
+        Not while it moves: a list that is just being made anew would put another card under the mouse.
+        """
         found = f"document.querySelector({json.dumps(selector)})"
         await self.wait(found + " !== null")
         await self.value(f"{found}.scrollIntoView({{block: 'center', inline: 'center', behavior: 'instant'}})")
         middle = "(({x, y, width, height}) => [x + width / 2, y + height / 2])"
-        box = await self.value(f"{middle}({found}.getBoundingClientRect())")
+        at = f"JSON.stringify({middle}({found}.getBoundingClientRect()))"
+        await self.wait(f"({at} === window.middleWas) || ((window.middleWas = {at}), false)")
+        hit = f"{found}.contains(document.elementFromPoint(...JSON.parse(window.middleWas)))"
+        await self.wait(f"{hit} && {at} === window.middleWas || ((window.middleWas = {at}), false)")
+        box = await self.value("JSON.parse(window.middleWas)")
         for kind in ("mousePressed", "mouseReleased"):
             await self.send(
                 "Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1, buttons=1
