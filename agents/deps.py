@@ -29,6 +29,7 @@ from agents.requests import Requests
 from agents.shown import Learning, Shown
 from rec.catalog import Catalog, card
 from rec.config import Settings
+from rec.looptime import watch_gaps
 from rec.model.weights import encoder_id
 from rec.policy.filters import ListRules
 from rec.ports import Database, Exchange, Log
@@ -211,6 +212,7 @@ async def wire(
     loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
         "presence": presence.follow,
         "refresher": refresher.run,
+        "loop gaps": lambda: watch_gaps(metrics.loop_gap.observe),
         "sweep": sweep.run,
         "consents": consents.run,
         "catalog": catalog_sync.run,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from rec.examples import Taken
+from rec.looptime import BUCKETS as GAPS
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
@@ -23,6 +24,9 @@ class Metrics:
         )
         self.scoring = Histogram(
             "shunxi_scoring_seconds", "One batch of users, candidates to slates", buckets=BUCKETS, registry=r
+        )
+        self.loop_gap = Histogram(
+            "shunxi_loop_gap_seconds", "How long the event loop stood still", buckets=GAPS, registry=r
         )
         self.mailbox = Gauge("shunxi_refresh_waiting", "Users waiting for a new list", registry=r)
         self.users = Gauge("shunxi_state_users", "Users in this worker's table", registry=r)

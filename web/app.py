@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from aiohttp import web
 
 from rec.config import Settings
+from rec.looptime import watch_gaps
 from rec.ports import Database, Exchange, Log
 from rec.privacy import erasure_secret
 from rec.protocol import MAX_BODY_BYTES
@@ -130,6 +131,7 @@ async def _loops(app: web.Application) -> AsyncIterator[None]:
         replies=edge.asker.run,
         hints=lambda: edge.suppression.follow(edge.exchange),
         erasures=edge.suppression.keep_fresh,
+        gaps=lambda: watch_gaps(edge.metrics.loop_gap.observe),
     ):
         yield
 

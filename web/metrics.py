@@ -5,6 +5,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from rec.looptime import BUCKETS as GAPS
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -35,6 +37,9 @@ class Metrics:
         self.connections = Gauge("shunxi_push_connections", "Open push connections.", ("transport",), registry=registry)
         self.push_seconds = Histogram(
             "shunxi_push_seconds", "From a slate's making to its sending.", buckets=_SECONDS, registry=registry
+        )
+        self.loop_gap = Histogram(
+            "shunxi_loop_gap_seconds", "How long the event loop stood still.", buckets=GAPS, registry=registry
         )
         self.http = Histogram(
             "shunxi_http_request_seconds",

@@ -13,11 +13,14 @@ from pathlib import Path
 _FILE = "running.json"
 
 
-def announce(root: Path, env: Mapping[str, str]) -> None:
-    """Tell that this process runs a world from `root` with these REC_* variables. The file is the owner's alone."""
+def announce(root: Path, env: Mapping[str, str], metrics: Mapping[str, int] | None = None) -> None:
+    """Tell that this process runs a world from `root` with these REC_* variables. The file is the owner's alone.
+
+    `metrics` are the ports at which its processes serve /metrics.
+    """
     fresh = root / f"{_FILE}.new"
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump({"pid": os.getpid(), "env": dict(env)}, file)
+        json.dump({"pid": os.getpid(), "env": dict(env), "metrics": dict(metrics or {})}, file)
     fresh.replace(root / _FILE)
 
 

@@ -81,7 +81,7 @@ async def run(options: Options, report: Report, progress: Progress, on_ready: Ca
             url = await starting
             on_ready(Ready(url, secrets.api_key, time.monotonic() - began))
             code = await _serve(options, url, secrets.api_key, supervisor, stopped, failed, report)
-            report("stopping: web, archiver (draining the log), worker, Redis, broker")
+            report("stopping: web, archiver (draining the log), trainer, worker, Redis, broker")
             for name in ("web", "archiver", "trainer"):
                 await supervisor.stop(name)
             return code
@@ -148,10 +148,12 @@ async def _start(
     }
     settings = load_settings(**{name.removeprefix("REC_").lower(): value for name, value in env.items()})
 
-    await asyncio.to_thread(announce, home.root, env)  # for `rec topics` and `rec doctor` in this folder
+    metrics = {name: free_port() for name in ("worker", "archiver", "trainer")}  # one port would be one for all of them
+    await asyncio.to_thread(announce, home.root, env, metrics)  # for `rec topics` and `rec doctor` in this folder
 
     def child(name: str, command: list[str], **more: Any) -> Spec:
-        return Spec(name, command, env, home.logs / f"{name}.log", **more)
+        its = {**env, "REC_METRICS_PORT": str(metrics[name])} if name in metrics else env
+        return Spec(name, command, its, home.logs / f"{name}.log", **more)
 
     report("starting broker and Redis")
     await asyncio.gather(
@@ -167,7 +169,7 @@ async def _start(
 
     port_file = home.root / "port"
     port_file.unlink(missing_ok=True)
-    report("starting worker, archiver and web")
+    report("starting archiver, worker, trainer and web")
 
     async def web_ready() -> bool:
         return port_file.exists() and await asyncio.to_thread(_answers, f"{_url(options, port_file)}/health/ready")
@@ -177,7 +179,7 @@ async def _start(
     await supervisor.start(child("trainer", python("agents", "trainer")))
     await supervisor.start(child("web", python("web"), ready=web_ready))
     env["REC_PORT"] = port_file.read_text().strip()  # a web that is started again must be where it was found
-    await asyncio.to_thread(announce, home.root, env)
+    await asyncio.to_thread(announce, home.root, env, metrics)
     return _url(options, port_file)
 
 
