@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
+from collections.abc import Callable
 
 import msgspec
 
 from rec.choices import choice_of, to_tell
 from rec.counters import Counters
 from rec.events import CONSENT, Event
+from rec.examples import Example, example_of, teaches
 from rec.merging import handed_over, may_merge, merged, refused
 from rec.state import FacetsOf, FoldRules, UserState, fold
 
@@ -25,8 +27,15 @@ class Rebuild:
     be such.
     """
 
-    def __init__(self, facets: FacetsOf, rules: FoldRules, counters: Counters | None = None) -> None:
-        self._facets, self._rules = facets, rules
+    def __init__(
+        self,
+        facets: FacetsOf,
+        rules: FoldRules,
+        counters: Counters | None = None,
+        teach: Callable[[Example], None] = lambda _: None,
+    ) -> None:
+        """`teach` is told every example, as the trainer would have been."""
+        self._facets, self._rules, self._teach = facets, rules, teach
         self.counters = counters
         self.users: dict[str, UserState] = {}
         self.events = 0
@@ -49,7 +58,9 @@ class Rebuild:
         if state is not None and state.merged_into is not None and event.user_id is None and event.event != CONSENT:
             event = msgspec.structs.replace(event, user_id=state.merged_into)
             state = self.users.get(event.subject)
-        after, _ = fold(state, event, self._facets, epoch=secrets.token_hex(4), rules=self._rules)
+        after, outcome = fold(state, event, self._facets, epoch=secrets.token_hex(4), rules=self._rules)
+        if teaches(event, outcome):
+            self._teach(example_of(event, state))
         if self.counters is not None:
             self.counters.learn(event)
         if after is None:

@@ -10,6 +10,7 @@ end of the log interrupted are finished first, so nothing of an erased user is f
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from rec.config import Settings
 from rec.counters import Counters
 from rec.erased import finish_erasures
 from rec.events import decode_event, encode_event
+from rec.examples import encode_lesson
 from rec.ports import Database, Log
 from rec.privacy import erasure_secret
 from rec.rebuild import Rebuild
@@ -32,6 +34,7 @@ class Restored(NamedTuple):
     events: int
     users: int
     seconds: float
+    examples: list[bytes]  # the newest lessons of the archive, for a model that has learned nothing yet
 
 
 async def catalog_facets(database: Database) -> dict[str, Facets]:
@@ -49,13 +52,14 @@ async def catalog_facets(database: Database) -> dict[str, Facets]:
 async def restore(
     database: Database, log: Log, settings: Settings, rules: FoldRules, progress: Progress
 ) -> tuple[Restored, Counters]:
-    """Fold the whole archive and seed the changelog. The counters are returned for the caller to save."""
+    """Fold the whole archive and seed the changelog. Counters and examples are returned for the caller to hand on."""
     began = time.monotonic()
     await finish_erasures(database, erasure_secret(settings), rules)
     facets = await catalog_facets(database)
     total = await database.count_events()
     counters = Counters(settings.popularity_half_life_s, consent_default=rules.consent_default)
-    rebuild = Rebuild(facets.get, rules, counters)
+    examples: deque[bytes] = deque(maxlen=settings.train_from_archive)
+    rebuild = Rebuild(facets.get, rules, counters, lambda example: examples.append(encode_lesson(example)))
     async for rows in database.read():
         for _, raw in rows:
             rebuild.apply(decode_event(raw))
@@ -68,4 +72,4 @@ async def restore(
     # Choices that were not passed on, or not archived, before the log died: the archive has to hear of them, too.
     choices = [(choice.subject, encode_event(choice)) for choice in rebuild.told.values()]
     await log.publish_many(settings.topic(BEHAVIOR), choices)
-    return Restored(rebuild.events, len(states), time.monotonic() - began), counters
+    return Restored(rebuild.events, len(states), time.monotonic() - began, list(examples)), counters

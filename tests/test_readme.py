@@ -185,14 +185,15 @@ def series(metrics: Any) -> list[list[str]]:
 
 @pytest.mark.parametrize(
     ("title", "metrics"),
-    [("Web", web.metrics.Metrics), ("Worker and archiver", agents.metrics.Metrics)],
+    [("Web", web.metrics.Metrics), ("Worker and archiver", agents.metrics.Metrics), ("Trainer", agents.metrics.TrainerMetrics)],
 )
 def test_the_tables_of_metrics_are_the_registries(title: str, metrics: Any) -> None:
     assert table(section(OPERATIONS, title)) == series(metrics())
 
 
 def test_every_metric_that_is_mentioned_exists() -> None:
-    known = {row[0].strip("`") for kind in (web.metrics, agents.metrics) for row in series(kind.Metrics())}
+    kinds = (web.metrics.Metrics, agents.metrics.Metrics, agents.metrics.TrainerMetrics)
+    known = {row[0].strip("`") for kind in kinds for row in series(kind())}
     assert set(re.findall(r"\bshunxi_[a-z_]+\b", OPERATIONS)) <= known
 
 

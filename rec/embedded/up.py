@@ -13,7 +13,7 @@ import signal
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,12 +27,13 @@ from rec.embedded.redis_server import redis_command, redis_ready
 from rec.embedded.supervisor import Spec, Supervisor, python, supervised
 from rec.errors import RecError
 from rec.files import write_atomically
+from rec.model.checkpoint import names
 from rec.ports import Database
 from rec.restore import restore
 from rec.state import FoldRules
 from rec.store import open_log
 from rec.store.sql import migrate, open_database
-from rec.topics import topics
+from rec.topics import EXAMPLES, topics
 
 SESSION_TIMEOUT_S = "1"  # a dead worker is forgotten before its successor asks; Tansu evicts nobody until one does
 Report = Callable[[str], None]
@@ -78,9 +79,12 @@ async def run(options: Options, report: Report, progress: Progress, on_ready: Ca
                 starting.cancel()
                 await asyncio.gather(starting, return_exceptions=True)
                 return 130 if stopped.done() else _give_up(supervisor, report)
-            url = await starting
+            url, settings, examples = await starting
             on_ready(Ready(url, secrets.api_key, time.monotonic() - began))
+            teaching = asyncio.create_task(_teach(settings, examples, report))
             code = await _serve(options, url, secrets.api_key, supervisor, stopped, failed, report)
+            teaching.cancel()
+            await asyncio.gather(teaching, return_exceptions=True)
             report("stopping: web, archiver (draining the log), trainer, worker, Redis, broker")
             for name in ("web", "archiver", "trainer"):
                 await supervisor.stop(name)
@@ -113,6 +117,18 @@ def _give_up(supervisor: Supervisor, report: Report) -> int:
     return 1
 
 
+async def _teach(settings: Settings, examples: Sequence[bytes], report: Report) -> None:
+    """What the archive has to teach, for a model that has learned nothing yet: when everything else is up."""
+    if not examples or (await asyncio.to_thread(names, f"{settings.models_location}/checkpoints")) != []:
+        return
+    try:
+        async with open_log(settings) as log:
+            pairs = [(f"archive {number}", example) for number, example in enumerate(examples)]
+            await log.publish_many(settings.topic(EXAMPLES), pairs)
+    except RecError as error:
+        report(f"the model begins without the past: {error.message}")
+
+
 async def _shop(options: Options, url: str, api_key: str, halt: asyncio.Event, report: Report) -> None:
     """Simulated shoppers until `halt`; if they fail the shop stays open, and that is said."""
     if not options.shoppers:
@@ -129,7 +145,8 @@ async def _shop(options: Options, url: str, api_key: str, halt: asyncio.Event, r
 
 async def _start(
     options: Options, home: Home, secrets: Secrets, supervisor: Supervisor, report: Report, progress: Progress
-) -> str:
+) -> tuple[str, Settings, list[bytes]]:
+    """The address, the settings of the children, and what the archive has to teach."""
     broker_port, redis_port = free_port(), free_port()
     env = {
         "REC_BROKER_URL": f"kafka://127.0.0.1:{broker_port}",
@@ -165,7 +182,7 @@ async def _start(
         supervisor.start(child("redis", redis_command(redis_port, home.root), ready=lambda: redis_ready(redis_port))),
     )
     await migrate(settings.database_url)
-    await _prepare(options, home, settings, report, progress)
+    examples = await _prepare(options, home, settings, report, progress)
 
     port_file = home.root / "port"
     port_file.unlink(missing_ok=True)
@@ -180,7 +197,7 @@ async def _start(
     await supervisor.start(child("web", python("web"), ready=web_ready))
     env["REC_PORT"] = port_file.read_text().strip()  # a web that is started again must be where it was found
     await asyncio.to_thread(announce, home.root, env, metrics)
-    return _url(options, port_file)
+    return _url(options, port_file), settings, examples
 
 
 def _url(options: Options, port_file: Path) -> str:
@@ -196,7 +213,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-async def _prepare(options: Options, home: Home, settings: Settings, report: Report, progress: Progress) -> None:
+async def _prepare(options: Options, home: Home, settings: Settings, report: Report, progress: Progress) -> list[bytes]:
     """Topics, the demo world on the first start, and what the archive remembers."""
     async with open_database(settings) as database, open_log(settings) as log:
         if options.demo and await database.count_items() == 0:
@@ -207,6 +224,7 @@ async def _prepare(options: Options, home: Home, settings: Settings, report: Rep
         await asyncio.to_thread(write_atomically, settings.counters_path, counters.to_bytes())
         if restored.events:
             report(f"restored {restored.users} users from {restored.events} events in {restored.seconds:.1f} s")
+        return restored.examples
 
 
 async def _seed(database: Database, seed: int, report: Report) -> None:

@@ -315,6 +315,7 @@ class TestMerge:
                 version=both.version,
                 consent=False,
                 consent_at=holds[1],
+                began=both.began,
                 visitors=both.visitors,
                 is_user=both.is_user,
             )
