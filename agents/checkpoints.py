@@ -54,11 +54,12 @@ class Checkpoints:
         for name in doomed:
             await asyncio.to_thread(delete, self.location, name)
 
-    async def thin(self, now: float) -> None:
-        """Keep some of every age."""
+    async def thin(self, now: float) -> list[dict[str, Any]]:
+        """Keep some of every age; the meta.json of those that are left."""
         metas = await self.metas()
         kept = kept_ages([now - float(meta["saved"]) for _, meta in metas])
         await self.drop([name for at, (name, _) in enumerate(metas) if at not in kept])
+        return [meta for at, (_, meta) in enumerate(metas) if at in kept]
 
     async def place_in(self, source: Log, topic: str, meta: Mapping[str, Any]) -> Place:
         """Where a checkpoint's lineage stands in this log: at its offset, or before the beginning of another log.

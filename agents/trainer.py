@@ -13,6 +13,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -22,11 +23,12 @@ from agents.curves import Curves
 from agents.forget import Forgetting
 from agents.gpu import Gpu, GpuDied
 from agents.metrics import TrainerMetrics
+from agents.paces import Paces
 from agents.reading import reading
 from agents.unlearning import Base, Unlearning, lesson_of
 from agents.versions import Stand, Versions
 from rec.errors import ModelError, Unavailable
-from rec.examples import Erased, Example, Lesson, Pace, Taken, Tick, encode_lesson
+from rec.examples import Erased, Example, Lesson, Taken, Tick, encode_lesson
 from rec.pace import next_share
 from rec.ports import Log, Record
 
@@ -66,6 +68,7 @@ class Trainer:
         versions: Versions,
         unlearning: Unlearning,
         checkpoints: Checkpoints,
+        paces: Paces,
         catalog: CatalogReader,
         forgetting: Forgetting,
         metrics: TrainerMetrics,
@@ -76,6 +79,7 @@ class Trainer:
     ) -> None:
         self._source, self._topic, self._gpu, self._versions = source, topic, gpu, versions
         self._unlearning, self._checkpoints, self._catalog = unlearning, checkpoints, catalog
+        self._paces = paces
         self._forgetting, self._metrics, self._curves = forgetting, metrics, curves
         self._config, self._rhythm, self._clock = config, rhythm, clock
         self._place = Place.new()
@@ -121,6 +125,7 @@ class Trainer:
             self._place = self._place._replace(line=Place.new().line)
         self._taken = Taken.nothing()._replace(offset=offset, learned=learned, learned_through=learned_through)
         self._saved = learned
+        await self._paces.begin(self._place.log)
         self._catalog.begin_again()
         changes = await self._catalog.all_changes()
         await self._gpu.know(changes.items, await self._catalog.cached_vectors(), [])
@@ -160,7 +165,10 @@ class Trainer:
 
     async def _take(self, records: list[Record]) -> None:
         lessons: list[bytes] = []
+        changes = deque(self._paces.between(self._taken.offset, records[-1].offset + 1))
         for record in records:
+            while changes and changes[0][0] <= record.offset:
+                lessons.append(encode_lesson(changes.popleft()[1]))
             lesson = lesson_of(record)
             if isinstance(lesson, Erased):
                 if self._rebuilding is not None and record.offset < self._rebuilding[1]:
@@ -220,7 +228,7 @@ class Trainer:
     async def _keep_pace(self) -> None:
         if (share := next_share(self._taken.share, self._lag, self._rhythm.late)) is not None:
             log.info("%.1f s behind: from here on %.0f %% of the examples are learned from", self._lag, 100 * share)
-            await self._publish(Pace(share))
+            await self._paces.decide(self._taken.offset, share)
 
     # ------------------------------------------------------------------ erasures
     async def _go_back(self) -> None:
@@ -261,7 +269,8 @@ class Trainer:
         more = {**self._place._asdict(), "saved": self._clock()}
         await self._gpu.checkpoint(self._checkpoints.location, name, more)
         self._saved = self._taken.learned
-        await self._checkpoints.thin(self._clock())
+        kept = await self._checkpoints.thin(self._clock())
+        await self._paces.forget(min(int(meta["offset"]) for meta in kept if meta["log"] == self._place.log))
 
     async def _publish(self, lesson: Lesson) -> None:
         """Into the log, and from there to ourselves: what is not in the log a replay would not know."""

@@ -16,6 +16,7 @@ from agents.deps import open_stores
 from agents.forget import Forgetting
 from agents.gpu import Gpu
 from agents.metrics import TrainerMetrics
+from agents.paces import Paces
 from agents.trainer import Rhythm, Trainer
 from agents.unlearning import Unlearning
 from agents.versions import Versions
@@ -102,6 +103,7 @@ async def train(
             versions=versions,
             unlearning=Unlearning(source=to, topic=topic, checkpoints=checkpoints, database=database),
             checkpoints=checkpoints,
+            paces=Paces(f"{location}/paces"),
             catalog=CatalogReader(database, await asyncio.to_thread(encoder_id, settings.encoder)),
             forgetting=forgetting,
             metrics=metrics,

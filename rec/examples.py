@@ -2,12 +2,11 @@
 
     Example   somebody acted on an item: the event, and what was known of them just before it
     Tick      take what has gathered as a batch, however small it is
-    Pace      from here on learn from this share of the examples (the rest is counted, not learned from)
     Erased    forget this user: no example of theirs may have touched the weights
 
-Everything that could make two runs differ is a record: batches end by count or at a tick, examples are left out by a
-hash of their event_id. So the weights are a function of the log, and a replay gives the same weights to the bit.
-Pure: no clock, no I/O.
+Everything that could make two runs differ is written down: batches end by count or at a tick; what is left out while
+the trainer is behind (Pace) is in a journal, by offset, and chosen by a hash of the event_id. So a replay gives the
+same weights to the bit. Pure: no clock, no I/O.
 """
 
 from __future__ import annotations
@@ -38,7 +37,10 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", tag_field="kind"):
 
 
 class Pace(msgspec.Struct, frozen=True, tag="pace", tag_field="kind"):
-    """The share of examples to learn from, in (0, 1]."""
+    """From here on learn from this share of the examples, in (0, 1]; the rest is counted.
+
+    Not in the topic: a trainer that is behind could not read it in time. See agents.paces.
+    """
 
     share: float
 

@@ -185,7 +185,11 @@ def series(metrics: Any) -> list[list[str]]:
 
 @pytest.mark.parametrize(
     ("title", "metrics"),
-    [("Web", web.metrics.Metrics), ("Worker and archiver", agents.metrics.Metrics), ("Trainer", agents.metrics.TrainerMetrics)],
+    [
+        ("Web", web.metrics.Metrics),
+        ("Worker and archiver", agents.metrics.Metrics),
+        ("Trainer", agents.metrics.TrainerMetrics),
+    ],
 )
 def test_the_tables_of_metrics_are_the_registries(title: str, metrics: Any) -> None:
     assert table(section(OPERATIONS, title)) == series(metrics())

@@ -15,6 +15,7 @@ from agents.curves import Curves
 from agents.forget import Forgetting
 from agents.gpu import Gpu
 from agents.metrics import TrainerMetrics
+from agents.paces import Paces
 from agents.trainer import Rhythm, Trainer
 from agents.unlearning import Unlearning
 from agents.versions import Versions
@@ -74,6 +75,7 @@ class School:
         self.folder = folder
         self.log, self.database, self.exchange = MemoryLog(), MemoryDatabase(), MemoryExchange().connect()
         self.checkpoints = Checkpoints(f"{folder}/checkpoints")
+        self.paces = Paces(f"{folder}/paces")
         self.metrics = TrainerMetrics()
         self.gpu = Gpu(TEACHING)
         self.verdicts: list[str] = []
@@ -113,6 +115,7 @@ class School:
                     source=self.log, topic=TOPIC, checkpoints=self.checkpoints, database=self.database
                 ),
                 checkpoints=self.checkpoints,
+                paces=self.paces,
                 catalog=CatalogReader(self.database, "encoder"),
                 forgetting=Forgetting(
                     secret=SECRET,

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from agents.model_sync import ModelSync
-from agents.trainer import Rhythm
 from rec.catalog import Catalog
 from rec.counters import Counters
-from rec.examples import Erased, Pace, Tick
+from rec.examples import Erased, Tick
 from rec.recommend import Brain, World
 from tests.agents.school import BEGIN, FAST, ITEMS, School, until, walks
 
@@ -145,17 +144,22 @@ async def test_a_broker_that_has_lost_its_log_is_read_from_its_beginning(school:
     assert meta["learned"] == 150
 
 
-async def test_at_a_slower_pace_a_share_is_learned_from_and_always_the_same(school: School) -> None:
-    await school.learn([Pace(0.5), *walks(3, 80)])
-    ((_, meta), *_) = await school.checkpoints.metas()
-    assert 20 <= meta["learned"] <= 60
-
-
-async def test_a_trainer_that_is_behind_slows_its_own_pace(school: School) -> None:
+async def test_a_trainer_that_is_behind_leaves_a_share_out_and_a_replay_leaves_out_the_same(school: School) -> None:
     school.log._now = lambda: BEGIN  # what comes is old
-    await school.say(walks(3, 3_000))
-    async with school.trainer(Rhythm(judge=60.0, late=5.0, pace=0.1)) as trainer:
-        await until(lambda: trainer.taken.share < 1.0)
+    await school.say([*walks(3, 2_000), Tick()])
+    async with school.trainer(FAST._replace(late=5.0, pace=0.05, judge=60.0, checkpoint=0.01)) as trainer:
+        await until(lambda: trainer.taken.share == 0.2)
+        await school.read(trainer)
+    assert 400 <= trainer.taken.learned < 1_900
+    expected = await school.digest()
+    *newer, (oldest, _) = await school.checkpoints.metas()
+    assert newer
+    await school.checkpoints.drop([name for name, _ in newer])
+    async with school.trainer(FAST._replace(judge=60.0)) as trainer:
+        assert trainer.taken.learned == 0
+        await school.read(trainer)
+    assert await school.digest() == expected
+    assert (await school.checkpoints.metas())[-1][0] == oldest
 
 
 async def test_a_single_example_does_not_wait_for_others_for_ever(school: School) -> None:
