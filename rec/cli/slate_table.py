@@ -105,8 +105,10 @@ def slate_view(
     slate: Slate, before: Sequence[str] | None, arrived: datetime, now: datetime, width: int
 ) -> RenderableType:
     """Headline, items, and what made them. `arrived`: when the slate came in by this machine's clock."""
-    maker = plain(f"model {slate.model_version} · strategy {slate.strategy} · made {slate.created_at:%H:%M:%S}")
-    return Group(headline(slate, arrived, now), slate_table(slate, before, width), maker)
+    through = slate.learned_through
+    learned = f", which learned {ago((now - through).total_seconds())}" if through is not None else ""
+    maker = f"model {slate.model_version}{learned} · strategy {slate.strategy} · made {slate.created_at:%H:%M:%S}"
+    return Group(headline(slate, arrived, now), slate_table(slate, before, width), plain(maker))
 
 
 def plain(text: str, width: int | None = None) -> Text:

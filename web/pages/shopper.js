@@ -8,7 +8,7 @@ import { Interests } from "./interests.js";
 import { LiveList } from "./list.js";
 import { Shelf } from "./shelf.js";
 import { Ticker } from "./ticker.js";
-import { composition } from "./words.js";
+import { composition, learnedAgo } from "./words.js";
 
 const SIGNS = { connecting: "◌", connected: "●", reconnecting: "◌", recovered: "✓", stopped: "■" };
 
@@ -167,7 +167,8 @@ export class Shopper extends EventTarget {
     this.#list.show(slate.items);
     this.#list.mark(this.#cart);
     this.#ticker.arrived(slate);
-    this.#parts.version.textContent = `list v${slate.version} · model ${slate.model_version}`;
+    const learned = slate.learned_through ? ` · ${learnedAgo(slate.learned_through, Date.now())}` : "";
+    this.#parts.version.textContent = `list v${slate.version} · model ${slate.model_version}${learned}`;
     const mix = composition(slate.items).map(([category, count]) => make("span", { text: `${category} ${count}` }));
     this.#parts.mix.replaceChildren(...mix.slice(0, 5));
     this.dispatchEvent(new Event("change"));

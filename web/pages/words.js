@@ -59,3 +59,10 @@ export function composition(items) {
   }
   return [...counts].sort((a, b) => b[1] - a[1]);
 }
+
+/** How old the newest event is that the model has learned from: "learned 4 s ago". */
+export function learnedAgo(through, now) {
+  const seconds = Math.max(0, Math.round((now - Date.parse(through)) / 1000));
+  if (seconds < 120) return `learned ${seconds} s ago`;
+  return seconds < 7200 ? `learned ${Math.round(seconds / 60)} min ago` : `learned ${Math.round(seconds / 3600)} h ago`;
+}

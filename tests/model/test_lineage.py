@@ -1,0 +1,113 @@
+"""The lineage: test before lesson, the same records give the same weights, contenders change nothing."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from rec.contest import CANDIDATE, UNTAUGHT
+from rec.errors import ModelError
+from rec.examples import Pace, Tick, encode_lesson
+from rec.model.lineage import Lineage
+from rec.model.served import brain_of
+from tests.agents.school import DIM, ITEMS, TEACHING, walks
+
+_RANDOM = np.random.default_rng(1).normal(size=(len(ITEMS), DIM))
+_UNIT = (_RANDOM / np.linalg.norm(_RANDOM, axis=1, keepdims=True)).astype(np.float32)
+VECTORS = {item.item_id: vector for item, vector in zip(ITEMS, _UNIT, strict=True)}
+WALKS = [encode_lesson(example) for example in walks(5, 120)]
+
+
+def lineage() -> Lineage:
+    made = Lineage(TEACHING)
+    made.know(ITEMS, VECTORS)
+    return made
+
+
+def state(one: Lineage) -> dict[str, np.ndarray]:
+    return {name: array.copy() for name, array in one.state()[0].items()}
+
+
+def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def test_what_it_has_seen_it_ranks_higher_and_that_is_measured_before_it_learns() -> None:
+    one = lineage()
+    first, *_, last = one.take(WALKS, 120).rounds
+    assert set(first.loss) == {CANDIDATE, UNTAUGHT}
+    assert last.mrr[CANDIDATE] > last.mrr[UNTAUGHT]
+    assert last.loss[CANDIDATE] < first.loss[CANDIDATE]
+
+
+def test_however_the_records_are_handed_over_the_weights_are_the_same() -> None:
+    at_once, bit_by_bit = lineage(), lineage()
+    at_once.take(WALKS, 120)
+    for number, record in enumerate(WALKS):
+        bit_by_bit.take([record], number + 1)
+    assert same(state(at_once), state(bit_by_bit))
+
+
+def test_scoring_other_versions_beside_it_changes_nothing() -> None:
+    alone, watched = lineage(), lineage()
+    alone.take(WALKS[:40], 40)
+    watched.take(WALKS[:40], 40)
+    watched.contend("v1", *watched.version())
+    alone.take(WALKS[40:], 120)
+    found = watched.take(WALKS[40:], 120)
+    assert same(state(alone), state(watched))
+    assert "v1" in found.rounds[-1].loss
+
+
+def test_a_version_says_what_the_lineage_said_when_it_was_made() -> None:
+    one = lineage()
+    one.take(WALKS, 120)
+    arrays, meta = one.version()
+    _, served = brain_of("v1", arrays, json.loads(json.dumps(meta)))
+    view = one._world.catalog.view()
+    example = walks(5, 30, seed=3)[-1]
+    (said,) = served.log_probabilities(view, [example.state], [example.event.at])
+    (learned,) = one._learner.log_probabilities(view, [example.state], [example.event.at])
+    np.testing.assert_allclose(said, learned, rtol=1e-4, atol=1e-4)
+
+
+def test_it_goes_on_from_its_state_as_if_nothing_had_been() -> None:
+    whole = lineage()
+    whole.take(WALKS[:50], 50)
+    arrays, meta = whole.state()
+    arrays = {name: array.copy() for name, array in arrays.items()}
+    resumed = Lineage.resumed(TEACHING, arrays, json.loads(json.dumps(meta)))
+    resumed.know(list(reversed(ITEMS)), VECTORS)  # in whatever order the catalog comes after a restart
+    whole.take(WALKS[50:], 120)
+    resumed.take(WALKS[50:], 120)
+    assert same(state(whole), state(resumed))
+
+
+def test_a_state_that_was_taught_in_another_way_is_refused() -> None:
+    arrays, meta = lineage().state()
+    with pytest.raises(ModelError, match="taught otherwise"):
+        Lineage.resumed(TEACHING, arrays, {**meta, "teaching": {"half_life_s": 1.0}})
+    with pytest.raises(ModelError, match="other features"):
+        Lineage.resumed(TEACHING, arrays, {**meta, "features": ["popular"]})
+
+
+def test_a_batch_ends_when_it_is_full_or_at_a_tick() -> None:
+    one = lineage()
+    assert one.take(WALKS[:11], 11).waiting == 3
+    assert one.take([encode_lesson(Tick())], 12)[2:7:3] == (11, 0)
+    assert one.take([encode_lesson(Tick())], 13).rounds == []
+
+
+def test_what_is_no_lesson_and_what_was_learned_already_is_passed_over() -> None:
+    one = lineage()
+    one.take([b"nonsense", *WALKS[:8], *WALKS[:8]], 17)
+    assert (one.learned, one.offset) == (8, 17)
+
+
+def test_of_what_is_left_out_the_counters_still_learn() -> None:
+    one = lineage()
+    one.take([encode_lesson(Pace(0.2)), *WALKS, encode_lesson(Tick())], 122)
+    assert 5 <= one.learned <= 50
+    assert one._world.counters.counted == 120
