@@ -70,6 +70,8 @@ def test_a_version_says_what_the_lineage_said_when_it_was_made() -> None:
     example = walks(5, 30, seed=3)[-1]
     (said,) = served.log_probabilities(view, [example.state], [example.event.at])
     (learned,) = one._learner.log_probabilities(view, [example.state], [example.event.at])
+    assert said is not None
+    assert learned is not None
     np.testing.assert_allclose(said, learned, rtol=1e-4, atol=1e-4)
 
 
