@@ -73,3 +73,34 @@ class CatalogReader:
         """These no longer wait."""
         for item_id in item_ids:
             self.without_vector.pop(item_id, None)
+
+
+class News(NamedTuple):
+    """What came since the last look: vectors by item_id (little-endian float32), and items that are gone."""
+
+    vectors: dict[str, bytes]
+    deleted: list[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.vectors or self.deleted)
+
+
+class EpochReader:
+    """Follows the vectors of one encoder. Only rows that are new or changed are read again."""
+
+    def __init__(self, database: Database, encoder: str) -> None:
+        self.encoder = encoder
+        self._reader = CatalogReader(database, encoder)
+        self.found = 0  # vectors that were read so far
+
+    async def look(self) -> News:
+        """Raises Unavailable."""
+        changes = await self._reader.all_changes()
+        vectors = await self._reader.cached_vectors()
+        self.found += len(vectors)
+        return News(vectors, changes.deleted)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every item's text had a vector at the last look."""
+        return not self._reader.without_vector

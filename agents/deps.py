@@ -102,7 +102,8 @@ async def wire(
     consents = Consents(users=users, owned=owned, exchange=exchange, to=to, behavior_topic=behavior_topic)
     examples = Examples(to=to, topic=settings.topic(EXAMPLES), lost=metrics.examples_lost)
     dead_letters = DeadLetters(settings.topic(DEAD_LETTERS), to, metrics.dead)
-    catalog = Catalog()
+    base_encoder = await asyncio.to_thread(encoder_id, settings.encoder)
+    catalog = Catalog(base_encoder)
     counters_path = settings.counters_path
     counters = await asyncio.to_thread(load_counters, counters_path, settings)
     lists = ListRules.from_settings(settings)
@@ -180,7 +181,7 @@ async def wire(
         database=database,
         exchange=exchange,
         encoder=settings.encoder,
-        encoder_id=await asyncio.to_thread(encoder_id, settings.encoder),
+        encoder_id=base_encoder,
         holder=name,
         on_change=on_catalog_change,
     )

@@ -58,6 +58,22 @@ class Gpu:
         """Tell it what has changed in the catalog."""
         await self._call(child.know, msgspec.json.encode(list(items)), vectors, list(deleted))
 
+    async def tell(self, encoder: str, vectors: dict[str, bytes], deleted: Sequence[str]) -> None:
+        """Texts of items as a tuned encoder reads them."""
+        await self._call(child.tell, encoder, vectors, list(deleted))
+
+    async def untell(self, encoder: str) -> None:
+        """Nobody reads this epoch any more."""
+        await self._call(child.untell, encoder)
+
+    async def told(self) -> Taken:
+        """How things stand, without a record."""
+        return await self._call(child.told)  # type: ignore[no-any-return]
+
+    async def traffic(self) -> dict[str, float]:
+        """item_id → how much was done with it, decayed; in units of its own."""
+        return await self._call(child.traffic)  # type: ignore[no-any-return]
+
     async def take(self, records: Sequence[bytes], end: int) -> Taken:
         """Learn from records of the examples topic; `end` is the offset behind them."""
         return await self._call(child.take, list(records), end)  # type: ignore[no-any-return]

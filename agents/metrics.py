@@ -50,6 +50,8 @@ class TrainerMetrics:
         self.loss = Gauge("shunxi_train_loss_nats", "Of the network's last step", registry=r)
         self.share = Gauge("shunxi_train_share", "Share of the examples that is learned from", registry=r)
         self.verdicts = Counter("shunxi_model_verdicts_total", "Decisions about versions", ["kind"], registry=r)
+        self.tunings = Counter("shunxi_encoder_tunings_total", "Visits of the encoder's tuning", ["kind"], registry=r)
+        self.encoded = Counter("shunxi_epoch_vectors_total", "Texts read by a tuned encoder", registry=r)
         self.restarts = Counter("shunxi_trainer_child_restarts_total", "Child processes that died", registry=r)
 
     def took(self, taken: Taken, learned: int, now: float) -> None:

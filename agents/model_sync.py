@@ -10,16 +10,29 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from typing import NamedTuple
 
+import numpy as np
+
+from agents.catalog_reader import EpochReader, News
 from rec.catalog import View
 from rec.contest import UNTAUGHT
 from rec.errors import ModelError, Unavailable
 from rec.model.checkpoint import MODEL, load
+from rec.model.texts import Texts
 from rec.ports import Database, Exchange
 from rec.recommend import Brain, World
 from rec.versions import ModelVersion
 
 log = logging.getLogger(__name__)
+
+
+class _Reading(NamedTuple):
+    """Of the version that serves: texts that are not the catalog's, where they come from, and who is to see them."""
+
+    reader: EpochReader
+    texts: Texts
+    warm: Callable[[View], object]
 
 
 class ModelSync:
@@ -38,6 +51,7 @@ class ModelSync:
         self._poll_s, self._on_swap = poll_s, on_swap
         self._changed = asyncio.Event()
         self._refused = ""
+        self._reading: _Reading | None = None  # of the epoch that the served version reads, if not the catalog's
 
     async def prepare(self) -> None:
         """Load torch before anybody waits for a list: it takes a second or more, and the interpreter with it."""
@@ -65,34 +79,58 @@ class ModelSync:
 
     async def look(self) -> None:
         """Swap, if another version is live. Raises Unavailable."""
+        await self._follow_texts()
         live = await self._database.live_version()
         wanted = live.version if live is not None else UNTAUGHT
         if wanted in (self._refused, self._world.brain.version if self._world.brain else ""):
             return
         try:
-            brain = await self._loaded(live) if live is not None and wanted != UNTAUGHT else Brain.untaught()
+            if live is not None and wanted != UNTAUGHT:
+                brain, reading = await self._loaded(live)
+            else:
+                brain, reading = Brain.untaught(), None
         except ModelError as error:
             self._refused = wanted
             log.error("%s does not serve here: %s", wanted, error.message)  # noqa: TRY400  the remedy is in it
             return
-        self._world.brain = brain
+        self._world.brain, self._reading = brain, reading
         log.info("the version %s serves", wanted)
         self._on_swap(wanted)
 
-    async def _loaded(self, version: ModelVersion) -> Brain:
-        """Read it in a thread, and let it see the catalog there: the first list need not wait."""
+    async def _follow_texts(self) -> None:
+        """The rows of the version's epoch that are new or changed, if it has one of its own."""
+        if self._reading is not None and (news := await self._reading.reader.look()):
+            _change(self._reading.texts, news)
+            await asyncio.to_thread(self._reading.warm, self._world.catalog.view())
+
+    async def _loaded(self, version: ModelVersion) -> tuple[Brain, _Reading | None]:
+        """Read it in a thread, and let it see the catalog there: the first list need not wait.
+
+        With it what reads the texts of its epoch; none where that is the catalog's own.
+        """
         if version.url is None:
             raise ModelError(f"the version {version.version} has no weights")
-        return await asyncio.to_thread(_read, version.url, version.version, self._world.catalog.view())
+        tensors, meta = await asyncio.to_thread(load, version.url, version.version)
+        texts = Texts(str(meta.get("encoder", "")))
+        reader = None
+        if texts.encoder != self._world.catalog.encoder:
+            reader = EpochReader(self._database, texts.encoder)
+            _change(texts, await reader.look())
+        view = self._world.catalog.view()
+
+        def warm() -> tuple[Brain, _Reading | None]:
+            from rec.model.served import brain_of
+
+            gate, served = brain_of(version.version, tensors[MODEL], meta, texts)
+            served.warm(view)
+            reading = _Reading(reader, texts, served.warm) if reader is not None else None
+            return Brain(gate, served, version.version, float(meta["learned_through"])), reading
+
+        return await asyncio.to_thread(warm)
 
 
-def _read(url: str, name: str, view: View) -> Brain:
-    from rec.model.served import brain_of
-
-    tensors, meta = load(url, name)
-    gate, served = brain_of(name, tensors[MODEL], meta)
-    served.warm(view)
-    return Brain(gate, served, name, float(meta["learned_through"]))
+def _change(texts: Texts, news: News) -> None:
+    texts.change({item_id: np.frombuffer(raw, "<f4") for item_id, raw in news.vectors.items()}, news.deleted)
 
 
 def _with_torch() -> None:

@@ -20,15 +20,17 @@ from typing import NamedTuple
 from agents.catalog_reader import CatalogReader
 from agents.checkpoints import Checkpoints, Place, fingerprint
 from agents.curves import Curves
+from agents.epochs import Epochs
 from agents.forget import Forgetting
 from agents.gpu import Gpu, GpuDied
 from agents.metrics import TrainerMetrics
 from agents.paces import Paces
 from agents.reading import reading
+from agents.tuning import Tuning
 from agents.unlearning import Base, Unlearning, lesson_of
 from agents.versions import Stand, Versions
 from rec.errors import ModelError, Unavailable
-from rec.examples import Erased, Example, Lesson, Taken, Tick, encode_lesson
+from rec.examples import Epoch, Erased, Example, Lesson, Taken, Tick, encode_lesson
 from rec.pace import next_share
 from rec.ports import Log, Record
 
@@ -46,6 +48,7 @@ class Rhythm(NamedTuple):
     late: float = 5.0  # further behind than this, some examples are left out
     pace: float = 5.0
     catalog: float = 2.0
+    epoch: float = 5.0  # a switch that was not heard of is said again
     gather: float = 5.0  # erasures gather this long before a rebuild: each costs a replay
 
 
@@ -70,6 +73,8 @@ class Trainer:
         checkpoints: Checkpoints,
         paces: Paces,
         catalog: CatalogReader,
+        epochs: Epochs,
+        tuning: Tuning | None,
         forgetting: Forgetting,
         metrics: TrainerMetrics,
         curves: Curves,
@@ -80,6 +85,7 @@ class Trainer:
         self._source, self._topic, self._gpu, self._versions = source, topic, gpu, versions
         self._unlearning, self._checkpoints, self._catalog = unlearning, checkpoints, catalog
         self._paces = paces
+        self._epochs, self._tuning = epochs, tuning
         self._forgetting, self._metrics, self._curves = forgetting, metrics, curves
         self._config, self._rhythm, self._clock = config, rhythm, clock
         self._place = Place.new()
@@ -89,6 +95,7 @@ class Trainer:
         self._to_erase: list[Erased] = []
         self._rebuilding: tuple[list[Erased], int] | None = None  # who is being left out, and up to where it goes
         self._lag = 0.0
+        self._ahead: set[str] = set()  # epochs that the records at hand switch to
 
     @property
     def taken(self) -> Taken:
@@ -98,6 +105,13 @@ class Trainer:
     async def run(self, stop: asyncio.Event) -> None:
         """Train until `stop`; then one more checkpoint."""
         await self._forgetting.load()
+        try:
+            await self._run(stop)
+        finally:
+            if self._tuning is not None:
+                await self._tuning.stop()
+
+    async def _run(self, stop: asyncio.Event) -> None:
         base: Base | None = None
         while not stop.is_set():
             try:
@@ -127,9 +141,15 @@ class Trainer:
         self._saved = learned
         await self._paces.begin(self._place.log)
         self._catalog.begin_again()
+        self._epochs.begin_again()
         changes = await self._catalog.all_changes()
         await self._gpu.know(changes.items, await self._catalog.cached_vectors(), [])
+        if self._tuning is not None:
+            self._tuning.know(changes)
         await self._versions.begin()
+        told = await self._gpu.told()
+        self._taken = self._taken._replace(encoder=told.encoder, epochs=told.epochs)
+        await self._epochs.feed(told.epochs)
 
     async def _resume(self) -> tuple[int, float, int]:
         """The newest checkpoint that can be used, else a new lineage: learned, through when, and the next offset."""
@@ -176,18 +196,29 @@ class Trainer:
                 self._forgetting.note_at(lesson.user_id, lesson.at)
                 self._to_erase.append(lesson)
                 self._wait("erase", self._rhythm.gather)
-            elif isinstance(lesson, Example) and self._forgetting.is_late(lesson.event.subject, lesson.event.at):
-                continue
-            elif lesson is not None and record.value is not None:
+            elif lesson is not None and record.value is not None and await self._is_learned(lesson):
                 lessons.append(record.value)
+                if self._tuning is not None and isinstance(lesson, Example):
+                    self._tuning.see(lesson)
         began = self._taken.learned
         self._taken = await self._gpu.take(lessons, records[-1].offset + 1)
+        self._ahead.clear()
         self._place = self._place._replace(last=fingerprint(records[-1]))
         if self._taken.rounds or not self._taken.waiting:
             self._due.pop("fill", None)
         self._versions.add(self._taken.rounds)
         self._metrics.took(self._taken, self._taken.learned - began, self._clock())
         await asyncio.to_thread(self._curves.took, self._taken, self._versions.live, self._clock())
+
+    async def _is_learned(self, lesson: Lesson) -> bool:
+        """Not of somebody who is erased, and not an epoch that cannot be entered."""
+        match lesson:
+            case Example():
+                return not self._forgetting.is_late(lesson.event.subject, lesson.event.at)
+            case Epoch(encoder=encoder):
+                return await self._may_enter(encoder)
+            case _:
+                return True
 
     async def _turn(self) -> None:
         """What is due beside learning."""
@@ -202,6 +233,7 @@ class Trainer:
             return
         if self._is_due("pace", self._rhythm.pace):
             await self._keep_pace()
+        await self._turn_encoder()
         if self._is_due("judge", self._rhythm.judge):
             await self._versions.judge(self._stand())
         if self._is_due("checkpoint", self._rhythm.checkpoint):
@@ -224,6 +256,39 @@ class Trainer:
         vectors = await self._catalog.cached_vectors()
         if changes.ids or vectors:
             await self._gpu.know(changes.items, vectors, changes.deleted)
+        if self._tuning is not None:
+            self._tuning.know(changes)
+        await self._epochs.feed(self._taken.epochs)
+
+    # ------------------------------------------------------------------ epochs of the encoder
+    async def _may_enter(self, encoder: str) -> bool:
+        """Whether the lineage can follow a switch; then the child has the epoch's texts."""
+        if not await self._epochs.is_usable(encoder):
+            return False
+        if encoder != self._epochs.base:
+            self._ahead.add(encoder)
+            await self._epochs.feed({*self._taken.epochs, *self._ahead})
+            if not self._epochs.has_vectors(encoder) and self._tuning is not None:
+                try:
+                    await self._tuning.embed_now(encoder)  # a replay through an epoch whose vectors were removed
+                except ModelError as error:
+                    log.warning("the epoch %s is passed over: %s", encoder, error.message)
+                await self._epochs.feed({*self._taken.epochs, *self._ahead})
+        return self._epochs.has_vectors(encoder)
+
+    async def _turn_encoder(self) -> None:
+        """The slower clock; where it was turned off, the way back to the base encoder, through the log as well."""
+        if self._tuning is not None:
+            if not self._to_erase:
+                await self._tuning.turn(self._taken, self._place)
+            wanted = self._tuning.pending
+        else:
+            wanted = self._epochs.base if self._taken.encoder != self._epochs.base else ""
+        if not wanted:
+            self._due.pop("epoch", None)
+        elif "epoch" not in self._due or self._is_due("epoch", self._rhythm.epoch):
+            self._wait("epoch", self._rhythm.epoch)
+            await self._publish(Epoch(wanted))
 
     async def _keep_pace(self) -> None:
         if (share := next_share(self._taken.share, self._lag, self._rhythm.late)) is not None:
@@ -242,6 +307,9 @@ class Trainer:
             return
         log.info("leaving %d erased user(s) out of the model: again from offset %d", len(users), base.offset)
         self._rebuilding = (users, self._taken.offset)
+        await self._epochs.withdraw(base.untouched, self._source, self._topic, self._taken.offset)
+        if self._tuning is not None:
+            await self._tuning.begin_again()
         raise Rewind(base)
 
     async def _maybe_rebuilt(self, users: list[Erased], end: int) -> None:
@@ -253,13 +321,15 @@ class Trainer:
             return
         withdrawn = await self._versions.withdraw_others("had learned from a user who was erased since")
         log.info("made again as %s; %d older versions withdrawn", name, withdrawn)
+        await self._epochs.remove_withdrawn()
         await self._unlearning.close(users, name)
         self._rebuilding, self._saved = None, -1
         await self._save()
 
     # ------------------------------------------------------------------ what goes out
     def _stand(self) -> Stand:
-        return Stand(self._place.line, self._taken.learned, self._taken.learned_through, self._config)
+        config = {**self._config, "encoder": self._taken.encoder}
+        return Stand(self._place.line, self._taken.learned, self._taken.learned_through, config)
 
     async def _save(self) -> None:
         """A checkpoint, if something was learned since the last one, and nobody waits to be left out."""

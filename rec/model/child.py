@@ -88,6 +88,27 @@ def know(items: bytes, vectors: dict[str, bytes], deleted: Sequence[str]) -> Non
     _here[0].lineage.know(_items.decode(items), arrays, deleted)
 
 
+def tell(encoder: str, vectors: dict[str, bytes], deleted: Sequence[str]) -> None:
+    """Texts of items as a tuned encoder reads them: little-endian float32."""
+    arrays = {item_id: np.frombuffer(raw, "<f4") for item_id, raw in vectors.items()}
+    _here[0].lineage.tell(encoder, arrays, deleted)
+
+
+def untell(encoder: str) -> None:
+    """Nobody reads this epoch any more."""
+    _here[0].lineage.untell(encoder)
+
+
+def told() -> Taken:
+    """How things stand, without a record."""
+    return _here[0].lineage.told([])
+
+
+def traffic() -> dict[str, float]:
+    """item_id → how much was done with it, decayed; in units of its own."""
+    return _here[0].lineage.traffic
+
+
 def take(records: Sequence[bytes], end: int) -> Taken:
     """Records of the examples topic, and the offset behind them."""
     return _here[0].lineage.take(records, end)

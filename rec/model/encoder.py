@@ -15,13 +15,14 @@ import signal
 import threading
 from collections.abc import Sequence
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from rec.errors import ModelError
-from rec.model.weights import DEFAULT, encoder_id, locate
+from rec.model.checkpoint import MODEL, load
+from rec.model.weights import DEFAULT, adapter_of, encoder_id, locate, tuned_id
 
 if TYPE_CHECKING:
     import torch
@@ -30,10 +31,23 @@ MAX_TOKENS = 256  # what the shipped MiniLM was trained for; the rest of a longe
 BATCH = 32
 
 
-class TextEncoder:
-    """Texts in, unit vectors out. `encoder_id` names the weights, `dim` is the length of a vector."""
+class Adapter(NamedTuple):
+    """What tuning has learned, beside a base encoder's weights."""
 
-    def __init__(self, name: str = DEFAULT) -> None:
+    base: str  # its encoder_id
+    digest: str
+    rank: int
+    alpha: int
+    weights: dict[str, np.ndarray[Any, Any]]
+
+
+class TextEncoder:
+    """Texts in, unit vectors out. `encoder_id` names the weights, `dim` is the length of a vector.
+
+    With an adapter it is another encoder, of another epoch: its vectors do not mix with those of the base.
+    """
+
+    def __init__(self, name: str = DEFAULT, adapter: Adapter | None = None) -> None:
         folder = locate(name)
         import torch
         from transformers import AutoModel, AutoTokenizer
@@ -45,11 +59,23 @@ class TextEncoder:
             model: Any = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(f"the encoder {name} in {folder} cannot be loaded: {error}") from error
+        self.encoder_id = encoder_id(name)
+        self.rank, self.alpha = 0, 0
+        self.dim = int(model.config.hidden_size)
+        self._max_tokens = min(MAX_TOKENS, int(getattr(model.config, "max_position_embeddings", MAX_TOKENS)))
+        if adapter is not None:
+            model = self._adapted(model, adapter)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(self._device).eval()
-        self._max_tokens = min(MAX_TOKENS, int(getattr(model.config, "max_position_embeddings", MAX_TOKENS)))
-        self.encoder_id = encoder_id(name)
-        self.dim = int(model.config.hidden_size)
+
+    def _adapted(self, model: Any, adapter: Adapter) -> Any:
+        from rec.model.lora import with_lora
+
+        if adapter.base != self.encoder_id:
+            raise ModelError(f"the adapter {adapter.digest[:16]} is of {adapter.base}, not of {self.encoder_id}")
+        self.encoder_id = tuned_id(adapter.base, adapter.digest)
+        self.rank, self.alpha = adapter.rank, adapter.alpha
+        return with_lora(model, adapter.rank, adapter.alpha, adapter.weights)
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Vectors [n, dim] of unit length, in the order of the texts.
@@ -66,14 +92,52 @@ class TextEncoder:
     def _batch(self, texts: list[str]) -> torch.Tensor:
         import torch
 
+        with torch.inference_mode():
+            return self.embed(texts)
+
+    def embed(self, texts: list[str]) -> torch.Tensor:
+        """[n, dim] unit vectors of one batch, which gradients go through."""
+        import torch
+
         tokens = self._tokenizer(
             texts, padding=True, truncation=True, max_length=self._max_tokens, return_tensors="pt"
         ).to(self._device)
-        with torch.inference_mode():
-            hidden: torch.Tensor = self._model(**tokens).last_hidden_state  # [batch, tokens, dim]
-            mask = tokens["attention_mask"].unsqueeze(-1).to(hidden.dtype)
-            mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1.0)
-            return torch.nn.functional.normalize(mean, dim=1)
+        hidden: torch.Tensor = self._model(**tokens).last_hidden_state  # [batch, tokens, dim]
+        mask = tokens["attention_mask"].unsqueeze(-1).to(hidden.dtype)
+        mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1.0)
+        return torch.nn.functional.normalize(mean, dim=1)
+
+    # ------------------------------------------------------------------ tuning
+    def grow(self, rank: int, alpha: int) -> None:
+        """An adapter that changes nothing yet, where there is none. From here on the encoder has no id."""
+        from rec.model.lora import with_lora
+
+        self.encoder_id = ""
+        if not self.rank:
+            self.rank, self.alpha = rank, alpha
+            self._model = with_lora(self._model, rank, alpha).to(self._device).eval()
+
+    def tuned_parameters(self) -> list[torch.nn.Parameter]:
+        """What tuning may change: the adapter's weights, and nothing else."""
+        return [weight for weight in self._model.parameters() if weight.requires_grad]
+
+    def adapter(self) -> dict[str, npt.NDArray[np.float32]]:
+        """The adapter's weights by name."""
+        from rec.model.lora import lora_of
+
+        return lora_of(self._model)
+
+
+def epoch_encoder(name: str, url: str, encoder: str) -> TextEncoder:
+    """The encoder of an epoch: the base `name`, with the adapter from the checkpoints under `url`, if it has one.
+
+    Raises ModelError if either is not there.
+    """
+    if (adapter := adapter_of(encoder)) is None:
+        return TextEncoder(name)
+    tensors, meta = load(url, adapter)
+    about = Adapter(str(meta["base"]), str(meta["digest"]), int(meta["rank"]), int(meta["alpha"]), tensors[MODEL])
+    return TextEncoder(name, about)
 
 
 # ---------------------------------------------------------------- in the child process

@@ -3,6 +3,7 @@
     counters    what all shoppers together teach              rec.counters
     gate        how much each of those counts weighs          rec.gate
     network     what a history says of what comes next        rec.model.learner
+    texts       of items, as the encoder of one epoch reads   rec.model.texts
 
 A batch is first a test: the candidate (this lineage) and every contender (versions that serve or served) rank the same
 candidates, and only then does anything learn from it. What the lineage is follows from the records it was given, in
@@ -23,19 +24,20 @@ from rec.catalog import Catalog, Floats, Item
 from rec.contest import CANDIDATE, UNTAUGHT, Round
 from rec.counters import Counters
 from rec.errors import ModelError
-from rec.examples import Example, Pace, Taken, Tick, decode_lesson, is_learned
+from rec.examples import Epoch, Example, Pace, Taken, Tick, decode_lesson, is_learned
 from rec.features import FEATURES, with_network
 from rec.gate import Gate, GateLearner, weigh
 from rec.lessons import Judgement, judgement
 from rec.model.learner import Learner
-from rec.model.served import Served, brain_of, packed
+from rec.model.served import Served, brain_of, epoch_of, packed
 from rec.model.teaching import Teaching
+from rec.model.texts import Texts
 from rec.policy.filters import ListRules
 from rec.recent import Recent
 from rec.recommend import World, softmax
 from rec.state import UserState
 
-LAYOUT = 1
+LAYOUT = 2
 REMEMBERED = 100_000  # event_ids: an example that a restarted worker sends again is learned once
 SMALLEST = 1e-6  # the probability given to what was no candidate
 
@@ -46,16 +48,18 @@ class Lineage:
     def __init__(self, teaching: Teaching) -> None:
         self.teaching = teaching
         self.offset, self.learned, self.learned_through, self.share = 0, 0, 0.0, 1.0
+        self.encoder = teaching.encoder
         self._learner = Learner(teaching.training)
         self._gate = GateLearner()
         self._world = World(
-            Catalog(),
+            Catalog(teaching.encoder),
             Counters(teaching.half_life_s, consent_default=teaching.consent_default),
             lists=ListRules(seen_excluded=False, purchase_block_s=0.0, category_share=1.0),
         )
         self._waiting: list[Example] = []
         self._known: Recent[int, bool] = Recent(REMEMBERED)
         self._order: dict[str, int] = {}
+        self._texts: dict[str, Texts] = {}  # of tuned encoders; the base's are in the catalog
         self._contenders: dict[str, tuple[Gate, Served | None]] = {UNTAUGHT: (Gate.prior(), None)}
 
     # ------------------------------------------------------------------ the catalog
@@ -66,7 +70,42 @@ class Lineage:
         self._world.catalog.delete(deleted)
         self._world.catalog.upsert(items)
         self._world.catalog.set_vectors(vectors)
-        self._learner.know(items, vectors)
+        self._learner.know(items, vectors if self.encoder == self.teaching.encoder else {})
+
+    def tell(self, encoder: str, vectors: Mapping[str, Floats], deleted: Iterable[str] = ()) -> None:
+        """Texts of items as a tuned encoder reads them."""
+        texts = self._texts_of(encoder)
+        texts.change(vectors, deleted)
+        if encoder == self.encoder:
+            self._learner.vocabulary.put_texts({item_id: texts.vectors[item_id] for item_id in vectors})
+
+    def untell(self, encoder: str) -> None:
+        """Nobody reads this epoch any more."""
+        self._texts.pop(encoder, None)
+
+    def _texts_of(self, encoder: str) -> Texts:
+        if encoder == self.teaching.encoder:
+            return Texts(encoder)  # reads the catalog's
+        return self._texts.setdefault(encoder, Texts(encoder))
+
+    def _enter(self, encoder: str) -> None:
+        """From here on the network reads this epoch's texts. Its weights stay: the anchor has kept the spaces close."""
+        if encoder == self.encoder:
+            return
+        self.encoder = encoder
+        vocabulary, view = self._learner.vocabulary, self._world.catalog.view()
+        vocabulary.forget_texts()
+        if encoder != self.teaching.encoder:
+            vocabulary.put_texts(self._texts_of(encoder).vectors)
+        elif self.teaching.training.shape.text_dim == view.vectors.shape[1]:
+            rows = np.flatnonzero(view.known & view.has_vector).tolist()
+            vocabulary.put_texts({view.ids[row]: view.vectors[row] for row in rows})
+
+    @property
+    def traffic(self) -> dict[str, float]:
+        """How much was done with each item, decayed; in units of its own."""
+        tables = self._world.counters.tables
+        return dict(zip(tables.ids, tables.popularity[: len(tables)].tolist(), strict=True))
 
     # ------------------------------------------------------------------ learning
     def take(self, records: Sequence[bytes], end: int) -> Taken:
@@ -88,16 +127,29 @@ class Lineage:
                 case _:
                     pass
             full = len(self._waiting) >= self.teaching.training.new
-            if self._waiting and (full or isinstance(lesson, Tick)):
+            if self._waiting and (full or isinstance(lesson, Tick | Epoch)):
                 rounds.append(self._batch())
+            if isinstance(lesson, Epoch):
+                self._enter(lesson.encoder)
         self.offset = end
         return self.told(rounds)
 
     def told(self, rounds: list[Round]) -> Taken:
         """How things stand."""
         learner, waiting = self._learner, len(self._waiting)
+        served = [network.texts.encoder for _, network in self._contenders.values() if network is not None]
+        epochs = tuple(sorted({self.encoder, *served} - {self.teaching.encoder}))
         return Taken(
-            self.offset, self.learned_through, self.learned, learner.steps, learner.loss, waiting, self.share, rounds
+            offset=self.offset,
+            learned_through=self.learned_through,
+            learned=self.learned,
+            steps=learner.steps,
+            loss=learner.loss,
+            waiting=waiting,
+            share=self.share,
+            rounds=rounds,
+            encoder=self.encoder,
+            epochs=epochs,
         )
 
     def _gather(self, example: Example) -> None:
@@ -151,7 +203,7 @@ class Lineage:
     # ------------------------------------------------------------------ contenders and versions
     def contend(self, name: str, model: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
         """A version that is scored beside the candidate from here on."""
-        self._contenders[name] = brain_of(name, model, meta)
+        self._contenders[name] = brain_of(name, model, meta, self._texts_of(epoch_of(meta)))
 
     @property
     def contenders(self) -> frozenset[str]:
@@ -169,6 +221,7 @@ class Lineage:
         arrays["gate"] = np.array(self._gate.gate().weights)
         return arrays, {
             **meta,
+            "encoder": self.encoder,
             "features": list(FEATURES),
             "learned_through": self.learned_through,
             "offset": self.offset,
@@ -193,6 +246,7 @@ class Lineage:
             "learned": self.learned,
             "learned_through": self.learned_through,
             "share": self.share,
+            "encoder": self.encoder,
             "learner": learner,
             "order": list(view.ids[: view.size]),
         }
@@ -205,6 +259,7 @@ class Lineage:
         if list(meta["features"]) != list(FEATURES):
             raise ModelError("this checkpoint's gate has other features; a new lineage has to begin")
         self = cls(teaching)
+        self.encoder = str(meta["encoder"])
         self._learner.load(arrays, meta["learner"])
         self._gate.load({name: arrays[f"gate.{name}"] for name in self._gate.state()})
         self._world.counters = Counters.from_bytes(

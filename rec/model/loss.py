@@ -35,6 +35,18 @@ def sampled_softmax(u: Tensor, v: Tensor, targets: Tensor, sampled: Tensor, log_
     return (torch.logsumexp(torch.cat([positive.unsqueeze(1), negative], 1), 1) - positive).mean()
 
 
+def in_batch_softmax(likeness: Tensor, targets: Tensor, known: Tensor, log_q: Tensor) -> Tensor:
+    """[B] -log P(target) among the n texts of a batch: InfoNCE (van den Oord et al. 2018) with the logQ correction.
+
+    likeness [B, n], already divided by the temperature; targets [B]; known [B, n] true where a text is a right answer
+    too, and so no negative; log_q [n] the log of how often a text is in a batch, up to a constant (Yi et al. 2019):
+    without it what is in many pairs would be pushed away from everything for being there so often.
+    """
+    own = F.one_hot(targets, likeness.shape[1]).bool()
+    logits = (likeness - log_q).masked_fill(known & ~own, float("-inf"))
+    return F.cross_entropy(logits, targets, reduction="none")
+
+
 def action_heads(logits: Tensor, happened: Tensor) -> Tensor:
     """Binary cross-entropy of the heads, the mean over B and heads. Both [B, heads]."""
     return F.binary_cross_entropy_with_logits(logits, happened)

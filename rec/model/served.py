@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from rec.catalog import Floats, View
@@ -23,34 +24,47 @@ from rec.gate import Gate
 from rec.model.encode import empty, write_history
 from rec.model.network import Histories, Items, Network
 from rec.model.teaching import Shape
+from rec.model.texts import Texts
 from rec.model.vocabulary import Codes, Vocabulary, price_features
 from rec.state import UserState
 
 
-class Served:
-    """`rec.recommend.SequenceModel` of one version. For one thread at a time."""
+class _Read(NamedTuple):
+    """The items of one view of the catalog, as the network sees them."""
 
-    def __init__(self, version: str, network: Network, codes: Codes) -> None:
+    view: View
+    texts: Mapping[str, Floats]
+    items: Items
+    v: Tensor  # [n + 1, d]
+
+
+class Served:
+    """`rec.recommend.SequenceModel` of one version. Any thread may `warm` it while another one scores.
+
+    `texts` are those of the epoch it learned with; they may go on changing in another thread.
+    """
+
+    def __init__(self, version: str, network: Network, codes: Codes, texts: Texts | None = None) -> None:
         self.version = version
+        self.texts = texts or Texts("")
         self._network, self._codes = network.eval(), codes
-        self._view: View | None = None
-        self._items = _none(network.shape)
-        self._v = torch.zeros(1, network.shape.dim)
+        self._read: _Read | None = None
 
     @torch.no_grad()
-    def warm(self, view: View) -> None:
+    def warm(self, view: View) -> _Read:
         """Make the vectors of the items of this view; the first list need not wait for them."""
-        if view is self._view:
-            return
-        self._items = items_of(view, self._codes, self._network.shape)
-        self._v, self._view = self._network.items(self._items), view
+        read, vectors = self._read, self.texts.vectors
+        if read is None or read.view is not view or read.texts is not vectors:
+            items = items_of(view, self._codes, self._network.shape, self.texts)
+            read = self._read = _Read(view, vectors, items, self._network.items(items))
+        return read
 
     @torch.no_grad()
     def log_probabilities(
         self, view: View, users: Sequence[UserState | None], now: Sequence[float]
     ) -> list[Floats | None]:
         """log P(next item) [view.size] for each user, as of each one's moment."""
-        self.warm(view)
+        read = self.warm(view)
         batch = empty(len(users), self._network.shape.steps)
 
         def row_of(item_id: str) -> int:
@@ -60,8 +74,8 @@ class Served:
         for at, (state, moment) in enumerate(zip(users, now, strict=True)):
             write_history(batch, at, state, moment, row_of)
         histories = Histories(*(torch.from_numpy(array) for array in batch[:3])).trimmed()
-        u = self._network.users(self._v, histories)[:, -1]
-        logits = self._network.next_item(u, self._v, self._items)
+        u = self._network.users(read.v, histories)[:, -1]
+        logits = self._network.next_item(u, read.v, read.items)
         logits[:, torch.from_numpy(~np.concatenate([[False], view.known]))] = -math.inf
         return list(F.log_softmax(logits, -1)[:, 1:].numpy())
 
@@ -71,7 +85,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def items_of(view: View, codes: Codes, shape: Shape) -> Items:
+def items_of(view: View, codes: Codes, shape: Shape, texts: Texts) -> Items:
     """The rows of a catalog view as the network takes them; row 0 is padding, row r of the view is row r + 1."""
     n = view.size
     slot, category, brand = (np.zeros(n + 1, np.int64) for _ in range(3))
@@ -80,8 +94,8 @@ def items_of(view: View, codes: Codes, shape: Shape) -> Items:
     brand[1:] = _translated(view.brand, view.brands, codes.brands)
     price, text = np.zeros((n + 1, 2), np.float32), np.zeros((n + 1, shape.text_dim), np.float32)
     price[1:] = [price_features(item.price) for item in view.items[:n]]
-    if shape.text_dim and view.vectors.shape[1] == shape.text_dim:
-        text[1:] = view.vectors
+    if shape.text_dim:
+        text[1:] = texts.matrix(view, shape.text_dim)
     return Items(*(torch.from_numpy(array) for array in (slot, text, category, brand, price)))
 
 
@@ -93,11 +107,6 @@ def _translated(column: np.ndarray, names: Mapping[str, int], codes: Mapping[str
         table[code] = codes.get(name, 0) if name else 0
     translated: np.ndarray = table[column]
     return translated
-
-
-def _none(shape: Shape) -> Items:
-    nothing = torch.zeros(1, dtype=torch.long)
-    return Items(nothing, torch.zeros(1, shape.text_dim), nothing, nothing, torch.zeros(1, 2))
 
 
 # ---------------------------------------------------------------- as plain arrays
@@ -120,8 +129,8 @@ def packed(network: Network, vocabulary: Vocabulary) -> tuple[dict[str, np.ndarr
 _BY_SLOT = ("items.id.weight", "bias.weight")
 
 
-def unpacked(version: str, arrays: Mapping[str, np.ndarray], rest: Mapping[str, Any]) -> Served:
-    """The version that `packed` wrote. Raises ModelError if weights and shape do not fit each other."""
+def unpacked(version: str, arrays: Mapping[str, np.ndarray], rest: Mapping[str, Any], texts: Texts) -> Served:
+    """The version that `packed` wrote, over these texts. Raises ModelError if weights and shape do not fit."""
     used = len(arrays["items.id.weight"])
     shape = msgspec.convert({**rest["shape"], "ids": used - 1}, Shape)
     network = Network(shape)
@@ -129,12 +138,22 @@ def unpacked(version: str, arrays: Mapping[str, np.ndarray], rest: Mapping[str, 
         network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
     except (RuntimeError, KeyError) as error:
         raise ModelError(f"the weights of {version} do not fit its shape: {error}") from None
-    return Served(version, network, Codes(*(dict(rest[name]) for name in Codes._fields)))
+    return Served(version, network, Codes(*(dict(rest[name]) for name in Codes._fields)), texts)
 
 
-def brain_of(name: str, model: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> tuple[Gate, Served]:
-    """A version's gate and network. Raises ModelError if it is of other features than this code's."""
+def epoch_of(meta: Mapping[str, Any]) -> str:
+    """The encoder whose vectors a version learned with, by its meta.json."""
+    return str(meta.get("encoder", ""))
+
+
+def brain_of(name: str, model: Mapping[str, np.ndarray], meta: Mapping[str, Any], texts: Texts) -> tuple[Gate, Served]:
+    """A version's gate and network, over texts of the epoch it learned with.
+
+    Raises ModelError if it is of other features than this code's, or the texts are of another epoch.
+    """
+    if texts.encoder != epoch_of(meta):
+        raise ModelError(f"the version {name} reads texts of {epoch_of(meta)}, and was given those of {texts.encoder}")
     if list(meta["features"]) != list(FEATURES):
         raise ModelError(f"the version {name} has other features than this software; it cannot serve here")
     network = {key.removeprefix("network."): array for key, array in model.items() if key.startswith("network.")}
-    return Gate(tuple(tuple(row) for row in model["gate"].tolist())), unpacked(name, network, meta)
+    return Gate(tuple(tuple(row) for row in model["gate"].tolist())), unpacked(name, network, meta, texts)

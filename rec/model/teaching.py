@@ -1,4 +1,4 @@
-"""settings → **teaching** → network, learner, lineage. How large the model is, and how it is taught. No torch."""
+"""settings → **teaching** → network, learner, lineage, encoder. How large models are, how they are taught. No torch."""
 
 from __future__ import annotations
 
@@ -43,3 +43,21 @@ class Teaching(msgspec.Struct, frozen=True):
     training: Training = Training()
     half_life_s: float = 2 * 86_400  # of the popularity
     consent_default: bool = True
+    encoder: str = ""  # the base encoder: its vectors are what a lineage begins with, and the catalog's
+
+
+class Tune(msgspec.Struct, frozen=True):
+    """How the text encoder is tuned: one visit of it."""
+
+    steps: int = 60
+    batch: int = 32  # pairs a step
+    rank: int = 8  # of LoRA (Hu et al. 2022); on all linear layers, so any encoder will do
+    alpha: int = 16
+    rate: float = 2e-4
+    temperature: float = 0.05
+    anchor: float = 1.0  # weight of the mean 1 - cos between a text's vector and that of the last epoch
+    clip: float = 1.0
+    least: int = 256  # pairs to learn from, before it is worth it
+    held: int = 32  # ... and held-out ones
+    held_most: int = 512
+    seed: int = 0

@@ -84,6 +84,18 @@ class Vocabulary:
                 self._text[row] = vector
         self._items = None
 
+    def put_texts(self, vectors: Mapping[str, Floats]) -> None:
+        """Text vectors alone, of items that have a row."""
+        for item_id, vector in vectors.items():
+            if (row := self.row_of.get(item_id)) is not None and self._shape.text_dim:
+                self._text[row] = vector
+        self._items = None
+
+    def forget_texts(self) -> None:
+        """All texts are those of an encoder that is read no longer."""
+        self._text[:] = 0.0
+        self._items = None
+
     def occurred(self, row: int) -> None:
         """Somebody acted on the item; it may have earned an id."""
         self._clock += 1

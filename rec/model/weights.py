@@ -53,12 +53,26 @@ def encoder_id(name: str = DEFAULT) -> str:
                 digest.update(file.read())
         elif path.name in ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt"):
             digest.update(path.name.encode() + path.read_bytes())
-    return f"{Path(name).name}-{digest.hexdigest()}"
+    return f"{Path(name).name.replace('+', '_')}-{digest.hexdigest()}"
 
 
 def encoder_dim(name: str = DEFAULT) -> int:
     """Length of its vectors. Raises ModelError."""
     return int(json.loads((locate(name) / "config.json").read_text())["hidden_size"])
+
+
+def tuned_id(base: str, digest: str) -> str:
+    """The `encoder_id` of a base encoder with an adapter: an epoch. `digest` is that of the adapter's checkpoint.
+
+    >>> tuned_id("mini-1", "abcdef0123456789abcd"), adapter_of("mini-1+abcdef0123456789"), adapter_of("mini-1")
+    ('mini-1+abcdef0123456789', 'abcdef0123456789', None)
+    """
+    return f"{base}+{digest[:16]}"
+
+
+def adapter_of(encoder: str) -> str | None:
+    """The name of an epoch's adapter among the checkpoints; None for a base encoder, which has none."""
+    return encoder.rpartition("+")[2] if "+" in encoder else None
 
 
 def _checked(folder: Path, name: str) -> Path:

@@ -98,6 +98,12 @@ class MemoryDatabase(MemoryVersions):
     async def put_vectors(self, encoder: str, vectors: Mapping[str, bytes]) -> None:
         self._vectors.update({(encoder, digest): vector for digest, vector in vectors.items()})
 
+    async def drop_vectors(self, encoder: str) -> int:
+        gone = [key for key in self._vectors if key[0] == encoder]
+        for key in gone:
+            del self._vectors[key]
+        return len(gone)
+
     # -- archive
     async def append(
         self, events: Sequence[tuple[Event, bytes]], choices: Mapping[ChoiceKey, Chosen] | None = None

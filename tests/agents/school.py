@@ -7,22 +7,28 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from agents.catalog_reader import CatalogReader
 from agents.checkpoints import Checkpoints
 from agents.curves import Curves
+from agents.epochs import Epochs
 from agents.forget import Forgetting
 from agents.gpu import Gpu
 from agents.metrics import TrainerMetrics
 from agents.paces import Paces
 from agents.trainer import Rhythm, Trainer
+from agents.tuner import Tuner
+from agents.tuning import Tuning
 from agents.unlearning import Unlearning
 from agents.versions import Versions
 from rec.catalog import Item
 from rec.events import Event, EventItem, instant
 from rec.examples import Example, Lesson, Tick, encode_lesson, example_of, teaches
-from rec.model.teaching import Shape, Teaching, Training
+from rec.model.encoder import TextEncoder
+from rec.model.teaching import Shape, Teaching, Training, Tune
+from rec.model.weights import encoder_id
 from rec.state import Facets, UserState, fold
 from rec.store.memory.exchange import MemoryExchange
 from rec.store.memory.log import MemoryLog
@@ -68,11 +74,22 @@ def walks(users: int, events: int, *, seed: int = 0, at: float = BEGIN, scramble
     return found
 
 
+def read(encoder: str) -> np.ndarray:
+    """The texts of ITEMS by an encoder."""
+    return TextEncoder(encoder).encode([item.text() for item in ITEMS])
+
+
 class School:
     """Everything of one trainer but the trainer itself, which comes and goes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, encoder: str = "", tune: Tune | None = None) -> None:
         self.folder = folder
+        self.encoder, self.tune = encoder, tune  # a folder with weights, if texts are to be read by them; and tuning
+        self.base = "encoder"
+        self.adapters = f"{folder}/adapters"
+        self.tune_every = 0.2
+        self.tuner: Tuner | None = None
+        self.epochs: Epochs | None = None
         self.log, self.database, self.exchange = MemoryLog(), MemoryDatabase(), MemoryExchange().connect()
         self.checkpoints = Checkpoints(f"{folder}/checkpoints")
         self.paces = Paces(f"{folder}/paces")
@@ -84,8 +101,12 @@ class School:
         await self.log.create([Topic(TOPIC, 1, {"cleanup.policy": "compact,delete"})])
         await self.database.put_items(ITEMS)
         rng = np.random.default_rng(1)
-        vectors = {item.digest(): rng.normal(size=DIM).astype("<f4").tobytes() for item in ITEMS}
-        await self.database.put_vectors("encoder", vectors)
+        texts = rng.normal(size=(len(ITEMS), DIM))
+        if self.encoder:
+            self.base = await asyncio.to_thread(encoder_id, self.encoder)
+            texts = await asyncio.to_thread(read, self.encoder)
+        vectors = {i.digest(): v.astype("<f4").tobytes() for i, v in zip(ITEMS, texts, strict=True)}
+        await self.database.put_vectors(self.base, vectors)
 
     async def say(self, lessons: Sequence[Lesson]) -> None:
         """Into the log."""
@@ -97,7 +118,8 @@ class School:
     async def trainer(self, rhythm: Rhythm = FAST) -> AsyncIterator[Trainer]:
         """A trainer at work until the block is left, which ends it as SIGTERM does."""
         stop = asyncio.Event()
-        self.gpu = Gpu(TEACHING)
+        teaching = msgspec.structs.replace(TEACHING, encoder=self.base)
+        self.gpu = Gpu(teaching)
         async with Curves(self.folder / "curves") as curves, self.gpu as gpu:
             versions = Versions(
                 gpu=gpu,
@@ -106,6 +128,7 @@ class School:
                 location=f"{self.folder}/versions",
                 on_verdict=lambda verdict: self.verdicts.append(verdict.kind),
             )
+            self.epochs = Epochs(database=self.database, gpu=gpu, base=self.base, location=self.adapters)
             trainer = Trainer(
                 source=self.log,
                 topic=TOPIC,
@@ -116,7 +139,9 @@ class School:
                 ),
                 checkpoints=self.checkpoints,
                 paces=self.paces,
-                catalog=CatalogReader(self.database, "encoder"),
+                catalog=CatalogReader(self.database, self.base),
+                epochs=self.epochs,
+                tuning=self._tuning(gpu, self.epochs),
                 forgetting=Forgetting(
                     secret=SECRET,
                     database=self.database,
@@ -136,6 +161,21 @@ class School:
             finally:
                 stop.set()
                 await running
+
+    def _tuning(self, gpu: Gpu, epochs: Epochs) -> Tuning | None:
+        if self.tune is None:
+            return None
+        self.tuner = Tuner(self.encoder, self.adapters)
+        return Tuning(
+            database=self.database,
+            gpu=gpu,
+            tuner=self.tuner,
+            epochs=epochs,
+            checkpoints=self.checkpoints,
+            how=self.tune,
+            every_s=self.tune_every,
+            metrics=self.metrics,
+        )
 
     async def learn(self, lessons: Sequence[Lesson]) -> str:
         """Teach a trainer all of it; the digest of the checkpoint it leaves."""

@@ -35,7 +35,7 @@ async def test_what_it_learns_goes_live_and_a_worker_serves_it(school: School) -
     live = await school.database.live_version()
     assert live is not None
     assert live.metrics["nll"] < live.metrics["live_nll"]  # it has left the gate that nobody trained behind
-    world = World(Catalog(), Counters(), brain=Brain.untaught())
+    world = World(Catalog(school.base), Counters(), brain=Brain.untaught())
     world.catalog.upsert(ITEMS)
     served: list[str] = []
     sync = ModelSync(world=world, database=school.database, exchange=school.exchange, poll_s=1.0, on_swap=served.append)

@@ -12,6 +12,7 @@ from rec.errors import ModelError
 from rec.examples import Pace, Tick, encode_lesson
 from rec.model.lineage import Lineage
 from rec.model.served import brain_of
+from rec.model.texts import Texts
 from tests.agents.school import DIM, ITEMS, TEACHING, walks
 
 _RANDOM = np.random.default_rng(1).normal(size=(len(ITEMS), DIM))
@@ -65,7 +66,7 @@ def test_a_version_says_what_the_lineage_said_when_it_was_made() -> None:
     one = lineage()
     one.take(WALKS, 120)
     arrays, meta = one.version()
-    _, served = brain_of("v1", arrays, json.loads(json.dumps(meta)))
+    _, served = brain_of("v1", arrays, json.loads(json.dumps(meta)), Texts(str(meta["encoder"])))
     view = one._world.catalog.view()
     example = walks(5, 30, seed=3)[-1]
     (said,) = served.log_probabilities(view, [example.state], [example.event.at])

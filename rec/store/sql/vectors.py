@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import delete, func, select
 
 from rec.store.sql.connection import Connected
 from rec.store.sql.models import VECTORS, VectorRow
@@ -35,3 +35,11 @@ class SqlVectors(Connected):
         rows = [{"encoder": encoder, "digest": digest, "vector": vectors[digest]} for digest in sorted(vectors)]
         async with self._unit() as session:
             await session.execute(upsert, rows)
+
+    async def drop_vectors(self, encoder: str) -> int:
+        mine = VectorRow.encoder == encoder
+        async with self._unit() as session:
+            count = await session.scalar(select(func.count()).select_from(VectorRow).where(mine)) or 0
+            if count:
+                await session.execute(delete(VectorRow).where(mine))
+            return count

@@ -172,3 +172,12 @@ async def test_workers_may_store_the_same_vectors_at_the_same_time(opener: Opene
             *(db.put_vectors("a", v) for _ in range(4) for db, v in ((one, vectors), (two, backwards)))
         )
         assert await one.get_vectors("a", list(vectors)) == vectors
+
+
+async def test_the_vectors_of_one_encoder_can_go_and_leave_the_others(database: Database) -> None:
+    await database.put_vectors("a", {"d1": b"\x00", "d2": b"\x01"})
+    await database.put_vectors("b", {"d1": b"\x02"})
+    assert await database.drop_vectors("a") == 2
+    assert await database.drop_vectors("a") == 0
+    assert await database.get_vectors("a", ["d1", "d2"]) == {}
+    assert await database.get_vectors("b", ["d1"]) == {"d1": b"\x02"}
