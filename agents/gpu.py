@@ -91,6 +91,8 @@ class Gpu:
         return await self._call(child.checkpoint, url, name, more)  # type: ignore[no-any-return]
 
     async def _call(self, function: Any, *args: Any) -> Any:
+        if self._pool is None:  # whoever works beside the trainer may ask while it is being restarted
+            raise GpuDied("the trainer's child process is being started again")
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
         except BrokenProcessPool as error:

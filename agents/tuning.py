@@ -120,6 +120,8 @@ class Tuning:
     def _finished(self, job: asyncio.Task[None]) -> None:
         self._used = self._clock()
         try:
+            if job.cancelled():  # what it waited for was taken away: the learner's child was started again
+                raise Unavailable("the trainer's child process was started again")
             job.result()
         except (ModelError, Unavailable) as error:
             log.warning("the encoder was not tuned or its texts not read, later again: %s", error.message)
