@@ -15,7 +15,6 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
 
 from agents.catalog_reader import CatalogReader
 from agents.checkpoints import Checkpoints, Place, fingerprint
@@ -26,6 +25,7 @@ from agents.gpu import Gpu, GpuDied
 from agents.metrics import TrainerMetrics
 from agents.paces import Paces
 from agents.reading import reading
+from agents.rhythm import Due, Rhythm
 from agents.tuning import Tuning
 from agents.unlearning import Base, Unlearning, lesson_of
 from agents.versions import Stand, Versions
@@ -37,19 +37,6 @@ from rec.ports import Log, Record
 log = logging.getLogger(__name__)
 
 BATCH = 256  # records handed over at once: the child answers within a second or so
-
-
-class Rhythm(NamedTuple):
-    """How often what is done, in seconds."""
-
-    fill: float = 2.0  # a batch waits at most this long for its last example
-    judge: float = 3.0
-    checkpoint: float = 30.0
-    late: float = 5.0  # further behind than this, some examples are left out
-    pace: float = 5.0
-    catalog: float = 2.0
-    epoch: float = 5.0  # a switch that was not heard of is said again
-    gather: float = 5.0  # erasures gather this long before a rebuild: each costs a replay
 
 
 class Rewind(Exception):  # noqa: N818  not an error: the way back to where a rebuild begins
@@ -90,7 +77,7 @@ class Trainer:
         self._config, self._rhythm, self._clock = config, rhythm, clock
         self._place = Place.new()
         self._taken = Taken.nothing()
-        self._due: dict[str, float] = {}
+        self._due = Due(clock)
         self._saved = -1
         self._to_erase: list[Erased] = []
         self._rebuilding: tuple[list[Erased], int] | None = None  # who is being left out, and up to where it goes
@@ -195,7 +182,7 @@ class Trainer:
                     continue  # read before: this is what the rebuild is for
                 self._forgetting.note_at(lesson.user_id, lesson.at)
                 self._to_erase.append(lesson)
-                self._wait("erase", self._rhythm.gather)
+                self._due.wait("erase", self._rhythm.gather)
             elif lesson is not None and record.value is not None and await self._is_learned(lesson):
                 lessons.append(record.value)
                 if self._tuning is not None and isinstance(lesson, Example):
@@ -205,7 +192,7 @@ class Trainer:
         self._ahead.clear()
         self._place = self._place._replace(last=fingerprint(records[-1]))
         if self._taken.rounds or not self._taken.waiting:
-            self._due.pop("fill", None)
+            self._due.drop("fill")
         self._versions.add(self._taken.rounds)
         self._metrics.took(self._taken, self._taken.learned - began, self._clock())
         await asyncio.to_thread(self._curves.took, self._taken, self._versions.live, self._clock())
@@ -222,34 +209,22 @@ class Trainer:
 
     async def _turn(self) -> None:
         """What is due beside learning."""
-        if self._is_due("catalog", self._rhythm.catalog):
+        if self._due.is_due("catalog", self._rhythm.catalog):
             await self._follow_catalog()
-        if self._to_erase and self._is_due("erase", self._rhythm.gather):
+        if self._to_erase and self._due.is_due("erase", self._rhythm.gather):
             await self._go_back()
-        if self._taken.waiting and self._is_due("fill", self._rhythm.fill):
+        if self._taken.waiting and self._due.is_due("fill", self._rhythm.fill):
             await self._publish(Tick())
         if self._rebuilding is not None:
             await self._maybe_rebuilt(*self._rebuilding)
             return
-        if self._is_due("pace", self._rhythm.pace):
+        if self._due.is_due("pace", self._rhythm.pace):
             await self._keep_pace()
         await self._turn_encoder()
-        if self._is_due("judge", self._rhythm.judge):
+        if self._due.is_due("judge", self._rhythm.judge):
             await self._versions.judge(self._stand())
-        if self._is_due("checkpoint", self._rhythm.checkpoint):
+        if self._due.is_due("checkpoint", self._rhythm.checkpoint):
             await self._save()
-
-    def _is_due(self, what: str, every_s: float) -> bool:
-        """True once `every_s` after it was first asked, or last true."""
-        if what not in self._due:
-            self._wait(what, every_s)
-        if self._clock() < self._due[what]:
-            return False
-        self._wait(what, every_s)
-        return True
-
-    def _wait(self, what: str, for_s: float) -> None:
-        self._due[what] = self._clock() + for_s
 
     async def _follow_catalog(self) -> None:
         changes = await self._catalog.all_changes()
@@ -285,9 +260,9 @@ class Trainer:
         else:
             wanted = self._epochs.base if self._taken.encoder != self._epochs.base else ""
         if not wanted:
-            self._due.pop("epoch", None)
-        elif "epoch" not in self._due or self._is_due("epoch", self._rhythm.epoch):
-            self._wait("epoch", self._rhythm.epoch)
+            self._due.drop("epoch")
+        elif "epoch" not in self._due or self._due.is_due("epoch", self._rhythm.epoch):
+            self._due.wait("epoch", self._rhythm.epoch)
             await self._publish(Epoch(wanted))
 
     async def _keep_pace(self) -> None:

@@ -18,7 +18,8 @@ from agents.forget import Forgetting
 from agents.gpu import Gpu
 from agents.metrics import TrainerMetrics
 from agents.paces import Paces
-from agents.trainer import Rhythm, Trainer
+from agents.rhythm import Rhythm
+from agents.trainer import Trainer
 from agents.tuner import Tuner
 from agents.tuning import Tuning
 from agents.unlearning import Unlearning
