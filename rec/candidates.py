@@ -22,8 +22,11 @@ SOURCES = ("rules", "knn", "history", "content", "interest", "sequence", "popula
 DEPTH = 200  # candidates taken from each source that has a number for every row
 RULES_FROM = 5  # last items whose rules speak
 RULES_DAMPING = 10.0
+TASTE_FROM = 50  # last items whose neighbours make up what a shopper likes in the long run
+TASTE_RECENCY = 0.9
 RECENCY = 0.75  # each item further back says this much less about what the shopper is after
 _BLOCK = 64
+_FADING = 1 / np.arange(1.0, STEPS + 1)  # the second newest says half as much as the newest
 _TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -163,12 +166,21 @@ def by_neighbours(shelf: Shelf, anchors: Sequence[Anchor]) -> Found:
     return _found(shelf, linked, linked.amounts)
 
 
-def _found(shelf: Shelf, linked: Linked, amounts: Amounts) -> Found:
-    """Codes become rows; the more recent the anchor, the more it counts."""
+def by_taste(shelf: Shelf, anchors: Sequence[Anchor]) -> Found:
+    """What came together with any of the last 50 items. They fade slowly: a taste, not what is being looked for now.
+
+    Who rates films or buys for a shop has a long history, and the last ten items of it say less than all of them.
+    """
+    linked = shelf.tables.neighbours_of([anchor.item_id for anchor in anchors[:TASTE_FROM]])
+    return _found(shelf, linked, linked.amounts, TASTE_RECENCY ** np.arange(TASTE_FROM, dtype=np.float64))
+
+
+def _found(shelf: Shelf, linked: Linked, amounts: Amounts, fading: Amounts = _FADING) -> Found:
+    """Codes become rows; the more recent the anchor, the more it counts. `fading` [anchors or more]."""
     young = linked.codes >= len(shelf.row_of_code)  # first counted after the shelf was made
     rows = shelf.row_of_code[np.where(young, 0, linked.codes)] if len(shelf.row_of_code) else linked.codes
     there = (rows >= 0) & ~young
-    scores = (amounts / (1 + linked.origins)).astype(np.float32)
+    scores = (amounts * fading[linked.origins]).astype(np.float32)
     return Found(rows[there], scores[there], linked.origins[there])
 
 

@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     seen: Literal["keep", "exclude"] = Field("keep", description="whether items already viewed may be listed again")
     purchase_block_days: float = Field(30, ge=0, description="a bought item is not listed again this long")
     fatigue_impressions: int = Field(6, ge=1, description="shown this often without a click: off the list for a day")
+    history: int = Field(200, ge=10, le=5_000, description="actions kept of a user; `exclude` forgets those before")
     max_late_s: float = Field(86_400, gt=0, description="older events are stored, not folded")
     short_half_life_s: float = Field(1_800, gt=0)
     long_half_life_s: float = Field(30 * 86_400, gt=0)

@@ -22,6 +22,8 @@ SPEAKS_FOR: dict[str, str] = {
     "rules": "rules",  # ... and those before it
     "knn_last": "knn",  # what came together with the last item
     "knn": "knn",
+    "taste": "knn",  # with any of the last fifty, on a logarithmic scale,
+    "taste_sum": "knn",  # and as it is
     "own_rank": "history",  # the shopper's own items: how many others ago,
     "own": "history",  # whether at all,
     "own_times": "history",  # how often,
@@ -49,12 +51,15 @@ def features_of(
 
     `own` are the items that the shopper acted on, the most recent first; `dense["sequence"]` [size] log-probabilities.
     """
+    taste = _sum(found.get("taste"), pool.rows, shelf)
     rows, raw = pool.rows, {source: pool.features[:, at] for at, source in enumerate(SOURCES)}
     columns: dict[str, Floats | Amounts] = {
         "rules_last": _log(_from_first(found.get("rules"), rows, shelf), 0.001),
         "rules": _log(raw["rules"], 0.001),
         "knn_last": _log(_from_first(found.get("knn"), rows, shelf), 0.001),
         "knn": _log(raw["knn"], 0.001),
+        "taste": _log(taste, 0.001),
+        "taste_sum": taste,
         "content": np.maximum(raw["content"], 0) * 4,
         "interest": raw["interest"] * 4,
         "support": _log(shelf.support[rows], 1.0) / 2,
@@ -110,14 +115,21 @@ def _own_columns(rows: Ints, shelf: Shelf, own: Sequence[Anchor], now: float) ->
     return columns
 
 
+def _sum(found: Found | None, rows: Ints, shelf: Shelf) -> Floats:
+    """[m]: what the source found, from all anchors."""
+    if found is None or not len(found.rows):
+        return np.zeros(len(rows), np.float32)
+    sums = np.bincount(found.rows, weights=found.scores, minlength=shelf.view.size)
+    mine: Floats = sums[rows].astype(np.float32)
+    return mine
+
+
 def _from_first(found: Found | None, rows: Ints, shelf: Shelf) -> Floats:
     """[m]: what the source found from the first anchor alone."""
     if found is None or not len(found.rows):
         return np.zeros(len(rows), np.float32)
     first = found.anchors == 0
-    sums = np.bincount(found.rows[first], weights=found.scores[first], minlength=shelf.view.size)
-    mine: Floats = sums[rows].astype(np.float32)
-    return mine
+    return _sum(Found(found.rows[first], found.scores[first], found.anchors[first]), rows, shelf)
 
 
 def _log(values: Floats, unit: float) -> Floats:

@@ -11,7 +11,6 @@ import msgspec
 from rec.consent import joined
 from rec.ring import newest_marks
 from rec.state import (
-    MAX_HISTORY,
     MAX_SEARCHES,
     FoldRules,
     Interest,
@@ -54,8 +53,8 @@ def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRule
     if standing is not None and standing.denied:
         return deny(user, standing.at)
     if standing is not None:
-        user, visitor = kept_since(user, standing.since), kept_since(visitor, standing.since)
-    history = tuple(sorted({*user.history, *visitor.history})[-MAX_HISTORY:])
+        user, visitor = (kept_since(state, standing.since, rules.history) for state in (user, visitor))
+    history = tuple(sorted({*user.history, *visitor.history})[-rules.history :])
     return msgspec.structs.replace(
         user,
         version=user.version + 1,

@@ -36,6 +36,7 @@ from rec.candidates import (
     by_interest,
     by_neighbours,
     by_rules,
+    by_taste,
     gather,
     shelf,
     tail,
@@ -207,6 +208,9 @@ def _judged(
         "knn": by_neighbours(on_shelf, p.anchors),
         "history": by_history(view, p.own),
     }
+    gated = brain is not None and p.mix is HOME
+    if gated:
+        found["taste"] = by_taste(on_shelf, p.own)
     dense: dict[str, Floats] = {}
     if alike is not None:
         dense["content"] = alike
@@ -216,7 +220,7 @@ def _judged(
         dense["sequence"] = np.exp(says)
     pool = gather(on_shelf, found, dense, p.fresh)
     features = None
-    if brain is not None and p.mix is HOME:
+    if brain is not None and gated:
         features = features_of(pool, on_shelf, found, p.own, {} if says is None else {"sequence": says}, now)
         weighed = weigh(features, brain.gate, bucket_of(len(p.own)))
         scores = softmax(weighed.logits)
@@ -278,12 +282,13 @@ def _slate(
     for place, row in enumerate(rows.tolist()):
         source = sources[place] if place < len(sources) else "popular"
         item = view.items[row]
+        evidence = _evidence(row, source, found)
         items.append(
             SlateItem(
                 item_id=item.item_id,
                 score=float(scores[place]),
                 source=source,
-                reason=reason_for(row, source, found.get(source), p.anchors, on_shelf, p.state, p.mix is HOME),
+                reason=reason_for(row, source, evidence, p.anchors, on_shelf, p.state, p.mix is HOME),
                 item=card(item),
             )
         )
@@ -302,6 +307,12 @@ def _slate(
         created_at=instant(now),
         items=tuple(items),
     )
+
+
+def _evidence(row: int, source: str, found: dict[str, Found]) -> Found | None:
+    """What the source found; for an item that is no neighbour of the last ten items, the neighbours of all of them."""
+    near = found.get(source)
+    return found.get("taste", near) if source == "knn" and near is not None and row not in near.rows else near
 
 
 def _moment(at: float) -> datetime | None:

@@ -45,6 +45,7 @@ class FoldRules(NamedTuple):
     long_half_life_s: float = 30 * 86_400
     max_late_s: float = 86_400
     consent_default: bool = True
+    history: int = MAX_HISTORY  # actions kept of a user
 
     @classmethod
     def from_settings(cls, settings: Settings) -> FoldRules:
@@ -53,6 +54,7 @@ class FoldRules(NamedTuple):
             long_half_life_s=settings.long_half_life_s,
             max_late_s=settings.max_late_s,
             consent_default=settings.consent_default == "granted",
+            history=settings.history,
         )
 
 
@@ -97,7 +99,7 @@ class UserState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     late: int = 0
     events_through: float = 0.0
     received_through: float = 0.0
-    history: tuple[Touch, ...] = ()  # oldest first, at most MAX_HISTORY
+    history: tuple[Touch, ...] = ()  # oldest first, at most FoldRules.history
     categories: dict[str, Interest] = {}
     brands: dict[str, Interest] = {}
     bought: dict[str, float] = {}  # item_id → when last
@@ -158,7 +160,7 @@ def fold(
     if (now := heard(standing, event)) is not None and now != standing:
         if event.user_id is not None:
             before = msgspec.structs.replace(before, is_user=True)
-        state, lost = _standing(before, now)
+        state, lost = _standing(before, now, rules.history)
         if lost:
             return _linked(state, event, epoch), Outcome.DENIED
         before, standing = state, now
@@ -190,7 +192,7 @@ def _applied(
             times, last = shown.get(item_id, (0, 0.0))
             shown = {**shown, item_id: Shown(times + 1, max(at, last))}
             continue
-        history = _inserted(history, Touch(at, item_id, name))
+        history = _inserted(history, Touch(at, item_id, name), rules.history)
         if (found := facets(item_id)) is not None:
             if found.category:
                 categories = _gained(categories, found.category, action.gain, at, rules)
@@ -238,11 +240,11 @@ def _asked(event: Event, visitors: dict[str, str]) -> dict[str, str]:
     return asked(visitors, event.visitor_id)
 
 
-def _standing(state: UserState, now: Standing) -> tuple[UserState, bool]:
+def _standing(state: UserState, now: Standing, most: int) -> tuple[UserState, bool]:
     """The state with another standing, and whether something was withdrawn with it."""
     if now.denied:
         return deny(state, now.at), state.consent is not False
-    kept = state if state.consent is False else kept_since(state, now.since)
+    kept = state if state.consent is False else kept_since(state, now.since, most)
     lost = kept is not state
     return (
         msgspec.structs.replace(
@@ -252,14 +254,15 @@ def _standing(state: UserState, now: Standing) -> tuple[UserState, bool]:
     )
 
 
-def kept_since(state: UserState, since: float) -> UserState:
+def kept_since(state: UserState, since: float, most: int) -> UserState:
     """What is left when everything before `since` is withdrawn; the very same state if there is nothing of it.
 
-    Interests are sums that cannot be taken apart: they go as a whole if one of their parts does.
+    Interests are sums that cannot be taken apart: they go as a whole if one of their parts does, or may do: a history
+    of `most` actions was cut.
     """
     times = [touch.at for touch in state.history[:1]] + [at for at, _ in state.searches[:1]]
     times += [*state.bought.values(), *state.hidden.values(), *(mark.at for mark in state.shown.values())]
-    full = len(state.history) == MAX_HISTORY
+    full = len(state.history) >= most
     if since <= 0 or not (full or any(at < since for at in times)):
         return state
     return msgspec.structs.replace(
@@ -293,11 +296,11 @@ def touched(state: UserState) -> UserState:
     return msgspec.structs.replace(state, version=state.version + 1)
 
 
-def _inserted(history: tuple[Touch, ...], touch: Touch) -> tuple[Touch, ...]:
+def _inserted(history: tuple[Touch, ...], touch: Touch, most: int) -> tuple[Touch, ...]:
     if not history or touch >= history[-1]:
-        return (*history[-(MAX_HISTORY - 1) :], touch)
+        return (*history[-(most - 1) :], touch)
     at = bisect_right(history, touch)
-    return (*history[:at], touch, *history[at:])[-MAX_HISTORY:]
+    return (*history[:at], touch, *history[at:])[-most:]
 
 
 def _gained(kept: dict[str, Interest], name: str, gain: float, at: float, rules: FoldRules) -> dict[str, Interest]:

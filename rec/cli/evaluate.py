@@ -147,7 +147,8 @@ def _stream(files: Sequence[Path], dataset: str | None, columns: Columns) -> tup
     if len(files) != 1:
         raise BadInput("--dataset reads one folder. Name that alone.", field="FILE")
     known = DATASETS[dataset]
-    rules = Rules(seen_excluded=known.seen_excluded, half_life_s=known.half_life_s, every=known.every)
+    rules = Rules(seen_excluded=known.seen_excluded, half_life_s=known.half_life_s)
+    rules = rules._replace(every=known.every, history=known.history)
     return known.read(files[0]), rules
 
 

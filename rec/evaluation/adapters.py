@@ -28,6 +28,7 @@ class Dataset(NamedTuple):
     seen_excluded: bool = False
     half_life_s: float = 2 * 86_400
     every: int = 1
+    history: int = 200
 
 
 def yoochoose(folder: Path) -> Stream:
@@ -91,7 +92,9 @@ def beauty(folder: Path) -> dict[str, list[str]]:
 
 DATASETS: Mapping[str, Dataset] = {
     "yoochoose": Dataset(yoochoose, "clicks of a shop, sessions as users"),
-    "ml100k": Dataset(ml100k, "film ratings, rated ones excluded", seen_excluded=True, half_life_s=30 * 86_400),
+    "ml100k": Dataset(
+        ml100k, "film ratings, rated ones excluded", seen_excluded=True, half_life_s=30 * 86_400, history=1_000
+    ),
     "msstore": Dataset(msstore, "orders of a shop for software and devices", half_life_s=86_400),
     "online_retail": Dataset(online_retail, "invoices of a gift shop", half_life_s=14 * 86_400),
     "online_retail_events": Dataset(

@@ -49,6 +49,7 @@ class Rules(NamedTuple):
     lag_s: float = 0.0  # what happened is learned this much later
     frozen: bool = False  # nothing is learned after the warm-up
     half_life_s: float = 2 * 86_400
+    history: int = 200  # actions kept of a shopper: REC_HISTORY
 
 
 class Target(NamedTuple):
@@ -93,7 +94,8 @@ class Prequential:
         self._states: dict[str, UserState] = {}
         self._support: Counter[str] = Counter()
         lists = ListRules(seen_excluded=rules.seen_excluded, purchase_block_s=0.0, category_share=1.0)
-        self._world = World(Catalog(), Counters(rules.half_life_s), FoldRules(max_late_s=NEVER), lists)
+        folding = FoldRules(max_late_s=NEVER, history=rules.history)
+        self._world = World(Catalog(), Counters(rules.half_life_s), folding, lists)
         self._lessons: deque[_Lesson] = deque()
 
     def run(self, events: Sequence[Event], progress: Callable[[int], None] = lambda _: None) -> Iterator[Target]:

@@ -21,6 +21,7 @@ from rec.candidates import (
     by_interest,
     by_neighbours,
     by_rules,
+    by_taste,
     gather,
     shelf,
     tail,
@@ -101,6 +102,16 @@ def test_neighbours_of_a_recent_item_count_for_more_than_those_of_an_earlier_one
     on = world.shelf()
     found = named(by_neighbours(on, anchors("camping-1", "kitchen-1")), on)
     assert found["music-1"] == pytest.approx(2 * found["garden-1"])
+
+
+def test_a_taste_is_made_of_the_whole_history_and_fades_slowly() -> None:
+    """What goes with the thirtieth item back is not named by the last ten."""
+    world = taught(*[("camping-1", "music-1")] * 9, *[("kitchen-1", "garden-1")] * 9)
+    on, between = world.shelf(), [f"books-{n}" for n in range(28)]
+    history = anchors("camping-1", *between, "kitchen-1")
+    assert "garden-1" not in named(by_neighbours(on, history), on)
+    taste = named(by_taste(on, history), on)
+    assert 0 < taste["garden-1"] < taste["music-1"] < 30 * taste["garden-1"]
 
 
 def test_items_that_the_catalog_does_not_know_are_counted_but_never_named() -> None:

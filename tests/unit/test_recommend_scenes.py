@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rec.events import Event, instant
-from rec.recommend import MODEL_VERSION, NOWHERE, World, recommend, recommend_many, uuid7
+from rec.features import FEATURES
+from rec.gate import BUCKETS, Gate
+from rec.recommend import MODEL_VERSION, NOWHERE, Brain, World, recommend, recommend_many, uuid7
 from rec.slates import Slate, decode_slate, encode_slate
 from rec.state import FoldRules, UserState
 from tests.unit.shop import CATEGORIES, NOW, after, ask, event, item, shop
@@ -94,6 +96,18 @@ def test_an_empty_cart_shows_what_the_home_page_would() -> None:
     world = crowded(shop())
     me = after(views("camping-1"), world)
     assert ids(made(world, me, placement="cart")) == ids(made(world, me)) == ids(made(world, me, placement="any.other"))
+
+
+def test_what_goes_with_an_item_of_long_ago_is_offered_for_that_items_sake() -> None:
+    world = shop(vectors=False)
+    for n in range(9):
+        after(views("kitchen-1", "garden-9", user=f"k{n}", at=NOW - 900), world)
+    me = after(views("kitchen-1", *(f"music-{n}" for n in range(12))), world, learn=False)
+    tastes = tuple(float(name == "taste") for name in FEATURES)
+    world.brain = Brain(Gate((tastes, *((0.0,) * len(FEATURES) for _ in BUCKETS))))
+    first = made(world, me).items[0]
+    assert (first.item_id, first.source) == ("garden-9", "knn")
+    assert (first.reason.kind, first.reason.item_id) == ("because_you_viewed", "kitchen-1")
 
 
 def test_an_unknown_item_on_the_page_is_no_reason_for_an_empty_list() -> None:

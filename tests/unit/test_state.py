@@ -383,6 +383,15 @@ class TestMerge:
         assert after.visitors["new"] == "merged"
 
 
+def test_a_history_is_as_long_as_the_setting_says() -> None:
+    rules = FoldRules(history=3)
+    views = [event("view_item", f"tent-{n}", at=NOW + n) for n in (0, 3, 1, 4, 2)]
+    assert [touch.item_id for touch in folded(*views, rules=rules).history] == ["tent-2", "tent-3", "tent-4"]
+    user, visitor = (folded(*part, rules=rules) for part in (views[:2], views[2:]))
+    both = merged(user, "v1", visitor, rules)
+    assert [touch.item_id for touch in both.history] == ["tent-2", "tent-3", "tent-4"]
+
+
 def test_every_part_is_bounded() -> None:
     rng = random.Random(1)
     names = sorted(ACTIONS)
