@@ -47,12 +47,13 @@ class Presence:
     def note_one(self, user_id: str, screen: str, n: int) -> None:
         """One screen of a user, known from their subscription before its announcement comes in.
 
+        It may be one of several that show the placement: the longest counts, what is shorter says the announcement.
         A subscription that is over may come in late: beyond the bound of a user the oldest is forgotten, and the next
         announcement or reload says what is true.
         """
         others = {known: wanted for known, wanted in self.screens(user_id).items() if known != screen}
         newest = list(others.items())[-(MAX_USER_SCREENS - 1) :]
-        self._online[user_id] = {**dict(newest), screen: n}
+        self._online[user_id] = {**dict(newest), screen: max(n, self.screens(user_id).get(screen, 0))}
 
     async def follow(self) -> None:
         """Keep the view true for ever."""

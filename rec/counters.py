@@ -26,7 +26,7 @@ from rec.recent import Recent
 TRAIL = 20  # positive items remembered of a subject
 SUCCESSORS = 200  # rules, and neighbours, kept of an item
 SHIFT = 64  # half-lives after which the popularity is scaled back, long before a float64 overflows
-FORMAT = 3
+FORMAT = 4
 
 _WEIGHTS = [WHOLE // distance for distance in range(1, STEPS + 1)]
 
@@ -56,6 +56,7 @@ class Counters:
         self._events: Recent[int, bool] = Recent(max_events)
         self._trails: Recent[str, list[tuple[float, int]]] = Recent(max_subjects)
         self._choices: Recent[str, Standing] = Recent(max_subjects)
+        self._owners: Recent[str, str] = Recent(max_subjects)  # visitor → the first user recognised; user → itself
 
     # ------------------------------------------------------------------ learning
     def learn(self, event: Event) -> bool:
@@ -81,6 +82,8 @@ class Counters:
             return False
         self._events.put(mark, True)
         self.counted += 1
+        if event.user_id is not None and self._owners.get(subject) is None:
+            self._owners.put(subject, subject)  # whoever ever was a user is nobody's visitor
         if event.event in POSITIVE:
             trail = self._trail(event, subject, 0.0 if standing is None else standing.since)
             gain = ACTIONS[event.event].gain
@@ -96,6 +99,7 @@ class Counters:
         Counts that others share remain: they name no one. Until the next snapshot the last one still holds the trail.
         """
         trail, choice = self._trails.pop(subject), self._choices.pop(subject)
+        self._owners.pop(subject)
         return trail is not None or choice is not None
 
     def trail(self, subject: str) -> list[tuple[float, str]]:
@@ -117,11 +121,18 @@ class Counters:
         trail = self._trails.get(subject)
         if trail is None:
             self._trails.put(subject, trail := [])
-        if event.visitor_id and event.visitor_id != subject:
+        if event.visitor_id and event.visitor_id != subject and self._owns(subject, event.visitor_id):
             earlier = self._trails.pop(event.visitor_id)
             if earlier:
                 trail[:] = sorted({*trail, *(entry for entry in earlier if entry[0] >= since)})[-TRAIL:]
         return trail
+
+    def _owns(self, user_id: str, visitor_id: str) -> bool:
+        """Whether the visitor is this user's, as in `rec.merging.may_merge`: the first to be recognised has them."""
+        owner = self._owners.get(visitor_id)
+        if owner is None:
+            self._owners.put(visitor_id, user_id)
+        return owner in (None, user_id)
 
     def _count(self, trail: list[tuple[float, int]], item_id: str, at: float, gain: float) -> None:
         tables = self.tables
@@ -210,6 +221,7 @@ class Counters:
                 events=[_marks(self._events.old), _marks(self._events.young)],
                 trails=[self._trails.old, self._trails.young],
                 choices=[self._choices.old, self._choices.young],
+                owners=[self._owners.old, self._owners.young],
             )
         )
 
@@ -255,6 +267,9 @@ class Counters:
         for choices in kept.choices:
             for subject, choice in choices.items():
                 self._choices.put(subject, choice)
+        for owners in kept.owners:
+            for subject, owner in owners.items():
+                self._owners.put(subject, owner)
         return self
 
 
@@ -277,6 +292,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     events: list[bytes]
     trails: list[dict[str, list[tuple[float, int]]]]
     choices: list[dict[str, Standing]]
+    owners: list[dict[str, str]]
 
 
 _encoder = msgspec.msgpack.Encoder()

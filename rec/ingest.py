@@ -19,6 +19,7 @@ import msgspec
 
 from rec.errors import BadInput, TooLarge
 from rec.events import ACTIONS, ID_RULE, MAX_ITEMS, MAX_TEXT, Event, EventItem
+from rec.halves import decoded
 from rec.protocol import MAX_BODY_BYTES, MAX_EVENTS
 
 MAX_AGE = timedelta(days=7)
@@ -154,7 +155,7 @@ def admit_batch(body: bytes, *, received: datetime) -> Batch:
         message = f"{len(body)} bytes. Send at most {MAX_BODY_BYTES}, the rest in another request."
         raise TooLarge(message)
     try:
-        raws = _decode_batch(body).events
+        raws = decoded(_decode_batch, body).events
     except msgspec.ValidationError as error:
         raise explain(error, {"events": 'Send {"events":[…]}, a list of event objects'}) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -163,8 +163,12 @@ def judge(asks: Sequence[Ask], world: World, brain: Brain | None, now: float) ->
     likeness = by_content(on_shelf.view, [p.anchors for p in plans])
     said: Sequence[Floats | None] = [None] * len(plans)
     if brain is not None and brain.network is not None:
-        users = [p.state if p.mix is HOME else None for p in plans]
-        said = brain.network.log_probabilities(on_shelf.view, users, [now] * len(users))
+        readers = [at for at, p in enumerate(plans) if p.own and p.mix is HOME]  # nothing to read without a history
+        if readers:
+            users = [plans[at].state for at in readers]
+            spoken = brain.network.log_probabilities(on_shelf.view, users, [now] * len(users))
+            heard = dict(zip(readers, spoken, strict=True))
+            said = [heard.get(at) for at in range(len(plans))]
     return [
         _judged(p, alike, says, on_shelf, world, brain, now)
         for p, alike, says in zip(plans, likeness, said, strict=True)

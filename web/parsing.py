@@ -13,6 +13,7 @@ from aiohttp import ClientError, web
 
 from rec.errors import BadInput, TooSlow
 from rec.events import ID_RULE, Id
+from rec.halves import decoded
 from rec.ingest import explain, not_json
 from rec.protocol import MAX_N, MAX_SCREENS, Count, Placement
 from rec.slates import MAX_VERSION
@@ -123,7 +124,7 @@ async def read(request: web.Request) -> bytes:
 def decode(raw: bytes | msgspec.Raw, type_: type[T]) -> T:
     """JSON → a struct. Raises BadInput."""
     try:
-        return msgspec.json.decode(raw, type=type_)
+        return decoded(lambda raw: msgspec.json.decode(raw, type=type_), raw)
     except msgspec.ValidationError as error:
         raise explain(error, REMEDIES) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from rec.errors import BadInput, RateLimited, RecError
+from rec.halves import decoded
 from rec.ingest import explain, not_json
 from rec.protocol import CloseCode, Command, decode_command
 from web.limits import Bucket
@@ -88,7 +89,7 @@ class Session:
 
     def _meaning(self, data: bytes) -> Pong | Ask | Refuse:
         try:
-            command = decode_command(data)
+            command = decoded(decode_command, data)
         except msgspec.ValidationError as error:
             return Refuse(_id_of(data), explain(error, REMEDIES))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -28,7 +28,7 @@ from rec.embedded.up import Options, Ready, run
 def up(
     port: int, host: str, data_dir: Path, shoppers: int, rate: float | None, seed: int, demo: bool, as_json: bool
 ) -> int:
-    """Everything on one machine: broker, Redis, SQLite, worker, archiver, web. Ctrl-C stops all of it.
+    """Everything on one machine: broker, Redis, SQLite and all processes. Ctrl-C stops all of it.
 
     \b
     rec up                       then open http://127.0.0.1:8080

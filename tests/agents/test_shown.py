@@ -100,3 +100,13 @@ async def test_so_many_lists_are_learned_at_a_time() -> None:
     world = World(LEARN + 10, x=1.0)
     await world.learn(*(Pushed(user_id, stored("home", ("x", 1.0))) for user_id in world.users))
     assert len(world.shown) == LEARN
+
+
+def test_a_short_screen_that_is_opened_does_not_cut_the_long_one_beside_it() -> None:
+    presence = looking(Wanted("u", {"home": 50}))
+    presence.note_one("u", "home", 5)
+    assert presence.screens("u") == {"home": 50}
+    presence.note_one("u", "home", 80)
+    assert presence.screens("u") == {"home": 80}
+    presence.note(Wanted("u", {"home": 5}))  # the long one was closed
+    assert presence.screens("u") == {"home": 5}

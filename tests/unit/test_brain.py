@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
 from rec.catalog import Floats, View
-from rec.events import Event
+from rec.events import Consent, Event
 from rec.features import FEATURES
 from rec.gate import Gate
 from rec.recommend import Brain, judge, recommend, recommend_many
 from rec.state import UserState
-from tests.unit.shop import NOW, after, ask, event, shop
+from tests.unit.shop import NOW, after, ask, event, item, shop, vector
 
 
 class Oracle:
@@ -92,3 +93,40 @@ def test_a_swap_in_the_middle_does_not_mix_versions() -> None:
     world.brain = Brain(Gate.prior(), version="old")
     slates = recommend_many([ask(user=f"u{n}") for n in range(3)], world, now=NOW, rng=random.Random(1))
     assert {slate.model_version for slate in slates} == {"old"}
+
+
+class Crowd(Oracle):
+    """A network that has an opinion of people it knows nothing of, too."""
+
+    def log_probabilities(
+        self, view: View, users: Sequence[UserState | None], now: Sequence[float]
+    ) -> list[Floats | None]:
+        said = np.full(view.size, -9.0, np.float32)
+        said[view.row_of[self.item_id]] = -0.01
+        return [said for _ in users]
+
+
+def test_who_denied_and_who_is_new_get_what_is_popular_whatever_the_network_would_say() -> None:
+    world = shop()
+    after(views("camping-1", "camping-2", "music-3"), world)
+    denial = event("view_item", "music-1", at=NOW + 9, consent=Consent(personalization_storage="denied"))
+    denied = after([*views("music-1"), denial], world, learn=False)
+    world.brain = Brain(Gate.prior(), Crowd("garden-7"), "v1")
+    lists = [recommend(ask(state), world, now=NOW, rng=random.Random(1)).items for state in (denied, None)]
+    assert [[item.item_id for item in made] for made in lists][0] == [item.item_id for item in lists[1]]
+    assert {item.source for item in lists[0]} == {"popular"}
+
+
+def test_a_product_that_nobody_has_touched_stands_among_the_popular_ones_where_it_fits() -> None:
+    world = shop()
+    for number in range(200):  # a shop that is well visited, and an untaught gate
+        who = f"u{number}"
+        for each in views(f"camping-{number % 20}", f"camping-{(number * 7 + 1) % 20}", f"music-{number % 20}"):
+            world.counters.learn(msgspec.structs.replace(each, user_id=who, event_id=f"{who}/{each.event_id}"))
+    state = after(views("camping-1", "camping-2", "camping-3"), world)
+    new = item("camping-500")
+    world.catalog.upsert([new])
+    world.catalog.set_vectors({"camping-500": vector("camping-1")})
+    world.brain = Brain.untaught()
+    made = recommend(ask(state, n=30), world, now=NOW + 5, rng=random.Random(1)).items
+    assert "camping-500" in [each.item_id for each in made]

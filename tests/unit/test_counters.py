@@ -382,3 +382,23 @@ def test_a_thread_may_read_while_another_learns() -> None:
     done.set()
     reader.join()
     assert wrong == []
+
+
+def test_what_a_visitor_did_goes_to_the_user_they_became_and_not_to_another_of_the_device() -> None:
+    def seen(item_id: str, at: float, **who: str | None) -> Event:
+        return event("view_item", item_id, at=NOW + at, **{"user_id": None, **who})
+
+    counters = learned(
+        [
+            seen("tent-1", 0, visitor_id="v"),
+            seen("tent-2", 1, user_id="a", visitor_id="v"),
+            seen("tent-3", 2, visitor_id="v"),  # anonymous again: a's, until another record says so
+            seen("boot-1", 3, user_id="b", visitor_id="v"),
+        ]
+    )
+    assert [item_id for _, item_id in counters.trail("b")] == ["boot-1"]
+    counters = Counters.from_bytes(counters.to_bytes())
+    counters.learn(seen("boot-2", 4, user_id="b", visitor_id="a"))  # a user is nobody's visitor
+    assert [item_id for _, item_id in counters.trail("b")] == ["boot-1", "boot-2"]
+    counters.learn(seen("tent-4", 5, user_id="a", visitor_id="v"))
+    assert [item_id for _, item_id in counters.trail("a")] == ["tent-1", "tent-2", "tent-3", "tent-4"]

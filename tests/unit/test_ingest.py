@@ -199,3 +199,11 @@ def test_the_hash_of_an_erased_user_depends_on_secret_and_id() -> None:
     hashes = {user_hash(secret, user) for secret in ("a" * 32, "b" * 32) for user in ("u1", "u2")}
     assert len(hashes) == 4
     assert all(len(h) == 64 and "u1" not in h for h in hashes)
+
+
+def test_half_of_an_emoji_costs_no_event() -> None:
+    good = b'{"event":"view_item","event_id":"e1","user_id":"u","items":[{"item_id":"i"}]}'
+    cut = b'{"event":"search","event_id":"e2","user_id":"u","search_term":"cut \\ud83d"}'
+    batch = admit_batch(b'{"events":[' + good + b"," + cut + b"]}", received=NOW)
+    assert batch.rejected == []
+    assert [admitted.event.search_term for _, admitted in batch.admitted] == [None, "cut \ufffd"]
