@@ -26,6 +26,7 @@ from agents.model_sync import ModelSync
 from agents.presence import Presence
 from agents.refresh import Refresher, Sweep
 from agents.requests import Requests
+from agents.scoring import INLINE_S, Scoring
 from agents.shown import Learning, Shown
 from rec.catalog import Catalog, card
 from rec.config import Settings
@@ -46,6 +47,8 @@ from rec.topics import BEHAVIOR, DEAD_LETTERS, EXAMPLES, REQUESTS, topics
 log = logging.getLogger(__name__)
 
 Owned = Callable[[str], bool]
+
+SHELF_S = 0.1  # popularity over the whole catalog, brought together ten times a second and not once a list
 
 
 class Deps(NamedTuple):
@@ -87,7 +90,9 @@ async def wire(
     exchange: Exchange,
     database: Database,
     executor: Executor,
+    inline_s: float = INLINE_S,
 ) -> Deps:
+    """Every handler and loop of a worker, connected. `executor` makes the lists that cost more than `inline_s`."""
     name = f"{socket.gethostname()}:{os.getpid()}"
     rules = FoldRules.from_settings(settings)
     behavior_topic, requests_topic = settings.topic(BEHAVIOR), settings.topic(REQUESTS)
@@ -107,7 +112,7 @@ async def wire(
     counters_path = settings.counters_path
     counters = await asyncio.to_thread(load_counters, counters_path, settings)
     lists = ListRules.from_settings(settings)
-    world = World(catalog=catalog, counters=counters, rules=rules, lists=lists, brain=Brain.untaught())
+    world = World(catalog=catalog, counters=counters, rules=rules, lists=lists, brain=Brain.untaught(), shelf_s=SHELF_S)
     presence = Presence(exchange)
     shown = Shown(presence)
     refresher = Refresher(
@@ -116,11 +121,9 @@ async def wire(
         presence=presence,
         shown=shown,
         exchange=exchange,
-        world=world,
-        executor=executor,
+        scoring=Scoring(world, executor, random.Random(), inline_s),
         metrics=metrics,
         batch=settings.refresh_batch,
-        rng=random.Random(),
     )
 
     def listed(item_id: str) -> dict[str, Any] | None:

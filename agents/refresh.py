@@ -1,4 +1,4 @@
-"""state → **slate** → Redis. Makes lists anew: coalesced per user, in batches, off the event loop, only if looked at.
+"""state → **slate** → Redis. Makes lists anew: coalesced per user, in batches, only if looked at.
 
 The mailbox holds one entry a user and the newest cause wins; the state is read when a list's turn comes, so a list is
 always made from the newest state and its version is the state's. Stored is only what somebody has on a screen, and not
@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Executor
 
 import msgspec
 
 from agents.mailbox import Due, Mailbox, Waiting
 from agents.metrics import Metrics
 from agents.presence import Presence
+from agents.scoring import Scoring
 from agents.shown import Learning, Shown
 from rec.errors import Unavailable
 from rec.ports import Exchange, Pushed, Reply, StoredSlate
-from rec.recommend import Ask, World, recommend_many
+from rec.recommend import Ask
 from rec.requests import SlateRequest
 from rec.screens import split_screen
 from rec.slates import Cause, Slate, encode_slate
@@ -31,11 +30,13 @@ from rec.state import UserState
 
 log = logging.getLogger(__name__)
 
+SWEEP_CHUNK = 100  # positions asked for at once: reading a thousand answers would hold up the loop
+
 StateOf = Callable[[str], UserState | None]
 
 
 class Refresher:
-    """Drains the mailbox: candidates → ranking → policy → slates in one thread, then one round trip to Redis."""
+    """Drains the mailbox: a batch of asks → slates (agents/scoring.py), then one round trip to Redis."""
 
     def __init__(
         self,
@@ -45,16 +46,14 @@ class Refresher:
         presence: Presence,
         shown: Shown,
         exchange: Exchange,
-        world: World,
-        executor: Executor,
+        scoring: Scoring,
         metrics: Metrics,
         batch: int,
-        rng: random.Random,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._state_of, self._erased_at = state_of, erased_at
-        self._presence, self._shown, self._exchange, self._world = presence, shown, exchange, world
-        self._executor, self._metrics, self._batch, self._rng, self._clock = executor, metrics, batch, rng, clock
+        self._presence, self._shown, self._exchange, self._scoring = presence, shown, exchange, scoring
+        self._metrics, self._batch, self._clock = metrics, batch, clock
         self._mailbox = Mailbox()
         self._wake = asyncio.Event()
 
@@ -98,7 +97,7 @@ class Refresher:
             return
         begun = {ask.user_id: self._life(ask.user_id) for ask in asks}
         started = time.perf_counter()
-        slates = await asyncio.get_running_loop().run_in_executor(self._executor, self._make, asks, now)
+        slates = await self._scoring.make(asks, now)
         self._metrics.scoring.observe(time.perf_counter() - started)
 
         pushed = list(zip([due.screen for due in dues], slates[: len(dues)], strict=True))
@@ -139,9 +138,6 @@ class Refresher:
         """Another one after scoring than before: the user was erased meanwhile, and their list is not to be kept."""
         state = self._state_of(user_id)
         return state.epoch if state is not None else None, self._erased_at(user_id)
-
-    def _make(self, asks: list[Ask], now: float) -> list[Slate]:
-        return recommend_many(asks, self._world, now=now, rng=self._rng)
 
 
 def as_stored(screen: str, slate: Slate) -> StoredSlate:
@@ -207,8 +203,8 @@ class Sweep:
             if self._owned(user_id) and self._state_of(user_id) is not None
             for screen in self._presence.screens(user_id)
         ]
-        for start in range(0, len(pairs), 1_000):
-            chunk = pairs[start : start + 1_000]
+        for start in range(0, len(pairs), SWEEP_CHUNK):
+            chunk = pairs[start : start + SWEEP_CHUNK]
             for (user_id, screen), position in zip(chunk, await self._exchange.positions(chunk), strict=True):
                 state = self._state_of(user_id)
                 if state is not None and state.position.newer_than(position):

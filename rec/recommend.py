@@ -97,7 +97,11 @@ class Brain(NamedTuple):
 
 
 class World:
-    """What lists are made from, beside the user's state. One per worker. Without a `brain` the fixed mix ranks."""
+    """What lists are made from, beside the user's state. One per worker. Without a `brain` the fixed mix ranks.
+
+    `shelf_s` (seconds): for so long the counts over the whole catalog are not brought together again. What learns from
+    lists leaves it at 0, so that the same events give the same lists.
+    """
 
     def __init__(
         self,
@@ -106,18 +110,25 @@ class World:
         rules: FoldRules | None = None,
         lists: ListRules | None = None,
         brain: Brain | None = None,
+        shelf_s: float = 0.0,
     ) -> None:
         self.brain = brain
+        self._shelf_s = shelf_s
         self.catalog = catalog
         self.counters = counters
         self.rules = rules or FoldRules()
         self.lists = lists or ListRules()
         self._shelf: Shelf | None = None
+        self._shelved_at = 0.0
 
-    def shelf(self) -> Shelf:
-        """Catalog and counts as of now, aligned."""
-        self._shelf = shelf(self.catalog.view(), self.counters.tables, self._shelf)
-        return self._shelf
+    def shelf(self, now: float) -> Shelf:
+        """Catalog and counts, aligned: the catalog as it is, what is popular as it was at most `shelf_s` ago."""
+        view, tables, kept = self.catalog.view(), self.counters.tables, self._shelf
+        same = kept is not None and kept.view is view and kept.tables is tables
+        if kept is None or not same or not 0 <= now - self._shelved_at < self._shelf_s:
+            kept = self._shelf = shelf(view, tables, kept)
+            self._shelved_at = now
+        return kept
 
 
 class Plan(NamedTuple):
@@ -158,7 +169,7 @@ class Judged(NamedTuple):
 
 def judge(asks: Sequence[Ask], world: World, brain: Brain | None, now: float) -> list[Judged]:
     """Candidates and their ranking for each ask."""
-    on_shelf = world.shelf()
+    on_shelf = world.shelf(now)
     plans = [plan(ask, on_shelf, world, now) for ask in asks]
     likeness = by_content(on_shelf.view, [p.anchors for p in plans])
     said: Sequence[Floats | None] = [None] * len(plans)

@@ -54,8 +54,12 @@ async def local_worker(
     if items:
         await database.put_items(items)
     with ThreadPoolExecutor(1, thread_name_prefix="scoring") as executor:
-        chosen = executor if scoring is None else scoring
-        deps = await wire(settings, users, lambda _: True, metrics, log, exchange.connect(), database, chosen)
+        stores = (log, exchange.connect(), database)
+        everything = lambda _: True  # noqa: E731  the one worker there is
+        if scoring is None:
+            deps = await wire(settings, users, everything, metrics, *stores, executor)
+        else:  # every list, however cheap
+            deps = await wire(settings, users, everything, metrics, *stores, scoring, inline_s=0.0)
 
         async def feed(topic: str, handler: str) -> None:
             async for records in log.tail(settings.topic(topic)):

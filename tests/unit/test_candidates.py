@@ -85,7 +85,7 @@ def test_what_was_told_off_is_no_anchor_until_it_is_wanted_again() -> None:
 # ---------------------------------------------------------------- each source
 def test_rules_name_what_followed_and_the_sooner_it_followed_the_louder() -> None:
     world = taught(*[("camping-1", "music-1", "garden-1")] * 5)
-    on = world.shelf()
+    on = world.shelf(NOW)
     found = named(by_rules(on, anchors("camping-1")), on)
     assert found.keys() == {"music-1", "garden-1"}
     assert found["music-1"] > found["garden-1"] > 0
@@ -93,13 +93,13 @@ def test_rules_name_what_followed_and_the_sooner_it_followed_the_louder() -> Non
 
 def test_what_followed_once_says_less_than_what_followed_often() -> None:
     once, often = taught(("camping-1", "music-1")), taught(*[("camping-1", "music-1")] * 50)
-    said = [named(by_rules(w.shelf(), anchors("camping-1")), w.shelf())["music-1"] for w in (once, often)]
+    said = [named(by_rules(w.shelf(NOW), anchors("camping-1")), w.shelf(NOW))["music-1"] for w in (once, often)]
     assert said[0] < said[1] / 5
 
 
 def test_neighbours_of_a_recent_item_count_for_more_than_those_of_an_earlier_one() -> None:
     world = taught(*[("camping-1", "music-1")] * 9, *[("kitchen-1", "garden-1")] * 9)
-    on = world.shelf()
+    on = world.shelf(NOW)
     found = named(by_neighbours(on, anchors("camping-1", "kitchen-1")), on)
     assert found["music-1"] == pytest.approx(2 * found["garden-1"])
 
@@ -107,7 +107,7 @@ def test_neighbours_of_a_recent_item_count_for_more_than_those_of_an_earlier_one
 def test_a_taste_is_made_of_the_whole_history_and_fades_slowly() -> None:
     """What goes with the thirtieth item back is not named by the last ten."""
     world = taught(*[("camping-1", "music-1")] * 9, *[("kitchen-1", "garden-1")] * 9)
-    on, between = world.shelf(), [f"books-{n}" for n in range(28)]
+    on, between = world.shelf(NOW), [f"books-{n}" for n in range(28)]
     history = anchors("camping-1", *between, "kitchen-1")
     assert "garden-1" not in named(by_neighbours(on, history), on)
     taste = named(by_taste(on, history), on)
@@ -116,20 +116,20 @@ def test_a_taste_is_made_of_the_whole_history_and_fades_slowly() -> None:
 
 def test_items_that_the_catalog_does_not_know_are_counted_but_never_named() -> None:
     world = taught(*[("camping-1", "unknown-1", "music-1")] * 3)
-    on = world.shelf()
+    on = world.shelf(NOW)
     for found in (by_rules(on, anchors("camping-1")), by_neighbours(on, anchors("camping-1"))):
         assert named(found, on).keys() == {"music-1"}
 
 
 def test_own_items_come_back_the_most_recent_first() -> None:
-    on = shop().shelf()
+    on = shop().shelf(NOW)
     found = named(by_history(on.view, anchors("music-1", "unknown-1", "camping-1")), on)
     assert list(found) == ["music-1", "camping-1"]
     assert found["music-1"] > found["camping-1"]
 
 
 def test_content_finds_the_category_from_vectors_alone() -> None:
-    on = shop().shelf()
+    on = shop().shelf(NOW)
     (scores,) = by_content(on.view, [anchors("garden-1", "garden-2")])
     assert scores is not None
     best = np.argsort(-scores)[:15]
@@ -137,7 +137,7 @@ def test_content_finds_the_category_from_vectors_alone() -> None:
 
 
 def test_content_is_the_same_for_each_user_whoever_else_is_in_the_batch() -> None:
-    on = shop().shelf()
+    on = shop().shelf(NOW)
     users = [anchors("garden-1"), [], anchors("music-3", "camping-2"), anchors("unknown-1")]
     together = by_content(on.view, users)
     for user, scores in zip(users, together, strict=True):
@@ -148,14 +148,14 @@ def test_content_is_the_same_for_each_user_whoever_else_is_in_the_batch() -> Non
 
 
 def test_content_says_nothing_before_there_are_vectors() -> None:
-    on = shop(vectors=False).shelf()
+    on = shop(vectors=False).shelf(NOW)
     assert by_content(on.view, [anchors("garden-1")]) == [None]
 
 
 def test_interest_names_the_category_looked_at_popular_items_first() -> None:
     world = taught(*[("garden-5",)] * 9)
     state = views("garden-1", "garden-2")
-    on = world.shelf()
+    on = world.shelf(NOW)
     scores = by_interest(on, state, anchors_of(state), NOW + 5, RULES)
     assert scores is not None
     assert on.view.ids[int(scores.argmax())] == "garden-5"
@@ -165,7 +165,7 @@ def test_interest_names_the_category_looked_at_popular_items_first() -> None:
 def test_interest_in_what_was_told_off_is_below_nothing() -> None:
     state = after([event("not_interested", "garden-1")], shop())
     assert state is not None
-    on = shop().shelf()
+    on = shop().shelf(NOW)
     scores = by_interest(on, state, [], NOW, RULES)
     assert scores is not None
     row = on.view.row("garden-2")
@@ -174,14 +174,14 @@ def test_interest_in_what_was_told_off_is_below_nothing() -> None:
 
 
 def test_no_interest_is_none() -> None:
-    assert by_interest(shop().shelf(), UserState(epoch="e"), [], NOW, RULES) is None
+    assert by_interest(shop().shelf(NOW), UserState(epoch="e"), [], NOW, RULES) is None
 
 
 # ---------------------------------------------------------------- the shelf and the tail
 def test_the_tail_is_popular_first_then_new_and_as_long_as_there_are_items() -> None:
     world = taught(*[("garden-5",)] * 3, ("music-1",))
     world.catalog.upsert([item("camping-99")])
-    on = world.shelf()
+    on = world.shelf(NOW)
     rows = tail(on, on.view.listed, 1_000).tolist()
     assert [on.view.ids[row] for row in rows[:3]] == ["garden-5", "music-1", "camping-99"]
     assert sorted(rows) == np.flatnonzero(on.view.listed).tolist()
@@ -203,7 +203,7 @@ def test_the_tail_is_the_beginning_of_the_whole_order(n: int, rng: random.Random
 @given(st.lists(st.tuples(st.sampled_from(["put", "delete", "learn", "vector"]), st.integers(0, 9)), max_size=40))
 def test_an_alignment_carried_on_is_the_one_made_afresh(steps: list[tuple[str, int]]) -> None:
     world = shop(each=2)
-    carried = world.shelf()
+    carried = world.shelf(NOW)
     for n, (what, number) in enumerate(steps):
         item_id = f"camping-{number}"
         if what == "put":
@@ -242,7 +242,7 @@ def test_the_top_is_exact(scores: Floats, k: int, rng: random.Random) -> None:
 
 def test_a_pool_holds_eligible_rows_once_with_all_that_speaks_for_them() -> None:
     world = taught(*[("camping-1", "music-1", "garden-1")] * 4)
-    on = world.shelf()
+    on = world.shelf(NOW)
     start = anchors("camping-1", "music-1")
     found = {"rules": by_rules(on, start), "knn": by_neighbours(on, start), "history": by_history(on.view, start)}
     eligible = on.view.listed.copy()
@@ -259,7 +259,23 @@ def test_a_pool_holds_eligible_rows_once_with_all_that_speaks_for_them() -> None
 
 def test_nothing_to_go_by_still_gives_the_popular_ones() -> None:
     world = taught(("garden-5",))
-    on = world.shelf()
+    on = world.shelf(NOW)
     pool = gather(on, {}, {}, on.view.listed, depth=5)
     assert on.view.row("garden-5") in pool.rows.tolist()
     assert len(pool.rows) == 5
+
+
+def test_counts_over_the_whole_catalog_are_as_old_as_the_world_allows_and_a_new_product_is_there_at_once() -> None:
+    plain = shop()
+    world = World(plain.catalog, plain.counters, shelf_s=0.1)
+    first = world.shelf(NOW)
+    after([event("view_item", "books-1")], world)
+    assert world.shelf(NOW + 0.05) is first
+    assert world.shelf(NOW + 0.11) is not first
+    world.catalog.upsert([item("books-901")])
+    assert world.shelf(NOW + 0.12).view.row("books-901") is not None
+
+
+def test_a_world_that_learns_from_its_lists_counts_anew_for_each() -> None:
+    world = shop()
+    assert world.shelf(NOW) is not world.shelf(NOW)

@@ -1,0 +1,63 @@
+"""mailbox → **whose thread makes the lists** → slates. Cheap lists on the event loop one by one, dear ones in a thread.
+
+A thread of Python numbers and the event loop take the interpreter lock from each other at every system call and every
+array of some size. At 200 events a second that is most of a list's way (docs/decisions.md). So a list
+that costs less than `INLINE_S` is made where it is needed, and the loop takes a turn after each; one that costs more,
+as with a large network, would hold up everybody else and goes to the thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
+
+from rec.recommend import Ask, World, recommend_many
+from rec.slates import Slate
+
+INLINE_S = 0.004  # CPU seconds of one list; a tenth of what a loop may stand still
+MEMORY = 0.9  # of the running mean of what a list costs
+
+
+class Scoring:
+    """Makes lists for `world`, in `executor` until they are known to be cheap, and again after every swap."""
+
+    def __init__(self, world: World, executor: Executor, rng: random.Random, inline_s: float = INLINE_S) -> None:
+        self._world, self._executor, self._rng, self._inline_s = world, executor, rng, inline_s
+        self._version = ""
+        self._cost_s = float("inf")
+
+    @property
+    def inline(self) -> bool:
+        """Whether the next list is made on the event loop."""
+        return self._cost_s < self._inline_s
+
+    async def make(self, asks: Sequence[Ask], now: float) -> list[Slate]:
+        """One slate for each ask, in their order."""
+        version = self._world.brain.version if self._world.brain else ""
+        if version != self._version:  # what the new one costs is not known
+            self._version, self._cost_s = version, float("inf")
+        slates: list[Slate] = []
+        for at, ask in enumerate(asks):
+            if not self.inline:
+                rest = asks[at:]
+                made, spent = await asyncio.get_running_loop().run_in_executor(self._executor, self._timed, rest, now)
+                self._learn(spent / len(rest))
+                return slates + made
+            made, spent = self._timed([ask], now)
+            self._learn(spent)
+            slates += made
+            await asyncio.sleep(0)
+        return slates
+
+    def _timed(self, asks: Sequence[Ask], now: float) -> tuple[list[Slate], float]:
+        """The slates, and the CPU seconds of this thread that they took: waiting for the lock is no cost of a list."""
+        began = time.thread_time()
+        slates = recommend_many(asks, self._world, now=now, rng=self._rng)
+        return slates, time.thread_time() - began
+
+    def _learn(self, cost_s: float) -> None:
+        known = self._cost_s != float("inf")
+        self._cost_s = MEMORY * self._cost_s + (1 - MEMORY) * cost_s if known else cost_s
