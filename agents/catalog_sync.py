@@ -12,10 +12,8 @@ import multiprocessing
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
 
-import numpy as np
-
 from agents.catalog_reader import CatalogReader
-from rec.catalog import Catalog
+from rec.catalog import Catalog, vectors_of
 from rec.errors import Unavailable
 from rec.model.encoder import encode_batch, warm
 from rec.ports import Database, Exchange
@@ -98,7 +96,7 @@ class CatalogSync:
             self._missing.set()
 
     def _set(self, vectors: dict[str, bytes]) -> None:
-        self._catalog.set_vectors({item_id: np.frombuffer(raw, "<f4") for item_id, raw in vectors.items()})
+        self._catalog.set_vectors(vectors_of(vectors))
         self._reader.has_vectors(vectors)
 
     async def encode_for_ever(self) -> None:

@@ -12,10 +12,8 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-
-from agents.catalog_reader import EpochReader, News
-from rec.catalog import View
+from agents.catalog_reader import EpochReader
+from rec.catalog import View, vectors_of
 from rec.contest import UNTAUGHT
 from rec.errors import ModelError, Unavailable
 from rec.model.checkpoint import MODEL, load
@@ -100,7 +98,7 @@ class ModelSync:
     async def _follow_texts(self) -> None:
         """The rows of the version's epoch that are new or changed, if it has one of its own."""
         if self._reading is not None and (news := await self._reading.reader.look()):
-            _change(self._reading.texts, news)
+            self._reading.texts.change(vectors_of(news.vectors), news.deleted)
             await asyncio.to_thread(self._reading.warm, self._world.catalog.view())
 
     async def _loaded(self, version: ModelVersion) -> tuple[Brain, _Reading | None]:
@@ -115,7 +113,8 @@ class ModelSync:
         reader = None
         if texts.encoder != self._world.catalog.encoder:
             reader = EpochReader(self._database, texts.encoder)
-            _change(texts, await reader.look())
+            news = await reader.look()
+            texts.change(vectors_of(news.vectors), news.deleted)
         view = self._world.catalog.view()
 
         def warm() -> tuple[Brain, _Reading | None]:
@@ -127,10 +126,6 @@ class ModelSync:
             return Brain(gate, served, version.version, float(meta["learned_through"])), reading
 
         return await asyncio.to_thread(warm)
-
-
-def _change(texts: Texts, news: News) -> None:
-    texts.change({item_id: np.frombuffer(raw, "<f4") for item_id, raw in news.vectors.items()}, news.deleted)
 
 
 def _with_torch() -> None:

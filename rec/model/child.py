@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-import numpy as np
 from threadpoolctl import threadpool_limits
 
-from rec.catalog import Item
+from rec.catalog import Item, vectors_of
 from rec.errors import ModelError
 from rec.examples import Taken
 from rec.model.background import begin_background
@@ -77,14 +76,12 @@ def resume(url: str, name: str | None) -> Begun:
 
 def know(items: bytes, vectors: dict[str, bytes], deleted: Sequence[str]) -> None:
     """Catalog changes: items as JSON, vectors as little-endian float32."""
-    arrays = {item_id: np.frombuffer(raw, "<f4") for item_id, raw in vectors.items()}
-    _here[0].lineage.know(_items.decode(items), arrays, deleted)
+    _here[0].lineage.know(_items.decode(items), vectors_of(vectors), deleted)
 
 
 def tell(encoder: str, vectors: dict[str, bytes], deleted: Sequence[str]) -> None:
     """Texts of items as a tuned encoder reads them: little-endian float32."""
-    arrays = {item_id: np.frombuffer(raw, "<f4") for item_id, raw in vectors.items()}
-    _here[0].lineage.tell(encoder, arrays, deleted)
+    _here[0].lineage.tell(encoder, vectors_of(vectors), deleted)
 
 
 def untell(encoder: str) -> None:
