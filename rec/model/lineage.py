@@ -120,13 +120,10 @@ class Lineage:
                 lesson = decode_lesson(raw)
             except msgspec.MsgspecError:
                 continue
-            match lesson:
-                case Example():
-                    self._gather(lesson)
-                case Pace(share=share):
-                    self.share = share
-                case _:
-                    pass
+            if isinstance(lesson, Example):
+                self._gather(lesson)
+            elif isinstance(lesson, Pace):
+                self.share = lesson.share
             full = len(self._waiting) >= self.teaching.training.new
             if self._waiting and (full or isinstance(lesson, Tick | Epoch)):
                 rounds.append(self._batch())
