@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import sys
 
 from rec.config import Settings, load_settings
@@ -29,35 +28,21 @@ def run_worker(settings: Settings) -> int:
 async def run_archiver(settings: Settings) -> None:
     """The archiver, until SIGTERM or SIGINT, and then to the end of the log."""
     from agents.archiver import Archiver
-    from agents.deps import open_stores
-    from agents.forget import Forgetting
-    from agents.metrics import Metrics
-    from rec.privacy import erasure_secret
-    from rec.topics import BEHAVIOR, REQUESTS, topics
+    from agents.deps import forgetting_of, open_stores
+    from agents.metrics import Metrics, serve
+    from rec.signals import stop_on_signals
+    from rec.topics import BEHAVIOR, topics
 
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_on_signals()
     metrics = Metrics()
-    if settings.metrics_port:
-        from prometheus_client import start_http_server
-
-        start_http_server(settings.metrics_port, "127.0.0.1", metrics.registry)
+    serve(metrics.registry, settings.metrics_port)
     async with open_stores(settings) as (to, exchange, database):
         await to.create(topics(settings))
-        topic = settings.topic(BEHAVIOR)
-        forgetting = Forgetting(
-            secret=erasure_secret(settings),
-            database=database,
-            exchange=exchange,
-            to=to,
-            behavior_topic=topic,
-            requests_topic=settings.topic(REQUESTS),
-        )
+        forgetting = forgetting_of(settings, to, exchange, database)
         await forgetting.load()
         archiver = Archiver(
             source=to,
-            topic=topic,
+            topic=settings.topic(BEHAVIOR),
             group=f"{settings.app_id}-archiver",
             database=database,
             forgetting=forgetting,

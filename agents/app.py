@@ -22,7 +22,7 @@ from faust.types import TP
 from agents import faust_fixes, watchdog
 from agents.continuity import Continuity, LostDelivery
 from agents.deps import Background, Deps, open_deps
-from agents.metrics import Metrics
+from agents.metrics import Metrics, serve
 from rec.config import Settings, load_settings
 from rec.errors import RecError, Unavailable
 from rec.ports import Record
@@ -80,10 +80,7 @@ class WorkerApp(faust.App):  # type: ignore[misc]
         self.background_.start("readiness", self._tell_state())
         limit = self.settings_.recovery_stall_s
         self.background_.start("recovery watchdog", watchdog.watch_progress("table recovery", self._recovered, limit))
-        if self.settings_.metrics_port:
-            from prometheus_client import start_http_server
-
-            start_http_server(self.settings_.metrics_port, "127.0.0.1", self.metrics_.registry)
+        serve(self.metrics_.registry, self.settings_.metrics_port)
 
     async def on_shutdown(self) -> None:
         await super().on_shutdown()

@@ -1,6 +1,6 @@
 """SQL → the catalog that workers score with: rows, then vectors; missing vectors are computed in a child process.
 
-SQL is the truth. A hint over Redis makes a change felt at once, a poll every few seconds makes a lost hint harmless.
+SQL is the truth, and `agents.hints` says when to look at it.
 Torch lives in the child alone: the worker's event loop never waits for it, and its memory goes when it is idle.
 """
 
@@ -12,10 +12,9 @@ import multiprocessing
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
 
-import numpy as np
-
 from agents.catalog_reader import CatalogReader
-from rec.catalog import Catalog
+from agents.hints import follow
+from rec.catalog import Catalog, vectors_of
 from rec.errors import Unavailable
 from rec.model.encoder import encode_batch, warm
 from rec.ports import Database, Exchange
@@ -46,7 +45,6 @@ class CatalogSync:
         self._encoder, self._holder, self._on_change = encoder, holder, on_change
         self._encoder_id = encoder_id
         self._reader = CatalogReader(database, encoder_id)
-        self._changed = asyncio.Event()
         self._missing = asyncio.Event()
         self._encoded_at = 0.0
 
@@ -59,30 +57,16 @@ class CatalogSync:
 
     async def run(self) -> None:
         """Follow changes for ever."""
-        await asyncio.gather(self._hear(), self._follow())
+        await follow(self._exchange, "catalog", self._look, POLL_S, "the catalog")
 
-    async def _hear(self) -> None:
-        async for hint in self._exchange.hints():
-            if hint is None or hint.kind == "catalog":
-                self._changed.set()
-
-    async def _follow(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(POLL_S):
-                    await self._changed.wait()
-            except TimeoutError:
-                pass  # the poll that makes a lost hint harmless
-            self._changed.clear()
-            try:
-                touched: set[str] = set()
-                while ids := await self._pull():
-                    touched |= ids
-                if touched:
-                    await self._take_cached()
-                    await self._on_change(touched)
-            except Unavailable as error:
-                log.warning("the catalog could not be read, going on with the one in memory: %s", error)
+    async def _look(self) -> None:
+        """What has changed, and whoever it concerns. Raises Unavailable."""
+        touched: set[str] = set()
+        while ids := await self._pull():
+            touched |= ids
+        if touched:
+            await self._take_cached()
+            await self._on_change(touched)
 
     async def _pull(self) -> set[str]:
         """One page of changes; the ids in it."""
@@ -98,7 +82,7 @@ class CatalogSync:
             self._missing.set()
 
     def _set(self, vectors: dict[str, bytes]) -> None:
-        self._catalog.set_vectors({item_id: np.frombuffer(raw, "<f4") for item_id, raw in vectors.items()})
+        self._catalog.set_vectors(vectors_of(vectors))
         self._reader.has_vectors(vectors)
 
     async def encode_for_ever(self) -> None:

@@ -70,6 +70,18 @@ async def open_stores(settings: Settings) -> AsyncIterator[tuple[Log, Exchange, 
         yield to, exchange, database
 
 
+def forgetting_of(settings: Settings, to: Log, exchange: Exchange, database: Database) -> Forgetting:
+    """What was erased when, for whichever process asks; it knows nothing until `load`."""
+    return Forgetting(
+        secret=erasure_secret(settings),
+        database=database,
+        exchange=exchange,
+        to=to,
+        behavior_topic=settings.topic(BEHAVIOR),
+        requests_topic=settings.topic(REQUESTS),
+    )
+
+
 @contextlib.asynccontextmanager
 async def open_deps(settings: Settings, users: Users, owned: Owned, metrics: Metrics) -> AsyncIterator[Deps]:
     """Open the stores, load catalog and counters, wire the handlers. `users` is the table, `owned` who is in it."""
@@ -96,14 +108,7 @@ async def wire(
     name = f"{socket.gethostname()}:{os.getpid()}"
     rules = FoldRules.from_settings(settings)
     behavior_topic, requests_topic = settings.topic(BEHAVIOR), settings.topic(REQUESTS)
-    forgetting = Forgetting(
-        secret=erasure_secret(settings),
-        database=database,
-        exchange=exchange,
-        to=to,
-        behavior_topic=behavior_topic,
-        requests_topic=requests_topic,
-    )
+    forgetting = forgetting_of(settings, to, exchange, database)
     consents = Consents(users=users, owned=owned, exchange=exchange, to=to, behavior_topic=behavior_topic)
     examples = Examples(to=to, topic=settings.topic(EXAMPLES), lost=metrics.examples_lost)
     dead_letters = DeadLetters(settings.topic(DEAD_LETTERS), to, metrics.dead)

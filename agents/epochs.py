@@ -15,8 +15,7 @@ from typing import Any
 
 from agents.catalog_reader import EpochReader
 from agents.gpu import Gpu
-from agents.reading import retained
-from agents.unlearning import lesson_of
+from agents.reading import lesson_of, retained
 from rec.errors import ModelError
 from rec.examples import Epoch
 from rec.model.checkpoint import delete, load_meta, names

@@ -1,13 +1,19 @@
-"""The worker's and the archiver's metrics: one registry a process, never a user's id in a label."""
+"""The worker's, the archiver's and the trainer's metrics: one registry a process, never a user's id in a label."""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from rec.examples import Taken
 from rec.looptime import BUCKETS as GAPS
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+
+
+def serve(registry: CollectorRegistry, port: int) -> None:
+    """Answer /metrics on 127.0.0.1 in a thread of its own; nowhere if the port is 0. Raises OSError if it is taken."""
+    if port:
+        start_http_server(port, "127.0.0.1", registry)
 
 
 class Metrics:

@@ -1,23 +1,20 @@
 """registry → **model sync** → `world.brain`. A worker follows the live version, off the loop, one assignment a swap.
 
-A hint over Redis makes a swap immediate, a look at SQL every few seconds makes a lost hint harmless. A version that
-cannot be loaded is said so once and not tried again; what serves goes on serving.
+A version that cannot be loaded is said so once and not tried again; what serves goes on serving.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-
-from agents.catalog_reader import EpochReader, News
-from rec.catalog import View
+from agents.catalog_reader import EpochReader
+from agents.hints import follow
+from rec.catalog import View, vectors_of
 from rec.contest import UNTAUGHT
-from rec.errors import ModelError, Unavailable
+from rec.errors import ModelError
 from rec.model.checkpoint import MODEL, load
 from rec.model.texts import Texts
 from rec.ports import Database, Exchange
@@ -49,7 +46,6 @@ class ModelSync:
     ) -> None:
         self._world, self._database, self._exchange = world, database, exchange
         self._poll_s, self._on_swap = poll_s, on_swap
-        self._changed = asyncio.Event()
         self._refused = ""
         self._reading: _Reading | None = None  # of the epoch that the served version reads, if not the catalog's
 
@@ -59,23 +55,7 @@ class ModelSync:
 
     async def run(self) -> None:
         """Follow for ever."""
-        await asyncio.gather(self._hear(), self._follow())
-
-    async def _hear(self) -> None:
-        async for hint in self._exchange.hints():
-            if hint is None or hint.kind == "model":
-                self._changed.set()
-
-    async def _follow(self) -> None:
-        while True:
-            try:
-                await self.look()
-            except Unavailable as error:
-                log.warning("the live version could not be read, going on with the one in memory: %s", error)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._poll_s):
-                    await self._changed.wait()
-            self._changed.clear()
+        await follow(self._exchange, "model", self.look, self._poll_s, "the live version")
 
     async def look(self) -> None:
         """Swap, if another version is live. Raises Unavailable."""
@@ -100,7 +80,7 @@ class ModelSync:
     async def _follow_texts(self) -> None:
         """The rows of the version's epoch that are new or changed, if it has one of its own."""
         if self._reading is not None and (news := await self._reading.reader.look()):
-            _change(self._reading.texts, news)
+            self._reading.texts.change(vectors_of(news.vectors), news.deleted)
             await asyncio.to_thread(self._reading.warm, self._world.catalog.view())
 
     async def _loaded(self, version: ModelVersion) -> tuple[Brain, _Reading | None]:
@@ -115,7 +95,8 @@ class ModelSync:
         reader = None
         if texts.encoder != self._world.catalog.encoder:
             reader = EpochReader(self._database, texts.encoder)
-            _change(texts, await reader.look())
+            news = await reader.look()
+            texts.change(vectors_of(news.vectors), news.deleted)
         view = self._world.catalog.view()
 
         def warm() -> tuple[Brain, _Reading | None]:
@@ -127,10 +108,6 @@ class ModelSync:
             return Brain(gate, served, version.version, float(meta["learned_through"])), reading
 
         return await asyncio.to_thread(warm)
-
-
-def _change(texts: Texts, news: News) -> None:
-    texts.change({item_id: np.frombuffer(raw, "<f4") for item_id, raw in news.vectors.items()}, news.deleted)
 
 
 def _with_torch() -> None:

@@ -1,4 +1,4 @@
-"""A topic of one partition, read ahead while somebody works on what came before."""
+"""The topic `examples`, of one partition: read ahead while somebody works on what came before, and taken as lessons."""
 
 from __future__ import annotations
 
@@ -7,9 +7,20 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 
+import msgspec
+
+from rec.examples import Lesson, decode_lesson
 from rec.ports import Log, Record
 
 AHEAD = 2_000  # records
+
+
+def lesson_of(record: Record) -> Lesson | None:
+    """None for what is none: deleted, or not readable."""
+    try:
+        return decode_lesson(record.value) if record.value is not None else None
+    except msgspec.MsgspecError:
+        return None
 
 
 class Ahead:

@@ -24,10 +24,10 @@ from agents.forget import Forgetting
 from agents.gpu import Gpu, GpuDied
 from agents.metrics import TrainerMetrics
 from agents.paces import Paces
-from agents.reading import reading
+from agents.reading import lesson_of, reading
 from agents.rhythm import Due, Rhythm
 from agents.tuning import Tuning
-from agents.unlearning import Base, Unlearning, lesson_of
+from agents.unlearning import Base, Unlearning
 from agents.versions import Stand, Versions
 from rec.errors import ModelError, Unavailable
 from rec.examples import Epoch, Erased, Example, Lesson, Taken, Tick, encode_lesson

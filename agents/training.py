@@ -6,17 +6,15 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import socket
 
 from agents.catalog_reader import CatalogReader
 from agents.checkpoints import Checkpoints
 from agents.curves import Curves
-from agents.deps import open_stores
+from agents.deps import forgetting_of, open_stores
 from agents.epochs import Epochs
-from agents.forget import Forgetting
 from agents.gpu import Gpu
-from agents.metrics import TrainerMetrics
+from agents.metrics import TrainerMetrics, serve
 from agents.paces import Paces
 from agents.rhythm import Rhythm
 from agents.trainer import Trainer
@@ -29,8 +27,8 @@ from rec.errors import Unavailable
 from rec.model.teaching import Shape, Teaching, Training, Tune
 from rec.model.weights import encoder_dim, encoder_id
 from rec.ports import Database, Exchange, Log
-from rec.privacy import erasure_secret
-from rec.topics import BEHAVIOR, EXAMPLES, REQUESTS, topics
+from rec.signals import stop_on_signals
+from rec.topics import EXAMPLES, topics
 
 log = logging.getLogger(__name__)
 
@@ -63,14 +61,9 @@ def teaching_of(settings: Settings) -> Teaching:
 
 async def run_trainer(settings: Settings) -> None:
     """Train until SIGTERM or SIGINT."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_on_signals()
     metrics = TrainerMetrics()
-    if settings.metrics_port:
-        from prometheus_client import start_http_server
-
-        start_http_server(settings.metrics_port, "127.0.0.1", metrics.registry)
+    serve(metrics.registry, settings.metrics_port)
     async with open_stores(settings) as (to, exchange, database):
         await to.create(topics(settings))
         holder = f"{socket.gethostname()}:{os.getpid()}"
@@ -89,14 +82,6 @@ async def train(
     teaching = await asyncio.to_thread(teaching_of, settings)
     topic, location = settings.topic(EXAMPLES), settings.models_location
     checkpoints = Checkpoints(f"{location}/checkpoints")
-    forgetting = Forgetting(
-        secret=erasure_secret(settings),
-        database=database,
-        exchange=exchange,
-        to=to,
-        behavior_topic=settings.topic(BEHAVIOR),
-        requests_topic=settings.topic(REQUESTS),
-    )
     async with Curves(settings.data_dir / "curves") as curves, Gpu(teaching, settings.train_threads) as gpu:
         versions = Versions(
             gpu=gpu,
@@ -117,7 +102,7 @@ async def train(
             catalog=CatalogReader(database, teaching.encoder),
             epochs=epochs,
             tuning=_tuning(settings, database, gpu, epochs, checkpoints, metrics) if settings.encoder_tuning else None,
-            forgetting=forgetting,
+            forgetting=forgetting_of(settings, to, exchange, database),
             metrics=metrics,
             curves=curves,
             config={"dim": settings.model_dim, "layers": settings.model_layers, "steps": settings.model_steps,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import msgspec
 
+from agents.process import Process
 from rec.errors import Unavailable
 from rec.model import tuner
 from rec.model.teaching import Tune
@@ -21,12 +18,13 @@ class Tuner:
     """One child, one call at a time; none before the first call and after `close`."""
 
     def __init__(self, encoder: str, location: str, threads: int = 1) -> None:
-        self._how = (encoder, location, threads)
-        self._pool: ProcessPoolExecutor | None = None
+        name = "the process that tunes the encoder"
+        self._child = Process(name, Unavailable, tuner.begin, encoder, location, threads)
 
     @property
     def pids(self) -> list[int]:
-        return list(self._pool._processes) if self._pool is not None else []
+        """Of the child, while there is one."""
+        return self._child.pids
 
     async def tune(self, last: str, lessons: Lessons, how: Tune, more: dict[str, Any]) -> tuner.Visit:
         """One visit. Raises ModelError, and Unavailable if the child has died."""
@@ -41,23 +39,13 @@ class Tuner:
 
     async def close(self) -> None:
         """End the child, whatever it computes."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            for process in list((pool._processes or {}).values()):
-                process.kill()
-            await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
-
-    def _open(self) -> None:
-        """Start the process, which blocks."""
-        spawn = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=tuner.begin, initargs=self._how)
-        self._pool.submit(int)
+        await self._child.close()
 
     async def _call(self, function: Any, *args: Any) -> Any:
-        if self._pool is None:
-            await asyncio.to_thread(self._open)
+        if not self._child.is_open:
+            await self._child.open()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
-        except BrokenProcessPool as error:
-            await self.close()
-            raise Unavailable(f"the process that tunes the encoder has died ({error})") from error
+            return await self._child.call(function, *args)
+        except Unavailable:
+            await self._child.close()
+            raise

@@ -13,20 +13,16 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-import msgspec
-
 from agents.checkpoints import Checkpoints
-from agents.reading import retained
+from agents.reading import lesson_of, retained
 from rec.errors import NotFound
-from rec.examples import WEIGHTS, Erased, Example, Lesson, decode_lesson
+from rec.examples import WEIGHTS, Erased, Example
 from rec.ports import Database, Log, Record
 from rec.privacy import VISITOR_ROW
 
 log = logging.getLogger(__name__)
 
 NOTHING = "the model had learned nothing of this user"
-
-
 NEVER = float("inf")
 
 
@@ -50,8 +46,7 @@ class Unlearning:
 
         Marks their examples in the log as deleted: Kafka drops them at the next compaction.
         """
-        found = await self._examples_of(users, end)
-        began = await self._began()
+        found, began = await self._scan(users, end)
         first = min((record.offset for records in found.values() for record in records), default=end)
         for erased in users:
             self.removed[_row(erased)] = self.removed.get(_row(erased), 0) + len(found[erased.user_id])
@@ -76,23 +71,23 @@ class Unlearning:
         )
         return base
 
-    async def _began(self) -> float:
-        """The time of the oldest record that the log still has: what is older was learned from what is gone."""
-        async with contextlib.aclosing(retained(self._source, self._topic, await self._end())) as records:
-            async for record in records:
-                return record.timestamp
-        return float("inf")
+    async def _scan(self, users: list[Erased], end: int) -> tuple[dict[str, list[Record]], float]:
+        """The users' examples before `end`, and the time of the oldest record that the log still has (else NEVER).
 
-    async def _end(self) -> int:
-        return sum((await self._source.ends(self._topic)).values())
-
-    async def _examples_of(self, users: list[Erased], end: int) -> dict[str, list[Record]]:
+        What is older was learned from what is gone.
+        """
         found: dict[str, list[Record]] = {erased.user_id: [] for erased in users}
-        async with contextlib.aclosing(retained(self._source, self._topic, end)) as records:
+        began = NEVER
+        newest = sum((await self._source.ends(self._topic)).values())  # the oldest may be one that nobody has read yet
+        async with contextlib.aclosing(retained(self._source, self._topic, newest)) as records:
             async for record in records:
+                if began == NEVER:
+                    began = record.timestamp
+                if record.offset >= end:
+                    break
                 if (subject := _subject(record)) in found:
                     found[subject].append(record)
-        return found
+        return found, began
 
     async def orphans(self) -> list[Erased]:
         """Erasures whose record was lost with the log before the model had followed. Of whom they are, nobody knows."""
@@ -134,11 +129,3 @@ def _row(erased: Erased) -> str:
 def _subject(record: Record) -> str | None:
     lesson = lesson_of(record)
     return lesson.event.subject if isinstance(lesson, Example) else None
-
-
-def lesson_of(record: Record) -> Lesson | None:
-    """None for what is none: deleted, or not readable."""
-    try:
-        return decode_lesson(record.value) if record.value is not None else None
-    except msgspec.MsgspecError:
-        return None

@@ -282,6 +282,15 @@ class Catalog:
         self._retired = 0
 
 
+def vectors_of(raw: Mapping[str, bytes]) -> dict[str, Floats]:
+    """Vectors as they are stored and cross between processes (little-endian float32) → as arrays, which are read-only.
+
+    >>> vectors_of({"tent": bytes.fromhex("0000803f00000040")})
+    {'tent': array([1., 2.], dtype=float32)}
+    """
+    return {key: np.frombuffer(vector, "<f4") for key, vector in raw.items()}
+
+
 def card(item: Item) -> dict[str, Any]:
     """What a client needs to draw an item: the slate's `item`."""
     return {

@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     send_timeout_s: float = Field(5, gt=0, description="a client that does not read for this long is closed 4008")
     request_timeout_s: float = Field(2, gt=0, description="GET /v1/recommendations waits this long for its slate")
     dedupe_window_s: int = Field(86_400, ge=60, description="a repeated event_id is counted as duplicate this long")
-    metrics_port: int = Field(0, ge=0, le=65535, description="worker and archiver serve /metrics here; 0: nowhere")
+    metrics_port: int = Field(0, ge=0, le=65535, description="worker, archiver, trainer: serve /metrics here; 0: not")
     demo: bool = Field(False, description="serve the two-shoppers page and tokens for it; never in production")
 
     # --- privacy

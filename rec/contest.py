@@ -85,15 +85,12 @@ class Contest:
         for name in sorted(better, key=lambda name: self._loss(name)):
             if self._worse(CANDIDATE, name, SLIGHTLY):
                 return Verdict("roll_back", f"{live} has become worse than {name}: {self._gap(live, name)}", name)
-        if not self._enough(live):
+        if self._differences(CANDIDATE, live)[2] < LEAST_ROUNDS:
             return Verdict("hold", f"not scored beside {live} in {LEAST_ROUNDS} batches yet")
         for name in (live, *anchors):
             if self._worse(CANDIDATE, name, SLIGHTLY if name == live else CLEARLY):
                 return Verdict("hold", f"worse than {name}: {self._gap(CANDIDATE, name)}")
         return Verdict("promote", f"not worse than {live}: {self._gap(CANDIDATE, live)}")
-
-    def _enough(self, name: str) -> bool:
-        return sum(name in one.loss and CANDIDATE in one.loss for one in self._rounds) >= LEAST_ROUNDS
 
     def _loss(self, name: str) -> float:
         scores = self.scores(name)

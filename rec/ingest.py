@@ -75,7 +75,7 @@ _REMEDIES = {
     "quantity": f"Send a whole number from 0 to {MAX_COUNT}, or leave it out",
     "attribution": 'Send {"slate_id":"…","version":42} from the slate that was acted on, or leave it out',
     "slate_id": "Send the slate_id of the slate that was acted on",
-    "version": f"Send the version of the slate, a whole number of at most {MAX_COUNT}, or leave it out",
+    "version": f"Send the version of the slate, a whole number from 0 to {MAX_COUNT}, or leave it out",
     "value": "Send a number, or leave it out",
     "consent": 'Send {"personalization_storage":"granted"} or "denied", or leave it out',
     "personalization_storage": 'Send "granted" or "denied", or leave it out',
@@ -250,15 +250,15 @@ def _from_one(items: tuple[EventItem, ...]) -> tuple[EventItem, ...]:
 
 
 def _check_sizes(event: Event) -> None:
-    """What the types cannot say: numbers that no column holds, and the size of the context."""
+    """What the types cannot say: numbers that no column holds or no list has, and the size of the context."""
     for at, item in enumerate(event.items):
         for name, value in (("index", item.index), ("quantity", item.quantity)):
             if value is not None and value > MAX_COUNT:
                 field = f"items[{at}].{name}"
                 raise BadInput(f"{field}: too large. {_REMEDIES[name]}.", code="invalid_field", field=field)
-    if event.attribution and abs(event.attribution.version or 0) > MAX_COUNT:
-        field = "attribution.version"
-        raise BadInput(f"{field}: too large. {_REMEDIES['version']}.", code="invalid_field", field=field)
+    if event.attribution and not 0 <= (version := event.attribution.version or 0) <= MAX_COUNT:
+        field, what = "attribution.version", "negative" if version < 0 else "too large"
+        raise BadInput(f"{field}: {what}. {_REMEDIES['version']}.", code="invalid_field", field=field)
     if event.context and (size := len(_encoded(event.context))) > MAX_CONTEXT_BYTES:
         message = f"context: {size} bytes. {_REMEDIES['context']}."
         raise BadInput(message, code="context_too_large", field="context")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from aiohttp import web
 
 from rec.config import Settings, load_settings
 from rec.errors import RecError, Unavailable
+from rec.signals import stop_on_signals
 from rec.store import open_exchange, open_log
 from rec.store.sql import open_database
 from web.admission import silent_at_most
@@ -79,9 +79,7 @@ def _write(path: Path, text: str) -> None:
 
 
 async def _run(settings: Settings) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_on_signals()
     port_file = os.environ.get("REC_PORT_FILE")
     await serve(settings, stop, Path(port_file) if port_file else None)
 

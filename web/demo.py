@@ -69,11 +69,11 @@ def add_demo(app: web.Application) -> None:
     app[SHELF] = Shelf(app[EDGE].database, time.monotonic)
     app.router.add_routes(
         [
-            web.get("/", get_page, allow_head=False),
-            web.get("/static/{name}", get_file, allow_head=False),
-            web.get("/pictures/{item_id}.svg", get_picture, allow_head=False),
-            web.get("/demo/categories", get_categories, allow_head=False),
-            web.get("/demo/items", get_items, allow_head=False),
+            web.get("/", get_page),
+            web.get("/static/{name}", get_file),
+            web.get("/pictures/{item_id}.svg", get_picture),
+            web.get("/demo/categories", get_categories),
+            web.get("/demo/items", get_items),
             web.post("/demo/token", post_demo_token),
         ]
     )

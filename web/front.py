@@ -1,7 +1,8 @@
 """client → **front** → handlers → front → client. What holds for every request: JSON errors, timing, safe headers.
 
-Invariants: no answer is without a body that says what to do; an unexpected error shows an id and no details; nothing
-that is logged or counted holds a query string, a path's ids, or an exception's words (they may quote a user).
+Invariants: no answer, but to HEAD, is without a body that says what to do; an unexpected error shows an id and no
+details; nothing that is logged or counted holds a query string, a path's ids, or an exception's words (they may quote
+a user).
 """
 
 from __future__ import annotations

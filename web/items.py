@@ -14,7 +14,7 @@ from rec.ports import Hint
 from rec.protocol import MAX_EVENTS
 from web.edge import BACKEND_ACTOR, EDGE, Edge
 from web.front import answer
-from web.parsing import ItemPath, body_of, decode, path_of, unknown_name
+from web.parsing import ItemPath, body_of, decode_known, path_of
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ async def put_items(request: web.Request) -> web.Response:
     rejected = []
     for index, raw in enumerate(raws):
         try:
-            item = _item(raw)
+            item = decode_known(raw, Item, " Fields of your own go into attributes.")
             items[item.item_id] = item
         except BadInput as error:
             rejected.append(rejection(index, error))
@@ -78,16 +78,6 @@ async def delete_item(request: web.Request) -> web.Response:
         raise NotFound("There is no such item.", code="unknown_item", field="item_id")
     await _tell(edge)
     return answer({"deleted": True})
-
-
-def _item(raw: msgspec.Raw) -> Item:
-    item = decode(raw, Item)
-    for name in msgspec.json.decode(raw, type=dict[str, msgspec.Raw]):
-        if name not in Item.__struct_fields__:
-            error = unknown_name(name, Item.__struct_fields__, "field")
-            error.message += " Fields of your own go into attributes."
-            raise error
-    return item
 
 
 async def _tell(edge: Edge) -> None:

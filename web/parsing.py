@@ -90,11 +90,13 @@ class ErasurePath(msgspec.Struct, frozen=True):
 
 
 def query_of(request: web.Request, type_: type[T]) -> T:
-    """The query string; a parameter that does not exist is refused rather than ignored."""
+    """The query string; a parameter that does not exist, or comes twice, is refused rather than ignored."""
     known = type_.__struct_fields__
     for name in request.query:
         if name not in known:
             raise unknown_name(name, known, "parameter")
+        if (times := len(request.query.getall(name))) > 1:
+            raise BadInput(f"{name} is there {times} times. Send it once.", code="repeated_parameter", field=name)
     return _convert(request.query, type_)
 
 
@@ -129,6 +131,17 @@ def decode(raw: bytes | msgspec.Raw, type_: type[T]) -> T:
         raise explain(error, REMEDIES) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise not_json(error) from None
+
+
+def decode_known(raw: bytes | msgspec.Raw, type_: type[T], remedy: str = "") -> T:
+    """JSON → a struct; a field that does not exist is refused, with the `remedy`. Raises BadInput."""
+    made, known = decode(raw, type_), type_.__struct_fields__
+    for name in msgspec.json.decode(raw, type=dict[str, msgspec.Raw]):
+        if name not in known:
+            error = unknown_name(name, known, "field")
+            error.message += remedy
+            raise error
+    return made
 
 
 def unknown_name(name: str, known: tuple[str, ...], what: str) -> BadInput:

@@ -15,14 +15,14 @@ from web.users import delete_user, get_erasure, get_user
 
 
 def add_routes(app: web.Application) -> None:
-    """The wire contract of section 2 of the design."""
+    """The wire contract of section 2 of the design. HEAD is answered where GET only shows what is there anyway."""
     app.router.add_routes(
         [
             web.post("/v1/events", post_events),
             web.get("/v1/recommendations", get_recommendations, allow_head=False),
             web.get("/v1/search", get_search, allow_head=False),
             web.put("/v1/items", put_items),
-            web.get("/v1/items/{item_id}", get_item, allow_head=False),
+            web.get("/v1/items/{item_id}", get_item),
             web.delete("/v1/items/{item_id}", delete_item),
             web.get("/v1/users/{user_id}", get_user, allow_head=False),
             web.delete("/v1/users/{user_id}", delete_user),
@@ -30,10 +30,10 @@ def add_routes(app: web.Application) -> None:
             web.post("/v1/tokens", post_tokens),
             web.get("/v1/ws", get_socket, allow_head=False),
             web.get("/v1/sse", get_stream, allow_head=False),
-            web.get("/health/live", get_live, allow_head=False),
-            web.get("/health/ready", get_ready, allow_head=False),
-            web.get("/metrics", get_metrics, allow_head=False),
-            web.get("/version", get_version, allow_head=False),
-            web.get("/openapi.json", get_openapi, allow_head=False),
+            web.get("/health/live", get_live),
+            web.get("/health/ready", get_ready),
+            web.get("/metrics", get_metrics),
+            web.get("/version", get_version),
+            web.get("/openapi.json", get_openapi),
         ]
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import time
 import urllib.error
 import urllib.request
@@ -30,6 +29,7 @@ from rec.files import write_atomically
 from rec.model.checkpoint import names
 from rec.ports import Database
 from rec.restore import restore
+from rec.signals import stop_on_signals
 from rec.state import FoldRules
 from rec.store import open_log
 from rec.store.sql import migrate, open_database
@@ -63,9 +63,7 @@ class Ready(NamedTuple):
 async def run(options: Options, report: Report, progress: Progress, on_ready: Callable[[Ready], None]) -> int:
     """Run until SIGINT or SIGTERM; the exit code. Raises ConfigError, or Unavailable when a part does not start."""
     began = time.monotonic()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_on_signals()
     home = Home(options.data_dir)
     with home.locked():
         check_address(options.host, options.port)

@@ -7,20 +7,17 @@ this module, too.
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-import numpy as np
 from threadpoolctl import threadpool_limits
 
-from rec.catalog import Item
+from rec.catalog import Item, vectors_of
 from rec.errors import ModelError
 from rec.examples import Taken
+from rec.model.background import begin_background
 from rec.model.checkpoint import MODEL, load, save
-from rec.model.encoder import end_with_parent
 from rec.model.teaching import Teaching
 
 if TYPE_CHECKING:
@@ -57,13 +54,8 @@ class Published(NamedTuple):
 
 
 def begin(teaching: bytes, threads: int) -> None:
-    """Initializer: low priority; Ctrl-C and the parent's end are the parent's; no more threads than are asked for."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(10)  # a list matters more than a lesson
-    end_with_parent()
-    import torch
-
-    torch.set_num_threads(threads)
+    """Initializer: low priority, and no more threads than are asked for."""
+    begin_background(10, threads)  # a list matters more than a lesson
     threadpool_limits(threads)  # numpy's, for as long as the process lives
     _renew(msgspec.json.decode(teaching, type=Teaching))
 
@@ -84,14 +76,12 @@ def resume(url: str, name: str | None) -> Begun:
 
 def know(items: bytes, vectors: dict[str, bytes], deleted: Sequence[str]) -> None:
     """Catalog changes: items as JSON, vectors as little-endian float32."""
-    arrays = {item_id: np.frombuffer(raw, "<f4") for item_id, raw in vectors.items()}
-    _here[0].lineage.know(_items.decode(items), arrays, deleted)
+    _here[0].lineage.know(_items.decode(items), vectors_of(vectors), deleted)
 
 
 def tell(encoder: str, vectors: dict[str, bytes], deleted: Sequence[str]) -> None:
     """Texts of items as a tuned encoder reads them: little-endian float32."""
-    arrays = {item_id: np.frombuffer(raw, "<f4") for item_id, raw in vectors.items()}
-    _here[0].lineage.tell(encoder, arrays, deleted)
+    _here[0].lineage.tell(encoder, vectors_of(vectors), deleted)
 
 
 def untell(encoder: str) -> None:

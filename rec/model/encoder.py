@@ -9,18 +9,14 @@ The worker's loop must never wait for torch, so it does not even import it: it s
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Sequence
-from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from rec.errors import ModelError
+from rec.model.background import begin_background
 from rec.model.checkpoint import MODEL, load
 from rec.model.weights import DEFAULT, adapter_of, encoder_id, locate, tuned_id
 
@@ -145,16 +141,11 @@ _warm: list[TextEncoder] = []
 
 
 def warm(name: str = DEFAULT, threads: int = 1) -> None:
-    """Initializer of the child: load the weights, with low priority; Ctrl-C and the parent's end are the parent's.
+    """Initializer of the child: load the weights, with low priority.
 
     Raises ModelError, which the parent sees as BrokenProcessPool: call `locate` there first.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(10)  # a new list matters more than a new vector
-    end_with_parent()
-    import torch
-
-    torch.set_num_threads(threads)
+    begin_background(10, threads)  # a new list matters more than a new vector
     _warm[:] = [TextEncoder(name)]
 
 
@@ -164,14 +155,3 @@ def encode_batch(texts: list[str]) -> tuple[int, bytes]:
         raise ModelError("encode_batch runs in a process that was started with initializer=warm")
     encoder = _warm[0]
     return encoder.dim, encoder.encode(texts).tobytes()
-
-
-def end_with_parent() -> None:
-    """A parent that was killed cannot tell its children: end with it, whatever is being computed."""
-    if (parent := multiprocessing.parent_process()) is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(0)

@@ -24,6 +24,7 @@ from rec.catalog import Catalog, Floats, Item
 from rec.contest import CANDIDATE, UNTAUGHT, Round
 from rec.counters import Counters
 from rec.errors import ModelError
+from rec.evaluation.metrics import rank_of
 from rec.examples import Epoch, Example, Pace, Taken, Tick, decode_lesson, is_learned
 from rec.features import FEATURES, with_network
 from rec.gate import Gate, GateLearner, weigh
@@ -119,13 +120,10 @@ class Lineage:
                 lesson = decode_lesson(raw)
             except msgspec.MsgspecError:
                 continue
-            match lesson:
-                case Example():
-                    self._gather(lesson)
-                case Pace(share=share):
-                    self.share = share
-                case _:
-                    pass
+            if isinstance(lesson, Example):
+                self._gather(lesson)
+            elif isinstance(lesson, Pace):
+                self.share = lesson.share
             full = len(self._waiting) >= self.teaching.training.new
             if self._waiting and (full or isinstance(lesson, Tick | Epoch)):
                 rounds.append(self._batch())
@@ -286,8 +284,7 @@ def _add(earned: Round, name: str, seen: Judgement, scores: Floats) -> None:
         return
     mine = scores[seen.places]
     earned.loss[name] -= float(np.log(np.maximum(mine, SMALLEST)).mean())
-    best = mine.max()
-    rank = float((scores > best).sum()) + (float((scores == best).sum()) - 1) / 2
+    rank = rank_of(scores, seen.places[int(mine.argmax())])
     if rank < 10:
         earned.hits[name] += 1
         earned.mrr[name] += 1 / (1 + rank)

@@ -6,15 +6,14 @@ it with `initializer=begin` and submits the other functions. No torch as it load
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from rec.errors import ModelError
+from rec.model.background import begin_background
 from rec.model.checkpoint import MODEL, digest_of, save
-from rec.model.encoder import end_with_parent, epoch_encoder
+from rec.model.encoder import epoch_encoder
 from rec.model.teaching import Tune
 from rec.model.weights import encoder_id, tuned_id
 from rec.pairs import Lessons
@@ -45,13 +44,8 @@ class Visit(NamedTuple):
 
 
 def begin(name: str, url: str, threads: int) -> None:
-    """Initializer: the lowest priority there is; Ctrl-C and the parent's end are the parent's."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(19)
-    end_with_parent()
-    import torch
-
-    torch.set_num_threads(threads)
+    """Initializer: the lowest priority there is."""
+    begin_background(19, threads)
     _here[:] = [_Here(name, url)]
 
 

@@ -28,6 +28,7 @@ import aiohttp
 import psutil
 from redis import Redis
 
+from tests.faults.ending import run_trial
 from tests.faults.restart import Running, rec_up
 
 GROWTH_MIB = 24.0  # from the middle of the rounds to the last: pools and caches have filled by then
@@ -313,4 +314,4 @@ async def main(argv: list[str]) -> int:
 
 if __name__ == "__main__":
     os.environ.pop("REC_DATA_DIR", None)
-    sys.exit(asyncio.run(main(sys.argv[1:])))
+    sys.exit(run_trial(main(sys.argv[1:])))

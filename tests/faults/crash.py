@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 
 from rec.embedded.broker import embedded_broker
+from tests.faults.ending import run_trial
 from tests.faults.traffic import rough_traffic
 from tests.faults.trial import Trial, Verdict, trial
 from tests.kafka import apache_kafka, launcher
@@ -99,7 +100,7 @@ async def broker(folder: Path, embedded: bool) -> AsyncIterator[str]:
 def main(events: int, users: int, kills: int, rate: float, seed: int, embedded: bool) -> None:
     """Kill the only worker under load, and compare what it made with a plain replay."""
 
-    async def run() -> bool:
+    async def trials() -> bool:
         with tempfile.TemporaryDirectory() as name:
             async with broker(Path(name), embedded) as bootstrap:
                 verdict, gaps = await crash(
@@ -116,7 +117,7 @@ def main(events: int, users: int, kills: int, rate: float, seed: int, embedded: 
         tell(verdict)
         return verdict.ok
 
-    sys.exit(0 if asyncio.run(run()) else 1)
+    sys.exit(0 if run_trial(trials()) else 1)
 
 
 if __name__ == "__main__":

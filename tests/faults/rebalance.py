@@ -23,6 +23,7 @@ from typing import NamedTuple
 import click
 
 from tests.faults.crash import tell
+from tests.faults.ending import run_trial
 from tests.faults.traffic import rough_traffic
 from tests.faults.trial import Trial, Verdict, trial
 from tests.kafka import apache_kafka, launcher
@@ -119,7 +120,7 @@ def main(times: int, rate: float, busy_cores: int, seed: int) -> None:
     if path is None:
         raise click.ClickException("no Kafka: set REC_TEST_KAFKA to its launcher, and install Java 17")
 
-    async def run() -> bool:
+    async def trials() -> bool:
         with tempfile.TemporaryDirectory() as name:
             async with apache_kafka(path, Path(name)) as (bootstrap, _):
                 verdict, rounds = await rebalance(
@@ -131,7 +132,7 @@ def main(times: int, rate: float, busy_cores: int, seed: int) -> None:
         return verdict.ok
 
     try:
-        sys.exit(0 if asyncio.run(run()) else 1)
+        sys.exit(0 if run_trial(trials()) else 1)
     except Hung as error:
         raise click.ClickException(f"hung: {error}") from None
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rec.client import RecClient
+from tests.faults.ending import run_trial
 
 USERS = 20
 READY_WITHIN_S = 120
@@ -149,4 +150,4 @@ async def main(argv: list[str]) -> int:
 
 if __name__ == "__main__":
     os.environ.pop("REC_DATA_DIR", None)
-    sys.exit(asyncio.run(main(sys.argv[1:])))
+    sys.exit(run_trial(main(sys.argv[1:])))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from agents.archiver import Archiver
 from agents.deps import Deps, wire
+from agents.forget import Forgetting
 from agents.metrics import Metrics
 from rec.catalog import Item
 from rec.config import Settings
@@ -77,8 +80,32 @@ async def local_worker(
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def forgetting_of(
+    database: MemoryDatabase, exchange: MemoryExchange, log: MemoryLog, clock: Callable[[], float] = time.time
+) -> Forgetting:
+    """What another process of the same world knows of erasures."""
+    return Forgetting(
+        secret=SECRET, database=database, exchange=exchange, to=log,
+        behavior_topic=BEHAVIOR, requests_topic=REQUESTS, clock=clock,
+    )  # fmt: skip
+
+
+@contextlib.asynccontextmanager
+async def archiving(local: Local) -> AsyncIterator[Local]:
+    """With an archiver beside the worker; at the end it has archived all there is."""
+    archiver = Archiver(
+        source=local.log, topic=BEHAVIOR, group="archiver", database=local.database,
+        forgetting=forgetting_of(local.database, local.exchange, local.log), metrics=local.metrics, flush_s=0.01,
+    )  # fmt: skip
+    stop = asyncio.Event()
+    task = asyncio.create_task(archiver.run(stop))
+    yield local
+    stop.set()
+    await task
+
+
 def record(key: str, value: bytes | None, *, topic: str = BEHAVIOR, offset: int = 0) -> Record:
     return Record(topic, 0, offset, 1_700_000_000.0, key.encode(), value)
 
 
-__all__ = ["Local", "local_worker", "loop_settings", "record"]
+__all__ = ["Local", "archiving", "forgetting_of", "local_worker", "loop_settings", "record"]

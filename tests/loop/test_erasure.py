@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from agents.archiver import Archiver
-from agents.forget import RETRY_S, Forgetting
+from agents.forget import RETRY_S
 from rec.erased import finish_erasures
 from rec.events import ERASE, Event, decode_event, encode_event, instant
 from rec.ports import Pushed, StoredSlate, Wanted
@@ -22,8 +21,8 @@ from rec.slates import Position
 from rec.state import UserState
 from rec.store.memory import MemoryExchange, MemoryLog
 from rec.store.memory_db import MemoryDatabase
-from rec.topics import BEHAVIOR, REQUESTS
-from tests.loop.local import SECRET, Local, local_worker, loop_settings
+from rec.topics import REQUESTS
+from tests.loop.local import SECRET, Local, archiving, forgetting_of, local_worker, loop_settings
 from tests.loop.test_loop import ask, happened, publish, receipted, shop, until
 
 
@@ -50,25 +49,8 @@ class Held(Executor):
 @pytest.fixture
 async def loop(tmp_path: Path) -> AsyncIterator[Local]:
     """A loop with an archiver beside it."""
-    async with local_worker(loop_settings(tmp_path), shop()) as local:
-        archiver = Archiver(
-            source=local.log, topic=BEHAVIOR, group="archiver", database=local.database,
-            forgetting=forgetting_of(local.database, local.exchange, local.log), metrics=local.metrics, flush_s=0.01,
-        )  # fmt: skip
-        stop = asyncio.Event()
-        task = asyncio.create_task(archiver.run(stop))
+    async with local_worker(loop_settings(tmp_path), shop()) as local, archiving(local):
         yield local
-        stop.set()
-        await task
-
-
-def forgetting_of(
-    database: MemoryDatabase, exchange: MemoryExchange, log: MemoryLog, clock: Callable[[], float] = time.time
-) -> Forgetting:
-    return Forgetting(
-        secret=SECRET, database=database, exchange=exchange, to=log,
-        behavior_topic=BEHAVIOR, requests_topic=REQUESTS, clock=clock,
-    )  # fmt: skip
 
 
 async def erase(loop: Local, user_id: str, *, at: float) -> str:

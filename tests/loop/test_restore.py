@@ -10,8 +10,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agents.archiver import Archiver
-from agents.forget import Forgetting
 from rec.events import CONSENT, ERASE, Consent, Event, decode_event, encode_event, instant
 from rec.ports import Chosen
 from rec.privacy import user_hash, visitor_row
@@ -19,9 +17,9 @@ from rec.restore import restore
 from rec.state import FoldRules, UserState, decode_state
 from rec.store.memory import MemoryLog
 from rec.store.memory_db import MemoryDatabase
-from rec.topics import BEHAVIOR, REQUESTS, topics
+from rec.topics import BEHAVIOR, topics
 from rec.visitors import MAX_VISITORS
-from tests.loop.local import SECRET, Local, local_worker, loop_settings
+from tests.loop.local import SECRET, Local, archiving, local_worker, loop_settings
 from tests.loop.test_loop import happened, publish, shop, until
 
 NOW = 1_790_000_000.0
@@ -30,20 +28,8 @@ NOW = 1_790_000_000.0
 @pytest.fixture
 async def archived(tmp_path: Path) -> AsyncIterator[Local]:
     """A loop whose events are archived as they come."""
-    async with local_worker(loop_settings(tmp_path, archive_flush_s=0.01), shop()) as loop:
-        forgetting = Forgetting(
-            secret=SECRET, database=loop.database, exchange=loop.exchange, to=loop.log,
-            behavior_topic=BEHAVIOR, requests_topic=REQUESTS,
-        )  # fmt: skip
-        archiver = Archiver(
-            source=loop.log, topic=BEHAVIOR, group="archiver", database=loop.database,
-            forgetting=forgetting, metrics=loop.metrics, flush_s=0.01,
-        )  # fmt: skip
-        stop = asyncio.Event()
-        task = asyncio.create_task(archiver.run(stop))
+    async with local_worker(loop_settings(tmp_path), shop()) as loop, archiving(loop):
         yield loop
-        stop.set()
-        await task
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ REFUSALS: list[tuple[str, bytes, str, str | None]] = [
     ("a large context", raw(context={"a": "x" * 2048}), "context_too_large", "context"),
     ("a long search", raw(event="search", search_term="x" * 1025), "invalid_field", "search_term"),
     ("attribution to nothing", raw(attribution={"version": 3}), "missing_field", "attribution.slate_id"),
+    ("a version below all", raw(attribution={"slate_id": "s", "version": -1}), "invalid_field", "attribution.version"),
     ("a version beyond all", raw(attribution={"slate_id": "s", "version": 2**70}), "invalid_field", None),
     ("a value out of range", raw(value=1).replace(b'"value": 1', b'"value": 1e999'), "invalid_field", "value"),
 ]

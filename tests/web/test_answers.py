@@ -161,6 +161,29 @@ async def test_a_token_for_nobody_is_refused(shop: Shop, body: Any) -> None:
     assert (await shop.call("POST", "/v1/tokens", json=body)).status == 400
 
 
+async def test_a_token_with_a_misspelled_visitor_is_refused_by_the_name_that_was_meant(shop: Shop) -> None:
+    answer = await shop.call("POST", "/v1/tokens", json={"user_id": "u1", "visitorid": "v1"})
+    assert (answer.status, answer.error["code"], answer.error["field"]) == (400, "unknown_field", "visitorid")
+    assert answer.error["did_you_mean"] == "visitor_id"
+
+
+async def test_a_parameter_that_comes_twice_is_refused(shop: Shop) -> None:
+    answer = await shop.call("GET", "/v1/recommendations?user_id=u1&n=1&n=2")
+    assert (answer.status, answer.error["code"], answer.error["field"]) == (400, "repeated_parameter", "n")
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics", "/version", "/openapi.json"])
+async def test_head_is_get_without_the_body(shop: Shop, path: str) -> None:
+    async with shop.http.head(shop.url + path) as head, shop.http.get(shop.url + path) as get:
+        assert (head.status, head.content_type, await head.read()) == (200, get.content_type, b"")
+        assert int(head.headers["Content-Length"]) > 0
+
+
+async def test_head_makes_no_list(shop: Shop) -> None:
+    async with shop.http.head(f"{shop.url}/v1/recommendations?user_id=u1", headers=BACKEND) as answer:
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET")
+
+
 def test_an_edge_without_secrets_does_not_start() -> None:
     with pytest.raises(ConfigError, match="REC_API_KEY"):
         Authority(settings(api_key=""))

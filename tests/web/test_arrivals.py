@@ -15,6 +15,7 @@ from web import parsing
 from web.arrivals import HEAD_S, Arrivals
 from web.parsing import read
 
+WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 HALF_A_HEAD = b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow:"
 HALF_A_BODY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
 
@@ -32,6 +33,12 @@ class Door(NamedTuple):
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(raw)
         self.writers.append(writer)
+        return reader, writer
+
+    async def ask(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """One whole request, which is being answered."""
+        reader, writer = await self.begin(WHOLE)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
         return reader, writer
 
 
@@ -65,8 +72,7 @@ async def door() -> AsyncIterator[Door]:
 
 
 async def test_half_a_head_is_not_waited_for_and_who_has_asked_stays(door: Door) -> None:
-    asked, asking = await door.begin(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert (await asked.readline()).startswith(b"HTTP/1.1 200")
+    asked, asking = await door.ask()
     slow, _ = await door.begin(HALF_A_HEAD)
     await until(lambda: len(door.server.connections) == 2)
     door.arrivals.sweep(100.0)
@@ -76,14 +82,13 @@ async def test_half_a_head_is_not_waited_for_and_who_has_asked_stays(door: Door)
     with contextlib.suppress(ConnectionResetError):  # the other way to say so
         assert await asyncio.wait_for(slow.read(), 5) == b""
     await until(lambda: len(door.server.connections) == 1)
-    asking.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    asking.write(WHOLE)
     while not (await asyncio.wait_for(asked.readline(), 5)).startswith((b"okHTTP/1.1 200", b"HTTP/1.1 200")):
         pass
 
 
 async def test_of_those_who_have_asked_nothing_so_many_may_wait(door: Door) -> None:
-    asked, _ = await door.begin(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert (await asked.readline()).startswith(b"HTTP/1.1 200")
+    await door.ask()
     first, _ = await door.begin(HALF_A_HEAD)
     await until(lambda: len(door.server.connections) == 2)
     door.arrivals.sweep(100.0)

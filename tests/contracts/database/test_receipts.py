@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from rec.errors import NotFound
-from rec.ports import Database
+from rec.ports import Database, Erasure
 
 NOW = datetime(2026, 11, 23, 18, 0, 0, 123456, tzinfo=UTC)
 
@@ -16,12 +16,17 @@ def later(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
+async def receipt_of(database: Database, erasure_id: str) -> Erasure:
+    receipt = await database.get_erasure(erasure_id)
+    assert receipt is not None
+    return receipt
+
+
 async def test_a_receipt_lists_what_was_removed_where_and_when(database: Database) -> None:
     await database.open_erasure("x1", "hash", NOW)
     await database.add_step("x1", "redis", 3, later(2))
     await database.add_step("x1", "archive", 40, later(1), note="aggregates stay")
-    receipt = await database.get_erasure("x1")
-    assert receipt is not None
+    receipt = await receipt_of(database, "x1")
     assert receipt[:3] == ("x1", "hash", NOW)
     assert receipt.steps == [
         {"store": "archive", "removed": 40, "at": later(1), "note": "aggregates stay"},
@@ -34,8 +39,7 @@ async def test_a_step_told_again_replaces_its_line(database: Database) -> None:
     await database.open_erasure("x", "hash", NOW)
     await database.add_step("x", "redis", 3, later(1))
     await database.add_step("x", "redis", 4, later(2), note="again")
-    receipt = await database.get_erasure("x")
-    assert receipt is not None
+    receipt = await receipt_of(database, "x")
     assert receipt.steps == [{"store": "redis", "removed": 4, "at": later(2), "note": "again"}]
 
 
@@ -43,8 +47,7 @@ async def test_a_step_told_again_never_says_that_less_went(database: Database) -
     await database.open_erasure("x", "hash", NOW)
     await database.add_step("x", "redis", 3, later(1))
     await database.add_step("x", "redis", 0, later(2), note="handled twice")
-    receipt = await database.get_erasure("x")
-    assert receipt is not None
+    receipt = await receipt_of(database, "x")
     assert receipt.steps == [{"store": "redis", "removed": 3, "at": later(1), "note": ""}]
 
 
@@ -52,8 +55,7 @@ async def test_opening_an_erasure_again_changes_nothing(database: Database) -> N
     await database.open_erasure("x", "hash", NOW)
     await database.add_step("x", "redis", 3, later(1))
     await database.open_erasure("x", "hash", later(60))
-    receipt = await database.get_erasure("x")
-    assert receipt is not None
+    receipt = await receipt_of(database, "x")
     assert receipt.requested_at == NOW
     assert len(receipt.steps) == 1
 
@@ -94,8 +96,7 @@ async def test_times_are_kept_as_instants_whatever_their_zone(database: Database
     india = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
     await database.open_erasure("x", "hash", india)
     await database.add_step("x", "redis", 1, india)
-    receipt = await database.get_erasure("x")
-    assert receipt is not None
+    receipt = await receipt_of(database, "x")
     assert receipt.requested_at == NOW
     assert receipt.requested_at.utcoffset() == timedelta(0)
     assert receipt.steps[0]["at"].utcoffset() == timedelta(0)
