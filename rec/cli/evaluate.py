@@ -16,6 +16,7 @@ from rec.errors import BadInput
 from rec.evaluation.adapters import beauty
 from rec.evaluation.leave_one_out import leave_one_out, sequences_of
 from rec.evaluation.metrics import means
+from rec.evaluation.prequential import Target
 from rec.evaluation.report import Runs, ablation, by_seed, curve, report, spread
 from rec.evaluation.runs import Subject
 from rec.evaluation.settings import read_settings
@@ -77,6 +78,7 @@ class Seeds(click.ParamType):
 @click.pass_context
 def evaluate(
     ctx: click.Context,
+    /,
     every: int | None,
     loo: bool,
     lags: tuple[float, ...],
@@ -172,7 +174,7 @@ class _Tests:
 
     def run(self, what: str, subject: Subject, *, lines: bool = False) -> Runs:
         """By seed; a gate alone has no randomness, so it is tested once."""
-        made = {}
+        made: dict[int, list[Target]] = {}
         total = max(1, len(subject.events))
         for seed in self.seeds if subject.network else self.seeds[:1]:
             said = f"{what}, seed {seed}" if len(self.seeds) > 1 else what

@@ -34,6 +34,7 @@ from rec.evaluation.settings import write_settings
 @click.pass_context
 def tune(
     ctx: click.Context,
+    /,
     trials: int,
     metric: str,
     network: bool,

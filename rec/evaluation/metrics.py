@@ -41,7 +41,7 @@ def gains(ranks: Ranks, k: int = 10) -> dict[str, Ranks]:
     }
 
 
-def means(ranks: Sequence[float] | Ranks, k: int = 10) -> dict[str, float]:
+def means(ranks: Sequence[float] | Sequence[Sequence[float]] | Ranks, k: int = 10) -> dict[str, float]:
     """The mean of each metric over all of `ranks`, of any shape; {} if nothing was scored."""
     found = np.asarray(ranks, float)
     return {name: round(float(earned.mean()), 5) for name, earned in gains(found, k).items()} if found.size else {}

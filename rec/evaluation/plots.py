@@ -131,7 +131,7 @@ def _axes(title: str, label: str, size: tuple[float, float]) -> tuple[Figure, Ax
 def _save(figure: Figure, path: Path) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    FigureCanvasAgg(figure).print_png(path)
+    FigureCanvasAgg(figure).print_png(path)  # type: ignore[no-untyped-call]
     return path
 
 
