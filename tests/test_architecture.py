@@ -44,6 +44,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "rich": ("rec.cli",),
     "jwt": ("web",),
     "tensorboardX": ("agents.curves",),
+    "optuna": ("rec.evaluation.tune",),
+    "matplotlib": ("rec.evaluation.plots",),
     "pydantic": ("rec.config",),
     "pydantic_settings": ("rec.config",),
     "pyarrow": ("rec.tables", "rec.export"),

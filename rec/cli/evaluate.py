@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from rec.cli.output import emit, emit_json, json_option, say, table
+from rec.cli.evaluation_input import Source, encoded, read_source, stream_options
+from rec.cli.evaluation_tables import show
+from rec.cli.output import emit_json, json_option, say
 from rec.cli.progress import ProgressLine
 from rec.errors import BadInput
-from rec.evaluation.adapters import DATASETS, beauty
+from rec.evaluation.adapters import beauty
 from rec.evaluation.leave_one_out import leave_one_out, sequences_of
-from rec.evaluation.prequential import Network, Prequential, Rules, Target
-from rec.evaluation.report import report
-from rec.evaluation.stream import Columns, Stream, read_stream
-
-if TYPE_CHECKING:
-    from rec.catalog import Floats
-
-METRICS = ("hr@10", "ndcg@10", "mrr@10")
+from rec.evaluation.metrics import means
+from rec.evaluation.prequential import Target
+from rec.evaluation.report import Runs, ablation, by_seed, curve, report, spread
+from rec.evaluation.runs import Subject
+from rec.evaluation.settings import read_settings
+from rec.evaluation.stream import Stream
+from rec.evaluation.windows import WINDOWS
 
 
 class Lags(click.ParamType):
@@ -40,93 +41,170 @@ class Lags(click.ParamType):
         return lags
 
 
+class Seeds(click.ParamType):
+    """Whole numbers, separated by commas."""
+
+    name = "seed,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            seeds = tuple(int(part) for part in str(value).split(",") if part.strip())
+        except ValueError:
+            self.fail(f"{value!r}: give whole numbers, like 0,1,2.", param, ctx)
+        if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+            self.fail(f"{value!r}: give different numbers from 0 up, like 0,1,2.", param, ctx)
+        return seeds
+
+
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True), metavar="FILE…")
-@click.option("--dataset", type=click.Choice([*DATASETS, "beauty"]), help="A public set; FILE is its folder.")
-@click.option("--user", default="user_id", show_default=True, help="Column of the shopper.")
-@click.option("--item", default="item_id", show_default=True, help="Column of the product.")
-@click.option("--time", default="timestamp", show_default=True, help="Column of the time.")
-@click.option("--event", help="Column of the event's name.  [all are view_item]")
-@click.option("--title", help="Column of the product's title; it is read by the text encoder.")
-@click.option("--price", help="Column of the product's price.")
-@click.option("--basket", help="Column of the order: its rows are one event, tested before any of them is known.")
-@click.option("--seen", type=click.Choice(["keep", "exclude"]), help="May items be listed again?  [keep]")
-@click.option("--warmup", default=0.2, show_default=True, type=click.FloatRange(0, 0.99), help="Share not scored.")
+@stream_options
 @click.option("--every", default=None, type=click.IntRange(1), help="Score every so many-th event.  [1]")
-@click.option("--limit", type=click.IntRange(1), help="Only the first so many events.")
 @click.option("--leave-one-out", "loo", is_flag=True, help="The other protocol: a network, everybody's last item.")
 @click.option("--lag", "lags", type=Lags(), default=(), help="Also learn so many seconds late: 60,3600,86400.")
 @click.option("--frozen/--no-frozen", default=True, show_default=True, help="Also stop learning at the warm-up's end.")
 @click.option("--network/--no-network", default=True, show_default=True, help="The sequence model beside the counters.")
 @click.option("--text/--no-text", default=False, show_default=True, help="Read titles with the text encoder.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--parts", is_flag=True, help="What each part adds: the gate alone, with the network, with the titles.")
+@click.option(
+    "--settings", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Hyper-parameters: of rec tune."
+)
+@click.option("--seed", type=click.IntRange(0), help="Of network and intervals.  [0]")
+@click.option("--seeds", type=Seeds(), help="Once for each, with mean and spread: 0,1,2.")
+@click.option("--windows", type=click.IntRange(1, 1_000), help="Show so many parts of the stream.  [JSON: 10]")
+@click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Also draw PNGs into this folder.")
 @json_option
+@click.pass_context
 def evaluate(
-    files: tuple[Path, ...],
-    dataset: str | None,
-    user: str,
-    item: str,
-    time: str,
-    event: str | None,
-    title: str | None,
-    price: str | None,
-    basket: str | None,
-    seen: str | None,
-    warmup: float,
+    ctx: click.Context,
+    /,
     every: int | None,
-    limit: int | None,
+    loo: bool,
     lags: tuple[float, ...],
     frozen: bool,
     network: bool,
     text: bool,
-    loo: bool,
-    seed: int,
+    parts: bool,
+    settings: Path | None,
+    seed: int | None,
+    seeds: tuple[int, ...] | None,
+    windows: int | None,
+    plots: Path | None,
     as_json: bool,
+    **_stream: Any,
 ) -> None:
     """How often the list held what the shopper turned to next: tested on every event before it is learned from.
 
     The list is made by the code that serves. Candidates are all items seen so far; HR, NDCG and MRR are at ten.
-    Baselines are the counting lines that the model is made of, each alone.
+    Baselines are the counting lines that the model is made of, each alone. Intervals are a bootstrap over shoppers.
 
     \b
     rec evaluate clicks.csv --user session --item sku --time at
-    rec evaluate orders.csv --basket order --title name --text --lag 60,3600
-    rec evaluate --dataset yoochoose path/to/yoochoose_100k
+    rec evaluate orders.csv --basket order --title name --text --lag 60,3600,86400 --plots pictures
+    rec evaluate --dataset yoochoose path/to/yoochoose_100k --seeds 0,1,2 --parts
     """
+    source = Source.of(ctx.params)
+    if seed is not None and seeds:
+        raise BadInput("Give --seed or --seeds, not both.", field="--seeds")
     if loo:
-        _leave_one_out(files, dataset, Columns(user, item, time, event, title, price, basket), seed, as_json)
+        given = {"--lag": lags, "--parts": parts, "--settings": settings, "--seeds": seeds, "--plots": plots}
+        _refuse("--leave-one-out", {**given, "--windows": windows})
+        _leave_one_out(source, seed or 0, as_json)
         return
-    stream, rules = _stream(files, dataset, Columns(user, item, time, event, title, price, basket))
-    rules = rules._replace(warmup=warmup, every=every or rules.every)
-    if seen is not None:
-        rules = rules._replace(seen_excluded=seen == "exclude")
-    for name, flaw in stream.flaws[:10]:
-        say(f"{name}:{flaw.line}: {flaw.field or 'row'}: {flaw.reason}")
-    if stream.flaws:
-        say(f"{len(stream.flaws):,} rows were left out")
-    events = stream.events[:limit]
-    vectors = _vectors(stream) if text else {}
+    if not network:
+        _refuse("--no-network", {"--seeds": seeds, "--parts": parts})  # without it every seed gives the same
+    chosen = read_settings(settings) if settings is not None else {}
+    stream, rules = read_source(source)
+    rules = rules._replace(every=every or rules.every)
+    vectors = encoded(stream.items) if text or (parts and _has_titles(stream)) else {}
+    subject = Subject(stream.events, stream.items, rules, chosen, network, vectors if text else None)
+    tests = _Tests(seeds or (seed or 0,))
+    first = tests.seeds[0]  # the bootstrap's, too
 
-    def run(what: str, rules: Rules, *, lines: bool) -> list[Target]:
-        made = _network(seed, len(next(iter(vectors.values()))) if vectors else 0) if network else None
-        test = Prequential(stream.items, rules, network=made, vectors=vectors, lines=lines)
-        with ProgressLine(what, "events") as line:
-            return list(test.run(events, lambda done: line.update(done, done / len(events))))
+    live = tests.run("testing", subject, lines=True)
+    body = report(live, first, windows or WINDOWS)
+    frozen_runs = tests.run("frozen", subject._replace(rules=rules._replace(frozen=True))) if frozen else None
+    late = {
+        lag: tests.run(f"{lag:g} s late", subject._replace(rules=rules._replace(lag_s=lag))) if lag else live
+        for lag in lags
+    }
+    points = curve(live, late, frozen_runs, first)
+    if frozen_runs is not None:
+        body["frozen"] = tests.mean(frozen_runs)
+    if late:
+        body["lags"] = {f"{lag:g}": tests.mean(runs) for lag, runs in late.items()}
+    if len(points) > 1:
+        body["lag_curve"] = points
+    alone: dict[str, Runs] = {}
+    if parts:
+        alone["gate alone"] = tests.run("gate alone", subject._replace(network=False, vectors=None), lines=True)
+        alone["+ network"] = tests.run("+ network", subject._replace(vectors=None)) if text else live
+        if vectors:
+            alone["+ text"] = live if text else tests.run("+ text", subject._replace(vectors=vectors))
+        else:
+            say("No titles: give their column with --title to see what text adds.")
+        body["parts"] = ablation(alone, first)
+    if seeds:
+        body["by_seed"] = by_seed(live)
+        body["spread"] = {
+            "model": spread(live),
+            **({"frozen": spread(frozen_runs)} if frozen_runs is not None else {}),
+            **({"lags": {f"{lag:g}": spread(runs) for lag, runs in late.items()}} if late else {}),
+            **({"parts": {name: spread(runs) for name, runs in alone.items()}} if alone else {}),
+        }
+    if chosen:
+        body["settings"] = chosen
+    if plots is not None:
+        from rec.evaluation.plots import draw
 
-    body = report(run("testing", rules, lines=True), seed)
-    if frozen:
-        body["frozen"] = report(run("frozen", rules._replace(frozen=True), lines=False), seed)["model"]
-    if lags:
-        late = {f"{lag:g}": run(f"{lag:g} s late", rules._replace(lag_s=lag), lines=False) for lag in lags}
-        body["lags"] = {lag: report(tested, seed)["model"] for lag, tested in late.items()}
+        for path in draw(body, plots):
+            say(f"drawn: {path}")
     if as_json:
         emit_json(body)
     else:
-        _show(body)
+        show(body, with_windows=windows is not None)
 
 
-def _leave_one_out(files: Sequence[Path], dataset: str | None, columns: Columns, seed: int, as_json: bool) -> None:
-    sequences = beauty(files[0]) if dataset == "beauty" else sequences_of(_stream(files, dataset, columns)[0])
+class _Tests:
+    """One pass a seed, each with its progress."""
+
+    def __init__(self, seeds: tuple[int, ...]) -> None:
+        self.seeds = seeds
+
+    def run(self, what: str, subject: Subject, *, lines: bool = False) -> Runs:
+        """By seed; a gate alone has no randomness, so it is tested once."""
+        made: dict[int, list[Target]] = {}
+        total = max(1, len(subject.events))
+        for seed in self.seeds if subject.network else self.seeds[:1]:
+            said = f"{what}, seed {seed}" if len(self.seeds) > 1 else what
+            with ProgressLine(said, "events") as line:
+                progress = _progress(line, total)
+                made[seed] = subject.run(seed, progress, lines=lines and not made)
+        return made
+
+    @staticmethod
+    def mean(runs: Runs) -> dict[str, float]:
+        return means([[one.rank for one in run] for run in runs.values()])
+
+
+def _progress(line: ProgressLine, total: int) -> Any:
+    return lambda done: line.update(done, done / total)
+
+
+def _refuse(by: str, options: Mapping[str, object]) -> None:
+    """Options that would change nothing are wrong use."""
+    for name, value in options.items():
+        if value:
+            raise BadInput(f"{name} has no use with {by}. Leave one of them out.", field=name)
+
+
+def _has_titles(stream: Stream) -> bool:
+    return any(item.title != item_id for item_id, item in stream.items.items())
+
+
+def _leave_one_out(source: Source, seed: int, as_json: bool) -> None:
+    sequences = beauty(source.files[0]) if source.dataset == "beauty" else sequences_of(read_source(source)[0])
 
     def progress(epoch: int, loss: float, ndcg: float) -> None:
         say(f"epoch {epoch + 1}: loss {loss:.3f}, validation NDCG@10 {ndcg:.4f}")
@@ -135,61 +213,4 @@ def _leave_one_out(files: Sequence[Path], dataset: str | None, columns: Columns,
     if as_json:
         emit_json(body)
     else:
-        _show(body)
-
-
-def _stream(files: Sequence[Path], dataset: str | None, columns: Columns) -> tuple[Stream, Rules]:
-    if dataset is None:
-        with ProgressLine("reading", "files") as line:
-            return read_stream(files, columns, lambda share: line.update(0, share)), Rules()
-    if dataset == "beauty":
-        raise BadInput("beauty has no times. Give --leave-one-out.", field="--dataset")
-    if len(files) != 1:
-        raise BadInput("--dataset reads one folder. Name that alone.", field="FILE")
-    known = DATASETS[dataset]
-    rules = Rules(seen_excluded=known.seen_excluded, half_life_s=known.half_life_s)
-    rules = rules._replace(every=known.every, history=known.history)
-    return known.read(files[0]), rules
-
-
-def _network(seed: int, text_dim: int) -> Network:
-    from rec.model.learner import Learner
-    from rec.model.teaching import Shape, Training
-
-    return Learner(Training(shape=Shape(text_dim=text_dim), seed=seed))
-
-
-def _vectors(stream: Stream) -> dict[str, Floats]:
-    """The titles' vectors, by item."""
-    from rec.model.encoder import TextEncoder
-
-    ids = list(stream.items)
-    say(f"encoding {len(ids):,} titles")
-    encoded = TextEncoder().encode([stream.items[item_id].text() for item_id in ids])
-    return dict(zip(ids, encoded, strict=True))
-
-
-def _show(body: dict[str, Any]) -> None:
-    """Two tables: the model beside the lines, and the slices."""
-    say(f"{body['scored']:,} targets tested")
-    found = table("", *METRICS, right=METRICS)
-    rows = {"model": body["model"], **body["baselines"]}
-    if "frozen" in body:
-        rows["model, frozen"] = body["frozen"]
-    rows |= {f"model, {lag} s late": measured for lag, measured in body.get("lags", {}).items()}
-    for name, measured in rows.items():
-        found.add_row(name, *(f"{measured[metric]:.4f}" if measured else "" for metric in METRICS))
-    for metric in METRICS if body["intervals"] else ():
-        low, high = body["intervals"][metric]
-        say(f"95 % interval of {metric}: {low:.4f} to {high:.4f}")
-    emit(found)
-    if "slices" not in body:
-        return
-    parts = table("slice", "targets", "hr@10", "best line", "", right=("targets", "hr@10", ""))
-    for name, part in body["slices"].items():
-        if part["scored"]:
-            best = (
-                (part["best_baseline"], f"{part['best_baseline_hr@10']:.4f}") if "best_baseline" in part else ("", "")
-            )
-            parts.add_row(name, f"{part['scored']:,}", f"{part['hr@10']:.4f}", *best)
-    emit(parts)
+        show(body)

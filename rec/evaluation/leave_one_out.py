@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from rec.evaluation.metrics import intervals, means, rank_of
+from rec.evaluation.intervals import intervals
+from rec.evaluation.metrics import means, rank_of
 from rec.evaluation.stream import Stream
 from rec.lessons import is_target
 

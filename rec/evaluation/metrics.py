@@ -1,4 +1,4 @@
-"""ranks → **metrics**. Hit rate, NDCG and MRR at ten, and how far they can be trusted. Pure.
+"""ranks → **metrics**. Hit rate, NDCG and MRR at ten. Pure. How far they can be trusted: `rec.evaluation.intervals`.
 
 A rank is 0 for the first place; of candidates with equal scores each gets the middle of the places they share, so a
 constant score earns what chance earns. `MISS` is a target that was no candidate.
@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 MISS = float("inf")
+METRICS = ("hr@10", "ndcg@10", "mrr@10")
 Ranks = npt.NDArray[np.float64]
-DRAWS = 1_000
 
 
 def rank_of(scores: npt.NDArray[np.floating], target: int) -> float:
@@ -41,28 +41,7 @@ def gains(ranks: Ranks, k: int = 10) -> dict[str, Ranks]:
     }
 
 
-def means(ranks: Sequence[float] | Ranks, k: int = 10) -> dict[str, float]:
-    """The mean of each metric; {} if nothing was scored."""
+def means(ranks: Sequence[float] | Sequence[Sequence[float]] | Ranks, k: int = 10) -> dict[str, float]:
+    """The mean of each metric over all of `ranks`, of any shape; {} if nothing was scored."""
     found = np.asarray(ranks, float)
-    return {name: round(float(earned.mean()), 5) for name, earned in gains(found, k).items()} if len(found) else {}
-
-
-def intervals(
-    ranks: Ranks, subjects: npt.NDArray[np.int64], rng: np.random.Generator, k: int = 10, share: float = 0.95
-) -> dict[str, tuple[float, float]]:
-    """Bootstrap intervals of the means, drawing whole subjects: what one shopper does is not independent.
-
-    `subjects` [n] numbers the subject of each rank from 0. Cameron, Gelbach & Miller 2008, pairs cluster bootstrap.
-    """
-    if not len(ranks):
-        return {}
-    count = int(subjects.max()) + 1
-    sizes = np.bincount(subjects, minlength=count)
-    draws = rng.multinomial(count, np.full(count, 1 / count), size=DRAWS)
-    low, high = (1 - share) / 2, (1 + share) / 2
-    out = {}
-    for name, earned in gains(ranks, k).items():
-        sums = np.bincount(subjects, weights=earned, minlength=count)
-        values = (draws @ sums) / np.maximum(1, draws @ sizes)
-        out[name] = (round(float(np.quantile(values, low)), 5), round(float(np.quantile(values, high)), 5))
-    return out
+    return {name: round(float(earned.mean()), 5) for name, earned in gains(found, k).items()} if found.size else {}

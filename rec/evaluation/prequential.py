@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from rec.candidates import anchors_of
 from rec.catalog import Catalog, Floats, Item
 from rec.counters import Counters
 from rec.evaluation.baselines import NAMES, ranks_of
@@ -38,6 +39,12 @@ class Network(SequenceModel, Protocol):
     def learn(self, lessons: Sequence[tuple[UserState | None, Event]]) -> None:
         """Learn from events, each with the state before it."""
         ...
+
+
+def warm_events(events: Sequence[Event], share: float) -> int:
+    """How many of the first events are the warm-up: those that hold `share` of all items, an order as a whole."""
+    sizes = np.cumsum([max(1, len(event.items)) for event in events])
+    return int(np.searchsorted(sizes, share * sizes[-1], side="right")) if len(events) else 0
 
 
 class Rules(NamedTuple):
@@ -100,8 +107,7 @@ class Prequential:
 
     def run(self, events: Sequence[Event], progress: Callable[[int], None] = lambda _: None) -> Iterator[Target]:
         """Every target of the scored part, in order."""
-        sizes = np.cumsum([max(1, len(event.items)) for event in events])
-        warm = int(np.searchsorted(sizes, self._rules.warmup * sizes[-1], side="right"))
+        warm = warm_events(events, self._rules.warmup)
         for start in range(0, len(events), BLOCK):
             block = events[start : start + BLOCK]
             before = [self._fold(event) for event in block]
@@ -152,19 +158,19 @@ class Prequential:
             if found is not None:
                 features, bucket, places = found.features, found.bucket, found.places
                 if scored:
-                    yield from (self._tested(item.item_id, event, found.judged) for item in event.items)
+                    yield from (self._tested(item.item_id, event, state, found.judged) for item in event.items)
             elif scored:
-                yield from (self._missed(item.item_id, event) for item in event.items)
+                yield from (self._missed(item.item_id, event, state) for item in event.items)
         self._take_in(event)
         if not closed:
             self._lessons.append(
                 _Lesson(event.at + self._rules.lag_s, event, state, features if places else None, bucket, places)
             )
 
-    def _tested(self, item_id: str, event: Event, judged: Judged) -> Target:
+    def _tested(self, item_id: str, event: Event, state: UserState | None, judged: Judged) -> Target:
         row = self._world.catalog.view().row(item_id)
         if row is None:
-            return self._missed(item_id, event)
+            return self._missed(item_id, event, state)
         place = place_of(judged, row)
         known = {anchor.item_id for anchor in judged.plan.own}
         lines = ranks_of(judged, row) if self._lines else {}
@@ -178,8 +184,11 @@ class Prequential:
             item_id in known,
         )
 
-    def _missed(self, item_id: str, event: Event) -> Target:
-        return Target(MISS, dict.fromkeys(NAMES, MISS), event.subject, event.at, 0, self._support[item_id], False)
+    def _missed(self, item_id: str, event: Event, state: UserState | None) -> Target:
+        known = {anchor.item_id for anchor in anchors_of(state)} if state is not None else set()
+        lines = dict.fromkeys(NAMES, MISS) if self._lines else {}
+        support = self._support[item_id]
+        return Target(MISS, lines, event.subject, event.at, len(known), support, item_id in known)
 
     def _take_in(self, event: Event) -> None:
         """The items of the event are known from now on, with their text."""

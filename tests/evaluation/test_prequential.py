@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from rec.evaluation.baselines import NAMES
-from rec.evaluation.metrics import MISS, intervals, means, rank_of
+from rec.evaluation.intervals import intervals
+from rec.evaluation.metrics import MISS, means, rank_of
 from rec.evaluation.prequential import Prequential, Rules, Target
 from rec.evaluation.report import report
 from rec.evaluation.stream import Action, Stream, stream_of
@@ -121,12 +122,12 @@ class TestMetrics:
         assert few[1] - few[0] > 3 * (many[1] - many[0])
 
     def test_a_report_of_nothing_is_empty_and_not_an_error(self) -> None:
-        assert report([], 0)["model"] == {}
+        assert report({0: []}, 0)["model"] == {}
 
 
 class TestReport:
     def test_slices_add_up_and_name_the_best_line(self) -> None:
-        body = report(targets_of(stream_of(cycles(60, 8)), Rules()), 0)
+        body = report({0: targets_of(stream_of(cycles(60, 8)), Rules())}, 0)
         slices = body["slices"]
         parts = ("first action of a shopper", "shopper with 1 to 4 items", "shopper with 5 items or more")
         assert sum(slices[name]["scored"] for name in parts) == body["scored"]
