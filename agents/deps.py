@@ -42,6 +42,7 @@ from rec.state import FoldRules
 from rec.store import open_exchange, open_log
 from rec.store.sql import open_database
 from rec.topics import BEHAVIOR, DEAD_LETTERS, EXAMPLES, REQUESTS, topics
+from rec.value import Worth
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ async def wire(
     counters_path = settings.counters_path
     counters = await asyncio.to_thread(load_counters, counters_path, settings)
     lists = ListRules.from_settings(settings)
-    world = World(catalog=catalog, counters=counters, rules=rules, lists=lists, brain=Brain.untaught())
+    world = World(catalog, counters, rules, lists, Brain.untaught(), Worth.from_settings(settings))
     presence = Presence(exchange)
     shown = Shown(presence)
     refresher = Refresher(

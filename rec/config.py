@@ -94,6 +94,10 @@ class Settings(BaseSettings):
     model_layers: int = Field(2, ge=1, description="of its transformer")
     model_steps: int = Field(50, ge=2, le=200, description="actions of a history that the network reads")
     model_ids: int = Field(20_000, ge=1, description="items that can have an id embedding at a time")
+    value_click: float = Field(1, description="worth of a click; lists are ordered by chance times worth")
+    value_cart: float = Field(2, description="worth of an add_to_cart beside it")
+    value_purchase: float = Field(4, description="worth of a purchase beside it")
+    value_dislike: float = Field(-4, description="worth of a not_interested beside it; below 0: to be avoided")
     model_poll_s: float = Field(2, gt=0, description="workers look for another live version this often")
     seed: int = Field(0, description="of the trainer; the same log and seed give the same weights")
 

@@ -10,12 +10,14 @@ import click
 
 from rec.cli.output import emit, emit_json, json_option, say, table
 from rec.cli.progress import ProgressLine
+from rec.config import load_settings
 from rec.errors import BadInput
 from rec.evaluation.adapters import DATASETS, beauty
 from rec.evaluation.leave_one_out import leave_one_out, sequences_of
 from rec.evaluation.prequential import Network, Prequential, Rules, Target
 from rec.evaluation.report import report
 from rec.evaluation.stream import Columns, Stream, read_stream
+from rec.value import Worth
 
 if TYPE_CHECKING:
     from rec.catalog import Floats
@@ -59,6 +61,7 @@ class Lags(click.ParamType):
 @click.option("--frozen/--no-frozen", default=True, show_default=True, help="Also stop learning at the warm-up's end.")
 @click.option("--network/--no-network", default=True, show_default=True, help="The sequence model beside the counters.")
 @click.option("--text/--no-text", default=False, show_default=True, help="Read titles with the text encoder.")
+@click.option("--value/--no-value", default=False, show_default=True, help="Order by chance times REC_VALUE_*.")
 @click.option("--seed", default=0, show_default=True)
 @json_option
 def evaluate(
@@ -79,6 +82,7 @@ def evaluate(
     frozen: bool,
     network: bool,
     text: bool,
+    value: bool,
     loo: bool,
     seed: int,
     as_json: bool,
@@ -98,6 +102,8 @@ def evaluate(
         return
     stream, rules = _stream(files, dataset, Columns(user, item, time, event, title, price, basket))
     rules = rules._replace(warmup=warmup, every=every or rules.every)
+    if value:
+        rules = rules._replace(worth=Worth.from_settings(load_settings()))
     if seen is not None:
         rules = rules._replace(seen_excluded=seen == "exclude")
     for name, flaw in stream.flaws[:10]:

@@ -25,9 +25,11 @@ from rec.model.encode import Batch, empty, targets_of, write_history
 from rec.model.loss import Frequency, action_heads, full_softmax, sampled_softmax, with_bias
 from rec.model.network import Histories, Items, Network
 from rec.model.replay import Replay
+from rec.model.served import heard_of
 from rec.model.teaching import Training
 from rec.model.vocabulary import Vocabulary
 from rec.state import UserState
+from rec.value import Heard
 
 
 class Learner:
@@ -169,11 +171,18 @@ class Learner:
         self._random = torch.from_numpy(arrays["random.torch"].copy())
 
     # ------------------------------------------------------------------ reading
-    @torch.no_grad()
     def log_probabilities(
         self, view: View, users: Sequence[UserState | None], now: Sequence[float]
     ) -> list[Floats | None]:
-        """log P(next item) [view.size] for each user, as of each one's moment (see rec.recommend.SequenceModel)."""
+        """log P(next item) [view.size] for each user, as of each one's moment (see rec.value.SequenceModel)."""
+        return [one.log_p for one in self._heard(view, users, now)]
+
+    def hear(self, view: View, users: Sequence[UserState | None], now: Sequence[float]) -> list[Heard | None]:
+        """The same, with what the heads have to say (see rec.value)."""
+        return list(self._heard(view, users, now))
+
+    @torch.no_grad()
+    def _heard(self, view: View, users: Sequence[UserState | None], now: Sequence[float]) -> list[Heard]:
         self.network.eval()
         batch = empty(len(users), self.training.shape.steps)
         for at, (state, moment) in enumerate(zip(users, now, strict=True)):
@@ -182,8 +191,7 @@ class Learner:
         items = self.vocabulary.items()
         v = self.network.items(items)
         u = self.network.users(v, histories)[:, -1]
-        said = F.log_softmax(self.network.next_item(u, v, items), -1).numpy()
         rows = self.vocabulary.rows_of(view)
-        out = said[:, rows]
-        out[:, rows == 0] = -math.inf
-        return list(out)
+        said = F.log_softmax(self.network.next_item(u, v, items), -1)[:, rows]
+        said[:, rows == 0] = -math.inf
+        return heard_of(self.network, u, v, said, rows)

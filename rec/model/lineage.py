@@ -180,7 +180,7 @@ class Lineage:
     def _judged(self, batch: Sequence[Example]) -> list[Judgement | None]:
         states, moments = _read(batch)
         view = self._world.catalog.view()
-        said = self._learner.log_probabilities(view, states, moments) if view.size else [None] * len(batch)
+        said = self._learner.hear(view, states, moments) if view.size else [None] * len(batch)
         gate = self._gate.gate()
         return [judgement(e.event, e.state, self._world, gate, says) for e, says in zip(batch, said, strict=True)]
 
