@@ -51,6 +51,7 @@ def teaching_of(settings: Settings) -> Teaching:
         batch=settings.train_batch,
         new=settings.train_batch // 2,
         rate=settings.train_rate,
+        impressions=settings.train_impressions,
         seed=settings.seed,
     )
     return Teaching(

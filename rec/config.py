@@ -90,6 +90,7 @@ class Settings(BaseSettings):
     train_threads: int = Field(1, ge=1, description="of the trainer's child process, on a CPU")
     train_batch: int = Field(64, ge=2, description="examples a step, half of them new ones, half replayed")
     train_rate: float = Field(1e-3, gt=0, description="AdamW's step size")
+    train_impressions: float = Field(0, ge=0, description="weight of the loss against what was shown and left alone")
     model_dim: int = Field(64, ge=8, description="width of the network")
     model_layers: int = Field(2, ge=1, description="of its transformer")
     model_steps: int = Field(50, ge=2, le=200, description="actions of a history that the network reads")

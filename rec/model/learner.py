@@ -21,8 +21,8 @@ from torch.nn import functional as F
 
 from rec.catalog import Floats, Item, View
 from rec.events import Event
-from rec.model.encode import Batch, empty, targets_of, write_history
-from rec.model.loss import Frequency, action_heads, full_softmax, sampled_softmax, with_bias
+from rec.model.encode import Batch, empty, targets_of, write_history, write_left
+from rec.model.loss import Frequency, action_heads, full_softmax, impression_softmax, sampled_softmax, with_bias
 from rec.model.network import Histories, Items, Network
 from rec.model.replay import Replay
 from rec.model.served import heard_of
@@ -61,13 +61,14 @@ class Learner:
     def learn(self, lessons: Sequence[tuple[UserState | None, Event]]) -> None:
         """Take lessons in, one step of training for each `new` of them."""
         examples = [
-            (state, event.at, *target) for state, event in lessons for target in targets_of(event, self.vocabulary.row)
+            (state, event, *target) for state, event in lessons for target in targets_of(event, self.vocabulary.row)
         ]
         for start in range(0, len(examples), self.training.new):
             fresh = examples[start : start + self.training.new]
             batch = empty(len(fresh), self.training.shape.steps)
-            for at, (state, now, row, happened, wanted) in enumerate(fresh):
-                write_history(batch, at, state, now, self._row_of)
+            for at, (state, event, row, happened, wanted) in enumerate(fresh):
+                write_history(batch, at, state, event.at, self._row_of)
+                write_left(batch, at, state, event, self._row_of)
                 batch.targets[at], batch.happened[at], batch.wanted[at] = row, happened, wanted
                 self.vocabulary.occurred(row)
             self._replay.push(batch)
@@ -106,7 +107,7 @@ class Learner:
         self.forget_vacated()
         for group in self.optimizer.param_groups:
             group["lr"] = training.rate * min(1.0, (self.steps + 1) / training.warmup_steps)
-        targets, happened, wanted = (torch.from_numpy(array) for array in batch[3:])
+        targets, happened, wanted, left = (torch.from_numpy(array) for array in batch[3:])
         histories = Histories(*(torch.from_numpy(array) for array in batch[:3])).trimmed()
         items = self.vocabulary.items()
         v = network.items(items)  # [n, d]
@@ -116,6 +117,9 @@ class Learner:
         real[:, -1] = wanted  # a shopper without a history has at least the moment
         loss = self._next_item(u[real], v, items, after[real])
         loss = loss + training.heads * action_heads(network.action(u[:, -1], v[targets]), happened)
+        if training.impressions:
+            biased = with_bias(u[:, -1][wanted], v, network.bias(items.slot))
+            loss = loss + training.impressions * impression_softmax(*biased, targets[wanted], left[wanted])
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), training.clip)

@@ -35,6 +35,20 @@ def sampled_softmax(u: Tensor, v: Tensor, targets: Tensor, sampled: Tensor, log_
     return (torch.logsumexp(torch.cat([positive.unsqueeze(1), negative], 1), 1) - positive).mean()
 
 
+def impression_softmax(u: Tensor, v: Tensor, targets: Tensor, left: Tensor) -> Tensor:
+    """-log P(target) over the target and what was shown beside it and left alone; the mean over those who saw any.
+
+    u [B, d], v [n, d], targets [B], left [B, K] rows of v, 0: none. No logQ correction: nothing was drawn, these are
+    what the shopper chose among (conditional logit, McFadden 1974). Zero if nobody saw anything.
+    """
+    own = targets.unsqueeze(1)  # [B, 1]
+    logits = torch.einsum("bd,bkd->bk", u, v[torch.cat([own, left], 1)])  # [B, 1 + K]
+    counts = (left > 0) & (left != own)  # [B, K]
+    others = logits[:, 1:].masked_fill(~counts, float("-inf"))
+    each = torch.logsumexp(torch.cat([logits[:, :1], others], 1), 1) - logits[:, 0]  # 0 where there are no others
+    return each.sum() / counts.any(1).sum().clamp(min=1)
+
+
 def in_batch_softmax(likeness: Tensor, targets: Tensor, known: Tensor, log_q: Tensor) -> Tensor:
     """[B] -log P(target) among the n texts of a batch: InfoNCE (van den Oord et al. 2018) with the logQ correction.
 
