@@ -19,6 +19,7 @@ from rec.catalog import Item
 from rec.errors import Unavailable
 from rec.examples import Taken
 from rec.model import child
+from rec.model.device import Hardware
 from rec.model.teaching import Teaching
 
 
@@ -29,8 +30,8 @@ class GpuDied(Unavailable):
 class Gpu:
     """One child, one call at a time. An async context manager."""
 
-    def __init__(self, teaching: Teaching, threads: int = 1) -> None:
-        self._teaching, self._threads = msgspec.json.encode(teaching), threads
+    def __init__(self, teaching: Teaching, hardware: Hardware = Hardware()) -> None:
+        self._teaching, self._hardware = msgspec.json.encode(teaching), hardware
         self._pool: ProcessPoolExecutor | None = None
 
     async def __aenter__(self) -> Gpu:
@@ -102,7 +103,7 @@ class Gpu:
         """Start the process, which blocks; it warms up while the caller goes on."""
         spawn = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(
-            1, mp_context=spawn, initializer=child.begin, initargs=(self._teaching, self._threads)
+            1, mp_context=spawn, initializer=child.begin, initargs=(self._teaching, self._hardware)
         )
         self._pool.submit(int)
 

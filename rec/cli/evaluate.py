@@ -17,6 +17,7 @@ from rec.evaluation.leave_one_out import leave_one_out, sequences_of
 from rec.evaluation.prequential import Network, Prequential, Rules, Target
 from rec.evaluation.report import report
 from rec.evaluation.stream import Columns, Stream, read_stream
+from rec.model.device import Hardware, hardware_of
 from rec.value import Worth
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Lags(click.ParamType):
 @click.option("--network/--no-network", default=True, show_default=True, help="The sequence model beside the counters.")
 @click.option("--text/--no-text", default=False, show_default=True, help="Read titles with the text encoder.")
 @click.option("--value/--no-value", default=False, show_default=True, help="Order by chance times REC_VALUE_*.")
+@click.option("--device", help="auto, cpu, cuda or cuda:N.  [REC_DEVICE, else auto]")
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), help="Of the products.  [REC_PRECISION, else fp32]")
 @click.option("--seed", default=0, show_default=True)
 @json_option
 def evaluate(
@@ -84,6 +87,8 @@ def evaluate(
     text: bool,
     value: bool,
     loo: bool,
+    device: str | None,
+    precision: str | None,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -97,13 +102,16 @@ def evaluate(
     rec evaluate orders.csv --basket order --title name --text --lag 60,3600
     rec evaluate --dataset yoochoose path/to/yoochoose_100k
     """
+    asked = {"device": device, "precision": precision}
+    settings = load_settings(**{name: each for name, each in asked.items() if each is not None})
+    hardware = hardware_of(settings)
     if loo:
-        _leave_one_out(files, dataset, Columns(user, item, time, event, title, price, basket), seed, as_json)
+        _leave_one_out(files, dataset, Columns(user, item, time, event, title, price, basket), seed, hardware, as_json)
         return
     stream, rules = _stream(files, dataset, Columns(user, item, time, event, title, price, basket))
     rules = rules._replace(warmup=warmup, every=every or rules.every)
     if value:
-        rules = rules._replace(worth=Worth.from_settings(load_settings()))
+        rules = rules._replace(worth=Worth.from_settings(settings))
     if seen is not None:
         rules = rules._replace(seen_excluded=seen == "exclude")
     for name, flaw in stream.flaws[:10]:
@@ -114,7 +122,7 @@ def evaluate(
     vectors = _vectors(stream) if text else {}
 
     def run(what: str, rules: Rules, *, lines: bool) -> list[Target]:
-        made = _network(seed, len(next(iter(vectors.values()))) if vectors else 0) if network else None
+        made = _network(seed, len(next(iter(vectors.values()))) if vectors else 0, hardware) if network else None
         test = Prequential(stream.items, rules, network=made, vectors=vectors, lines=lines)
         with ProgressLine(what, "events") as line:
             return list(test.run(events, lambda done: line.update(done, done / len(events))))
@@ -131,13 +139,15 @@ def evaluate(
         _show(body)
 
 
-def _leave_one_out(files: Sequence[Path], dataset: str | None, columns: Columns, seed: int, as_json: bool) -> None:
+def _leave_one_out(
+    files: Sequence[Path], dataset: str | None, columns: Columns, seed: int, hardware: Hardware, as_json: bool
+) -> None:
     sequences = beauty(files[0]) if dataset == "beauty" else sequences_of(_stream(files, dataset, columns)[0])
 
     def progress(epoch: int, loss: float, ndcg: float) -> None:
         say(f"epoch {epoch + 1}: loss {loss:.3f}, validation NDCG@10 {ndcg:.4f}")
 
-    body = leave_one_out(sequences, seed, progress)
+    body = leave_one_out(sequences, seed, progress, hardware)
     if as_json:
         emit_json(body)
     else:
@@ -158,11 +168,11 @@ def _stream(files: Sequence[Path], dataset: str | None, columns: Columns) -> tup
     return known.read(files[0]), rules
 
 
-def _network(seed: int, text_dim: int) -> Network:
+def _network(seed: int, text_dim: int, hardware: Hardware) -> Network:
     from rec.model.learner import Learner
     from rec.model.teaching import Shape, Training
 
-    return Learner(Training(shape=Shape(text_dim=text_dim), seed=seed))
+    return Learner(Training(shape=Shape(text_dim=text_dim), seed=seed), hardware)
 
 
 def _vectors(stream: Stream) -> dict[str, Floats]:

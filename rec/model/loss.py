@@ -19,7 +19,7 @@ def full_softmax(logits: Tensor, targets: Tensor) -> Tensor:
 
 def with_bias(u: Tensor, v: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     """[B, d], [n, d], [n, 1] → [B, d + 1], [n, d + 1] whose products are u·v + bias."""
-    return torch.cat([u, torch.ones(len(u), 1)], 1), torch.cat([v, bias], 1)
+    return torch.cat([u, u.new_ones(len(u), 1)], 1), torch.cat([v, bias], 1)
 
 
 def sampled_softmax(u: Tensor, v: Tensor, targets: Tensor, sampled: Tensor, log_q: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def impression_softmax(u: Tensor, v: Tensor, targets: Tensor, left: Tensor) -> T
     what the shopper chose among (conditional logit, McFadden 1974). Zero if nobody saw anything.
     """
     own = targets.unsqueeze(1)  # [B, 1]
-    logits = torch.einsum("bd,bkd->bk", u, v[torch.cat([own, left], 1)])  # [B, 1 + K]
+    logits = torch.einsum("bd,bkd->bk", u, v[torch.cat([own, left], 1)]).float()  # [B, 1 + K]
     counts = (left > 0) & (left != own)  # [B, K]
     others = logits[:, 1:].masked_fill(~counts, float("-inf"))
     each = torch.logsumexp(torch.cat([logits[:, :1], others], 1), 1) - logits[:, 0]  # 0 where there are no others

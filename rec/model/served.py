@@ -90,7 +90,7 @@ class Served:
 
 def heard_of(network: Network, u: Tensor, v: Tensor, log_p: Tensor, places: np.ndarray) -> list[Heard]:
     """What the network says of each of B users [B, d] over items [n, d]; log_p [B, size], places [size] rows of v."""
-    after, base, items = network.per_head(u).numpy(), network.head_bias.detach().numpy(), v.numpy()
+    after, base, items = (each.detach().cpu().numpy() for each in (network.per_head(u), network.head_bias, v))
     return [Heard(said, turned, base, items, places) for said, turned in zip(log_p.numpy(), after, strict=True)]
 
 
