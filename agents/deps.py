@@ -43,6 +43,7 @@ from rec.state import FoldRules
 from rec.store import open_exchange, open_log
 from rec.store.sql import open_database
 from rec.topics import BEHAVIOR, DEAD_LETTERS, EXAMPLES, REQUESTS, topics
+from rec.value import Worth
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ async def wire(
     counters_path = settings.counters_path
     counters = await asyncio.to_thread(load_counters, counters_path, settings)
     lists = ListRules.from_settings(settings)
-    world = World(catalog=catalog, counters=counters, rules=rules, lists=lists, brain=Brain.untaught(), shelf_s=SHELF_S)
+    world = World(catalog, counters, rules, lists, Brain.untaught(), Worth.from_settings(settings), shelf_s=SHELF_S)
     presence = Presence(exchange)
     shown = Shown(presence)
     refresher = Refresher(

@@ -16,6 +16,7 @@ from rec.catalog import Item
 from rec.errors import Unavailable
 from rec.examples import Taken
 from rec.model import child
+from rec.model.device import Hardware
 from rec.model.teaching import Teaching
 
 
@@ -26,9 +27,9 @@ class GpuDied(Unavailable):
 class Gpu:
     """One child, one call at a time. An async context manager."""
 
-    def __init__(self, teaching: Teaching, threads: int = 1) -> None:
+    def __init__(self, teaching: Teaching, hardware: Hardware = Hardware()) -> None:
         taught = msgspec.json.encode(teaching)
-        self._child = Process("the trainer's child process", GpuDied, child.begin, taught, threads)
+        self._child = Process("the trainer's child process", GpuDied, child.begin, taught, hardware)
 
     async def __aenter__(self) -> Gpu:
         await self._child.open()

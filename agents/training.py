@@ -24,6 +24,7 @@ from agents.unlearning import Unlearning
 from agents.versions import Versions
 from rec.config import Settings
 from rec.errors import Unavailable
+from rec.model.device import Hardware, hardware_of
 from rec.model.teaching import Shape, Teaching, Training, Tune
 from rec.model.weights import encoder_dim, encoder_id
 from rec.ports import Database, Exchange, Log
@@ -49,6 +50,7 @@ def teaching_of(settings: Settings) -> Teaching:
         batch=settings.train_batch,
         new=settings.train_batch // 2,
         rate=settings.train_rate,
+        impressions=settings.train_impressions,
         seed=settings.seed,
     )
     return Teaching(
@@ -60,7 +62,9 @@ def teaching_of(settings: Settings) -> Teaching:
 
 
 async def run_trainer(settings: Settings) -> None:
-    """Train until SIGTERM or SIGINT."""
+    """Train until SIGTERM or SIGINT. Raises ConfigError if the device that is asked for is not there."""
+    hardware = await asyncio.to_thread(hardware_of, settings)
+    log.info("learning on %s in %s", hardware.device, hardware.precision)
     stop = stop_on_signals()
     metrics = TrainerMetrics()
     serve(metrics.registry, settings.metrics_port)
@@ -71,18 +75,24 @@ async def run_trainer(settings: Settings) -> None:
             return
         async with asyncio.TaskGroup() as tasks:
             lease = tasks.create_task(_keep(exchange, holder, stop))
-            await train(settings, to, exchange, database, metrics, stop)
+            await train(settings, hardware, to, exchange, database, metrics, stop)
             lease.cancel()
 
 
 async def train(
-    settings: Settings, to: Log, exchange: Exchange, database: Database, metrics: TrainerMetrics, stop: asyncio.Event
+    settings: Settings,
+    hardware: Hardware,
+    to: Log,
+    exchange: Exchange,
+    database: Database,
+    metrics: TrainerMetrics,
+    stop: asyncio.Event,
 ) -> None:
     """Wire the trainer and run it until `stop`."""
     teaching = await asyncio.to_thread(teaching_of, settings)
     topic, location = settings.topic(EXAMPLES), settings.models_location
     checkpoints = Checkpoints(f"{location}/checkpoints")
-    async with Curves(settings.data_dir / "curves") as curves, Gpu(teaching, settings.train_threads) as gpu:
+    async with Curves(settings.data_dir / "curves") as curves, Gpu(teaching, hardware) as gpu:
         versions = Versions(
             gpu=gpu,
             database=database,

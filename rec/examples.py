@@ -19,6 +19,7 @@ import msgspec
 
 from rec.contest import Round
 from rec.events import POSITIVE, Event
+from rec.impressions import left_alone
 from rec.state import Interest, Outcome, UserState
 
 MAX_TOUCHES = 50
@@ -121,6 +122,7 @@ def example_of(event: Event, before: UserState | None) -> Example:
         brands=_strongest(before.brands),
         bought=_newest(before.bought),
         hidden=_newest(before.hidden),
+        shown=left_alone(before, event),
     )
     return Example(bare, state)
 

@@ -18,6 +18,7 @@ from rec.gate import Gate, bucket_of
 from rec.recommend import Ask, Brain, Judged, World, judge
 from rec.slates import Cause
 from rec.state import UserState
+from rec.value import Heard
 
 _CAUSE = Cause("request")
 
@@ -27,16 +28,22 @@ class ReadAhead:
 
     version = "read ahead"
 
-    def __init__(self, said: Floats | None = None) -> None:
+    def __init__(self, said: Heard | None = None) -> None:
         self.said = said
 
     def log_probabilities(
         self, view: View, users: Sequence[UserState | None], now: Sequence[float]
     ) -> list[Floats | None]:
+        return [None if one is None else one.log_p for one in self.hear(view, users, now)]
+
+    def hear(self, view: View, users: Sequence[UserState | None], now: Sequence[float]) -> list[Heard | None]:
         if self.said is None:
             return [None] * len(users)
-        grown = np.full(view.size, UNLIKELY, np.float32)  # items that came in since are unknown to it
-        grown[: len(self.said)] = self.said
+        log_p = np.full(view.size, UNLIKELY, np.float32)  # items that came in since are unknown to it
+        log_p[: len(self.said.log_p)] = self.said.log_p
+        grown = self.said._replace(log_p=log_p)
+        if (places := self.said.places) is not None:
+            grown = grown._replace(places=np.concatenate([places, np.zeros(view.size - len(places), places.dtype)]))
         return [grown for _ in users]
 
 
@@ -53,10 +60,10 @@ class Judgement(NamedTuple):
         return bucket_of(len(self.judged.plan.own))
 
 
-def judgement(event: Event, state: UserState | None, world: World, gate: Gate, said: Floats | None) -> Judgement | None:
+def judgement(event: Event, state: UserState | None, world: World, gate: Gate, said: Heard | None) -> Judgement | None:
     """What would have been on the list for this event's shopper just before it; None if it names no known item.
 
-    `said` [view.size] are the network's log-probabilities for them, or None without a network.
+    `said` is what the network says of them, or None without a network.
     """
     view = world.catalog.view()
     rows = dict.fromkeys(row for item in event.items if (row := view.row(item.item_id)) is not None)

@@ -5,6 +5,7 @@
         plan        whom is the list for, what is it made from, what may be on it
         gather      what each source says of which item                          rec.candidates
         rank        one score per item: the learned gate, or a fixed mix         rec.gate, rec.ranking
+        value       what it would be worth, by the network's heads                rec.value
         spread      no category takes over                                       rec.policy.spread
         tail        popular and new items, so that a list is never too short     rec.candidates.tail
         slate       the list with scores, sources, reasons and provenance        rec.slates
@@ -19,7 +20,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -41,7 +42,7 @@ from rec.candidates import (
     shelf,
     tail,
 )
-from rec.catalog import Catalog, Floats, Ints, Mask, View, card
+from rec.catalog import Catalog, Floats, Ints, Mask, card
 from rec.contest import UNTAUGHT
 from rec.counters import Counters
 from rec.events import instant
@@ -53,6 +54,7 @@ from rec.ranking import CART, HOME, ITEM, Mix, rank
 from rec.reasons import reason_for
 from rec.slates import Cause, Position, Slate, SlateItem
 from rec.state import FoldRules, UserState
+from rec.value import Heard, SequenceModel, Worth, hear, log_value
 
 MODEL_VERSION = "mix-1"
 STRATEGY = "default"
@@ -68,18 +70,6 @@ class Ask(NamedTuple):
     item_id: str | None
     cause: Cause
     state: UserState | None
-
-
-class SequenceModel(Protocol):
-    """A network that reads what a shopper did and says what comes next. See rec.model.served."""
-
-    version: str
-
-    def log_probabilities(
-        self, view: View, users: Sequence[UserState | None], now: Sequence[float]
-    ) -> list[Floats | None]:
-        """log P(next item) [view.size] for each user at their moment of `now`; None where there is nothing to go by."""
-        ...
 
 
 class Brain(NamedTuple):
@@ -99,8 +89,9 @@ class Brain(NamedTuple):
 class World:
     """What lists are made from, beside the user's state. One per worker. Without a `brain` the fixed mix ranks.
 
-    `shelf_s` (seconds): for so long the counts over the whole catalog are not brought together again. What learns from
-    lists leaves it at 0, so that the same events give the same lists.
+    Without `worth` the order is that of what is likely, whatever the heads say. `shelf_s` (seconds): for so long the
+    counts over the whole catalog are not brought together again. What learns from lists leaves it at 0, so that the
+    same events give the same lists.
     """
 
     def __init__(
@@ -110,9 +101,11 @@ class World:
         rules: FoldRules | None = None,
         lists: ListRules | None = None,
         brain: Brain | None = None,
+        worth: Worth | None = None,
         shelf_s: float = 0.0,
     ) -> None:
         self.brain = brain
+        self.worth = worth
         self._shelf_s = shelf_s
         self.catalog = catalog
         self.counters = counters
@@ -172,13 +165,12 @@ def judge(asks: Sequence[Ask], world: World, brain: Brain | None, now: float) ->
     on_shelf = world.shelf(now)
     plans = [plan(ask, on_shelf, world, now) for ask in asks]
     likeness = by_content(on_shelf.view, [p.anchors for p in plans])
-    said: Sequence[Floats | None] = [None] * len(plans)
+    said: Sequence[Heard | None] = [None] * len(plans)
     if brain is not None and brain.network is not None:
         readers = [at for at, p in enumerate(plans) if p.own and p.mix is HOME]  # nothing to read without a history
         if readers:
             users = [plans[at].state for at in readers]
-            spoken = brain.network.log_probabilities(on_shelf.view, users, [now] * len(users))
-            heard = dict(zip(readers, spoken, strict=True))
+            heard = dict(zip(readers, hear(brain.network, on_shelf.view, users, [now] * len(users)), strict=True))
             said = [heard.get(at) for at in range(len(plans))]
     return [
         _judged(p, alike, says, on_shelf, world, brain, now)
@@ -211,7 +203,7 @@ def _known(item_id: str, on_shelf: Shelf) -> bool:
 def _judged(
     p: Plan,
     alike: Floats | None,
-    says: Floats | None,
+    says: Heard | None,
     on_shelf: Shelf,
     world: World,
     brain: Brain | None,
@@ -232,13 +224,16 @@ def _judged(
     if p.state and (leaning := by_interest(on_shelf, p.state, p.own, now, world.rules)) is not None:
         dense["interest"] = leaning
     if says is not None:
-        dense["sequence"] = np.exp(says)
+        dense["sequence"] = np.exp(says.log_p)
     pool = gather(on_shelf, found, dense, p.fresh)
     features = None
     if brain is not None and gated:
-        features = features_of(pool, on_shelf, found, p.own, {} if says is None else {"sequence": says}, now)
+        features = features_of(pool, on_shelf, found, p.own, {} if says is None else {"sequence": says.log_p}, now)
         weighed = weigh(features, brain.gate, bucket_of(len(p.own)))
-        scores = softmax(weighed.logits)
+        logits = weighed.logits
+        if world.worth and says is not None and (chances := says.chances(pool.rows)) is not None:
+            logits = logits + log_value(chances, world.worth)
+        scores = softmax(logits)
         sources = [weighed.sources[at] for at in weighed.source.tolist()]
     else:
         ranked = rank(pool.features, p.mix)

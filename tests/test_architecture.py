@@ -149,7 +149,7 @@ def test_a_library_is_imported_only_where_it_belongs(library: str) -> None:
 
 def test_torch_is_imported_where_a_network_is_and_by_no_module_that_others_import_first() -> None:
     importers = {found.module for found in IMPORTS if _within(found.target, ("torch", "transformers", "peft"))}
-    assert importers <= {"rec.model.encoder", "rec.model.background", *WITH_TORCH}
+    assert importers <= {"rec.model.encoder", "rec.model.background", "rec.model.device", *WITH_TORCH}
     first = {
         str(found)
         for module in MODULES

@@ -12,6 +12,7 @@ from rec.cli.evaluation_input import Source, encoded, read_source, stream_option
 from rec.cli.evaluation_tables import show
 from rec.cli.output import emit_json, json_option, say
 from rec.cli.progress import ProgressLine
+from rec.config import load_settings
 from rec.errors import BadInput
 from rec.evaluation.adapters import beauty
 from rec.evaluation.leave_one_out import leave_one_out, sequences_of
@@ -22,6 +23,8 @@ from rec.evaluation.runs import Subject
 from rec.evaluation.settings import read_settings
 from rec.evaluation.stream import Stream
 from rec.evaluation.windows import WINDOWS
+from rec.model.device import Hardware, hardware_of
+from rec.value import Worth
 
 
 class Lags(click.ParamType):
@@ -74,6 +77,9 @@ class Seeds(click.ParamType):
 @click.option("--seeds", type=Seeds(), help="Once for each, with mean and spread: 0,1,2.")
 @click.option("--windows", type=click.IntRange(1, 1_000), help="Show so many parts of the stream.  [JSON: 10]")
 @click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Also draw PNGs into this folder.")
+@click.option("--value/--no-value", default=False, show_default=True, help="Order by chance times REC_VALUE_*.")
+@click.option("--device", help="auto, cpu, cuda or cuda:N.  [REC_DEVICE, else auto]")
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), help="Of the products.  [REC_PRECISION, else fp32]")
 @json_option
 @click.pass_context
 def evaluate(
@@ -91,6 +97,9 @@ def evaluate(
     seeds: tuple[int, ...] | None,
     windows: int | None,
     plots: Path | None,
+    value: bool,
+    device: str | None,
+    precision: str | None,
     as_json: bool,
     **_stream: Any,
 ) -> None:
@@ -107,18 +116,23 @@ def evaluate(
     source = Source.of(ctx.params)
     if seed is not None and seeds:
         raise BadInput("Give --seed or --seeds, not both.", field="--seeds")
+    asked = {"device": device, "precision": precision}
+    environment = load_settings(**{name: each for name, each in asked.items() if each is not None})
+    hardware = hardware_of(environment)
     if loo:
         given = {"--lag": lags, "--parts": parts, "--settings": settings, "--seeds": seeds, "--plots": plots}
         _refuse("--leave-one-out", {**given, "--windows": windows})
-        _leave_one_out(source, seed or 0, as_json)
+        _leave_one_out(source, seed or 0, hardware, as_json)
         return
     if not network:
         _refuse("--no-network", {"--seeds": seeds, "--parts": parts})  # without it every seed gives the same
     chosen = read_settings(settings) if settings is not None else {}
     stream, rules = read_source(source)
     rules = rules._replace(every=every or rules.every)
+    if value:
+        rules = rules._replace(worth=Worth.from_settings(environment))
     vectors = encoded(stream.items) if text or (parts and _has_titles(stream)) else {}
-    subject = Subject(stream.events, stream.items, rules, chosen, network, vectors if text else None)
+    subject = Subject(stream.events, stream.items, rules, chosen, network, vectors if text else None, hardware)
     tests = _Tests(seeds or (seed or 0,))
     first = tests.seeds[0]  # the bootstrap's, too
 
@@ -203,13 +217,13 @@ def _has_titles(stream: Stream) -> bool:
     return any(item.title != item_id for item_id, item in stream.items.items())
 
 
-def _leave_one_out(source: Source, seed: int, as_json: bool) -> None:
+def _leave_one_out(source: Source, seed: int, hardware: Hardware, as_json: bool) -> None:
     sequences = beauty(source.files[0]) if source.dataset == "beauty" else sequences_of(read_source(source)[0])
 
     def progress(epoch: int, loss: float, ndcg: float) -> None:
         say(f"epoch {epoch + 1}: loss {loss:.3f}, validation NDCG@10 {ndcg:.4f}")
 
-    body = leave_one_out(sequences, seed, progress)
+    body = leave_one_out(sequences, seed, progress, hardware)
     if as_json:
         emit_json(body)
     else:

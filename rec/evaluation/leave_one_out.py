@@ -17,6 +17,7 @@ from rec.evaluation.intervals import intervals
 from rec.evaluation.metrics import means, rank_of
 from rec.evaluation.stream import Stream
 from rec.lessons import is_target
+from rec.model.device import Hardware
 
 SHORTEST = 3  # one to learn from, one to validate, one to test
 RULE_STEPS = 10
@@ -32,7 +33,10 @@ def sequences_of(stream: Stream) -> dict[str, list[str]]:
 
 
 def leave_one_out(
-    sequences: Mapping[str, Sequence[str]], seed: int, progress: Callable[[int, float, float], None] = lambda *_: None
+    sequences: Mapping[str, Sequence[str]],
+    seed: int,
+    progress: Callable[[int, float, float], None] = lambda *_: None,
+    hardware: Hardware = Hardware(),
 ) -> dict[str, Any]:
     """Fit a network and rank the last items: `scored`, `model`, `intervals`, `baselines`."""
     from rec.model.fit import Fit, fit, ranks_of_last
@@ -43,7 +47,7 @@ def leave_one_out(
         for sequence in sequences.values()
         if len(sequence) >= SHORTEST
     ]
-    fitted = fit([sequence[:-1] for sequence in whole], len(rows), Fit(seed=seed), progress)
+    fitted = fit([sequence[:-1] for sequence in whole], len(rows), Fit(seed=seed), progress, hardware)
     ranks = ranks_of_last(fitted.network, fitted.items, whole)
     lines = _lines(whole, len(rows))
     return {

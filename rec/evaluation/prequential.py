@@ -26,14 +26,15 @@ from rec.events import Event
 from rec.gate import GateLearner
 from rec.lessons import is_target, judgement, place_of
 from rec.policy.filters import ListRules
-from rec.recommend import Judged, SequenceModel, World
+from rec.recommend import Judged, World
 from rec.state import FoldRules, UserState, fold
+from rec.value import Heard, SequenceModel, WithHeads, Worth
 
 BLOCK = 32
 NEVER = float("inf")
 
 
-class Network(SequenceModel, Protocol):
+class Network(SequenceModel, WithHeads, Protocol):
     """A network that learns as it goes."""
 
     def learn(self, lessons: Sequence[tuple[UserState | None, Event]]) -> None:
@@ -57,6 +58,7 @@ class Rules(NamedTuple):
     frozen: bool = False  # nothing is learned after the warm-up
     half_life_s: float = 2 * 86_400
     history: int = 200  # actions kept of a shopper: REC_HISTORY
+    worth: Worth | None = None  # what the order is to be worth, by the network's heads; None: only what is likely
 
 
 class Target(NamedTuple):
@@ -102,7 +104,7 @@ class Prequential:
         self._support: Counter[str] = Counter()
         lists = ListRules(seen_excluded=rules.seen_excluded, purchase_block_s=0.0, category_share=1.0)
         folding = FoldRules(max_late_s=NEVER, history=rules.history)
-        self._world = World(Catalog(), Counters(rules.half_life_s), folding, lists)
+        self._world = World(Catalog(), Counters(rules.half_life_s), folding, lists, worth=rules.worth)
         self._lessons: deque[_Lesson] = deque()
 
     def run(self, events: Sequence[Event], progress: Callable[[int], None] = lambda _: None) -> Iterator[Target]:
@@ -130,11 +132,11 @@ class Prequential:
             self._states[event.subject] = after
         return before
 
-    def _ahead(self, block: Sequence[Event], before: Sequence[UserState | None]) -> Sequence[Floats | None]:
+    def _ahead(self, block: Sequence[Event], before: Sequence[UserState | None]) -> Sequence[Heard | None]:
         view = self._world.catalog.view()
         if self._network is None or not view.size:
             return [None] * len(block)
-        return self._network.log_probabilities(view, before, [event.at for event in block])
+        return self._network.hear(view, before, [event.at for event in block])
 
     def _teach(self, now: float) -> list[_Lesson]:
         """All that is due: counters and gate learn it here, the network at the end of the block."""
@@ -148,7 +150,7 @@ class Prequential:
         return taught
 
     def _event(
-        self, event: Event, state: UserState | None, said: Floats | None, *, scored: bool, closed: bool
+        self, event: Event, state: UserState | None, said: Heard | None, *, scored: bool, closed: bool
     ) -> Iterator[Target]:
         features, bucket, places = None, 0, list[int]()
         if is_target(event):

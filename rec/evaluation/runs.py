@@ -9,6 +9,7 @@ from rec.catalog import Floats, Item
 from rec.evaluation.prequential import Network, Prequential, Rules, Target
 from rec.evaluation.settings import Settings, gate_with, rules_with, training_with
 from rec.events import Event
+from rec.model.device import Hardware
 
 Progress = Callable[[int], None]
 
@@ -22,12 +23,13 @@ class Subject(NamedTuple):
     settings: Settings
     network: bool = True
     vectors: Mapping[str, Floats] | None = None  # of the titles, where they are read
+    hardware: Hardware = Hardware()
 
     def run(self, seed: int, progress: Progress = lambda _: None, *, lines: bool = False) -> list[Target]:
         """One pass. `lines`: test the baselines, too, which takes longer."""
         vectors = self.vectors or {}
         text_dim = len(next(iter(vectors.values()))) if vectors else 0
-        made = network_of(self.settings, text_dim, seed) if self.network else None
+        made = network_of(self.settings, text_dim, seed, self.hardware) if self.network else None
         test = Prequential(
             self.items,
             rules_with(self.settings, self.rules),
@@ -39,8 +41,8 @@ class Subject(NamedTuple):
         return list(test.run(self.events, progress))
 
 
-def network_of(settings: Settings, text_dim: int, seed: int) -> Network:
+def network_of(settings: Settings, text_dim: int, seed: int, hardware: Hardware = Hardware()) -> Network:
     """A network that has learned nothing yet."""
     from rec.model.learner import Learner
 
-    return Learner(training_with(settings, text_dim=text_dim, seed=seed))
+    return Learner(training_with(settings, text_dim=text_dim, seed=seed), hardware)

@@ -7,17 +7,19 @@ this module, too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from threadpoolctl import threadpool_limits
 
 from rec.catalog import Item, vectors_of
-from rec.errors import ModelError
+from rec.errors import ConfigError, ModelError
 from rec.examples import Taken
 from rec.model.background import begin_background
 from rec.model.checkpoint import MODEL, load, save
+from rec.model.device import Hardware
 from rec.model.teaching import Teaching
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ class _Here(NamedTuple):
     """What this process holds."""
 
     teaching: Teaching
-    lineage: Lineage
+    hardware: Hardware
+    lineage: Lineage | None = None  # from `resume` on
 
 
 _here: list[_Here] = []
@@ -53,60 +56,64 @@ class Published(NamedTuple):
     learned_through: float
 
 
-def begin(teaching: bytes, threads: int) -> None:
+def begin(teaching: bytes, hardware: Hardware) -> None:
     """Initializer: low priority, and no more threads than are asked for."""
-    begin_background(10, threads)  # a list matters more than a lesson
-    threadpool_limits(threads)  # numpy's, for as long as the process lives
-    _renew(msgspec.json.decode(teaching, type=Teaching))
+    begin_background(10, hardware.threads)  # a list matters more than a lesson
+    threadpool_limits(hardware.threads)  # numpy's, for as long as the process lives
+    _here[:] = [_Here(msgspec.json.decode(teaching, type=Teaching), hardware)]
 
 
 def resume(url: str, name: str | None) -> Begun:
-    """Go on from a checkpoint, or anew without a name. Raises ModelError if it is broken or taught otherwise."""
+    """Go on from a checkpoint, or anew without a name. Raises ModelError if it is broken or taught otherwise.
+
+    ConfigError if torch cannot use the device after all.
+    """
     from rec.model.lineage import Lineage
 
-    teaching = _here[0].teaching
-    if name is None:
-        _renew(teaching)
-        return Begun(0, 0, {})
-    tensors, meta = load(url, name)
-    lineage = Lineage.resumed(teaching, tensors[MODEL], meta)
-    _here[:] = [_Here(teaching, lineage)]
+    here = _here[0]
+    with _usable(here.hardware):
+        if name is None:
+            _here[:] = [here._replace(lineage=Lineage(here.teaching, here.hardware))]
+            return Begun(0, 0, {})
+        tensors, meta = load(url, name)
+        lineage = Lineage.resumed(here.teaching, tensors[MODEL], meta, here.hardware)
+    _here[:] = [here._replace(lineage=lineage)]
     return Begun(lineage.offset, lineage.learned, {key: meta[key] for key in meta if key not in ("learner", "order")})
 
 
 def know(items: bytes, vectors: dict[str, bytes], deleted: Sequence[str]) -> None:
     """Catalog changes: items as JSON, vectors as little-endian float32."""
-    _here[0].lineage.know(_items.decode(items), vectors_of(vectors), deleted)
+    _lineage().know(_items.decode(items), vectors_of(vectors), deleted)
 
 
 def tell(encoder: str, vectors: dict[str, bytes], deleted: Sequence[str]) -> None:
     """Texts of items as a tuned encoder reads them: little-endian float32."""
-    _here[0].lineage.tell(encoder, vectors_of(vectors), deleted)
+    _lineage().tell(encoder, vectors_of(vectors), deleted)
 
 
 def untell(encoder: str) -> None:
     """Nobody reads this epoch any more."""
-    _here[0].lineage.untell(encoder)
+    _lineage().untell(encoder)
 
 
 def told() -> Taken:
     """How things stand, without a record."""
-    return _here[0].lineage.told([])
+    return _lineage().told([])
 
 
 def traffic() -> dict[str, float]:
     """item_id → how much was done with it, decayed; in units of its own."""
-    return _here[0].lineage.traffic
+    return _lineage().traffic
 
 
 def take(records: Sequence[bytes], end: int) -> Taken:
     """Records of the examples topic, and the offset behind them."""
-    return _here[0].lineage.take(records, end)
+    return _lineage().take(records, end)
 
 
 def publish(url: str, name: str, more: dict[str, Any]) -> Published:
     """Write what serves as a version, and go on scoring it beside the candidate."""
-    lineage = _here[0].lineage
+    lineage = _lineage()
     arrays, meta = lineage.version()
     digest = save(url, name, {MODEL: arrays}, {**meta, **more})
     lineage.contend(name, arrays, meta)
@@ -115,7 +122,7 @@ def publish(url: str, name: str, more: dict[str, Any]) -> Published:
 
 def contend(url: str, names: Sequence[str]) -> list[str]:
     """Score these versions, and no others, beside the candidate; those that could not be loaded are returned."""
-    lineage, missing = _here[0].lineage, []
+    lineage, missing = _lineage(), []
     lineage.only(names)
     for name in names:
         if name not in lineage.contenders:
@@ -129,15 +136,28 @@ def contend(url: str, names: Sequence[str]) -> list[str]:
 
 def checkpoint(url: str, name: str, more: dict[str, Any]) -> Published:
     """Write all of the lineage, the position in the log included."""
-    lineage = _here[0].lineage
+    lineage = _lineage()
     arrays, meta = lineage.state()
     return _published(save(url, name, {MODEL: arrays}, {**meta, **more}), lineage)
 
 
-def _renew(teaching: Teaching) -> None:
-    from rec.model.lineage import Lineage
+def _lineage() -> Lineage:
+    lineage = _here[0].lineage
+    assert lineage is not None, "resume comes first"
+    return lineage
 
-    _here[:] = [_Here(teaching, Lineage(teaching))]
+
+@contextlib.contextmanager
+def _usable(hardware: Hardware) -> Iterator[None]:
+    """The driver may show a GPU that this torch cannot use: too old a driver, no memory left."""
+    try:
+        yield
+    except (RuntimeError, AssertionError) as error:
+        if hardware.device == "cpu":
+            raise
+        raise ConfigError(
+            f"REC_DEVICE: torch cannot use {hardware.device}: {error}. Set REC_DEVICE=cpu", field="REC_DEVICE"
+        ) from None
 
 
 def _published(digest: str, lineage: Lineage) -> Published:

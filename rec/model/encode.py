@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rec.events import POSITIVE, Event
+from rec.impressions import MAX_LEFT, left_alone
 from rec.state import UserState
 
 HEADS = ("click", "cart", "purchase", "dislike")
@@ -37,6 +38,7 @@ class Batch(NamedTuple):
     targets: Codes  # [B] row of the item acted on
     happened: npt.NDArray[np.float32]  # [B, len(HEADS)]
     wanted: npt.NDArray[np.bool_]  # [B] false where the action says no
+    left: Codes  # [B, MAX_LEFT] rows of items that were shown and left alone; 0: none
 
 
 def gap_bucket(seconds: float) -> int:
@@ -51,7 +53,8 @@ def empty(count: int, steps: int) -> Batch:
     """Nothing but padding."""
     rows, actions, gaps = (np.zeros((count, steps), np.int64) for _ in range(3))
     happened, wanted = np.zeros((count, len(HEADS)), np.float32), np.ones(count, np.bool_)
-    return Batch(rows, actions, gaps, np.zeros(count, np.int64), happened, wanted)
+    left = np.zeros((count, MAX_LEFT), np.int64)
+    return Batch(rows, actions, gaps, np.zeros(count, np.int64), happened, wanted, left)
 
 
 def write_history(batch: Batch, at: int, state: UserState | None, now: float, row_of: RowOf) -> None:
@@ -64,6 +67,13 @@ def write_history(batch: Batch, at: int, state: UserState | None, now: float, ro
         then = known[place - first + 1][1].at if place + 1 < steps else now
         batch.rows[at, place], batch.actions[at, place] = row, ACTION_CODES.get(touch.action, 0)
         batch.gaps[at, place] = gap_bucket(then - touch.at)
+
+
+def write_left(batch: Batch, at: int, state: UserState | None, event: Event, row_of: RowOf) -> None:
+    """Row `at` of the batch gets what was shown to this shopper and left alone when the event came."""
+    if state is not None:
+        rows = [row for item_id in left_alone(state, event) if (row := row_of(item_id))]
+        batch.left[at, : len(rows)] = rows
 
 
 def targets_of(event: Event, row_of: RowOf) -> Iterator[tuple[int, list[float], bool]]:

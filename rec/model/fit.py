@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from rec.model.device import Hardware
 from rec.model.encode import ACTION_CODES
 from rec.model.loss import contrastive, full_softmax, sampled_softmax, with_bias
 from rec.model.network import Histories, Items, Network
@@ -52,7 +53,11 @@ class Fitted(NamedTuple):
 
 
 def fit(
-    sequences: Sequences, count: int, settings: Fit, progress: Callable[[int, float, float], None] = lambda *_: None
+    sequences: Sequences,
+    count: int,
+    settings: Fit,
+    progress: Callable[[int, float, float], None] = lambda *_: None,
+    hardware: Hardware = Hardware(),
 ) -> Fitted:
     """Train on all but the last item of each sequence; that one is the validation target.
 
@@ -63,6 +68,7 @@ def fit(
     shape = msgspec.structs.replace(settings.shape, ids=count)
     network, items = Network(shape), plain_items(count, shape)
     torch.nn.init.normal_(network.items.id.weight[1:], std=0.02)
+    network, items = network.to(hardware.device), Items(*(column.to(hardware.device) for column in items))
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=settings.rate, weight_decay=settings.decay, betas=(0.9, 0.98)
     )
@@ -76,9 +82,10 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = settings.rate * min(1.0, step / settings.warmup_steps)
             chosen = [training[at] for at in part]
-            loss = next_items_loss(network, items, chosen, settings.negatives)
-            if settings.contrast:
-                loss = loss + settings.contrast * views_loss(network, items, chosen, rng)
+            with hardware.cast():
+                loss = next_items_loss(network, items, chosen, settings.negatives)
+                if settings.contrast:
+                    loss = loss + settings.contrast * views_loss(network, items, chosen, rng)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
@@ -126,7 +133,7 @@ def histories_of(rows: Tensor) -> Histories:
 
 def next_items_loss(network: Network, items: Items, sequences: Sequences, negatives: int) -> Tensor:
     """The softmax loss of every next item of each sequence."""
-    whole = padded(sequences, network.shape.steps + 1)
+    whole = padded(sequences, network.shape.steps + 1).to(items.slot.device)
     histories = histories_of(whole[:, :-1])
     rows, after = histories.rows, whole[:, -histories.rows.shape[1] :]
     v = network.items(items)
@@ -134,9 +141,10 @@ def next_items_loss(network: Network, items: Items, sequences: Sequences, negati
     real = (rows > 0) & (after > 0)
     n = len(items.slot)
     if not 0 < negatives < n - 1:
-        return full_softmax(network.next_item(u[real], v, items), after[real])
+        return full_softmax(network.next_item(u[real], v, items).float(), after[real])
     u, v = with_bias(u[real], v, network.bias(items.slot))
-    return sampled_softmax(u, v, after[real], torch.randint(1, n, (negatives,)), torch.zeros(n))
+    sampled = torch.randint(1, n, (negatives,)).to(v.device)  # drawn on the CPU: the same ones on any device
+    return sampled_softmax(u, v, after[real], sampled, torch.zeros(n, device=v.device))
 
 
 def views_loss(network: Network, items: Items, sequences: Sequences, rng: np.random.Generator) -> Tensor:
@@ -144,7 +152,7 @@ def views_loss(network: Network, items: Items, sequences: Sequences, rng: np.ran
     long = [sequence for sequence in sequences if len(sequence) > 3]
     v = network.items(items)
     ends = [
-        network.users(v, histories_of(padded([view(s, rng) for s in long], network.shape.steps)))[:, -1]
+        network.users(v, histories_of(padded([view(s, rng) for s in long], network.shape.steps).to(v.device)))[:, -1]
         for _ in range(2)
     ]
     return contrastive(*ends)
@@ -174,8 +182,8 @@ def ranks_of_last(network: Network, items: Items, sequences: Sequences, batch: i
     out = []
     for start in range(0, len(sequences), batch):
         part = sequences[start : start + batch]
-        u = network.users(v, histories_of(padded([s[:-1] for s in part], network.shape.steps)))[:, -1]
+        u = network.users(v, histories_of(padded([s[:-1] for s in part], network.shape.steps).to(v.device)))[:, -1]
         logits = network.next_item(u, v, items)
-        own = logits.gather(1, torch.tensor([[s[-1]] for s in part]))
-        out.append(((logits > own).sum(1) + ((logits == own).sum(1) - 1) / 2).numpy())
+        own = logits.gather(1, torch.tensor([[s[-1]] for s in part], device=v.device))
+        out.append(((logits > own).sum(1) + ((logits == own).sum(1) - 1) / 2).cpu().numpy())
     return np.concatenate(out).astype(np.float64)

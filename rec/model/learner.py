@@ -21,13 +21,16 @@ from torch.nn import functional as F
 
 from rec.catalog import Floats, Item, View
 from rec.events import Event
-from rec.model.encode import Batch, empty, targets_of, write_history
-from rec.model.loss import Frequency, action_heads, full_softmax, sampled_softmax, with_bias
+from rec.model.device import Hardware
+from rec.model.encode import Batch, empty, targets_of, write_history, write_left
+from rec.model.loss import Frequency, action_heads, full_softmax, impression_softmax, sampled_softmax, with_bias
 from rec.model.network import Histories, Items, Network
 from rec.model.replay import Replay
+from rec.model.served import heard_of
 from rec.model.teaching import Training
 from rec.model.vocabulary import Vocabulary
 from rec.state import UserState
+from rec.value import Heard
 
 
 class Learner:
@@ -35,11 +38,11 @@ class Learner:
 
     version = "learner"
 
-    def __init__(self, training: Training) -> None:
-        self.training = training
+    def __init__(self, training: Training, hardware: Hardware = Hardware()) -> None:
+        self.training, self._hardware = training, hardware
         torch.manual_seed(training.seed)
         self._rng = np.random.default_rng(training.seed)
-        self.network = Network(training.shape)
+        self.network = Network(training.shape).to(hardware.device)
         self.vocabulary = Vocabulary(training.shape, training.admit_after)
         matrices = [p for p in self.network.parameters() if p.dim() > 1]
         rest = [p for p in self.network.parameters() if p.dim() <= 1]
@@ -48,6 +51,7 @@ class Learner:
         self._frequency = Frequency()
         self.steps = 0
         self.loss = float("nan")
+        self._moved: tuple[Items, Items] | None = None  # the items as the vocabulary has them, and on the device
         self._replay = Replay(training.replay, training.shape.steps)
         self._random = torch.get_rng_state()  # its own dropout, whatever else draws random numbers in this process
 
@@ -59,13 +63,14 @@ class Learner:
     def learn(self, lessons: Sequence[tuple[UserState | None, Event]]) -> None:
         """Take lessons in, one step of training for each `new` of them."""
         examples = [
-            (state, event.at, *target) for state, event in lessons for target in targets_of(event, self.vocabulary.row)
+            (state, event, *target) for state, event in lessons for target in targets_of(event, self.vocabulary.row)
         ]
         for start in range(0, len(examples), self.training.new):
             fresh = examples[start : start + self.training.new]
             batch = empty(len(fresh), self.training.shape.steps)
-            for at, (state, now, row, happened, wanted) in enumerate(fresh):
-                write_history(batch, at, state, now, self._row_of)
+            for at, (state, event, row, happened, wanted) in enumerate(fresh):
+                write_history(batch, at, state, event.at, self._row_of)
+                write_left(batch, at, state, event, self._row_of)
                 batch.targets[at], batch.happened[at], batch.wanted[at] = row, happened, wanted
                 self.vocabulary.occurred(row)
             self._replay.push(batch)
@@ -73,6 +78,17 @@ class Learner:
                 torch.set_rng_state(self._random)
                 self._step(self._mixed(len(fresh)))
                 self._random = torch.get_rng_state()
+
+    def _there(self, *arrays: np.ndarray) -> list[Tensor]:
+        """On the device."""
+        return [torch.from_numpy(array).to(self._hardware.device) for array in arrays]
+
+    def _items(self) -> Items:
+        """All items, on the device."""
+        items = self.vocabulary.items()
+        if self._moved is None or self._moved[0] is not items:
+            self._moved = items, Items(*(column.to(self._hardware.device) for column in items))
+        return self._moved[1]
 
     def _row_of(self, item_id: str) -> int:
         return self.vocabulary.row_of.get(item_id, 0)
@@ -104,16 +120,7 @@ class Learner:
         self.forget_vacated()
         for group in self.optimizer.param_groups:
             group["lr"] = training.rate * min(1.0, (self.steps + 1) / training.warmup_steps)
-        targets, happened, wanted = (torch.from_numpy(array) for array in batch[3:])
-        histories = Histories(*(torch.from_numpy(array) for array in batch[:3])).trimmed()
-        items = self.vocabulary.items()
-        v = network.items(items)  # [n, d]
-        u, rows = network.users(v, histories), histories.rows  # [B, L, d]
-        after = torch.cat([rows[:, 1:], targets.unsqueeze(1)], 1)  # [B, L] what came after each step
-        real = rows > 0
-        real[:, -1] = wanted  # a shopper without a history has at least the moment
-        loss = self._next_item(u[real], v, items, after[real])
-        loss = loss + training.heads * action_heads(network.action(u[:, -1], v[targets]), happened)
+        loss = self._loss(batch)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), training.clip)
@@ -121,14 +128,35 @@ class Learner:
         self.steps += 1
         self.loss = float(loss.detach())
 
+    def _loss(self, batch: Batch) -> Tensor:
+        with self._hardware.cast():
+            return self._loss_of(batch)
+
+    def _loss_of(self, batch: Batch) -> Tensor:
+        training, network = self.training, self.network
+        targets, happened, wanted, left = self._there(*batch[3:])
+        histories = Histories(*self._there(*batch[:3])).trimmed()
+        items = self._items()
+        v = network.items(items)  # [n, d]
+        u, rows = network.users(v, histories), histories.rows  # [B, L, d]
+        after = torch.cat([rows[:, 1:], targets.unsqueeze(1)], 1)  # [B, L] what came after each step
+        real = rows > 0
+        real[:, -1] = wanted  # a shopper without a history has at least the moment
+        loss = self._next_item(u[real], v, items, after[real])
+        loss = loss + training.heads * action_heads(network.action(u[:, -1], v[targets]).float(), happened)
+        if training.impressions:
+            biased = with_bias(u[:, -1][wanted], v, network.bias(items.slot))
+            loss = loss + training.impressions * impression_softmax(*biased, targets[wanted], left[wanted])
+        return loss
+
     def _next_item(self, u: Tensor, v: Tensor, items: Items, targets: Tensor) -> Tensor:
         """The softmax over all items, or over those of the batch, corrected for how often each is in one."""
-        self._frequency.see(targets)
+        self._frequency.see(targets.cpu())
         if len(items.slot) <= self.training.full_until:
-            return full_softmax(self.network.next_item(u, v, items), targets)
+            return full_softmax(self.network.next_item(u, v, items).float(), targets)
         u, v = with_bias(u, v, self.network.bias(items.slot))
         batch: Tensor = targets.unique()  # type: ignore[no-untyped-call]
-        return sampled_softmax(u, v, targets, batch, self._frequency.log_q(len(v)))
+        return sampled_softmax(u, v, targets, batch, self._frequency.log_q(len(v)).to(v.device))
 
     # ------------------------------------------------------------------ checkpoints
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -169,21 +197,29 @@ class Learner:
         self._random = torch.from_numpy(arrays["random.torch"].copy())
 
     # ------------------------------------------------------------------ reading
-    @torch.no_grad()
     def log_probabilities(
         self, view: View, users: Sequence[UserState | None], now: Sequence[float]
     ) -> list[Floats | None]:
-        """log P(next item) [view.size] for each user, as of each one's moment (see rec.recommend.SequenceModel)."""
+        """log P(next item) [view.size] for each user, as of each one's moment (see rec.value.SequenceModel)."""
+        return [one.log_p for one in self._heard(view, users, now)]
+
+    def hear(self, view: View, users: Sequence[UserState | None], now: Sequence[float]) -> list[Heard | None]:
+        """The same, with what the heads have to say (see rec.value)."""
+        return list(self._heard(view, users, now))
+
+    @torch.no_grad()
+    def _heard(self, view: View, users: Sequence[UserState | None], now: Sequence[float]) -> list[Heard]:
         self.network.eval()
         batch = empty(len(users), self.training.shape.steps)
         for at, (state, moment) in enumerate(zip(users, now, strict=True)):
             write_history(batch, at, state, moment, self._row_of)
-        histories = Histories(*(torch.from_numpy(array) for array in batch[:3])).trimmed()
-        items = self.vocabulary.items()
-        v = self.network.items(items)
-        u = self.network.users(v, histories)[:, -1]
-        said = F.log_softmax(self.network.next_item(u, v, items), -1).numpy()
+        histories = Histories(*self._there(*batch[:3])).trimmed()
+        items = self._items()
+        with self._hardware.cast():
+            v = self.network.items(items)
+            u = self.network.users(v, histories)[:, -1]
+            logits = self.network.next_item(u, v, items)
         rows = self.vocabulary.rows_of(view)
-        out = said[:, rows]
-        out[:, rows == 0] = -math.inf
-        return list(out)
+        said = F.log_softmax(logits.float(), -1).cpu()[:, rows]
+        said[:, rows == 0] = -math.inf
+        return heard_of(self.network, u.float(), v.float(), said, rows)

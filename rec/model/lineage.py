@@ -29,6 +29,7 @@ from rec.examples import Epoch, Example, Pace, Taken, Tick, decode_lesson, is_le
 from rec.features import FEATURES, with_network
 from rec.gate import Gate, GateLearner, weigh
 from rec.lessons import Judgement, judgement
+from rec.model.device import Hardware
 from rec.model.learner import Learner
 from rec.model.served import Served, brain_of, epoch_of, packed
 from rec.model.teaching import Teaching
@@ -38,7 +39,7 @@ from rec.recent import Recent
 from rec.recommend import World, softmax
 from rec.state import UserState
 
-LAYOUT = 2
+LAYOUT = 3
 REMEMBERED = 100_000  # event_ids: an example that a restarted worker sends again is learned once
 SMALLEST = 1e-6  # the probability given to what was no candidate
 
@@ -46,11 +47,11 @@ SMALLEST = 1e-6  # the probability given to what was no candidate
 class Lineage:
     """One thread."""
 
-    def __init__(self, teaching: Teaching) -> None:
+    def __init__(self, teaching: Teaching, hardware: Hardware = Hardware()) -> None:
         self.teaching = teaching
         self.offset, self.learned, self.learned_through, self.share = 0, 0, 0.0, 1.0
         self.encoder = teaching.encoder
-        self._learner = Learner(teaching.training)
+        self._learner = Learner(teaching.training, hardware)
         self._gate = GateLearner()
         self._world = World(
             Catalog(teaching.encoder),
@@ -178,7 +179,7 @@ class Lineage:
     def _judged(self, batch: Sequence[Example]) -> list[Judgement | None]:
         states, moments = _read(batch)
         view = self._world.catalog.view()
-        said = self._learner.log_probabilities(view, states, moments) if view.size else [None] * len(batch)
+        said = self._learner.hear(view, states, moments) if view.size else [None] * len(batch)
         gate = self._gate.gate()
         return [judgement(e.event, e.state, self._world, gate, says) for e, says in zip(batch, said, strict=True)]
 
@@ -250,13 +251,19 @@ class Lineage:
         }
 
     @classmethod
-    def resumed(cls, teaching: Teaching, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Lineage:
+    def resumed(
+        cls,
+        teaching: Teaching,
+        arrays: Mapping[str, np.ndarray],
+        meta: Mapping[str, Any],
+        hardware: Hardware = Hardware(),
+    ) -> Lineage:
         """The lineage as `state` left it. Raises ModelError if it was taught in another way."""
         if (then := meta.get("teaching")) != msgspec.to_builtins(teaching) or meta.get("layout") != LAYOUT:
             raise ModelError(f"this checkpoint was taught otherwise ({then}); a new lineage has to begin")
         if list(meta["features"]) != list(FEATURES):
             raise ModelError("this checkpoint's gate has other features; a new lineage has to begin")
-        self = cls(teaching)
+        self = cls(teaching, hardware)
         self.encoder = str(meta["encoder"])
         self._learner.load(arrays, meta["learner"])
         self._gate.load({name: arrays[f"gate.{name}"] for name in self._gate.state()})

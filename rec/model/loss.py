@@ -19,7 +19,7 @@ def full_softmax(logits: Tensor, targets: Tensor) -> Tensor:
 
 def with_bias(u: Tensor, v: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     """[B, d], [n, d], [n, 1] → [B, d + 1], [n, d + 1] whose products are u·v + bias."""
-    return torch.cat([u, torch.ones(len(u), 1)], 1), torch.cat([v, bias], 1)
+    return torch.cat([u, u.new_ones(len(u), 1)], 1), torch.cat([v, bias], 1)
 
 
 def sampled_softmax(u: Tensor, v: Tensor, targets: Tensor, sampled: Tensor, log_q: Tensor) -> Tensor:
@@ -33,6 +33,20 @@ def sampled_softmax(u: Tensor, v: Tensor, targets: Tensor, sampled: Tensor, log_
     negative = u @ v[sampled].T - log_q[sampled]  # [B, S]
     negative = negative.masked_fill(targets.unsqueeze(1) == sampled.unsqueeze(0), float("-inf"))
     return (torch.logsumexp(torch.cat([positive.unsqueeze(1), negative], 1), 1) - positive).mean()
+
+
+def impression_softmax(u: Tensor, v: Tensor, targets: Tensor, left: Tensor) -> Tensor:
+    """-log P(target) over the target and what was shown beside it and left alone; the mean over those who saw any.
+
+    u [B, d], v [n, d], targets [B], left [B, K] rows of v, 0: none. No logQ correction: nothing was drawn, these are
+    what the shopper chose among (conditional logit, McFadden 1974). Zero if nobody saw anything.
+    """
+    own = targets.unsqueeze(1)  # [B, 1]
+    logits = torch.einsum("bd,bkd->bk", u, v[torch.cat([own, left], 1)]).float()  # [B, 1 + K]
+    counts = (left > 0) & (left != own)  # [B, K]
+    others = logits[:, 1:].masked_fill(~counts, float("-inf"))
+    each = torch.logsumexp(torch.cat([logits[:, :1], others], 1), 1) - logits[:, 0]  # 0 where there are no others
+    return each.sum() / counts.any(1).sum().clamp(min=1)
 
 
 def in_batch_softmax(likeness: Tensor, targets: Tensor, known: Tensor, log_q: Tensor) -> Tensor:

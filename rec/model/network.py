@@ -23,6 +23,8 @@ from torch.nn import functional as F
 from rec.model.encode import ACTIONS, GAPS, HEADS
 from rec.model.teaching import Shape
 
+USUAL = (0.97, 0.05, 0.02, 0.01)  # where the chances of HEADS begin
+
 
 class Items(NamedTuple):
     """What is known of n items; row 0 is padding."""
@@ -108,8 +110,9 @@ class Network(nn.Module):
         self.items, self.users = ItemTower(shape), UserTower(shape)
         self.bias = nn.Embedding(shape.ids + 1, 1, padding_idx=0)  # b: how often an item is acted on at all
         self.heads = nn.Linear(shape.dim, len(HEADS) * shape.dim, bias=False)
-        self.head_bias = nn.Parameter(torch.zeros(len(HEADS)))
+        self.head_bias = nn.Parameter(torch.logit(torch.tensor(USUAL)))
         nn.init.zeros_(self.bias.weight)
+        nn.init.zeros_(self.heads.weight)  # lists are ordered by what heads say: nothing, until they have learned it
 
     def next_item(self, u: Tensor, v: Tensor, items: Items) -> Tensor:
         """[…, d] users × [n, d] items → logits […, n]. Row 0, padding, gets -inf."""
@@ -118,14 +121,14 @@ class Network(nn.Module):
 
     def action(self, u: Tensor, v: Tensor) -> Tensor:
         """[B, d] users × [B, d] the item that each acts on → logits [B, len(HEADS)]."""
-        return (self._per_head(u) * v.unsqueeze(-2)).sum(-1) + self.head_bias
+        return (self.per_head(u) * v.unsqueeze(-2)).sum(-1) + self.head_bias
 
-    def _per_head(self, u: Tensor) -> Tensor:
-        """[B, d] → [B, heads, d]."""
+    def per_head(self, u: Tensor) -> Tensor:
+        """[B, d] → [B, heads, d]: its product with an item is what each head says of that item, but for its bias."""
         turned: Tensor = self.heads(u).unflatten(-1, (len(HEADS), -1))
         return turned
 
     def value(self, u: Tensor, v: Tensor, items: Items, weights: Tensor) -> Tensor:
         """Σ_a weights_a · P(next item) · P(a | next item): [B, d] × [n, d] → [B, n]."""
-        then = torch.einsum("bhd,nd->bnh", self._per_head(u), v) + self.head_bias
+        then = torch.einsum("bhd,nd->bnh", self.per_head(u), v) + self.head_bias
         return F.softmax(self.next_item(u, v, items), -1) * (torch.sigmoid(then) @ weights)

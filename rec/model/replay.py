@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rec.impressions import MAX_LEFT
 from rec.model.encode import HEADS, Batch
 
-_TYPES = (np.int32, np.int8, np.int8, np.int32, np.float32, np.bool_)
+_TYPES = (np.int32, np.int8, np.int8, np.int32, np.float32, np.bool_, np.int32)
 
 
 class Replay:
     """At most `capacity` examples with `steps` steps each, the oldest overwritten first."""
 
     def __init__(self, capacity: int, steps: int) -> None:
-        shapes: tuple[tuple[int, ...], ...] = ((steps,), (steps,), (steps,), (), (len(HEADS),), ())
+        shapes: tuple[tuple[int, ...], ...] = ((steps,), (steps,), (steps,), (), (len(HEADS),), (), (MAX_LEFT,))
         self._arrays: list[npt.NDArray[Any]] = [
             np.zeros((capacity, *s), t) for s, t in zip(shapes, _TYPES, strict=True)
         ]
@@ -39,9 +40,9 @@ class Replay:
         return (self._pushed - 1 - np.arange(min(count, len(self)))) % self._capacity
 
     def take(self, places: npt.NDArray[np.int64]) -> Batch:
-        rows, actions, gaps, targets, happened, wanted = (array[places] for array in self._arrays)
-        rows, actions, gaps, targets = (array.astype(np.int64) for array in (rows, actions, gaps, targets))
-        return Batch(rows, actions, gaps, targets, happened, wanted)
+        rows, actions, gaps, targets, happened, wanted, left = (array[places] for array in self._arrays)
+        rows, actions, gaps, targets, left = (array.astype(np.int64) for array in (rows, actions, gaps, targets, left))
+        return Batch(rows, actions, gaps, targets, happened, wanted, left)
 
     def state(self) -> dict[str, npt.NDArray[np.generic]]:
         """What a checkpoint has to hold."""

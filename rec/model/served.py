@@ -27,6 +27,7 @@ from rec.model.teaching import Shape
 from rec.model.texts import Texts
 from rec.model.vocabulary import Codes, Vocabulary, price_features
 from rec.state import UserState
+from rec.value import Heard
 
 
 class _Read(NamedTuple):
@@ -39,7 +40,7 @@ class _Read(NamedTuple):
 
 
 class Served:
-    """`rec.recommend.SequenceModel` of one version. Any thread may `warm` it while another one scores.
+    """`rec.value.SequenceModel` of one version. Any thread may `warm` it while another one scores.
 
     `texts` are those of the epoch it learned with; they may go on changing in another thread.
     """
@@ -59,11 +60,18 @@ class Served:
             read = self._read = _Read(view, vectors, items, self._network.items(items))
         return read
 
-    @torch.no_grad()
     def log_probabilities(
         self, view: View, users: Sequence[UserState | None], now: Sequence[float]
     ) -> list[Floats | None]:
         """log P(next item) [view.size] for each user, as of each one's moment."""
+        return [one.log_p for one in self._heard(view, users, now)]
+
+    def hear(self, view: View, users: Sequence[UserState | None], now: Sequence[float]) -> list[Heard | None]:
+        """The same, with what the heads have to say (see rec.value)."""
+        return list(self._heard(view, users, now))
+
+    @torch.no_grad()
+    def _heard(self, view: View, users: Sequence[UserState | None], now: Sequence[float]) -> list[Heard]:
         read = self.warm(view)
         batch = empty(len(users), self._network.shape.steps)
 
@@ -77,7 +85,13 @@ class Served:
         u = self._network.users(read.v, histories)[:, -1]
         logits = self._network.next_item(u, read.v, read.items)
         logits[:, torch.from_numpy(~np.concatenate([[False], view.known]))] = -math.inf
-        return list(F.log_softmax(logits, -1)[:, 1:].numpy())
+        return heard_of(self._network, u, read.v, F.log_softmax(logits, -1)[:, 1:], np.arange(1, view.size + 1))
+
+
+def heard_of(network: Network, u: Tensor, v: Tensor, log_p: Tensor, places: np.ndarray) -> list[Heard]:
+    """What the network says of each of B users [B, d] over items [n, d]; log_p [B, size], places [size] rows of v."""
+    after, base, items = (each.detach().cpu().numpy() for each in (network.per_head(u), network.head_bias, v))
+    return [Heard(said, turned, base, items, places) for said, turned in zip(log_p.numpy(), after, strict=True)]
 
 
 def one_thread() -> None:

@@ -32,6 +32,7 @@ class Training(msgspec.Struct, frozen=True):
     replay: int = 20_000  # examples kept
     hide: float = 0.05  # share of histories whose newest action is hidden
     heads: float = 0.1  # weight of the heads' loss
+    impressions: float = 0.0  # weight of the loss against what was shown and left alone
     admit_after: int = 1  # occurrences until an item has an id of its own
     full_until: int = 20_000  # items up to which the softmax runs over all of them; beyond it over those in the batch
     seed: int = 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 from agents.model_sync import ModelSync
@@ -65,6 +68,43 @@ async def test_a_child_that_is_killed_again_and_again_changes_nothing_in_the_wei
     assert school.metrics.restarts._value.get() >= 1
     assert trainer.taken.learned == 400
     assert await school.digest() == expected
+
+
+async def test_a_trainer_process_that_is_killed_again_and_again_changes_nothing_in_the_weights(tmp_path: Path) -> None:
+    """SIGKILL of the whole process at random points: its child ends with it, and the next one goes on."""
+    count = 2_000
+    undisturbed = School(tmp_path / "b")
+    await undisturbed.open()
+    expected = await undisturbed.learn(walks(6, count))
+    rng, learned = random.Random(5), 0
+    for _ in range(3):
+        learned, child = await _killed_after(tmp_path / "a", count, learned, rng.uniform(0.0, 0.3))
+        await until(lambda child=child: not psutil.pid_exists(child))  # type: ignore[misc]
+    pupil = await _pupil(tmp_path / "a", count)
+    assert pupil.stdout is not None
+    *said, last = (line.decode().split() for line in (await pupil.communicate())[0].splitlines())
+    assert int(said[0][0]) > 0  # it went on, and did not begin again
+    assert last == ["digest", expected]
+
+
+async def _pupil(folder: Path, count: int) -> asyncio.subprocess.Process:
+    command = (sys.executable, "-m", "tests.agents.pupil", str(folder), str(count))
+    return await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+
+
+async def _killed_after(folder: Path, count: int, learned: int, more_s: float) -> tuple[int, int]:
+    """Killed a moment after it has learned more than that: how much it had, and its child's pid."""
+    pupil = await _pupil(folder, count)
+    assert pupil.stdout is not None
+    async for line in pupil.stdout:
+        had, child = map(int, line.split())
+        if had > learned:
+            await asyncio.sleep(more_s)  # somewhere within the next batch, or a checkpoint
+            pupil.kill()
+            break
+    assert await pupil.wait() == -signal.SIGKILL
+    await pupil.communicate()
+    return had, child
 
 
 async def test_a_trainer_that_is_stopped_goes_on_where_it_was(school: School, tmp_path: Path) -> None:

@@ -16,15 +16,18 @@ from typing import Any
 import click
 import psutil
 
+from rec.catalog import Item
 from rec.demo.world import demo_catalog
 from rec.embedded.broker import embedded_broker
 from tests.bench.figures import report, table
 from tests.bench.folding import folding
 from tests.bench.hub import measure
 from tests.bench.latency import FLOOR_RATE, RATES, bare_agent, full_stack
+from tests.bench.lessons import lessons
 from tests.stack import Stack, stack
 
-PARTS = ("latency", "folding", "sockets")
+PARTS = ("latency", "folding", "sockets", "lessons")
+OF_THE_STACK = {"latency", "folding"}
 IDLE, FANOUT, SLATE_BYTES = 3_000, 1_000, 4_096
 
 
@@ -36,6 +39,21 @@ async def bench(parts: tuple[str, ...], rates: tuple[float, ...], seconds: float
     """All asked-for parts, one after the other, on one broker."""
     figures: dict[str, Any] = {"machine": machine(), "at": datetime.now(UTC).isoformat(timespec="seconds")}
     items = demo_catalog(seed=7)
+    if OF_THE_STACK & set(parts):
+        figures |= await _of_the_stack(parts, rates, seconds, items)
+    if "sockets" in parts:
+        say(f"{IDLE:,} idle websockets, then 4 kB slates to {FANOUT:,}")
+        figures["sockets"] = await measure(FANOUT, IDLE, SLATE_BYTES, seconds)
+    if "lessons" in parts:
+        say("examples through the trainer's child, and a bare step of the same shapes")
+        figures["lessons"] = await lessons(items)
+    return figures
+
+
+async def _of_the_stack(
+    parts: tuple[str, ...], rates: tuple[float, ...], seconds: float, items: list[Item]
+) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
     ids = [item.item_id for item in items]
     with tempfile.TemporaryDirectory(prefix="rec-bench-") as name:
         folder = Path(name)
@@ -52,9 +70,6 @@ async def bench(parts: tuple[str, ...], rates: tuple[float, ...], seconds: float
             if "folding" in parts:
                 say("folding a topic of 20,000 events, and a bare agent with one table write")
                 figures["folding"] = await folding(world, ids)
-    if "sockets" in parts:
-        say(f"{IDLE:,} idle websockets, then 4 kB slates to {FANOUT:,}")
-        figures["sockets"] = await measure(FANOUT, IDLE, SLATE_BYTES, seconds)
     return figures
 
 

@@ -35,7 +35,7 @@ def quantiles(seconds: Sequence[float]) -> dict[str, float]:
 
 def report(figures: dict[str, Any]) -> list[Row]:
     """What was measured, beside the targets. A figure that is missing or not a number misses its target."""
-    return [*_latency(figures), *_folding(figures), *_sockets(figures)]
+    return [*_latency(figures), *_folding(figures), *_sockets(figures), *_lessons(figures)]
 
 
 def _latency(figures: dict[str, Any]) -> list[Row]:
@@ -94,6 +94,16 @@ def _sockets(figures: dict[str, Any]) -> list[Row]:
         ),
         Row("web CPU per 4 kB slate delivered", f"{us} µs", f"under {DELIVERY_US:g} µs", us < DELIVERY_US),
         Row("", f"{busy['delivered_per_s']}/s to {busy['connections']} sockets, {share}"),
+    ]
+
+
+def _lessons(figures: dict[str, Any]) -> list[Row]:
+    if (taught := figures.get("lessons")) is None:
+        return []
+    return [
+        Row("examples learned by the trainer's child", f"{taught['child_per_s']:.0f}/s"),
+        Row("bare step of the same shapes", f"{taught['bare_per_s']:.0f}/s"),
+        Row("  learned against the bare step", f"{taught['ratio']:.2f} (median of {len(taught['rounds'])})"),
     ]
 
 

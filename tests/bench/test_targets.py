@@ -71,3 +71,10 @@ def test_a_missed_target_is_exit_code_1_and_named_after_the_table_and_the_file(
 def test_only_the_parts_that_were_run_are_judged(tmp_path: Path) -> None:
     assert conclude({"folding": figures()["folding"]}, None) == 0
     assert conclude({}, None) == 0
+
+
+def test_how_fast_the_child_learns_is_told_beside_its_floor(capsys: pytest.CaptureFixture[str]) -> None:
+    taught = {"child_per_s": 123.4, "bare_per_s": 987.0, "ratio": 0.125, "rounds": [[123, 987]] * 3}
+    assert conclude({"lessons": taught}, None) == 0
+    said = capsys.readouterr().out
+    assert all(part in said for part in ("123/s", "987/s", "0.12 (median of 3)"))

@@ -89,7 +89,7 @@ async def test_a_healthy_world_gives_a_fact_for_each_part_and_exit_code_0(
     assert done.code == 0
     found = statuses(done)
     assert list(found) == [
-        "settings", "api key", "token secret", "open files", "disk", "encoder",
+        "settings", "api key", "token secret", "open files", "disk", "encoder", "device",
         "broker", "topics", "groups", "redis", "database", "server", "clock", "round trip",
         "archive",
     ]  # fmt: skip

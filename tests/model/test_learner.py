@@ -9,7 +9,7 @@ import torch
 
 from rec.catalog import Catalog, Item
 from rec.events import Event
-from rec.model.encode import ACTION_CODES, empty, gap_bucket, targets_of, write_history
+from rec.model.encode import ACTION_CODES, empty, gap_bucket, targets_of, write_history, write_left
 from rec.model.learner import Learner
 from rec.model.replay import Replay
 from rec.model.teaching import Shape, Training
@@ -90,6 +90,24 @@ def test_a_product_nobody_has_touched_is_likely_where_its_text_fits() -> None:
     assert said["new-stove"] > 5 * said["new-tent"]
 
 
+def test_what_was_shown_and_left_alone_becomes_less_likely() -> None:
+    """Everybody sees three things and takes the first; what is beside it was never seen with anything else."""
+
+    def likely(impressions: float) -> dict[str, float]:
+        learner = Learner(msgspec.structs.replace(TRAINING, impressions=impressions))
+        learner.know([Item(item_id=i, title=i) for i in ("a", "passed", "unseen")], {})
+        for start in ("passed", "unseen"):  # both have an id of their own
+            learner.learn([(None, event("view_item", start, id=start))])
+        for n in range(60):
+            seen, _ = fold(None, event("view_item_list", "a", "passed", at=NOW + n), lambda _: None, epoch="e")
+            learner.learn([(seen, event("view_item", "a", at=NOW + n + 1, id=f"a{n}"))])
+        return probabilities(learner, None, "a", "passed", "unseen")
+
+    without, with_them = likely(0.0), likely(1.0)
+    assert without["passed"] == pytest.approx(without["unseen"], rel=0.2)
+    assert with_them["passed"] < 0.5 * with_them["unseen"]
+
+
 def test_a_no_is_no_target_of_the_next_item() -> None:
     learner = Learner(TRAINING)
     learner.know([Item(item_id="neutral", title="neutral")], {})
@@ -140,6 +158,12 @@ class TestHistories:
         found = list(targets_of(order, lambda i: int(i[1:]) + 1))
         assert 4 <= len(found) <= 8
         assert found[0][1] == [1.0, 0.0, 1.0, 0.0]  # acted on, bought
+
+    def test_what_was_left_alone_is_written_beside_it(self) -> None:
+        seen, _ = fold(None, event("view_item_list", "a", "b", "gone"), lambda _: None, epoch="e")
+        batch = empty(2, 4)
+        write_left(batch, 1, seen, event("view_item", "a", at=NOW + 5), lambda i: {"a": 1, "b": 2}.get(i, 0))
+        assert batch.left[:, :2].tolist() == [[0, 0], [2, 0]]
 
 
 class TestReplay:

@@ -76,6 +76,24 @@ def test_a_version_says_what_the_lineage_said_when_it_was_made() -> None:
     np.testing.assert_allclose(said, learned, rtol=1e-4, atol=1e-4)
 
 
+def test_a_version_says_of_each_item_what_the_networks_heads_say() -> None:
+    one = lineage()
+    one.take(WALKS, 120)
+    arrays, meta = one.version()
+    _, served = brain_of("v1", arrays, json.loads(json.dumps(meta)), Texts(str(meta["encoder"])))
+    view, example = one._world.catalog.view(), walks(5, 30, seed=3)[-1]
+    rows = np.arange(view.size)
+    (said,), (learned,) = (each.hear(view, [example.state], [example.event.at]) for each in (served, one._learner))
+    assert said is not None
+    assert learned is not None
+    mine, theirs = said.chances(rows), learned.chances(rows)
+    assert mine is not None
+    assert theirs is not None
+    np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
+    assert mine.shape == (len(ITEMS), 4)
+    assert mine[:, 0].min() > mine[:, 1:].max()  # all that was ever done was looking
+
+
 def test_it_goes_on_from_its_state_as_if_nothing_had_been() -> None:
     whole = lineage()
     whole.take(WALKS[:50], 50)

@@ -12,6 +12,7 @@ from rec.model.loss import (
     action_heads,
     contrastive,
     full_softmax,
+    impression_softmax,
     sampled_softmax,
 )
 
@@ -64,6 +65,29 @@ def test_with_the_correction_a_popular_negative_is_not_pushed_down_for_being_dra
     assert v.grad is not None
     pushed = v.grad.abs().sum(1)
     assert pushed[popular].item() == pytest.approx(pushed[rare].item(), rel=1e-5)
+
+
+def test_impression_softmax_is_over_the_target_and_what_was_left_alone() -> None:
+    u, v = torch.randn(B, D), torch.randn(N, D)
+    targets = torch.tensor([1, 2, 3, 4, 5])
+    left = torch.tensor([[6, 7, 0], [0, 0, 0], [3, 8, 9], [0, 0, 10], [5, 0, 0]])  # padding, and the target itself
+    each = []
+    for row, (target, beside) in enumerate(zip(targets.tolist(), left.tolist(), strict=True)):
+        others = [float(u[row] @ v[item]) for item in beside if item not in (0, target)]
+        own = float(u[row] @ v[target])
+        if others:
+            each.append(log_sum([own, *others]) - own)
+    assert len(each) == 3
+    assert impression_softmax(u, v, targets, left).item() == pytest.approx(sum(each) / 3, rel=1e-5)
+
+
+def test_who_saw_nothing_teaches_nothing_of_impressions() -> None:
+    u, v = torch.randn(B, D, requires_grad=True), torch.randn(N, D, requires_grad=True)
+    loss = impression_softmax(u, v, torch.ones(B, dtype=torch.long), torch.zeros(B, 3, dtype=torch.long))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss.item() == 0.0
+    assert u.grad is not None
+    assert u.grad.abs().max() == 0.0
 
 
 def test_action_heads_is_the_mean_binary_cross_entropy() -> None:

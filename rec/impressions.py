@@ -1,0 +1,32 @@
+"""state → **what was left alone** → negatives. The items that somebody saw and did not turn to. Pure.
+
+The state keeps when an item was last shown (`view_item_list`) and the newest actions; what is on the newest list and
+was not acted on since is what they passed over when they turned to something else.
+"""
+
+from __future__ import annotations
+
+from rec.events import Event
+from rec.state import Shown, UserState
+
+ONE_LIST_S = 60.0  # impressions of one list come in parts, as a shopper scrolls
+MAX_LEFT = 16
+
+
+def left_alone(state: UserState, event: Event) -> dict[str, Shown]:
+    """Of the newest list before `event`: what was not acted on since it was shown, nor by the event. Newest first.
+
+    The same of what it returns: an example carries no more of `shown` than this.
+    """
+    shown = {item_id: mark for item_id, mark in state.shown.items() if mark.at <= event.at}
+    if not shown:
+        return {}
+    since = max(mark.at for mark in shown.values()) - ONE_LIST_S
+    acted = {touch.item_id: touch.at for touch in state.history}
+    mine = {item.item_id for item in event.items}
+    left = [
+        (item_id, mark)
+        for item_id, mark in shown.items()
+        if mark.at >= since and acted.get(item_id, -1.0) < mark.at and item_id not in mine
+    ]
+    return dict(sorted(left, key=lambda pair: (-pair[1].at, pair[0]))[:MAX_LEFT])
