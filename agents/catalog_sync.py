@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import multiprocessing
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ProcessPoolExecutor
 
 from agents.catalog_reader import CatalogReader
 from agents.hints import follow
+from agents.process import Process
 from rec.catalog import Catalog, vectors_of
 from rec.errors import Unavailable
 from rec.model.encoder import encode_batch, warm
@@ -25,6 +24,10 @@ POLL_S = 5.0
 ENCODE_BATCH = 32
 LEASE_S = 30.0
 IDLE_S = 300.0  # the child with the encoder is kept this long after its last batch: a new product is not to wait for it
+
+
+class EncoderDied(Unavailable):
+    """The process that reads texts is gone; another one goes on where it was."""
 
 
 class CatalogSync:
@@ -92,15 +95,15 @@ class CatalogSync:
             try:
                 await self._encode_until_idle()
             except Unavailable as error:
-                log.warning("vectors could not be stored, trying again: %s", error)
+                log.warning("texts could not be encoded, trying again: %s", error)
             await asyncio.sleep(1.0)
 
     async def _encode_until_idle(self) -> None:
         await self._take_cached()
         if not self._reader.without_vector or not await self._exchange.lease("encoder", self._holder, LEASE_S):
             return
-        spawn = multiprocessing.get_context("spawn")
-        child = ProcessPoolExecutor(1, mp_context=spawn, initializer=warm, initargs=(self._encoder, 1))
+        child = Process("the encoder's child process", EncoderDied, warm, self._encoder, 1)
+        await child.open()
         try:
             while await self._exchange.lease("encoder", self._holder, LEASE_S):
                 if self._reader.without_vector:
@@ -114,13 +117,13 @@ class CatalogSync:
                     if asyncio.get_running_loop().time() - self._encoded_at > IDLE_S:
                         return
         finally:
-            child.shutdown(wait=False, cancel_futures=True)  # waiting would hold the event loop for a batch
+            await child.close()
 
-    async def _encode_some(self, child: ProcessPoolExecutor) -> None:
+    async def _encode_some(self, child: Process) -> None:
         """One batch, what changed last first: somebody may be waiting to see it."""
         batch = list(self._reader.without_vector.values())[-ENCODE_BATCH:]
         loop = asyncio.get_running_loop()
-        dim, raw = await loop.run_in_executor(child, encode_batch, [item.text() for item in batch])
+        dim, raw = await child.call(encode_batch, [item.text() for item in batch])
         size = dim * 4
         vectors = {item.digest(): raw[at * size : (at + 1) * size] for at, item in enumerate(batch)}
         await self._database.put_vectors(self._encoder_id, vectors)

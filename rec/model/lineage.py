@@ -28,7 +28,7 @@ from rec.evaluation.metrics import rank_of
 from rec.examples import Epoch, Example, Pace, Taken, Tick, decode_lesson, is_learned
 from rec.features import FEATURES, with_network
 from rec.gate import Gate, GateLearner, weigh
-from rec.lessons import Judgement, judgement
+from rec.lessons import Judgement, is_target, judgement
 from rec.model.device import Hardware
 from rec.model.learner import Learner
 from rec.model.served import Served, brain_of, epoch_of, packed
@@ -177,11 +177,15 @@ class Lineage:
         return scored
 
     def _judged(self, batch: Sequence[Example]) -> list[Judgement | None]:
+        """None for what nobody wanted, as `not_interested`: that is the network's to learn, and no list's to hold."""
         states, moments = _read(batch)
         view = self._world.catalog.view()
         said = self._learner.hear(view, states, moments) if view.size else [None] * len(batch)
         gate = self._gate.gate()
-        return [judgement(e.event, e.state, self._world, gate, says) for e, says in zip(batch, said, strict=True)]
+        return [
+            judgement(e.event, e.state, self._world, gate, says) if is_target(e.event) else None
+            for e, says in zip(batch, said, strict=True)
+        ]
 
     def _scored(self, batch: Sequence[Example], found: Sequence[Judgement | None]) -> Round:
         """The round: -log P and reciprocal rank of what was turned to, by the candidate and by each contender."""

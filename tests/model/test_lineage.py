@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from rec.contest import CANDIDATE, UNTAUGHT
 from rec.errors import ModelError
@@ -41,6 +42,18 @@ def test_what_it_has_seen_it_ranks_higher_and_that_is_measured_before_it_learns(
     assert set(first.loss) == {CANDIDATE, UNTAUGHT}
     assert last.mrr[CANDIDATE] > last.mrr[UNTAUGHT]
     assert last.loss[CANDIDATE] < first.loss[CANDIDATE]
+
+
+def test_what_somebody_is_not_interested_in_is_no_target_for_the_gate() -> None:
+    one, other = lineage(), lineage()
+    disliked = [
+        encode_lesson(replace(example, event=replace(example.event, event="not_interested")))
+        for example in walks(5, 120)
+    ]
+    found = one.take(disliked, 120)
+    assert all(each.examples == 0 for each in found.rounds)
+    gate, untaught = (each.state()[0]["gate.weights"] for each in (one, other))
+    assert np.array_equal(gate, untaught)
 
 
 def test_however_the_records_are_handed_over_the_weights_are_the_same() -> None:

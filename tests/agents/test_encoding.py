@@ -1,0 +1,70 @@
+"""The worker's encoder process: what happens to the texts when it is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import psutil
+
+from agents.catalog_sync import CatalogSync
+from rec.catalog import Catalog
+from rec.model.weights import DEFAULT, encoder_id
+from rec.store.memory.exchange import MemoryExchange
+from rec.store.memory_db import MemoryDatabase
+from tests.stack import until
+from tests.unit.shop import items
+
+
+async def ignored(_: set[str]) -> None:
+    """Nobody looks at a list here."""
+
+
+async def test_a_killed_encoder_is_started_again_and_every_text_gets_its_vector() -> None:
+    database, catalog, encoder = MemoryDatabase(), Catalog(), await asyncio.to_thread(encoder_id, DEFAULT)
+    await database.put_items(items())
+    sync = CatalogSync(
+        catalog=catalog,
+        database=database,
+        exchange=MemoryExchange().connect(),
+        encoder=DEFAULT,
+        encoder_id=encoder,
+        holder="here",
+        on_change=ignored,
+    )
+    await sync.load()
+    task = asyncio.create_task(sync.encode_for_ever())
+    try:
+        assert await until(started, 10)
+        killed = await asyncio.to_thread(children)
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        assert await until(lambda: bool(catalog.view().has_vector.all()), 60)
+        assert not task.done()
+        assert not set(killed) & set(await asyncio.to_thread(children))
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert await until(ended, 10)
+
+
+def children() -> list[int]:
+    """Processes that were started by `multiprocessing` to compute, without its resource tracker."""
+    found = psutil.Process().children()
+    return [child.pid for child in found if "spawn_main" in " ".join(_command(child))]
+
+
+async def started() -> bool:
+    return bool(await asyncio.to_thread(children))
+
+
+async def ended() -> bool:
+    return not await started()
+
+
+def _command(child: psutil.Process) -> list[str]:
+    try:
+        return child.cmdline()
+    except psutil.Error:
+        return []
