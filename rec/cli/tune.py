@@ -10,10 +10,12 @@ import click
 from rec.cli.evaluation_input import Source, encoded, read_source, stream_options
 from rec.cli.output import emit, emit_json, json_option, say, table
 from rec.cli.progress import ProgressLine
+from rec.config import load_settings
 from rec.errors import BadInput
 from rec.evaluation import tune as search
 from rec.evaluation.metrics import METRICS
 from rec.evaluation.settings import write_settings
+from rec.model.device import hardware_of
 
 
 @click.command()
@@ -53,7 +55,7 @@ def tune(
     rec tune clicks.csv --user session --item sku --time at --trials 30 --out settings.json
     rec evaluate clicks.csv --user session --item sku --time at --settings settings.json
     """
-    source = Source.of(ctx.params)
+    source, hardware = Source.of(ctx.params), hardware_of(load_settings())
     if not out.absolute().parent.is_dir():
         raise BadInput(f"{out}: there is no folder {out.absolute().parent}. Make it first.", field="--out")
     stream, rules = read_source(source)
@@ -90,6 +92,7 @@ def tune(
             metric=metric,
             network=network,
             vectors=vectors,
+            hardware=hardware,
             progress=progress,
             tried=tried,
         )

@@ -18,6 +18,7 @@ from rec.evaluation.prequential import Rules, warm_events
 from rec.evaluation.runs import Subject
 from rec.evaluation.settings import Knob, Value, searched
 from rec.evaluation.stream import Stream
+from rec.model.device import Hardware
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -72,6 +73,7 @@ def tune(
     metric: str = "ndcg@10",
     network: bool = True,
     vectors: Mapping[str, Floats] | None = None,
+    hardware: Hardware = Hardware(),
     progress: Callable[[int, int], None] = lambda _trial, _events: None,
     tried: Callable[[Study], None] = lambda _: None,
 ) -> Study:
@@ -92,7 +94,7 @@ def tune(
     def objective(trial: Trial) -> float:
         nonlocal found
         values = {name: _suggested(trial, name, knob) for name, knob in knobs.items()}
-        subject = Subject(warm.events, warm.items, inside, values, network, vectors)
+        subject = Subject(warm.events, warm.items, inside, values, network, vectors, hardware)
         tested = subject.run(seed, lambda done: progress(trial.number, done))
         if not tested:
             raise BadInput("There is nothing in the last part of the warm-up to test on.", field="FILE")

@@ -106,3 +106,11 @@ def test_a_folder_that_is_not_there_is_told_before_the_search() -> None:
     done = rec_now("tune", csv_of(clicks(5)), *COLUMNS, "--out", "nowhere/s.json")
     assert done.code == 2
     assert "there is no folder" in done.err
+
+
+def test_a_gpu_that_is_not_there_is_exit_3_for_the_search_as_for_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REC_DEVICE", "cuda:99")
+    for command in ("tune", "evaluate"):
+        done = rec_now(command, csv_of(clicks(5)), *COLUMNS)
+        assert done.code == 3
+        assert "REC_DEVICE" in done.err
