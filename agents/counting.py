@@ -26,7 +26,7 @@ from rec.ports import Log, Record
 log = logging.getLogger(__name__)
 
 STAYS = "the trail is gone; counts over all users stay, they name nobody"
-SLICE_S = 0.005  # learning yields to the event loop after this long
+SLICE_S = 0.005  # learning, and putting a snapshot together, yield to the event loop after this long
 
 
 class Counting:
@@ -47,6 +47,7 @@ class Counting:
         self._forgetting, self._metrics = forgetting, metrics
         self._snapshot_s = snapshot_s
         self._dirty = False
+        self._still = asyncio.Lock()  # held while a snapshot is put together
 
     async def caught_up(self, timeout_s: float = 60.0) -> None:
         """Learn up to the ends of now, before the first list is made. Gives up waiting after `timeout_s`."""
@@ -76,13 +77,24 @@ class Counting:
             await self.save()
 
     async def save(self) -> None:
+        """Write the snapshot, if there is something new. While it is put together nothing is learned."""
         if self._dirty:
             self._dirty = False
-            await asyncio.to_thread(write_atomically, self._path, self._counters.to_bytes())
+            async with self._still:
+                parts, began = [], time.perf_counter()
+                for part in self._counters.to_pieces():
+                    parts.append(part)
+                    if time.perf_counter() - began > SLICE_S:
+                        await asyncio.sleep(0)
+                        began = time.perf_counter()
+            await asyncio.to_thread(write_atomically, self._path, b"".join(parts))
 
     async def _learn(self, records: list[Record]) -> None:
         began = time.perf_counter()
         for record in records:
+            if self._still.locked():
+                async with self._still:
+                    began = time.perf_counter()
             self._counters.offsets[record.partition] = record.offset + 1
             try:
                 event = read_event(record)

@@ -11,6 +11,7 @@ them, so a restart that seeks to them learns each record exactly once.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any
 
@@ -21,6 +22,7 @@ from rec.consent import Standing, heard, usable
 from rec.cooccurrence import STEPS, TREND, WHOLE, Amounts, Tables
 from rec.errors import ModelError
 from rec.events import ACTIONS, ERASE, POSITIVE, Event
+from rec.pieces import pieces
 from rec.recent import Recent
 
 TRAIL = 20  # positive items remembered of a subject
@@ -200,30 +202,33 @@ class Counters:
     # ------------------------------------------------------------------ snapshots
     def to_bytes(self) -> bytes:
         """All of it, as of now; call it from the thread that learns, so that it lies between two events."""
+        return b"".join(self.to_pieces())
+
+    def to_pieces(self) -> Iterator[bytes]:
+        """The same in pieces of some thousand bytes; nothing may be learned until the last of them is out."""
         tables, n = self.tables, len(self.tables)
-        return _encoder.encode(
-            _Snapshot(
-                format=FORMAT,
-                half_life_s=self.half_life_s,
-                origin=self._origin,
-                trend_origin=self._trend_origin,
-                learned_through=self.learned_through,
-                counted=self.counted,
-                duplicates=self.duplicates,
-                offsets=self.offsets,
-                ids=tables.ids,
-                rules=tables.rules,
-                neighbours=tables.neighbours,
-                support=tables.support[:n].tobytes(),
-                popularity=tables.popularity[:n].tobytes(),
-                trend=tables.trend[:n].tobytes(),
-                seen_at=tables.seen_at[:n].tobytes(),
-                events=[_marks(self._events.old), _marks(self._events.young)],
-                trails=[self._trails.old, self._trails.young],
-                choices=[self._choices.old, self._choices.young],
-                owners=[self._owners.old, self._owners.young],
-            )
+        snapshot = _Snapshot(
+            format=FORMAT,
+            half_life_s=self.half_life_s,
+            origin=self._origin,
+            trend_origin=self._trend_origin,
+            learned_through=self.learned_through,
+            counted=self.counted,
+            duplicates=self.duplicates,
+            offsets=self.offsets,
+            ids=tables.ids,
+            rules=tables.rules,
+            neighbours=tables.neighbours,
+            support=tables.support[:n].tobytes(),
+            popularity=tables.popularity[:n].tobytes(),
+            trend=tables.trend[:n].tobytes(),
+            seen_at=tables.seen_at[:n].tobytes(),
+            events=[_marks(self._events.old), _marks(self._events.young)],
+            trails=[self._trails.old, self._trails.young],
+            choices=[self._choices.old, self._choices.young],
+            owners=[self._owners.old, self._owners.young],
         )
+        return pieces([getattr(snapshot, name) for name in _Snapshot.__struct_fields__])
 
     @classmethod
     def from_bytes(cls, raw: bytes, half_life_s: float = 2 * 86_400, **limits: Any) -> Counters:
@@ -295,7 +300,6 @@ class _Snapshot(msgspec.Struct, array_like=True):
     owners: list[dict[str, str]]
 
 
-_encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Snapshot)
 
 

@@ -18,6 +18,7 @@ from rec.config import Settings, load_settings
 from rec.embedded.process import Child
 from rec.embedded.redis_server import embedded_redis
 from rec.embedded.supervisor import python
+from rec.errors import Unavailable
 from rec.ports import Exchange, Log
 from rec.store import open_exchange, open_log
 from rec.store.sql import migrate, open_database
@@ -95,7 +96,10 @@ class Stack:
         """Until `count` workers say that they serve."""
 
         async def enough() -> bool:
-            return list((await self.exchange.worker_states()).values()).count("ready") >= count
+            try:
+                return list((await self.exchange.worker_states()).values()).count("ready") >= count
+            except Unavailable:  # with every core busy Redis may take its time; `within_s` is what counts
+                return False
 
         if not await until(enough, within_s):
             raise RuntimeError(f"not {count} workers within {within_s:g} s\n{self.logs()}")
