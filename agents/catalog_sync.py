@@ -7,6 +7,7 @@ Torch lives in the child alone: the worker's event loop never waits for it, and 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -23,7 +24,6 @@ log = logging.getLogger(__name__)
 POLL_S = 5.0
 ENCODE_BATCH = 32
 LEASE_S = 30.0
-IDLE_S = 300.0  # the child with the encoder is kept this long after its last batch: a new product is not to wait for it
 
 
 class EncoderDied(Unavailable):
@@ -49,7 +49,6 @@ class CatalogSync:
         self._encoder_id = encoder_id
         self._reader = CatalogReader(database, encoder_id)
         self._missing = asyncio.Event()
-        self._encoded_at = 0.0
 
     async def load(self) -> int:
         """All rows, and the vectors that are cached; how many items there are. Raises Unavailable."""
@@ -91,38 +90,36 @@ class CatalogSync:
     async def encode_for_ever(self) -> None:
         """Compute what vectors are missing. One worker at a time; the others find them in SQL."""
         while True:
-            await self._missing.wait()
             try:
-                await self._encode_until_idle()
+                await self._encode_as_holder()
+                await asyncio.sleep(LEASE_S / 3)
             except Unavailable as error:
                 log.warning("texts could not be encoded, trying again: %s", error)
-            await asyncio.sleep(1.0)
+                await asyncio.sleep(1.0)
 
-    async def _encode_until_idle(self) -> None:
-        await self._take_cached()
-        if not self._reader.without_vector or not await self._exchange.lease("encoder", self._holder, LEASE_S):
+    async def _encode_as_holder(self) -> None:
+        """For as long as this worker has the lease. The child is warm all that time: it takes longer to start than a
+        new product may wait for its vector."""
+        if not await self._exchange.lease("encoder", self._holder, LEASE_S):
             return
         child = Process("the encoder's child process", EncoderDied, warm, self._encoder, 1)
         await child.open()
         try:
+            await self._take_cached()
             while await self._exchange.lease("encoder", self._holder, LEASE_S):
                 if self._reader.without_vector:
                     await self._encode_some(child)
                     continue
                 self._missing.clear()
-                try:
+                with contextlib.suppress(TimeoutError):  # time to renew the lease
                     async with asyncio.timeout(LEASE_S / 3):
                         await self._missing.wait()
-                except TimeoutError:
-                    if asyncio.get_running_loop().time() - self._encoded_at > IDLE_S:
-                        return
         finally:
             await child.close()
 
     async def _encode_some(self, child: Process) -> None:
         """One batch, what changed last first: somebody may be waiting to see it."""
         batch = list(self._reader.without_vector.values())[-ENCODE_BATCH:]
-        loop = asyncio.get_running_loop()
         dim, raw = await child.call(encode_batch, [item.text() for item in batch])
         size = dim * 4
         vectors = {item.digest(): raw[at * size : (at + 1) * size] for at, item in enumerate(batch)}
@@ -130,5 +127,4 @@ class CatalogSync:
         for item in batch:  # a text that changed meanwhile has another digest, and still waits
             if (now := self._reader.without_vector.get(item.item_id)) is not None and now.digest() in vectors:
                 self._set({item.item_id: vectors[now.digest()]})
-        self._encoded_at = loop.time()
         log.info("encoded %d product texts, %d to go", len(batch), len(self._reader.without_vector))

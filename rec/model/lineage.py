@@ -39,7 +39,7 @@ from rec.recent import Recent
 from rec.recommend import World, softmax
 from rec.state import UserState
 
-LAYOUT = 3
+LAYOUT = 4
 REMEMBERED = 100_000  # event_ids: an example that a restarted worker sends again is learned once
 SMALLEST = 1e-6  # the probability given to what was no candidate
 

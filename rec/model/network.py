@@ -89,16 +89,25 @@ class UserTower(nn.Module):
             for _ in range(shape.layers)
         )
         self.norm, self.dropout, self.scale = nn.LayerNorm(shape.dim), nn.Dropout(shape.dropout), shape.dim**0.5 / 2
+        self.heads = shape.heads
         later = torch.ones(shape.steps, shape.steps, dtype=torch.bool).triu(1)
         self.register_buffer("mask", later, persistent=False)  # [L, L] nobody sees what comes later
 
     def forward(self, v: Tensor, histories: Histories) -> Tensor:
         steps = histories.rows.shape[1]  # L, or less where all histories are shorter
+        hidden = self._hidden(histories.rows)
         x = v[histories.rows] * self.scale  # [B, L, d]
         x = self.dropout(x + self.action(histories.actions) + self.gap(histories.gaps) + self.position[-steps:])
         for layer in self.layers:
-            x = layer(x, src_mask=self.mask[:steps, :steps])
+            x = layer(x, src_mask=hidden)
         return self.norm(x)  # type: ignore[no-any-return]
+
+    def _hidden(self, rows: Tensor) -> Tensor:
+        """[B, L] → [B · heads, L, L], true where a step may not look: later steps, and padding but for itself."""
+        steps = rows.shape[1]
+        itself = torch.eye(steps, dtype=torch.bool, device=rows.device)
+        padding = (rows == 0).unsqueeze(1) & ~itself  # [B, L, L]
+        return (self.mask[:steps, :steps] | padding).repeat_interleave(self.heads, 0)
 
 
 class Network(nn.Module):

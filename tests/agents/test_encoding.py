@@ -11,6 +11,7 @@ import psutil
 from agents.catalog_sync import CatalogSync
 from rec.catalog import Catalog
 from rec.model.weights import DEFAULT, encoder_id
+from rec.ports import Hint
 from rec.store.memory.exchange import MemoryExchange
 from rec.store.memory_db import MemoryDatabase
 from tests.stack import until
@@ -47,6 +48,29 @@ async def test_a_killed_encoder_is_started_again_and_every_text_gets_its_vector(
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert await until(ended, 10)
+
+
+async def test_a_new_text_finds_the_encoder_warm_however_long_there_was_nothing_to_read() -> None:
+    database, catalog, encoder = MemoryDatabase(), Catalog(), await asyncio.to_thread(encoder_id, DEFAULT)
+    exchange = MemoryExchange().connect()
+    sync = CatalogSync(
+        catalog=catalog, database=database, exchange=exchange, encoder=DEFAULT, encoder_id=encoder,
+        holder="here", on_change=ignored,
+    )  # fmt: skip
+    await sync.load()
+    tasks = [asyncio.create_task(sync.encode_for_ever()), asyncio.create_task(sync.run())]
+    try:
+        assert await until(started, 10)  # before there is anything to read
+        before = await asyncio.to_thread(children)
+        for new in items()[:2]:
+            await database.put_items([new])
+            await exchange.hint(Hint("catalog", new.item_id))
+            assert await until(lambda: bool(len(catalog) and catalog.view().has_vector.all()), 60)
+        assert await asyncio.to_thread(children) == before
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def children() -> list[int]:

@@ -66,6 +66,16 @@ def test_one_shopper_does_not_see_another(network: Network) -> None:
 
 
 @torch.no_grad()
+def test_nobody_is_read_otherwise_for_who_has_done_more_beside_them(network: Network) -> None:
+    v = network.items(items())
+    together = network.users(v, histories([[1, 2], [6, 5, 4, 3, 2, 1], []]))
+    for at, alone in ((0, [1, 2]), (1, [6, 5, 4, 3, 2, 1])):
+        apart = network.users(v, histories([alone]).trimmed())
+        torch.testing.assert_close(together[at, -1], apart[0, -1], atol=1e-5, rtol=1e-5)
+    assert torch.isfinite(together).all()
+
+
+@torch.no_grad()
 def test_padding_that_all_share_costs_nothing_and_changes_nothing(network: Network) -> None:
     v, whole = network.items(items()), histories([[1, 2], [3]])
     trimmed = whole.trimmed()
