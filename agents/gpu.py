@@ -76,9 +76,12 @@ class Gpu:
         """Learn from records of the examples topic; `end` is the offset behind them."""
         return await self._child.call(child.take, list(records), end)  # type: ignore[no-any-return]
 
-    async def publish(self, url: str, name: str, more: dict[str, Any]) -> child.Published:
-        """Write what it has learned so far as a version that can serve. Raises ModelError if the name is taken."""
-        return await self._child.call(child.publish, url, name, more)  # type: ignore[no-any-return]
+    async def publish(self, url: str, name: str, more: dict[str, Any], *, whole: bool = False) -> child.Published:
+        """Write what it has learned so far as a version that can serve. Raises ModelError if the name is taken.
+
+        `whole`: so that it rests on no other version, however large it is.
+        """
+        return await self._child.call(child.publish, url, name, more, whole)  # type: ignore[no-any-return]
 
     async def contend(self, url: str, names: Sequence[str]) -> list[str]:
         """Score these versions, and no others, beside the candidate; returns those that could not be loaded."""

@@ -15,7 +15,7 @@ from agents.hints import follow
 from rec.catalog import View, vectors_of
 from rec.contest import UNTAUGHT
 from rec.errors import ModelError
-from rec.model.checkpoint import MODEL, load
+from rec.model.deltas import Shelf, load
 from rec.model.texts import Texts
 from rec.ports import Database, Exchange
 from rec.recommend import Brain, World
@@ -47,6 +47,7 @@ class ModelSync:
         self._world, self._database, self._exchange = world, database, exchange
         self._poll_s, self._on_swap = poll_s, on_swap
         self._refused = ""
+        self._shelf = Shelf()
         self._reading: _Reading | None = None  # of the epoch that the served version reads, if not the catalog's
 
     async def prepare(self) -> None:
@@ -90,7 +91,7 @@ class ModelSync:
         """
         if version.url is None:
             raise ModelError(f"the version {version.version} has no weights")
-        tensors, meta = await asyncio.to_thread(load, version.url, version.version)
+        model, meta = await asyncio.to_thread(load, version.url, version.version, self._shelf)
         texts = Texts(str(meta.get("encoder", "")))
         reader = None
         if texts.encoder != self._world.catalog.encoder:
@@ -102,7 +103,7 @@ class ModelSync:
         def warm() -> tuple[Brain, _Reading | None]:
             from rec.model.served import brain_of
 
-            gate, served = brain_of(version.version, tensors[MODEL], meta, texts)
+            gate, served = brain_of(version.version, model, meta, texts)
             served.warm(view)
             reading = _Reading(reader, texts, served.warm) if reader is not None else None
             return Brain(gate, served, version.version, float(meta["learned_through"])), reading

@@ -291,7 +291,8 @@ class Trainer:
         """Once the lineage is where it was, it serves, and nothing older ever will."""
         if self._taken.offset < end:
             return
-        name = await self._versions.promote(self._stand(), f"made again without {len(users)} erased user(s)")
+        why = f"made again without {len(users)} erased user(s)"
+        name = await self._versions.promote(self._stand(), why, whole=True)
         if name is None:
             return
         withdrawn = await self._versions.withdraw_others("had learned from a user who was erased since")

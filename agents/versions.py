@@ -18,7 +18,7 @@ from rec.contest import CANDIDATE, UNTAUGHT, Contest, Ladder, Round, Verdict
 from rec.errors import ModelError, Unavailable
 from rec.model.checkpoint import delete
 from rec.ports import Database, Exchange, Hint
-from rec.versions import HELD, ModelVersion
+from rec.versions import BASE, HELD, ModelVersion
 
 log = logging.getLogger(__name__)
 
@@ -86,11 +86,15 @@ class Versions:
         self._on_verdict(verdict)
         return verdict
 
-    async def promote(self, stand: Stand, why: str) -> str | None:
-        """The candidate as it is now, as a version that serves; None if it could not be written."""
+    async def promote(self, stand: Stand, why: str, *, whole: bool = False) -> str | None:
+        """The candidate as it is now, as a version that serves; None if it could not be written.
+
+        `whole`: it can be read when every other version is gone.
+        """
         name = f"{stand.line}-{stand.learned:09d}"
         try:
-            written = await self._gpu.publish(self._location, name, {"version": name, "parent": self._live})
+            more = {"version": name, "parent": self._live}
+            written = await self._gpu.publish(self._location, name, more, whole=whole)
         except ModelError as error:  # a replay came out otherwise: a catalog that has changed meanwhile
             log.warning("%s was not published, the next one may be: %s", name, error.message)
             return None
@@ -103,7 +107,7 @@ class Versions:
             offset=written.offset,
             learned_through=_instant(written.learned_through),
             created_at=datetime.now(UTC),
-            config=dict(stand.config),
+            config={**stand.config, **({BASE: written.base} if written.base is not None else {})},
             metrics={**self._metrics(), "learned": float(written.learned)},
             url=self._location,
             note=why,
@@ -176,8 +180,8 @@ class Versions:
             await self._exchange.hint(Hint("model", name))
 
     async def _prune(self) -> None:
-        for gone in await self._database.prune_versions(KEPT):
-            if gone.url is not None and gone.version not in self._ladder.names:
+        for gone in reversed(await self._database.prune_versions(KEPT, self._ladder.names)):
+            if gone.url is not None:  # deltas go before what they rest on
                 await asyncio.to_thread(delete, self._location, gone.version)
 
     def _contenders(self) -> list[str]:

@@ -9,13 +9,15 @@ Invariant: at most one version is live; `withdrawn` never becomes false again.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
 from rec.errors import ModelError, NotFound
+
+BASE = "base"  # of a version's config: the version that its weights are a delta against
 
 LIVE, PAST, HELD, ROLLED_BACK, WITHDRAWN = STATES = ("live", "past", "held", "rolled_back", "withdrawn")
 
@@ -113,6 +115,19 @@ def replaced(live: ModelVersion, rolled_back: bool) -> str:
 
 def withdrawn_state(version: ModelVersion) -> str:
     return LIVE if version.state == LIVE else WITHDRAWN
+
+
+def prunable(
+    versions: Sequence[ModelVersion], keep: int, needed: Collection[str], pinned: str | None
+) -> list[ModelVersion]:
+    """Of all versions, oldest first: those that may go, oldest first.
+
+    The newest `keep` stay, the live one, the pinned one and the `needed`; and whatever one of these is a delta against.
+    """
+    stay = {each.version for each in versions[max(0, len(versions) - keep) :]} | {pinned, *needed}
+    stay |= {each.version for each in versions if each.state == LIVE}
+    stay |= {each.config.get(BASE) for each in versions if each.version in stay}
+    return [each for each in versions if each.version not in stay]
 
 
 def ways_back(earlier: Iterable[ModelVersion]) -> list[ModelVersion]:

@@ -52,7 +52,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
 }
 # Modules that import torch as they load: only from inside functions, or from each other.
 WITH_TORCH = ("rec.model.network", "rec.model.loss", "rec.model.learner", "rec.model.fit", "rec.model.vocabulary",
-              "rec.model.served", "rec.model.lineage", "rec.model.lora", "rec.model.tuning")  # fmt: skip
+              "rec.model.served", "rec.model.lineage", "rec.model.lora", "rec.model.tuning",
+              "rec.model.lazy")  # fmt: skip
 # Which package may import which of ours.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "rec": ("rec",),

@@ -14,7 +14,8 @@ from rec.cli.hints import tell_workers
 from rec.cli.output import ago, emit, emit_json, json_option, pretty, say, table
 from rec.config import Settings
 from rec.errors import ModelError, NotFound, RecError
-from rec.model.checkpoint import check, load_meta
+from rec.model.checkpoint import load_meta
+from rec.model.deltas import check
 from rec.ports import Hint, Models, ModelVersion
 from rec.store.sql import open_database
 from rec.versions import LIVE, may_go_live, unknown, ways_back

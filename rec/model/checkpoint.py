@@ -59,18 +59,21 @@ def digest_of(tensors: Tensors) -> str:
     return digest.hexdigest()
 
 
-def save(url: str, name: str, tensors: Mapping[str, Tensors], meta: Mapping[str, Any]) -> str:
+def save(
+    url: str, name: str, tensors: Mapping[str, Tensors], meta: Mapping[str, Any], digest: str | None = None
+) -> str:
     """Write a checkpoint: file name without suffix → tensors by name, and more for meta.json. The digest of `model`.
 
     Either the whole checkpoint is there afterwards or nothing of it. One that is there with the same digest stays as it
-    is; with another digest ModelError. Raises Unavailable if the store cannot be used.
+    is; with another digest ModelError. Raises Unavailable if the store cannot be used. `digest` is that of a model that
+    is not written out here (rec.model.deltas).
     """
-    if MODEL not in tensors or set(meta) & set(_OURS):
+    if (MODEL in tensors) == (digest is not None) or set(meta) & set(_OURS):
         raise ValueError(f"a checkpoint needs the file {MODEL!r}, and its meta none of {', '.join(_OURS)}")
     folders = _folders(url)
     for each in (name, *tensors):
         _checked(each)
-    digest = digest_of(tensors[MODEL])
+    digest = digest or digest_of(tensors[MODEL])
     if _is_saved(folders, name, digest):
         return digest
     files = {file + SUFFIX: _encoded(named) for file, named in tensors.items()}
@@ -94,6 +97,11 @@ def load(
     folders = _folders(url)
     meta = _meta(folders, name)
     return {file: _decoded(folders, name, file + SUFFIX, meta) for file in files}, meta
+
+
+def read(url: str, name: str, file: str, meta: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    """The tensors of one file of a checkpoint whose `meta` was loaded before; otherwise as `load`."""
+    return _decoded(_folders(url), _checked(name), file + SUFFIX, meta)
 
 
 def load_meta(url: str, name: str) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from rec.errors import ConfigError, ModelError
 from rec.examples import Taken
 from rec.model.background import begin_background
 from rec.model.checkpoint import MODEL, load, save
+from rec.model.deltas import Series, Shelf
+from rec.model.deltas import load as load_version
 from rec.model.device import Hardware
 from rec.model.teaching import Teaching
 
@@ -33,6 +35,7 @@ class _Here(NamedTuple):
 
     teaching: Teaching
     hardware: Hardware
+    series: Series
     lineage: Lineage | None = None  # from `resume` on
 
 
@@ -48,19 +51,21 @@ class Begun(NamedTuple):
 
 
 class Published(NamedTuple):
-    """What was written: its digest, the next offset, and how much and through when it has learned."""
+    """What was written: its digest, the next offset, how much and through when it has learned, and what it rests on."""
 
     digest: str
     offset: int
     learned: int
     learned_through: float
+    base: str | None = None  # the version whose weights this one was written against; None: it is whole
 
 
 def begin(teaching: bytes, hardware: Hardware) -> None:
     """Initializer: low priority, and no more threads than are asked for."""
     begin_background(10, hardware.threads)  # a list matters more than a lesson
     threadpool_limits(hardware.threads)  # numpy's, for as long as the process lives
-    _here[:] = [_Here(msgspec.json.decode(teaching, type=Teaching), hardware)]
+    taught = msgspec.json.decode(teaching, type=Teaching)
+    _here[:] = [_Here(taught, hardware, Series(taught.training.whole_until))]
 
 
 def resume(url: str, name: str | None) -> Begun:
@@ -71,6 +76,7 @@ def resume(url: str, name: str | None) -> Begun:
     from rec.model.lineage import Lineage
 
     here = _here[0]
+    here.series.begin_again()  # what was written before may have learned from somebody who is to be gone
     with _usable(here.hardware):
         if name is None:
             _here[:] = [here._replace(lineage=Lineage(here.teaching, here.hardware))]
@@ -111,24 +117,25 @@ def take(records: Sequence[bytes], end: int) -> Taken:
     return _lineage().take(records, end)
 
 
-def publish(url: str, name: str, more: dict[str, Any]) -> Published:
-    """Write what serves as a version, and go on scoring it beside the candidate."""
-    lineage = _lineage()
+def publish(url: str, name: str, more: dict[str, Any], whole: bool = False) -> Published:
+    """Write what serves as a version, and go on scoring it beside the candidate. `whole`: it rests on no other."""
+    lineage, series = _lineage(), _here[0].series
+    if whole:
+        series.begin_again()
     arrays, meta = lineage.version()
-    digest = save(url, name, {MODEL: arrays}, {**meta, **more})
+    saved = series.save(url, name, arrays, {**meta, **more})
     lineage.contend(name, arrays, meta)
-    return _published(digest, lineage)
+    return _published(saved.digest, lineage)._replace(base=saved.base)
 
 
 def contend(url: str, names: Sequence[str]) -> list[str]:
     """Score these versions, and no others, beside the candidate; those that could not be loaded are returned."""
-    lineage, missing = _lineage(), []
+    lineage, missing, shelf = _lineage(), [], Shelf()
     lineage.only(names)
     for name in names:
         if name not in lineage.contenders:
             try:
-                tensors, meta = load(url, name)
-                lineage.contend(name, tensors[MODEL], meta)
+                lineage.contend(name, *load_version(url, name, shelf))
             except ModelError:
                 missing.append(name)
     return missing

@@ -23,6 +23,7 @@ from rec.catalog import Floats, Item, View
 from rec.events import Event
 from rec.model.device import Hardware
 from rec.model.encode import Batch, empty, targets_of, write_history, write_left
+from rec.model.lazy import step_rows
 from rec.model.loss import Frequency, action_heads, full_softmax, impression_softmax, sampled_softmax, with_bias
 from rec.model.network import Histories, Items, Network
 from rec.model.replay import Replay
@@ -48,6 +49,8 @@ class Learner:
         rest = [p for p in self.network.parameters() if p.dim() <= 1]
         groups = [{"params": matrices, "weight_decay": training.decay}, {"params": rest, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=training.rate, betas=(0.9, 0.98))
+        size = sum(p.numel() * p.element_size() for p in self.network.parameters())
+        self._lazy = size > training.whole_until  # or each version would differ from the last one in every row
         self._frequency = Frequency()
         self.steps = 0
         self.loss = float("nan")
@@ -124,6 +127,8 @@ class Learner:
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), training.clip)
+        if self._lazy:
+            step_rows(self.optimizer, network.tables)
         self.optimizer.step()
         self.steps += 1
         self.loss = float(loss.detach())

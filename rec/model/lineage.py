@@ -263,7 +263,7 @@ class Lineage:
         hardware: Hardware = Hardware(),
     ) -> Lineage:
         """The lineage as `state` left it. Raises ModelError if it was taught in another way."""
-        if (then := meta.get("teaching")) != msgspec.to_builtins(teaching) or meta.get("layout") != LAYOUT:
+        if _teaching_of(then := meta.get("teaching")) != teaching or meta.get("layout") != LAYOUT:
             raise ModelError(f"this checkpoint was taught otherwise ({then}); a new lineage has to begin")
         if list(meta["features"]) != list(FEATURES):
             raise ModelError("this checkpoint's gate has other features; a new lineage has to begin")
@@ -282,6 +282,14 @@ class Lineage:
         self.learned_through = float(meta["learned_through"])
         self._order = {item_id: at for at, item_id in enumerate(meta["order"])}
         return self
+
+
+def _teaching_of(said: object) -> Teaching | None:
+    """What an older checkpoint does not say was as it is by default."""
+    try:
+        return msgspec.convert(said, Teaching)
+    except msgspec.ValidationError:
+        return None
 
 
 def _read(batch: Sequence[Example]) -> tuple[list[UserState | None], list[float]]:

@@ -123,6 +123,12 @@ class Network(nn.Module):
         nn.init.zeros_(self.bias.weight)
         nn.init.zeros_(self.heads.weight)  # lists are ordered by what heads say: nothing, until they have learned it
 
+    @property
+    def tables(self) -> tuple[Tensor, ...]:
+        """The weights that have a row for each item, category or brand: most of a step's gradient there is zero."""
+        items = self.items
+        return items.id.weight, items.category.weight, items.brand.weight, self.bias.weight
+
     def next_item(self, u: Tensor, v: Tensor, items: Items) -> Tensor:
         """[…, d] users × [n, d] items → logits […, n]. Row 0, padding, gets -inf."""
         logits: Tensor = u @ v.T + self.bias(items.slot).squeeze(-1)

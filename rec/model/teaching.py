@@ -35,6 +35,7 @@ class Training(msgspec.Struct, frozen=True):
     impressions: float = 0.0  # weight of the loss against what was shown and left alone
     admit_after: int = 1  # occurrences until an item has an id of its own
     full_until: int = 20_000  # items up to which the softmax runs over all of them; beyond it over those in the batch
+    whole_until: int = 10_000_000  # bytes of weights up to which AdamW moves all rows, and versions are written whole
     seed: int = 0
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from rec.ports import ModelVersion
-from rec.versions import LIVE, may_be_pinned, may_go_live, replaced, storable, unknown, withdrawn_state
+from rec.versions import LIVE, may_be_pinned, may_go_live, prunable, replaced, storable, unknown, withdrawn_state
 
 
 class MemoryVersions:
@@ -55,9 +57,8 @@ class MemoryVersions:
     async def pinned(self) -> str | None:
         return self._pinned
 
-    async def prune_versions(self, keep: int) -> list[ModelVersion]:
-        older = list(self._versions.values())[: max(0, len(self._versions) - keep)]
-        gone = [each for each in older if each.state != LIVE and each.version != self._pinned]
+    async def prune_versions(self, keep: int, needed: Collection[str] = ()) -> list[ModelVersion]:
+        gone = prunable(list(self._versions.values()), keep, needed, self._pinned)
         for each in gone:
             del self._versions[each.version]
         return gone

@@ -83,8 +83,10 @@ def read(encoder: str) -> np.ndarray:
 class School:
     """Everything of one trainer but the trainer itself, which comes and goes."""
 
-    def __init__(self, folder: Path, encoder: str = "", tune: Tune | None = None) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, encoder: str = "", tune: Tune | None = None, teaching: Teaching = TEACHING
+    ) -> None:
+        self.folder, self.teaching = folder, teaching
         self.encoder, self.tune = encoder, tune  # a folder with weights, if texts are to be read by them; and tuning
         self.base = "encoder"
         self.adapters = f"{folder}/adapters"
@@ -95,7 +97,7 @@ class School:
         self.checkpoints = Checkpoints(f"{folder}/checkpoints")
         self.paces = Paces(f"{folder}/paces")
         self.metrics = TrainerMetrics()
-        self.gpu = Gpu(TEACHING)
+        self.gpu = Gpu(teaching)
         self.verdicts: list[str] = []
 
     async def open(self) -> None:
@@ -119,7 +121,7 @@ class School:
     async def trainer(self, rhythm: Rhythm = FAST) -> AsyncIterator[Trainer]:
         """A trainer at work until the block is left, which ends it as SIGTERM does."""
         stop = asyncio.Event()
-        teaching = msgspec.structs.replace(TEACHING, encoder=self.base)
+        teaching = msgspec.structs.replace(self.teaching, encoder=self.base)
         self.gpu = Gpu(teaching)
         async with Curves(self.folder / "curves") as curves, self.gpu as gpu:
             versions = Versions(

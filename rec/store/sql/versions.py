@@ -6,6 +6,7 @@ the one before; two unique indexes refuse a second live version and a second pin
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import case, delete, false, select, true, update
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from rec.ports import ModelVersion
 from rec.store.sql.connection import Connected, lock_counter
 from rec.store.sql.models import MODELS, VERSIONS, VersionRow
-from rec.versions import LIVE, WITHDRAWN, may_be_pinned, may_go_live, replaced, storable, unknown
+from rec.versions import LIVE, WITHDRAWN, may_be_pinned, may_go_live, prunable, replaced, storable, unknown
 
 _V = VERSIONS.c
 # The columns of a ModelVersion, in its order.
@@ -84,17 +85,12 @@ class SqlVersions(Connected):
         async with self._unit() as session:
             return await _pinned(session)
 
-    async def prune_versions(self, keep: int) -> list[ModelVersion]:
+    async def prune_versions(self, keep: int, needed: Collection[str] = ()) -> list[ModelVersion]:
         async with self._unit() as session:
             await lock_counter(session, MODELS)
-            query = select(VersionRow.seq).order_by(VersionRow.seq.desc()).offset(keep).limit(1)
-            if (newest := await session.scalar(query)) is None:
-                return []
-            doomed = (_V.seq <= newest, _V.state != LIVE, _V.pinned == false())
-            gone = [
-                ModelVersion(*row) for row in await session.execute(select(*_FIELDS).where(*doomed).order_by(_V.seq))
-            ]
-            await session.execute(delete(VERSIONS).where(*doomed))
+            found = [ModelVersion(*row) for row in await session.execute(select(*_FIELDS).order_by(_V.seq))]
+            gone = prunable(found, keep, needed, await _pinned(session))
+            await session.execute(delete(VERSIONS).where(_V.version.in_([each.version for each in gone])))
             return gone
 
 

@@ -232,6 +232,15 @@ async def test_old_versions_are_pruned_but_not_the_live_and_not_the_pinned_one(d
     assert await states(database) == {"v2": "live"}
 
 
+async def test_what_is_needed_and_what_a_kept_one_is_based_on_are_not_pruned(database: Database) -> None:
+    await fill(database, 2)
+    for n, base in ((3, "v1"), (4, "v2"), (5, None), (6, None)):
+        await database.record_version(version(n, config={"base": base} if base else {}))
+    assert [each.version for each in await database.prune_versions(1, ["v3"])] == ["v2", "v4", "v5"]
+    assert [each.version for each in await database.prune_versions(1)] == ["v1", "v3"]
+    assert await states(database) == {"v6": "held"}
+
+
 # ---------------------------------------------------------------- the way back
 def test_the_way_back_leads_to_what_has_served_then_to_what_never_did_and_never_to_what_was_worse() -> None:
     earlier = [
