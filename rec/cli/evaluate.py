@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,10 @@ class Lags(click.ParamType):
             lags = tuple(float(part) for part in str(value).split(",") if part.strip())
         except ValueError:
             self.fail(f"{value!r}: give seconds, like 0,60,3600.", param, ctx)
-        if any(lag < 0 for lag in lags):
-            self.fail("A lag is at least 0 seconds.", param, ctx)
+        if not lags:
+            self.fail(f"{value!r} names no lag: give seconds, like 0,60,3600.", param, ctx)
+        if not all(0 <= lag < math.inf for lag in lags):  # of nan nothing is true
+            self.fail("A lag is at least 0 seconds, and finite; learning never is what --frozen measures.", param, ctx)
         return lags
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
     from rec.catalog import Floats, Item
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Between(click.FloatRange):
+    """A number in a range. `nan` is none: it is neither below nor above anything, so click alone lets it through."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number. Give one in the range {self._describe_range()}.", param, ctx)
+        return number
 
 
 class Source(NamedTuple):
@@ -49,7 +60,7 @@ _OPTIONS = (
     click.option("--price", help="Column of the product's price."),
     click.option("--basket", help="Column of the order: its rows are one event, tested before any of them is known."),
     click.option("--seen", type=click.Choice(["keep", "exclude"]), help="May items be listed again?  [keep]"),
-    click.option("--warmup", default=0.2, show_default=True, type=click.FloatRange(0, 0.99), help="Share not scored."),
+    click.option("--warmup", default=0.2, show_default=True, type=Between(0, 0.99), help="Share not scored."),
     click.option("--limit", type=click.IntRange(1), help="Only the first so many events."),
 )
 

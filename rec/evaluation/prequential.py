@@ -22,6 +22,7 @@ from rec.catalog import Catalog, Floats, Item
 from rec.counters import Counters
 from rec.evaluation.baselines import NAMES, ranks_of
 from rec.evaluation.metrics import MISS, rank_of
+from rec.errors import BadInput
 from rec.events import Event
 from rec.gate import GateLearner
 from rec.lessons import is_target, judgement, place_of
@@ -43,7 +44,12 @@ class Network(SequenceModel, WithHeads, Protocol):
 
 
 def warm_events(events: Sequence[Event], share: float) -> int:
-    """How many of the first events are the warm-up: those that hold `share` of all items, an order as a whole."""
+    """How many of the first events are the warm-up: those that hold `share` of all items, an order as a whole.
+
+    Raises BadInput for a share that is none: nan would sort behind everything and make all of it the warm-up.
+    """
+    if not 0 <= share < 1:
+        raise BadInput(f"{share} is no share for a warm-up. Give a number from 0 to below 1.", field="--warmup")
     sizes = np.cumsum([max(1, len(event.items)) for event in events])
     return int(np.searchsorted(sizes, share * sizes[-1], side="right")) if len(events) else 0
 

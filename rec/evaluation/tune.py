@@ -53,7 +53,7 @@ class Study(NamedTuple):
 
 def warm_up(stream: Stream, share: float) -> Stream:
     """The stream up to the end of its warm-up, with the items that occur there alone. Raises BadInput if that is
-    nothing."""
+    too little, or if `share` is none."""
     events = stream.events[: warm_events(stream.events, share)]
     if len(events) < 10:
         raise BadInput(

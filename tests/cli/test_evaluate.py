@@ -93,6 +93,11 @@ def test_rows_that_cannot_be_read_are_told_by_line_and_cost_no_other_row() -> No
         (("--user", "whom", "--item", "sku", "--time", "at"), "there is no column whom"),
         ((*COLUMNS, "--lag", "soon"), "give seconds"),
         ((*COLUMNS, "--lag", "-5"), "at least 0"),
+        ((*COLUMNS, "--lag", "nan"), "at least 0"),
+        ((*COLUMNS, "--lag", "60,inf"), "and finite"),
+        ((*COLUMNS, "--lag", ","), "names no lag"),
+        ((*COLUMNS, "--warmup", "nan"), "'nan' is no number"),
+        ((*COLUMNS, "--warmup", "1"), "0<=x<=0.99"),
         (("--dataset", "ml100k"), "folder"),
     ],
 )

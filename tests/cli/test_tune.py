@@ -114,3 +114,10 @@ def test_a_gpu_that_is_not_there_is_exit_3_for_the_search_as_for_the_test(monkey
         done = rec_now(command, csv_of(clicks(5)), *COLUMNS)
         assert done.code == 3
         assert "REC_DEVICE" in done.err
+
+
+def test_a_warm_up_that_is_no_number_is_wrong_use_and_nothing_is_searched() -> None:
+    done = rec_now("tune", csv_of(clicks()), *COLUMNS, "--no-network", "--warmup", "nan", "--trials", "1")
+    assert done.code == 2
+    assert "--warmup" in done.err
+    assert not Path("settings.json").exists()

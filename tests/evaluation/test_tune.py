@@ -55,6 +55,11 @@ class TestWarmUp:
         assert study.events == half
         assert study == gate_only(stream)
 
+    @pytest.mark.parametrize("share", [float("nan"), float("inf"), -0.1, 1.0])
+    def test_a_share_that_is_none_is_refused_and_never_the_whole_stream(self, share: float) -> None:
+        with pytest.raises(BadInput, match="no share for a warm-up"):
+            warm_up(stream_of(walk()), share)
+
     def test_another_future_gives_the_same_study(self) -> None:
         rows = walk()
         other = rows[:120] + [row._replace(user=f"x{row.user}", item_id=f"new{row.item_id}") for row in rows[120:]]
