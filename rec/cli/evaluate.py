@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from rec.cli.evaluation_input import Source, encoded, read_source, stream_options
+from rec.cli.evaluation_input import Between, Source, encoded, read_source, refuse, stream_options
 from rec.cli.evaluation_tables import show
 from rec.cli.output import emit_json, json_option, say
 from rec.cli.progress import ProgressLine
@@ -18,14 +19,21 @@ from rec.errors import BadInput
 from rec.evaluation.adapters import beauty
 from rec.evaluation.leave_one_out import leave_one_out, sequences_of
 from rec.evaluation.metrics import means
-from rec.evaluation.prequential import Target
+from rec.evaluation.prequential import Rules, Target, to_be_scored
 from rec.evaluation.report import Runs, ablation, by_seed, curve, report, spread
 from rec.evaluation.runs import Subject
 from rec.evaluation.settings import read_settings
 from rec.evaluation.stream import Stream
 from rec.evaluation.windows import WINDOWS
+from rec.events import Event
 from rec.model.device import Hardware, hardware_of
 from rec.value import Worth
+
+# --leave-one-out has no stream to score, and one network that reads nothing but which items there were.
+_OF_THE_STREAM = frozenset({"every", "warmup", "seen", "lags", "frozen", "windows", "plots", "value"})
+_NOT_LEFT_OUT = _OF_THE_STREAM | {"network", "text", "title", "price", "parts", "settings", "seeds"}
+# Without it every seed gives the same, and nothing is computed on a device or says what a click is worth.
+_OF_THE_NETWORK = frozenset({"seeds", "parts", "value", "device", "precision"})
 
 
 class Lags(click.ParamType):
@@ -68,6 +76,7 @@ class Seeds(click.ParamType):
 @stream_options
 @click.option("--every", default=None, type=click.IntRange(1), help="Score every so many-th event.  [1]")
 @click.option("--leave-one-out", "loo", is_flag=True, help="The other protocol: a network, everybody's last item.")
+@click.option("--contrast", type=Between(0, 100), help="With --leave-one-out: weight of two views of a history.  [0]")
 @click.option("--lag", "lags", type=Lags(), default=(), help="Also learn so many seconds late: 60,3600,86400.")
 @click.option("--frozen/--no-frozen", default=True, show_default=True, help="Also stop learning at the warm-up's end.")
 @click.option("--network/--no-network", default=True, show_default=True, help="The sequence model beside the counters.")
@@ -90,6 +99,7 @@ def evaluate(
     /,
     every: int | None,
     loo: bool,
+    contrast: float | None,
     lags: tuple[float, ...],
     frozen: bool,
     network: bool,
@@ -116,24 +126,28 @@ def evaluate(
     rec evaluate orders.csv --basket order --title name --text --lag 60,3600,86400 --plots pictures
     rec evaluate --dataset yoochoose path/to/yoochoose_100k --seeds 0,1,2 --parts
     """
-    source = Source.of(ctx.params)
+    source = Source.of(ctx)
     if seed is not None and seeds:
         raise BadInput("Give --seed or --seeds, not both.", field="--seeds")
     asked = {"device": device, "precision": precision}
     environment = load_settings(**{name: each for name, each in asked.items() if each is not None})
     hardware = hardware_of(environment)
     if loo:
-        given = {"--lag": lags, "--parts": parts, "--settings": settings, "--seeds": seeds, "--plots": plots}
-        _refuse("--leave-one-out", {**given, "--windows": windows})
-        _leave_one_out(source, seed or 0, hardware, as_json)
+        refuse(ctx, "--leave-one-out", _NOT_LEFT_OUT)
+        _leave_one_out(source, seed or 0, hardware, as_json, contrast or 0.0)
         return
+    if contrast is not None:
+        raise BadInput("--contrast has no use without --leave-one-out. Add that, or leave it out.", field="--contrast")
     if not network:
-        _refuse("--no-network", {"--seeds": seeds, "--parts": parts})  # without it every seed gives the same
+        refuse(ctx, "--no-network", _OF_THE_NETWORK)
+    if plots is not None:
+        _make(plots)
     chosen = read_settings(settings) if settings is not None else {}
     stream, rules = read_source(source)
     rules = rules._replace(every=every or rules.every)
     if value:
         rules = rules._replace(worth=Worth.from_settings(environment))
+    _refuse_nothing(stream.events, rules)
     vectors = encoded(stream.items) if text or (parts and _has_titles(stream)) else {}
     subject = Subject(stream.events, stream.items, rules, chosen, network, vectors if text else None, hardware)
     tests = _Tests(seeds or (seed or 0,))
@@ -209,24 +223,46 @@ def _progress(line: ProgressLine, total: int) -> Any:
     return lambda done: line.update(done, done / total)
 
 
-def _refuse(by: str, options: Mapping[str, object]) -> None:
-    """Options that would change nothing are wrong use."""
-    for name, value in options.items():
-        if value:
-            raise BadInput(f"{name} has no use with {by}. Leave one of them out.", field=name)
+def _make(folder: Path) -> None:
+    """The folder of the pictures, made before anything is tested: not after a long run."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            f"{folder}: this folder cannot be made ({error.strerror}). Name another with --plots.", field="--plots"
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise BadInput(f"{folder}: nothing can be written there. Name another folder with --plots.", field="--plots")
+
+
+def _refuse_nothing(events: Sequence[Event], rules: Rules) -> None:
+    """A run that would score nothing has nothing to say."""
+    if to_be_scored(events, rules):
+        return
+    if to_be_scored(events, rules._replace(every=1)):
+        raise BadInput(
+            f"--every {rules.every}: nothing would be scored, for after the warm-up none of the {len(events):,} events "
+            "is such an event. Give a smaller --every, or more events.",
+            field="--every",
+        )
+    raise BadInput(
+        f"Nothing would be scored: after the warm-up none of the {len(events):,} events is one that a list is tested "
+        "on. Give more events, or a smaller --warmup.",
+        field="--warmup",
+    )
 
 
 def _has_titles(stream: Stream) -> bool:
     return any(item.title != item_id for item_id, item in stream.items.items())
 
 
-def _leave_one_out(source: Source, seed: int, hardware: Hardware, as_json: bool) -> None:
+def _leave_one_out(source: Source, seed: int, hardware: Hardware, as_json: bool, contrast: float) -> None:
     sequences = beauty(source.files[0]) if source.dataset == "beauty" else sequences_of(read_source(source)[0])
 
     def progress(epoch: int, loss: float, ndcg: float) -> None:
         say(f"epoch {epoch + 1}: loss {loss:.3f}, validation NDCG@10 {ndcg:.4f}")
 
-    body = leave_one_out(sequences, seed, progress, hardware)
+    body = leave_one_out(sequences, seed, progress, hardware, contrast)
     if as_json:
         emit_json(body)
     else:

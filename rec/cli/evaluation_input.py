@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from rec.cli.output import say
 from rec.cli.progress import ProgressLine
@@ -43,8 +44,15 @@ class Source(NamedTuple):
     limit: int | None
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Source:
-        """From the parameters of a command with `stream_options`."""
+    def of(cls, ctx: click.Context) -> Source:
+        """From the parameters of a command with `stream_options`. Raises BadInput for what a set does not use."""
+        given = ctx.params
+        if given["dataset"] is not None:
+            refuse(ctx, f"--dataset {given['dataset']}", Columns._fields)
+            if len(given["files"]) != 1:
+                raise BadInput("--dataset reads one folder. Name that alone.", field="FILE")
+        if given["dataset"] == "beauty":
+            refuse(ctx, "--dataset beauty, which has no times", ["limit"])
         columns = Columns(**{name: given[name] for name in Columns._fields})
         return cls(given["files"], given["dataset"], columns, given["seen"], given["warmup"], given["limit"])
 
@@ -72,6 +80,17 @@ def stream_options(command: F) -> F:
     return command
 
 
+def refuse(ctx: click.Context, by: str, names: Collection[str]) -> None:
+    """Parameters that would change nothing beside what `by` says are wrong use, where they are on the command line.
+    Raises BadInput."""
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        if name in names and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            off = parameter.secondary_opts if ctx.params[name] is False else []
+            option = (off or parameter.opts)[0]
+            raise BadInput(f"{option} has no use with {by}. Leave one of them out.", field=option)
+
+
 def read_source(source: Source) -> tuple[Stream, Rules]:
     """The stream, cut at its limit, and the rules that the options ask for; what cannot be read is told."""
     stream, rules = _read(source)
@@ -90,9 +109,7 @@ def _read(source: Source) -> tuple[Stream, Rules]:
         with ProgressLine("reading", "files") as line:
             return read_stream(source.files, source.columns, lambda share: line.update(0, share)), Rules()
     if source.dataset == "beauty":
-        raise BadInput("beauty has no times. Give --leave-one-out.", field="--dataset")
-    if len(source.files) != 1:
-        raise BadInput("--dataset reads one folder. Name that alone.", field="FILE")
+        raise BadInput("beauty has no times. It is for rec evaluate --leave-one-out alone.", field="--dataset")
     known = DATASETS[source.dataset]
     rules = Rules(seen_excluded=known.seen_excluded, half_life_s=known.half_life_s)
     return known.read(source.files[0]), rules._replace(every=known.every, history=known.history)

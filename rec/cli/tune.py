@@ -55,7 +55,7 @@ def tune(
     rec tune clicks.csv --user session --item sku --time at --trials 30 --out settings.json
     rec evaluate clicks.csv --user session --item sku --time at --settings settings.json
     """
-    source, hardware = Source.of(ctx.params), hardware_of(load_settings())
+    source, hardware = Source.of(ctx), hardware_of(load_settings())
     if not out.absolute().parent.is_dir():
         raise BadInput(f"{out}: there is no folder {out.absolute().parent}. Make it first.", field="--out")
     stream, rules = read_source(source)

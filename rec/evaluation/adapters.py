@@ -1,7 +1,7 @@
 """Public data sets → **a stream**, by the names of their files: `rec evaluate --dataset ml100k FOLDER`.
 
 Each takes the folder that holds the files as they are published, and says which of them is missing. The sets are not
-part of this software; where to get them: docs/evaluation.md.
+part of this software; who publishes them: docs/evaluation.md.
 """
 
 from __future__ import annotations

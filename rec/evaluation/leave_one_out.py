@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from rec.errors import BadInput
 from rec.evaluation.intervals import intervals
 from rec.evaluation.metrics import means, rank_of
 from rec.evaluation.stream import Stream
 from rec.lessons import is_target
 from rec.model.device import Hardware
 
-SHORTEST = 3  # one to learn from, one to validate, one to test
+SHORTEST = 3  # one to look at, one to validate, one to test
+LEARNED_FROM = 4  # one more: the network learns what comes next, so it takes two
 RULE_STEPS = 10
 
 
@@ -37,17 +39,31 @@ def leave_one_out(
     seed: int,
     progress: Callable[[int, float, float], None] = lambda *_: None,
     hardware: Hardware = Hardware(),
+    contrast: float = 0.0,
 ) -> dict[str, Any]:
-    """Fit a network and rank the last items: `scored`, `model`, `intervals`, `baselines`."""
+    """Fit a network and rank the last items: `scored`, `model`, `intervals`, `baselines`.
+
+    `contrast` is the weight of the contrastive term between two views of a history. Raises BadInput if no sequence is
+    long enough to learn from.
+    """
     from rec.model.fit import Fit, fit, ranks_of_last
 
+    longest = max(map(len, sequences.values()), default=0)
+    if longest < LEARNED_FROM:
+        raise BadInput(
+            f"Nobody has {LEARNED_FROM} items or more (the most are {longest}): two to learn from, one to validate and "
+            "one to test are needed. Give more events, or leave --leave-one-out away.",
+            field="FILE",
+        )
     rows: dict[str, int] = {}
     whole = [
         [rows.setdefault(item_id, len(rows) + 1) for item_id in sequence]
         for sequence in sequences.values()
         if len(sequence) >= SHORTEST
     ]
-    fitted = fit([sequence[:-1] for sequence in whole], len(rows), Fit(seed=seed), progress, hardware)
+    fitted = fit(
+        [sequence[:-1] for sequence in whole], len(rows), Fit(seed=seed, contrast=contrast), progress, hardware
+    )
     ranks = ranks_of_last(fitted.network, fitted.items, whole)
     lines = _lines(whole, len(rows))
     return {

@@ -20,9 +20,9 @@ import numpy as np
 from rec.candidates import anchors_of
 from rec.catalog import Catalog, Floats, Item
 from rec.counters import Counters
+from rec.errors import BadInput
 from rec.evaluation.baselines import NAMES, ranks_of
 from rec.evaluation.metrics import MISS, rank_of
-from rec.errors import BadInput
 from rec.events import Event
 from rec.gate import GateLearner
 from rec.lessons import is_target, judgement, place_of
@@ -65,6 +65,13 @@ class Rules(NamedTuple):
     half_life_s: float = 2 * 86_400
     history: int = 200  # actions kept of a shopper: REC_HISTORY
     worth: Worth | None = None  # what the order is to be worth, by the network's heads; None: only what is likely
+
+
+def to_be_scored(events: Sequence[Event], rules: Rules) -> int:
+    """How many of the events will be scored, before a run."""
+    warm = warm_events(events, rules.warmup)
+    first = -(-warm // rules.every) * rules.every
+    return sum(map(is_target, events[first :: rules.every]))
 
 
 class Target(NamedTuple):

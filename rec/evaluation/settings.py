@@ -89,6 +89,10 @@ def checked(body: Any, where: str) -> dict[str, Value]:
     for group, values in body.items():
         if group in ("format", "found"):
             continue
+        if group in KNOBS:
+            inside, _, name = group.partition(".")
+            like = f'{{"{inside}": {{"{name}": {KNOBS[group].default:g}}}}}'
+            raise ConfigError(f"{where}: {group}: a setting is written inside its group, like {like}", field=group)
         if group not in GROUPS:
             raise _unknown(where, group, [*GROUPS, "format", "found"])
         if not isinstance(values, dict):

@@ -148,8 +148,10 @@ def next_items_loss(network: Network, items: Items, sequences: Sequences, negati
 
 
 def views_loss(network: Network, items: Items, sequences: Sequences, rng: np.random.Generator) -> Tensor:
-    """The contrastive loss between two views of each sequence that is long enough for them."""
+    """The contrastive loss between two views of each sequence that is long enough for them; 0 where none is."""
     long = [sequence for sequence in sequences if len(sequence) > 3]
+    if not long:  # batches are of like length, so there are some without: a mean over nothing would be nan
+        return torch.zeros((), device=items.slot.device)
     v = network.items(items)
     ends = [
         network.users(v, histories_of(padded([view(s, rng) for s in long], network.shape.steps).to(v.device)))[:, -1]

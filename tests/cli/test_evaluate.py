@@ -123,3 +123,38 @@ def test_leave_one_out_fits_a_network_and_ranks_the_last_items() -> None:
     assert body["model"]["hr@10"] > 0.9
     assert set(body["baselines"]) == {"popularity", "rules"}
     assert "epoch 1" in done.err
+
+
+def test_leave_one_out_takes_the_weight_of_the_contrastive_term() -> None:
+    rows = csv_of(clicks(12))
+    losses = [
+        rec_now("evaluate", rows, *COLUMNS, "--leave-one-out", "--contrast", weight, "--json").err.splitlines()[0]
+        for weight in ("0", "0.5")
+    ]
+    assert all(said.startswith("epoch 1: loss ") for said in losses)
+    assert losses[0] != losses[1]
+    assert "nan" not in losses[1]
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_sequences_that_are_too_short_to_leave_one_out_are_told(length: int) -> None:
+    done = rec_now("evaluate", csv_of(clicks(20, length)), *COLUMNS, "--leave-one-out")
+    assert done.code == 2
+    assert f"Nobody has 4 items or more (the most are {length})" in done.err
+    assert "Give more events" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--every", "1000"), "--every 1000: nothing would be scored"),
+        (("--every", "30", "--warmup", "0.99"), "--every 30: nothing would be scored"),
+        (("--event", "what"), "a smaller --warmup"),  # nobody wanted anything
+    ],
+)
+def test_a_run_that_would_score_nothing_is_an_error(arguments: tuple[str, ...], said: str) -> None:
+    rows = [{**row, "what": "remove_from_cart"} for row in clicks(60)]
+    done = rec_now("evaluate", csv_of(rows), *COLUMNS, "--no-network", *arguments)
+    assert done.code == 2
+    assert said in done.err
+    assert done.out == ""

@@ -53,6 +53,13 @@ def test_a_wrong_setting_is_exit_3_and_names_the_field() -> None:
     assert "training.rte: there is no such setting. Did you mean training.rate?" in done.err
 
 
+def test_a_setting_that_is_not_in_its_group_is_told_where_it_belongs() -> None:
+    Path("s.json").write_text('{"gate.rate": 5}')
+    done = rec_now("evaluate", csv_of(clicks(5)), *COLUMNS, "--settings", "s.json")
+    assert done.code == 3
+    assert 'gate.rate: a setting is written inside its group, like {"gate": {"rate": 0.05}}' in done.err
+
+
 def test_seeds_give_each_the_mean_and_the_spread() -> None:
     done = rec_now("evaluate", csv_of(clicks(20)), *COLUMNS, "--no-frozen", "--seeds", "0,1", "--json")
     assert done.code == 0, done.err
@@ -93,13 +100,59 @@ def test_a_lag_curve_windows_and_pictures() -> None:
         (("--seeds", "x"), "whole numbers"),
         (("--no-network", "--seeds", "0,1"), "no use with --no-network"),
         (("--no-network", "--parts"), "no use with --no-network"),
+        (("--no-network", "--value"), "--value has no use with --no-network"),
+        (("--no-network", "--device", "cpu"), "--device has no use with --no-network"),
         (("--leave-one-out", "--plots", "p"), "no use with --leave-one-out"),
+        (("--leave-one-out", "--every", "1"), "--every has no use with --leave-one-out"),
+        (("--leave-one-out", "--value"), "--value has no use with --leave-one-out"),
+        (("--leave-one-out", "--text"), "--text has no use with --leave-one-out"),
+        (("--leave-one-out", "--no-network"), "--no-network has no use with --leave-one-out"),
+        (("--leave-one-out", "--no-frozen"), "--no-frozen has no use with --leave-one-out"),
+        (("--leave-one-out", "--warmup", "0.2"), "--warmup has no use with --leave-one-out"),
+        (("--leave-one-out", "--seen", "keep"), "--seen has no use with --leave-one-out"),
+        (("--leave-one-out", "--title", "name"), "--title has no use with --leave-one-out"),
+        (("--contrast", "0.1"), "--contrast has no use without --leave-one-out"),
+        (("--leave-one-out", "--contrast", "nan"), "'nan' is no number"),
+        (("--dataset", "ml100k"), "--user has no use with --dataset ml100k"),
     ],
 )
 def test_options_that_would_change_nothing_are_wrong_use(arguments: tuple[str, ...], said: str) -> None:
     done = rec_now("evaluate", csv_of(clicks(5)), *COLUMNS, *arguments)
     assert done.code == 2
     assert said in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--limit", "5"), "--limit has no use with --dataset beauty"),
+        (("more.csv",), "reads one folder"),
+        (("--time", "at"), "--time has no use with --dataset beauty"),
+    ],
+)
+def test_a_public_set_is_read_as_it_is_or_not_at_all(arguments: tuple[str, ...], said: str) -> None:
+    csv_of(clicks(5), "more.csv")
+    Path("set").mkdir()
+    Path("set/s3rec_Beauty.txt").write_text("".join(f"u{u} 1 2 3 4 5\n" for u in range(20)))
+    done = rec_now("evaluate", "set", "--dataset", "beauty", "--leave-one-out", *arguments)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_rec_tune_names_the_command_for_a_set_without_times() -> None:
+    Path("set").mkdir()
+    done = rec_now("tune", "set", "--dataset", "beauty")
+    assert done.code == 2
+    assert "rec evaluate --leave-one-out" in done.err
+
+
+def test_pictures_that_have_no_place_are_told_before_anything_is_tested() -> None:
+    Path("file").write_text("")
+    done = rec_now("evaluate", csv_of(clicks(20)), *COLUMNS, "--no-network", "--plots", "file/drawn")
+    assert done.code == 2
+    assert "file/drawn: this folder cannot be made" in done.err
+    assert "--plots" in done.err
+    assert "testing" not in done.err
 
 
 def test_a_folder_that_is_not_there_is_told_before_the_search() -> None:

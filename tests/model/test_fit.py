@@ -6,7 +6,8 @@ import msgspec
 import numpy as np
 import torch
 
-from rec.model.fit import Fit, fit, padded, ranks_of_last, view
+from rec.model.fit import Fit, fit, padded, plain_items, ranks_of_last, view, views_loss
+from rec.model.network import Network
 from rec.model.teaching import Shape
 
 ITEMS = 20
@@ -53,3 +54,13 @@ def test_a_view_holds_nothing_that_the_history_does_not() -> None:
 
 def test_long_histories_keep_their_newest_steps() -> None:
     assert padded([[1, 2, 3], [], [9]], 2).tolist() == [[2, 3], [0, 0], [0, 9]]
+
+
+def test_a_batch_of_short_histories_has_no_contrastive_loss_and_no_nan() -> None:
+    shape = msgspec.structs.replace(SHAPE, ids=ITEMS)
+    network, items, rng = Network(shape), plain_items(ITEMS, shape), np.random.default_rng(4)
+    assert views_loss(network, items, [[1, 2, 3], [4, 5]], rng).item() == 0
+    losses = list[float]()
+    quick = msgspec.structs.replace(SETTINGS, epochs=1, contrast=0.5)
+    fit([s[:3] for s in circles(50)], ITEMS, quick, lambda _epoch, loss, _ndcg: losses.append(loss))
+    assert np.isfinite(losses).all()
