@@ -291,10 +291,10 @@ class Trainer:
         """Once the lineage is where it was, it serves, and nothing older ever will."""
         if self._taken.offset < end:
             return
-        name = await self._versions.promote(self._stand(), f"made again without {len(users)} erased user(s)")
-        if name is None:
+        why, note = f"made again without {len(users)} erased user(s)", "had learned from a user who was erased since"
+        if (replaced := await self._versions.replace_all(self._stand(), why, note)) is None:
             return
-        withdrawn = await self._versions.withdraw_others("had learned from a user who was erased since")
+        name, withdrawn = replaced
         log.info("made again as %s; %d older versions withdrawn", name, withdrawn)
         await self._epochs.remove_withdrawn()
         await self._unlearning.close(users, name)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from agents.gpu import Gpu
 from rec.contest import CANDIDATE, UNTAUGHT, Contest, Ladder, Round, Verdict
-from rec.errors import ModelError, Unavailable
+from rec.errors import ModelError, NotFound, Unavailable
 from rec.model.checkpoint import delete
 from rec.ports import Database, Exchange, Hint
 from rec.versions import HELD, ModelVersion
@@ -87,7 +87,31 @@ class Versions:
         return verdict
 
     async def promote(self, stand: Stand, why: str) -> str | None:
-        """The candidate as it is now, as a version that serves; None if it could not be written."""
+        """The candidate as it is now, as a version that serves; None if it could not be written, or may not serve."""
+        name = await self._record(stand, why)
+        return name if name is not None and await self._serve(name, stand.learned, why) else None
+
+    async def replace_all(self, stand: Stand, why: str, note: str) -> tuple[str, int] | None:
+        """The candidate serves, and nothing older ever will again; its name, and how many those were.
+
+        Withdrawal comes first, as it takes away a pin that would hold the successor back; the weights of the others go
+        last, as one of them serves until then. None if it could not be done: the next one may be.
+        """
+        name = await self._record(stand, why)
+        if name is None:
+            return None
+        withdrawn = await self._database.withdraw(name, note)
+        self._ladder = Ladder()
+        if not await self._serve(name, stand.learned, why):
+            return None
+        for version in withdrawn:
+            if version.url is not None:
+                await asyncio.to_thread(delete, version.url, version.version)
+                await self._database.record_version(version._replace(url=None, note=note))
+        return name, len(withdrawn)
+
+    async def _record(self, stand: Stand, why: str) -> str | None:
+        """The candidate's weights and its row, held; its name, None if it could not be written."""
         name = f"{stand.line}-{stand.learned:09d}"
         try:
             written = await self._gpu.publish(self._location, name, {"version": name, "parent": self._live})
@@ -109,34 +133,44 @@ class Versions:
             note=why,
         )
         await self._database.record_version(version)
-        await self._database.go_live(name, why)
-        self._ladder.add(name, written.learned)
-        self._live, self._published, self._holding = name, written.learned, ""
+        return name
+
+    async def _serve(self, name: str, learned: int, why: str) -> bool:
+        """Let a recorded version go live; False, and it stays held, if a person chose otherwise meanwhile."""
+        if not await self._goes_live(name, why):
+            return False
+        self._ladder.add(name, learned)
+        self._live, self._published, self._holding = name, learned, ""
         await self._gpu.contend(self._location, self._contenders())
         await self._tell(name)
         await self._prune()
-        return name
+        return True
 
-    async def withdraw_others(self, note: str) -> int:
-        """Nothing but what is live now may ever serve again, and the weights of the others go; how many there were."""
-        withdrawn = await self._database.withdraw(self._live, note)
-        self._ladder = Ladder([rung for rung in self._ladder.rungs if rung[0] == self._live])
-        await self._gpu.contend(self._location, self._contenders())
-        for version in withdrawn:
-            if version.url is not None:
-                await asyncio.to_thread(delete, version.url, version.version)
-                await self._database.record_version(version._replace(url=None, note=note))
-        return len(withdrawn)
+    async def _goes_live(self, name: str, why: str, *, rolled_back: bool = False) -> bool:
+        """Between reading the registry and this a person may have pinned or removed one: theirs is the choice."""
+        try:
+            await self._database.go_live(name, why, rolled_back=rolled_back)
+        except (ModelError, NotFound) as error:
+            log.warning("%s does not go live: %s", name, error.message)
+            return False
+        return True
 
     async def _roll_back(self, verdict: Verdict) -> None:
         log.warning("rolling back: %s", verdict.why)
-        fallen, self._live, self._holding = self._live, verdict.to, ""
-        self._ladder = Ladder([rung for rung in self._ladder.rungs if rung[0] != fallen])
         if verdict.to == UNTAUGHT:
             await self._record_untaught()
-        await self._database.go_live(verdict.to, verdict.why, rolled_back=True)
+        served = await self._goes_live(verdict.to, verdict.why, rolled_back=True)
+        unfit = self._live
+        if served:
+            self._live, self._holding = verdict.to, ""
+        elif await self._database.pinned() is None:  # it is gone: do not choose it again
+            unfit = verdict.to
+        else:
+            return
+        self._ladder = Ladder([rung for rung in self._ladder.rungs if rung[0] != unfit])
         await self._gpu.contend(self._location, self._contenders())
-        await self._tell(verdict.to)
+        if served:
+            await self._tell(verdict.to)
 
     async def _hold(self, stand: Stand, verdict: Verdict) -> None:
         """One row for a streak of holds, with the newest reason: the registry is for people to read."""

@@ -151,6 +151,28 @@ async def test_after_an_erasure_the_weights_are_those_of_a_world_without_the_use
         assert float(meta["learned_through"]) < first or meta["line"] in live.version
 
 
+async def test_an_erasure_reaches_the_weights_though_a_version_is_pinned_and_takes_the_pin_away(school: School) -> None:
+    lessons, somebody = walks(6, 120), "u3"
+    erased_at = datetime.fromtimestamp(BEGIN + 1_000, UTC)
+    first = next(each.event.at for each in lessons if each.event.subject == somebody)
+    await school.database.open_erasure("e1", "hash", erased_at)
+    await school.say([*lessons, Tick()])
+    async with school.trainer() as trainer:
+        await school.read(trainer)
+        await until(lambda: "promote" in school.verdicts)
+        before = await school.database.live_version()
+        assert before is not None
+        await school.database.pin(before.version)
+        await school.say([Erased(somebody, erased_at.timestamp(), first, "e1")])
+        await until(lambda: _line(school) is not None)
+    line, live = _line(school), await school.database.live_version()
+    assert line is not None
+    assert live is not None
+    assert live.version != before.version
+    assert live.version in str(line["note"])
+    assert await school.database.pinned() is None
+
+
 def _line(school: School) -> dict[str, object] | None:
     steps = school.database._erasures["e1"].steps
     return next((step for step in steps if step["store"] == "model weights"), None)
