@@ -181,7 +181,8 @@ class Trainer:
                 if self._rebuilding is not None and record.offset < self._rebuilding[1]:
                     continue  # read before: this is what the rebuild is for
                 self._forgetting.note_at(lesson.user_id, lesson.at)
-                self._to_erase.append(lesson)
+                if lesson not in self._to_erase:  # read again after the child died
+                    self._to_erase.append(lesson)
                 self._due.wait("erase", self._rhythm.gather)
             elif lesson is not None and record.value is not None and await self._is_learned(lesson):
                 lessons.append(record.value)
@@ -272,19 +273,22 @@ class Trainer:
 
     # ------------------------------------------------------------------ erasures
     async def _go_back(self) -> None:
-        """Some users are to be gone from the weights: Rewind to where that begins, if they ever were in them."""
-        users, self._to_erase = self._to_erase, []
-        if self._rebuilding is not None:
-            users = [*self._rebuilding[0], *users]
+        """Some users are to be gone from the weights: Rewind to where that begins, if they ever were in them.
+
+        Whatever is away meanwhile (Unavailable), they wait in `_to_erase`, and no checkpoint is written: the next turn
+        that is due begins this again.
+        """
+        users = [*(self._rebuilding[0] if self._rebuilding is not None else ()), *self._to_erase]
         base = await self._unlearning.base(users, self._taken.offset, self._place.log)
         if base is None:
             await self._unlearning.close(users, None)
+            self._to_erase = []
             return
         log.info("leaving %d erased user(s) out of the model: again from offset %d", len(users), base.offset)
-        self._rebuilding = (users, self._taken.offset)
         await self._epochs.withdraw(base.untouched, self._source, self._topic, self._taken.offset)
         if self._tuning is not None:
             await self._tuning.begin_again()
+        self._rebuilding, self._to_erase = (users, self._taken.offset), []
         raise Rewind(base)
 
     async def _maybe_rebuilt(self, users: list[Erased], end: int) -> None:

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,9 +17,13 @@ import pytest
 from agents.model_sync import ModelSync
 from rec.catalog import Catalog
 from rec.counters import Counters
+from rec.errors import Unavailable
 from rec.examples import Erased, Tick
 from rec.recommend import Brain, World
-from tests.agents.school import BEGIN, FAST, ITEMS, School, until, walks
+from rec.store.memory.log import MemoryLog
+from rec.store.memory_db import MemoryDatabase
+from rec.versions import ModelVersion
+from tests.agents.school import BEGIN, FAST, ITEMS, TOPIC, School, until, walks
 
 pytestmark = pytest.mark.slow
 
@@ -171,6 +176,77 @@ async def test_an_erasure_reaches_the_weights_though_a_version_is_pinned_and_tak
     assert live.version != before.version
     assert live.version in str(line["note"])
     assert await school.database.pinned() is None
+
+
+class Away(MemoryLog):
+    """A log that is away for the next so many of its answers: to where it ends, and to the marks of what is deleted."""
+
+    ends_fail = marks_fail = 0
+
+    async def ends(self, topic: str) -> dict[int, int]:
+        if self.ends_fail:
+            self.ends_fail -= 1
+            raise Unavailable("the log is away")
+        return await super().ends(topic)
+
+    async def publish_many(self, topic: str, pairs: Sequence[tuple[str, bytes | None]]) -> None:
+        if self.marks_fail and any(value is None for _, value in pairs):
+            self.marks_fail -= 1
+            raise Unavailable("the log is away")
+        await super().publish_many(topic, pairs)
+
+
+@pytest.mark.parametrize("somebody", ["u3", "nobody"])
+async def test_an_erasure_is_not_lost_though_the_log_is_away_at_each_of_its_steps(tmp_path: Path, somebody: str) -> None:
+    school, lessons = School(tmp_path / "a"), walks(6, 100)
+    school.log = log = Away()
+    await school.open()
+    erased_at = datetime.fromtimestamp(BEGIN + 1_000, UTC)
+    await school.database.open_erasure("e1", "hash", erased_at)
+    await school.say([*lessons, Tick()])
+    async with school.trainer() as trainer:
+        await school.read(trainer)
+        await until(lambda: "promote" in school.verdicts)
+        log.ends_fail = log.marks_fail = 1
+        await school.say([Erased(somebody, erased_at.timestamp(), -1.0, "e1")])
+        await until(lambda: log.partitions(TOPIC)[0].records[-1].key == b"erased e1 model weights")
+    theirs = sum(each.event.subject == somebody for each in lessons)
+    line = _line(school)
+    assert line is not None
+    assert line["removed"] == theirs
+    assert trainer.taken.learned == len(lessons) - theirs
+    assert (log.ends_fail, log.marks_fail) == (0, 0)
+
+
+class PinsInBetween(MemoryDatabase):
+    """A person pins the version that serves just when the trainer has decided on the next."""
+
+    recorded = 0
+
+    async def record_version(self, version: ModelVersion) -> None:
+        await super().record_version(version)
+        live = await self.live_version()
+        if live is not None and live.version != version.version:
+            self.recorded += version.url is not None
+            await self.pin(live.version)
+
+
+async def test_a_pin_that_comes_between_decision_and_change_holds_and_the_trainer_learns_on(tmp_path: Path) -> None:
+    school, lessons = School(tmp_path / "a"), walks(6, 300)
+    school.database = database = PinsInBetween()
+    await school.open()
+    await school.say([*lessons[:150], Tick()])
+    async with school.trainer() as trainer:
+        await until(lambda: "promote" in school.verdicts)
+        first = await database.live_version()
+        await school.say([*lessons[150:], Tick()])
+        await until(lambda: database.recorded > 0)
+        await school.read(trainer)
+        assert trainer.taken.learned == 300
+    assert first is not None
+    live = await database.live_version()
+    assert live is not None
+    assert await database.pinned() == live.version
 
 
 def _line(school: School) -> dict[str, object] | None:
