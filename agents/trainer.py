@@ -133,7 +133,7 @@ class Trainer:
         await self._gpu.know(changes.items, await self._catalog.cached_vectors(), [])
         if self._tuning is not None:
             self._tuning.know(changes)
-        await self._versions.begin()
+        await self._versions.begin(self._place.line)
         told = await self._gpu.told()
         self._taken = self._taken._replace(encoder=told.encoder, epochs=told.epochs)
         await self._epochs.feed(told.epochs)

@@ -16,13 +16,14 @@ from typing import NamedTuple
 from agents.gpu import Gpu
 from rec.contest import CANDIDATE, UNTAUGHT, Contest, Ladder, Round, Verdict
 from rec.errors import ModelError, NotFound, Unavailable
-from rec.model.checkpoint import delete
+from rec.model.checkpoint import delete, names
 from rec.ports import Database, Exchange, Hint
-from rec.versions import HELD, ModelVersion
+from rec.versions import HELD, LIVE, PAST, ModelVersion
 
 log = logging.getLogger(__name__)
 
 KEPT = 40  # versions whose weights are kept, beside the anchors
+MOST = 1_000  # rows of the registry that are looked through: far more than KEPT leaves
 
 
 class Stand(NamedTuple):
@@ -57,9 +58,13 @@ class Versions:
         """The version that serves, as far as is known here."""
         return self._live
 
-    async def begin(self) -> None:
-        """After a (re)start of the child: let it score what serves, and the anchors as far as they are still there."""
-        self._contest = Contest()
+    async def begin(self, line: str) -> None:
+        """After a (re)start of the child: let it score what serves, and the lineage's anchors that are still there."""
+        self._contest, self._ladder = Contest(), Ladder()
+        for version in reversed(await self._database.versions(limit=MOST)):
+            served = version.state in (LIVE, PAST) and version.url is not None and not version.withdrawn
+            if served and version.version.startswith(f"{line}-"):
+                self._ladder.add(version.version, int(version.metrics["learned"]))
         await self._read_live()
         missing = await self._gpu.contend(self._location, self._contenders())
         if missing:
@@ -104,10 +109,7 @@ class Versions:
         self._ladder = Ladder()
         if not await self._serve(name, stand.learned, why):
             return None
-        for version in withdrawn:
-            if version.url is not None:
-                await asyncio.to_thread(delete, version.url, version.version)
-                await self._database.record_version(version._replace(url=None, note=note))
+        await self._sweep()
         return name, len(withdrawn)
 
     async def _record(self, stand: Stand, why: str) -> str | None:
@@ -210,9 +212,24 @@ class Versions:
             await self._exchange.hint(Hint("model", name))
 
     async def _prune(self) -> None:
-        for gone in await self._database.prune_versions(KEPT):
-            if gone.url is not None and gone.version not in self._ladder.names:
+        for gone in await self._database.prune_versions(KEPT, self._ladder.names):
+            if gone.url is not None:
                 await asyncio.to_thread(delete, self._location, gone.version)
+
+    async def _sweep(self) -> None:
+        """After an erasure: away with the weights of all that is withdrawn, and of what the registry does not know.
+
+        Also what somebody was interrupted at: those who withdrew, and those who wrote weights but no row for them.
+        """
+        for version in await self._database.versions(limit=MOST):
+            if version.withdrawn and version.url is not None and version.version != self._live:
+                await asyncio.to_thread(delete, version.url, version.version)
+                await self._database.record_version(version._replace(url=None))
+        for name in await asyncio.to_thread(names, self._location):
+            found = await self._database.version_of(name)
+            if found is None or (found.withdrawn and found.state != LIVE):
+                log.info("%s serves nobody any more: its weights are removed", name)
+                await asyncio.to_thread(delete, self._location, name)
 
     def _contenders(self) -> list[str]:
         return sorted({self._live, *self._ladder.names} - {UNTAUGHT})

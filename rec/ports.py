@@ -6,7 +6,7 @@ Backends are async context managers: entering connects (or raises Unavailable), 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -331,8 +331,8 @@ class Models(Protocol):
         """
 
     async def pinned(self) -> str | None: ...
-    async def prune_versions(self, keep: int) -> list[ModelVersion]:
-        """Delete all but the newest `keep`, the live and the pinned one; those deleted, oldest first."""
+    async def prune_versions(self, keep: int, spare: Collection[str] = ()) -> list[ModelVersion]:
+        """Delete all but the newest `keep`, the live one, the pinned one and those to `spare`; these, oldest first."""
 
 
 class Database(Catalogs, Vectors, Archive, Erasures, Audit, Models, Protocol):

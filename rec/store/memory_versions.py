@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from rec.ports import ModelVersion
 from rec.versions import LIVE, may_be_pinned, may_go_live, replaced, storable, unknown, withdrawn_state
 
@@ -55,9 +57,9 @@ class MemoryVersions:
     async def pinned(self) -> str | None:
         return self._pinned
 
-    async def prune_versions(self, keep: int) -> list[ModelVersion]:
+    async def prune_versions(self, keep: int, spare: Collection[str] = ()) -> list[ModelVersion]:
         older = list(self._versions.values())[: max(0, len(self._versions) - keep)]
-        gone = [each for each in older if each.state != LIVE and each.version != self._pinned]
+        gone = [each for each in older if each.state != LIVE and each.version not in (self._pinned, *spare)]
         for each in gone:
             del self._versions[each.version]
         return gone

@@ -7,10 +7,12 @@ import os
 import random
 import signal
 import sys
+from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -19,6 +21,7 @@ from rec.catalog import Catalog
 from rec.counters import Counters
 from rec.errors import Unavailable
 from rec.examples import Erased, Tick
+from rec.model.checkpoint import MODEL, names, save
 from rec.recommend import Brain, World
 from rec.store.memory.log import MemoryLog
 from rec.store.memory_db import MemoryDatabase
@@ -168,6 +171,8 @@ async def test_an_erasure_reaches_the_weights_though_a_version_is_pinned_and_tak
         before = await school.database.live_version()
         assert before is not None
         await school.database.pin(before.version)
+        weights = {MODEL: {"w": np.zeros(1)}}  # somebody was interrupted between weights and row
+        await asyncio.to_thread(save, f"{school.folder}/versions", "leaked-1", weights, {})
         await school.say([Erased(somebody, erased_at.timestamp(), first, "e1")])
         await until(lambda: _line(school) is not None)
     line, live = _line(school), await school.database.live_version()
@@ -176,6 +181,33 @@ async def test_an_erasure_reaches_the_weights_though_a_version_is_pinned_and_tak
     assert live.version != before.version
     assert live.version in str(line["note"])
     assert await school.database.pinned() is None
+    assert await _weights(school) == await _rows_with_weights(school)
+
+
+async def test_anchors_outlast_pruning_and_restarts(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.versions.KEPT", 1)
+    lessons = deque(walks(6, 1_200))
+    anchor = None
+    for _ in range(2):
+        async with school.trainer():
+            for _ in range(3):
+                wanted = school.verdicts.count("promote") + 1
+                await school.say([*(lessons.popleft() for _ in range(200)), Tick()])
+                await until(lambda wanted=wanted: school.verdicts.count("promote") >= wanted)  # type: ignore[misc]
+                anchor = anchor or await school.database.live_version()
+    assert anchor is not None
+    assert (there := await school.database.version_of(anchor.version)) is not None
+    assert there.state == "past"
+    assert anchor.version in await _weights(school)
+    assert await _weights(school) == await _rows_with_weights(school)
+
+
+async def _weights(school: School) -> list[str]:
+    return await asyncio.to_thread(names, f"{school.folder}/versions")
+
+
+async def _rows_with_weights(school: School) -> list[str]:
+    return sorted(each.version for each in await school.database.versions() if each.url is not None)
 
 
 class Away(MemoryLog):
@@ -197,7 +229,7 @@ class Away(MemoryLog):
 
 
 @pytest.mark.parametrize("somebody", ["u3", "nobody"])
-async def test_an_erasure_is_not_lost_though_the_log_is_away_at_each_of_its_steps(tmp_path: Path, somebody: str) -> None:
+async def test_an_erasure_is_not_lost_though_the_log_is_away_at_each_step(tmp_path: Path, somebody: str) -> None:
     school, lessons = School(tmp_path / "a"), walks(6, 100)
     school.log = log = Away()
     await school.open()

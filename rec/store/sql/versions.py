@@ -6,6 +6,7 @@ the one before; two unique indexes refuse a second live version and a second pin
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import case, delete, false, select, true, update
@@ -84,13 +85,13 @@ class SqlVersions(Connected):
         async with self._unit() as session:
             return await _pinned(session)
 
-    async def prune_versions(self, keep: int) -> list[ModelVersion]:
+    async def prune_versions(self, keep: int, spare: Collection[str] = ()) -> list[ModelVersion]:
         async with self._unit() as session:
             await lock_counter(session, MODELS)
             query = select(VersionRow.seq).order_by(VersionRow.seq.desc()).offset(keep).limit(1)
             if (newest := await session.scalar(query)) is None:
                 return []
-            doomed = (_V.seq <= newest, _V.state != LIVE, _V.pinned == false())
+            doomed = (_V.seq <= newest, _V.state != LIVE, _V.pinned == false(), _V.version.not_in(spare))
             gone = [
                 ModelVersion(*row) for row in await session.execute(select(*_FIELDS).where(*doomed).order_by(_V.seq))
             ]
