@@ -8,12 +8,16 @@ offset on the same share, whoever is killed when.
 from __future__ import annotations
 
 import asyncio
+import logging
 from bisect import bisect_left
 
 import numpy as np
 
+from rec.errors import ModelError
 from rec.examples import Pace
 from rec.model.checkpoint import MODEL, delete, load_meta, names, save
+
+logger = logging.getLogger(__name__)
 
 
 class Paces:
@@ -29,7 +33,17 @@ class Paces:
         self._log = log
         found = []
         for name in await asyncio.to_thread(names, self._location):
-            meta = await asyncio.to_thread(load_meta, self._location, name)
+            try:
+                meta = await asyncio.to_thread(load_meta, self._location, name)
+            except ModelError as error:
+                logger.warning(
+                    "%s/%s cannot be read and is passed over: %s. A replay from before it may learn another share of "
+                    "the examples. To be rid of this warning, remove that folder",
+                    self._location,
+                    name,
+                    error.message,
+                )
+                continue
             if meta["log"] == log:
                 found.append((int(meta["offset"]), float(meta["share"]), name))
         self._kept = sorted(found)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import msgspec
 
+from rec.errors import Unavailable
 from rec.examples import Lesson, decode_lesson
 from rec.ports import Log, Record
 
@@ -76,19 +78,28 @@ async def reading(source: Log, topic: str, offset: int) -> AsyncIterator[Ahead]:
 
 
 async def retained(
-    source: Log, topic: str, end: int, begin: int = 0, idle_s: float = 5.0
+    source: Log, topic: str, end: int, begin: int = 0, idle_s: float = 5.0, patience_s: float = 30.0
 ) -> AsyncGenerator[Record, None]:
-    """The records of partition 0 from `begin` to `end`, as far as they are still there.
+    """The records of partition 0 from `begin` to `end`, as far as they are still there. All of them, or Unavailable.
 
-    The last ones may have been deleted, so nothing for `idle_s` is the end, too.
+    The last ones may have been deleted, so that no record at or behind `end` ever comes; and a broker may be silent in
+    the middle. To tell these apart a record without content is written after `idle_s` of silence: records come in
+    order, so once it is read all before it were. Unavailable after `patience_s` of silence.
     """
     if begin >= end:
         return
     async with reading(source, topic, begin) as ahead:
-        while records := await ahead.take(AHEAD, idle_s):
+        silent_s, marked = 0.0, False
+        while silent_s < patience_s:
+            records = await ahead.take(AHEAD, idle_s)
+            silent_s = 0.0 if records else silent_s + idle_s
             for record in records:
                 if record.offset >= end:
                     return
                 yield record
-            if records[-1].offset >= end - 1:
+            if records and records[-1].offset >= end - 1:
                 return
+            if not records and not marked:
+                await source.publish(topic, f"read to {end} {secrets.token_hex(8)}", None)
+                marked = True
+    raise Unavailable(f"reading {topic!r} up to {end}: nothing came for {silent_s:g} s")

@@ -133,7 +133,7 @@ class Trainer:
         await self._gpu.know(changes.items, await self._catalog.cached_vectors(), [])
         if self._tuning is not None:
             self._tuning.know(changes)
-        await self._versions.begin()
+        await self._versions.begin(self._place.line)
         told = await self._gpu.told()
         self._taken = self._taken._replace(encoder=told.encoder, epochs=told.epochs)
         await self._epochs.feed(told.epochs)
@@ -181,7 +181,8 @@ class Trainer:
                 if self._rebuilding is not None and record.offset < self._rebuilding[1]:
                     continue  # read before: this is what the rebuild is for
                 self._forgetting.note_at(lesson.user_id, lesson.at)
-                self._to_erase.append(lesson)
+                if lesson not in self._to_erase:  # read again after the child died
+                    self._to_erase.append(lesson)
                 self._due.wait("erase", self._rhythm.gather)
             elif lesson is not None and record.value is not None and await self._is_learned(lesson):
                 lessons.append(record.value)
@@ -272,30 +273,32 @@ class Trainer:
 
     # ------------------------------------------------------------------ erasures
     async def _go_back(self) -> None:
-        """Some users are to be gone from the weights: Rewind to where that begins, if they ever were in them."""
-        users, self._to_erase = self._to_erase, []
-        if self._rebuilding is not None:
-            users = [*self._rebuilding[0], *users]
+        """Some users are to be gone from the weights: Rewind to where that begins, if they ever were in them.
+
+        Whatever is away meanwhile (Unavailable), they wait in `_to_erase`, and no checkpoint is written: the next turn
+        that is due begins this again.
+        """
+        users = [*(self._rebuilding[0] if self._rebuilding is not None else ()), *self._to_erase]
         base = await self._unlearning.base(users, self._taken.offset, self._place.log)
         if base is None:
             await self._unlearning.close(users, None)
+            self._to_erase = []
             return
         log.info("leaving %d erased user(s) out of the model: again from offset %d", len(users), base.offset)
-        self._rebuilding = (users, self._taken.offset)
         await self._epochs.withdraw(base.untouched, self._source, self._topic, self._taken.offset)
         if self._tuning is not None:
             await self._tuning.begin_again()
+        self._rebuilding, self._to_erase = (users, self._taken.offset), []
         raise Rewind(base)
 
     async def _maybe_rebuilt(self, users: list[Erased], end: int) -> None:
         """Once the lineage is where it was, it serves, and nothing older ever will."""
         if self._taken.offset < end:
             return
-        why = f"made again without {len(users)} erased user(s)"
-        name = await self._versions.promote(self._stand(), why, whole=True)
-        if name is None:
+        why, note = f"made again without {len(users)} erased user(s)", "had learned from a user who was erased since"
+        if (replaced := await self._versions.replace_all(self._stand(), why, note)) is None:
             return
-        withdrawn = await self._versions.withdraw_others("had learned from a user who was erased since")
+        name, withdrawn = replaced
         log.info("made again as %s; %d older versions withdrawn", name, withdrawn)
         await self._epochs.remove_withdrawn()
         await self._unlearning.close(users, name)

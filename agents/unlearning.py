@@ -2,7 +2,8 @@
 
 What a user taught cannot be taken out of weights; so the weights are made again without them: the newest checkpoint
 older than the user's first example, and from there the retained examples of everybody else. What serves meanwhile is
-the version that served. Afterwards no version and no checkpoint that had learned from the user is left.
+the version that served. Afterwards no version and no checkpoint that had learned from the user is left, and their
+examples are marked as deleted in the log: not before, or whoever is interrupted would find that there were none.
 """
 
 from __future__ import annotations
@@ -39,18 +40,21 @@ class Unlearning:
 
     def __init__(self, *, source: Log, topic: str, checkpoints: Checkpoints, database: Database) -> None:
         self._source, self._topic, self._checkpoints, self._database = source, topic, checkpoints, database
-        self.removed: dict[str, int] = {}  # erasure line → examples that went
+        self._found: dict[str, dict[int, Record]] = {}  # erasure line → their examples that were ever found, by offset
 
     async def base(self, users: list[Erased], end: int, log_id: str) -> Base | None:
         """Where to begin again so that none of these users is in the weights; None if none of them ever was.
 
-        Marks their examples in the log as deleted: Kafka drops them at the next compaction.
+        May be called again, if it or what follows from it could not be done. Raises Unavailable.
         """
-        found, began = await self._scan(users, end)
-        first = min((record.offset for records in found.values() for record in records), default=end)
+        scanned, began = await self._scan(users, end)
+        found: dict[str, list[Record]] = {}
         for erased in users:
-            self.removed[_row(erased)] = self.removed.get(_row(erased), 0) + len(found[erased.user_id])
-        since = min(taught_since(erased, found[erased.user_id], began) for erased in users)
+            known = self._found.setdefault(_row(erased), {})
+            known |= {record.offset: record for record in scanned[erased.user_id]}
+            found[_row(erased)] = list(known.values())
+        first = min((record.offset for records in found.values() for record in records), default=end)
+        since = min(taught_since(erased, found[_row(erased)], began) for erased in users)
         if since == NEVER:
             return None
 
@@ -66,9 +70,6 @@ class Unlearning:
             elif base.checkpoint is None:
                 doomed.append(name)
         await self._checkpoints.drop(doomed)
-        await self._source.publish_many(
-            self._topic, [(record.key.decode(), None) for records in found.values() for record in records]
-        )
         return base
 
     async def _scan(self, users: list[Erased], end: int) -> tuple[dict[str, list[Record]], float]:
@@ -99,14 +100,21 @@ class Unlearning:
         ]
 
     async def close(self, users: list[Erased], version: str | None) -> None:
-        """Write the receipts: which version is the first without them."""
-        now = datetime.now(UTC)
+        """Write the receipts: which version is the first without them. Then their examples are marked as deleted.
+
+        Kafka drops them at the next compaction. May be called again. Raises Unavailable.
+        """
+        now, gone = datetime.now(UTC), list[str]()
         for erased in users:
             note = f"gone from version {version} on; no earlier one can serve again" if version else NOTHING
+            found = self._found.get(_row(erased), {})
             with contextlib.suppress(NotFound):  # an erasure that nobody opened has no receipt
-                removed = self.removed.pop(_row(erased), 0)
-                await self._database.add_step(erased.erasure_id, erased.line, removed, now, note)
-        await self._source.publish_many(self._topic, [(f"erased {e.erasure_id} {e.line}", None) for e in users])
+                await self._database.add_step(erased.erasure_id, erased.line, len(found), now, note)
+            gone += [record.key.decode() for record in found.values()]
+        gone += [f"erased {erased.erasure_id} {erased.line}" for erased in users]
+        await self._source.publish_many(self._topic, [(key, None) for key in gone])
+        for erased in users:
+            self._found.pop(_row(erased), None)
 
 
 def taught_since(erased: Erased, examples: list[Record], began: float) -> float:

@@ -15,14 +15,15 @@ from typing import NamedTuple
 
 from agents.gpu import Gpu
 from rec.contest import CANDIDATE, UNTAUGHT, Contest, Ladder, Round, Verdict
-from rec.errors import ModelError, Unavailable
-from rec.model.checkpoint import delete
+from rec.errors import ModelError, NotFound, Unavailable
+from rec.model.checkpoint import delete, names
 from rec.ports import Database, Exchange, Hint
-from rec.versions import BASE, HELD, ModelVersion
+from rec.versions import BASE, HELD, LIVE, PAST, ModelVersion
 
 log = logging.getLogger(__name__)
 
 KEPT = 40  # versions whose weights are kept, beside the anchors
+MOST = 1_000  # rows of the registry that are looked through: far more than KEPT leaves
 
 
 class Stand(NamedTuple):
@@ -57,9 +58,13 @@ class Versions:
         """The version that serves, as far as is known here."""
         return self._live
 
-    async def begin(self) -> None:
-        """After a (re)start of the child: let it score what serves, and the anchors as far as they are still there."""
-        self._contest = Contest()
+    async def begin(self, line: str) -> None:
+        """After a (re)start of the child: let it score what serves, and the lineage's anchors that are still there."""
+        self._contest, self._ladder = Contest(), Ladder()
+        for version in reversed(await self._database.versions(limit=MOST)):
+            served = version.state in (LIVE, PAST) and version.url is not None and not version.withdrawn
+            if served and version.version.startswith(f"{line}-"):
+                self._ladder.add(version.version, int(version.metrics["learned"]))
         await self._read_live()
         missing = await self._gpu.contend(self._location, self._contenders())
         if missing:
@@ -87,7 +92,31 @@ class Versions:
         return verdict
 
     async def promote(self, stand: Stand, why: str, *, whole: bool = False) -> str | None:
-        """The candidate as it is now, as a version that serves; None if it could not be written.
+        """The candidate as it is now, as a version that serves; None if it could not be written, or may not serve.
+
+        `whole`: it can be read when every other version is gone.
+        """
+        name = await self._record(stand, why, whole=whole)
+        return name if name is not None and await self._serve(name, stand.learned, why) else None
+
+    async def replace_all(self, stand: Stand, why: str, note: str) -> tuple[str, int] | None:
+        """The candidate serves, and nothing older ever will again; its name, and how many those were.
+
+        Withdrawal comes first, as it takes away a pin that would hold the successor back; the weights of the others go
+        last, as one of them serves until then. None if it could not be done: the next one may be.
+        """
+        name = await self._record(stand, why, whole=True)
+        if name is None:
+            return None
+        withdrawn = await self._database.withdraw(name, note)
+        self._ladder = Ladder()
+        if not await self._serve(name, stand.learned, why):
+            return None
+        await self._sweep()
+        return name, len(withdrawn)
+
+    async def _record(self, stand: Stand, why: str, *, whole: bool = False) -> str | None:
+        """The candidate's weights and its row, held; its name, None if it could not be written.
 
         `whole`: it can be read when every other version is gone.
         """
@@ -113,34 +142,44 @@ class Versions:
             note=why,
         )
         await self._database.record_version(version)
-        await self._database.go_live(name, why)
-        self._ladder.add(name, written.learned)
-        self._live, self._published, self._holding = name, written.learned, ""
+        return name
+
+    async def _serve(self, name: str, learned: int, why: str) -> bool:
+        """Let a recorded version go live; False, and it stays held, if a person chose otherwise meanwhile."""
+        if not await self._goes_live(name, why):
+            return False
+        self._ladder.add(name, learned)
+        self._live, self._published, self._holding = name, learned, ""
         await self._gpu.contend(self._location, self._contenders())
         await self._tell(name)
         await self._prune()
-        return name
+        return True
 
-    async def withdraw_others(self, note: str) -> int:
-        """Nothing but what is live now may ever serve again, and the weights of the others go; how many there were."""
-        withdrawn = await self._database.withdraw(self._live, note)
-        self._ladder = Ladder([rung for rung in self._ladder.rungs if rung[0] == self._live])
-        await self._gpu.contend(self._location, self._contenders())
-        for version in withdrawn:
-            if version.url is not None:
-                await asyncio.to_thread(delete, version.url, version.version)
-                await self._database.record_version(version._replace(url=None, note=note))
-        return len(withdrawn)
+    async def _goes_live(self, name: str, why: str, *, rolled_back: bool = False) -> bool:
+        """Between reading the registry and this a person may have pinned or removed one: theirs is the choice."""
+        try:
+            await self._database.go_live(name, why, rolled_back=rolled_back)
+        except (ModelError, NotFound) as error:
+            log.warning("%s does not go live: %s", name, error.message)
+            return False
+        return True
 
     async def _roll_back(self, verdict: Verdict) -> None:
         log.warning("rolling back: %s", verdict.why)
-        fallen, self._live, self._holding = self._live, verdict.to, ""
-        self._ladder = Ladder([rung for rung in self._ladder.rungs if rung[0] != fallen])
         if verdict.to == UNTAUGHT:
             await self._record_untaught()
-        await self._database.go_live(verdict.to, verdict.why, rolled_back=True)
+        served = await self._goes_live(verdict.to, verdict.why, rolled_back=True)
+        unfit = self._live
+        if served:
+            self._live, self._holding = verdict.to, ""
+        elif await self._database.pinned() is None:  # it is gone: do not choose it again
+            unfit = verdict.to
+        else:
+            return
+        self._ladder = Ladder([rung for rung in self._ladder.rungs if rung[0] != unfit])
         await self._gpu.contend(self._location, self._contenders())
-        await self._tell(verdict.to)
+        if served:
+            await self._tell(verdict.to)
 
     async def _hold(self, stand: Stand, verdict: Verdict) -> None:
         """One row for a streak of holds, with the newest reason: the registry is for people to read."""
@@ -183,6 +222,21 @@ class Versions:
         for gone in reversed(await self._database.prune_versions(KEPT, self._ladder.names)):
             if gone.url is not None:  # deltas go before what they rest on
                 await asyncio.to_thread(delete, self._location, gone.version)
+
+    async def _sweep(self) -> None:
+        """After an erasure: away with the weights of all that is withdrawn, and of what the registry does not know.
+
+        Also what somebody was interrupted at: those who withdrew, and those who wrote weights but no row for them.
+        """
+        for version in await self._database.versions(limit=MOST):
+            if version.withdrawn and version.url is not None and version.version != self._live:
+                await asyncio.to_thread(delete, version.url, version.version)
+                await self._database.record_version(version._replace(url=None))
+        for name in await asyncio.to_thread(names, self._location):
+            found = await self._database.version_of(name)
+            if found is None or (found.withdrawn and found.state != LIVE):
+                log.info("%s serves nobody any more: its weights are removed", name)
+                await asyncio.to_thread(delete, self._location, name)
 
     def _contenders(self) -> list[str]:
         return sorted({self._live, *self._ladder.names} - {UNTAUGHT})

@@ -7,18 +7,26 @@ import os
 import random
 import signal
 import sys
+from collections import deque
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
 from agents.model_sync import ModelSync
 from rec.catalog import Catalog
 from rec.counters import Counters
+from rec.errors import Unavailable
 from rec.examples import Erased, Tick
+from rec.model.checkpoint import MODEL, names, save
 from rec.recommend import Brain, World
-from tests.agents.school import BEGIN, FAST, ITEMS, School, until, walks
+from rec.store.memory.log import MemoryLog
+from rec.store.memory_db import MemoryDatabase
+from rec.versions import ModelVersion
+from tests.agents.school import BEGIN, FAST, ITEMS, TOPIC, School, until, walks
 
 pytestmark = pytest.mark.slow
 
@@ -149,6 +157,128 @@ async def test_after_an_erasure_the_weights_are_those_of_a_world_without_the_use
     assert (old.state, old.url) == ("withdrawn", None)
     for _, meta in await school.checkpoints.metas():
         assert float(meta["learned_through"]) < first or meta["line"] in live.version
+
+
+async def test_an_erasure_reaches_the_weights_though_a_version_is_pinned_and_takes_the_pin_away(school: School) -> None:
+    lessons, somebody = walks(6, 120), "u3"
+    erased_at = datetime.fromtimestamp(BEGIN + 1_000, UTC)
+    first = next(each.event.at for each in lessons if each.event.subject == somebody)
+    await school.database.open_erasure("e1", "hash", erased_at)
+    await school.say([*lessons, Tick()])
+    async with school.trainer() as trainer:
+        await school.read(trainer)
+        await until(lambda: "promote" in school.verdicts)
+        before = await school.database.live_version()
+        assert before is not None
+        await school.database.pin(before.version)
+        weights = {MODEL: {"w": np.zeros(1)}}  # somebody was interrupted between weights and row
+        await asyncio.to_thread(save, f"{school.folder}/versions", "leaked-1", weights, {})
+        await school.say([Erased(somebody, erased_at.timestamp(), first, "e1")])
+        await until(lambda: _line(school) is not None)
+    line, live = _line(school), await school.database.live_version()
+    assert line is not None
+    assert live is not None
+    assert live.version != before.version
+    assert live.version in str(line["note"])
+    assert await school.database.pinned() is None
+    assert await _weights(school) == await _rows_with_weights(school)
+
+
+async def test_anchors_outlast_pruning_and_restarts(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.versions.KEPT", 1)
+    lessons = deque(walks(6, 1_200))
+    anchor = None
+    for _ in range(2):
+        async with school.trainer():
+            for _ in range(3):
+                wanted = school.verdicts.count("promote") + 1
+                await school.say([*(lessons.popleft() for _ in range(200)), Tick()])
+                await until(lambda wanted=wanted: school.verdicts.count("promote") >= wanted)  # type: ignore[misc]
+                anchor = anchor or await school.database.live_version()
+    assert anchor is not None
+    assert (there := await school.database.version_of(anchor.version)) is not None
+    assert there.state == "past"
+    assert anchor.version in await _weights(school)
+    assert await _weights(school) == await _rows_with_weights(school)
+
+
+async def _weights(school: School) -> list[str]:
+    return await asyncio.to_thread(names, f"{school.folder}/versions")
+
+
+async def _rows_with_weights(school: School) -> list[str]:
+    return sorted(each.version for each in await school.database.versions() if each.url is not None)
+
+
+class Away(MemoryLog):
+    """A log that is away for the next so many of its answers: to where it ends, and to the marks of what is deleted."""
+
+    ends_fail = marks_fail = 0
+
+    async def ends(self, topic: str) -> dict[int, int]:
+        if self.ends_fail:
+            self.ends_fail -= 1
+            raise Unavailable("the log is away")
+        return await super().ends(topic)
+
+    async def publish_many(self, topic: str, pairs: Sequence[tuple[str, bytes | None]]) -> None:
+        if self.marks_fail and any(value is None for _, value in pairs):
+            self.marks_fail -= 1
+            raise Unavailable("the log is away")
+        await super().publish_many(topic, pairs)
+
+
+@pytest.mark.parametrize("somebody", ["u3", "nobody"])
+async def test_an_erasure_is_not_lost_though_the_log_is_away_at_each_step(tmp_path: Path, somebody: str) -> None:
+    school, lessons = School(tmp_path / "a"), walks(6, 100)
+    school.log = log = Away()
+    await school.open()
+    erased_at = datetime.fromtimestamp(BEGIN + 1_000, UTC)
+    await school.database.open_erasure("e1", "hash", erased_at)
+    await school.say([*lessons, Tick()])
+    async with school.trainer() as trainer:
+        await school.read(trainer)
+        await until(lambda: "promote" in school.verdicts)
+        log.ends_fail = log.marks_fail = 1
+        await school.say([Erased(somebody, erased_at.timestamp(), -1.0, "e1")])
+        await until(lambda: log.partitions(TOPIC)[0].records[-1].key == b"erased e1 model weights")
+    theirs = sum(each.event.subject == somebody for each in lessons)
+    line = _line(school)
+    assert line is not None
+    assert line["removed"] == theirs
+    assert trainer.taken.learned == len(lessons) - theirs
+    assert (log.ends_fail, log.marks_fail) == (0, 0)
+
+
+class PinsInBetween(MemoryDatabase):
+    """A person pins the version that serves just when the trainer has decided on the next."""
+
+    recorded = 0
+
+    async def record_version(self, version: ModelVersion) -> None:
+        await super().record_version(version)
+        live = await self.live_version()
+        if live is not None and live.version != version.version:
+            self.recorded += version.url is not None
+            await self.pin(live.version)
+
+
+async def test_a_pin_that_comes_between_decision_and_change_holds_and_the_trainer_learns_on(tmp_path: Path) -> None:
+    school, lessons = School(tmp_path / "a"), walks(6, 300)
+    school.database = database = PinsInBetween()
+    await school.open()
+    await school.say([*lessons[:150], Tick()])
+    async with school.trainer() as trainer:
+        await until(lambda: "promote" in school.verdicts)
+        first = await database.live_version()
+        await school.say([*lessons[150:], Tick()])
+        await until(lambda: database.recorded > 0)
+        await school.read(trainer)
+        assert trainer.taken.learned == 300
+    assert first is not None
+    live = await database.live_version()
+    assert live is not None
+    assert await database.pinned() == live.version
 
 
 def _line(school: School) -> dict[str, object] | None:

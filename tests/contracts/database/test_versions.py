@@ -241,6 +241,13 @@ async def test_what_is_needed_and_what_a_kept_one_is_based_on_are_not_pruned(dat
     assert await states(database) == {"v6": "held"}
 
 
+async def test_pruning_spares_whom_it_is_told_to(database: Database) -> None:
+    await fill(database, 5)
+    assert await database.prune_versions(1, ["v2", "v9"]) == [version(1), version(3), version(4)]
+    assert await states(database) == {"v5": "held", "v2": "held"}
+    assert await database.prune_versions(1, []) == [version(2)]
+
+
 # ---------------------------------------------------------------- the way back
 def test_the_way_back_leads_to_what_has_served_then_to_what_never_did_and_never_to_what_was_worse() -> None:
     earlier = [
