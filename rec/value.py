@@ -95,7 +95,7 @@ def log_value(chances: Floats, worth: Worth) -> Floats:
     """[m] log Σ_a worth_a · P(a | item), from P(a | item) [m, heads]; 0 for all if nothing is worth anything.
 
     >>> chances = np.array([[1, 0, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1]], np.float32)
-    >>> log_value(chances, Worth(1, 0, 3, -9)).round(2).tolist()
+    >>> [round(each, 2) for each in log_value(chances, Worth(1, 0, 3, -9)).tolist()]
     [0.0, 1.39, -4.61]
     """
     wanted = [each for each in worth if each > 0]
