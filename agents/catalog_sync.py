@@ -1,7 +1,7 @@
 """SQL → the catalog that workers score with: rows, then vectors; missing vectors are computed in a child process.
 
 SQL is the truth, and `agents.hints` says when to look at it.
-Torch lives in the child alone: the worker's event loop never waits for it, and its memory goes when it is idle.
+Torch lives in the child alone, and the worker's event loop never waits for it. Only who holds the lease has a child.
 """
 
 from __future__ import annotations

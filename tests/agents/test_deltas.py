@@ -53,6 +53,14 @@ class Line:
         assert name is not None
         return name
 
+    def worker(self) -> tuple[ModelSync, list[str]]:
+        """A worker's half of it, and the versions that it begins to serve."""
+        world, served = World(Catalog(), Counters(), brain=Brain.untaught()), list[str]()
+        world.catalog.upsert(ITEMS)
+        exchange = MemoryExchange().connect()
+        sync = ModelSync(world=world, database=self.database, exchange=exchange, poll_s=1.0, on_swap=served.append)
+        return sync, served
+
     async def rows(self) -> dict[str, str | None]:
         """Version → what it rests on."""
         return {each.version: each.config.get(BASE) for each in await self.database.versions(100)}
@@ -69,12 +77,7 @@ async def line(location: str) -> AsyncIterator[Line]:
 async def test_a_large_version_is_a_delta_against_the_last_whole_one_and_a_worker_serves_it(tmp_path: Path) -> None:
     async with line(str(tmp_path)) as one:
         whole = await one.promote()
-        world = World(Catalog(), Counters(), brain=Brain.untaught())
-        world.catalog.upsert(ITEMS)
-        served: list[str] = []
-        sync = ModelSync(
-            world=world, database=one.database, exchange=MemoryExchange().connect(), poll_s=1.0, on_swap=served.append
-        )
+        sync, served = one.worker()
         await sync.look()
         first, second = await one.promote(), await one.promote()
         await sync.look()
@@ -91,12 +94,7 @@ async def test_a_worker_that_cannot_read_the_base_serves_on_and_takes_the_next_o
         base = await one.promote()
         await one.promote()
         await asyncio.to_thread(delete, str(tmp_path), base)
-        world = World(Catalog(), Counters(), brain=Brain.untaught())
-        world.catalog.upsert(ITEMS)
-        served: list[str] = []
-        sync = ModelSync(
-            world=world, database=one.database, exchange=MemoryExchange().connect(), poll_s=1.0, on_swap=served.append
-        )
+        sync, served = one.worker()
         await sync.look()
         assert served == []
         following = await one.promote()  # the trainer has seen that the base is gone
