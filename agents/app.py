@@ -23,6 +23,7 @@ from agents import faust_fixes, watchdog
 from agents.continuity import Continuity, LostDelivery
 from agents.deps import Background, Deps, open_deps
 from agents.metrics import Metrics, serve
+from rec.collector import settle
 from rec.config import Settings, load_settings
 from rec.errors import RecError, Unavailable
 from rec.ports import Record
@@ -122,9 +123,12 @@ class WorkerApp(faust.App):  # type: ignore[misc]
 
     async def _tell_state(self) -> None:
         """Say through Redis whether this worker serves; /health/ready of the web processes reads it."""
-        was = False
+        was, settled = False, False
         while True:
             serving = self.serving()
+            if serving and not settled:
+                settle()
+                settled = True
             if serving and not was:
                 self.deps_.sweep.soon()
                 self.deps_.consents.soon()

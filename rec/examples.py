@@ -143,10 +143,14 @@ def line_of(event: Event, store: str) -> str:
 
 
 def _strongest(kept: dict[str, Interest]) -> dict[str, Interest]:
+    if len(kept) <= MAX_INTERESTS:
+        return kept
     return dict(sorted(kept.items(), key=lambda pair: (-pair[1].at, pair[0]))[:MAX_INTERESTS])
 
 
 def _newest(kept: dict[str, float]) -> dict[str, float]:
+    if len(kept) <= MAX_KEPT:
+        return kept
     return dict(sorted(kept.items(), key=lambda pair: (-pair[1], pair[0]))[:MAX_KEPT])
 
 

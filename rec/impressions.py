@@ -18,15 +18,14 @@ def left_alone(state: UserState, event: Event) -> dict[str, Shown]:
 
     The same of what it returns: an example carries no more of `shown` than this.
     """
-    shown = {item_id: mark for item_id, mark in state.shown.items() if mark.at <= event.at}
-    if not shown:
+    shown, now, newest = state.shown, event.at, -1.0
+    for _, at in shown.values():
+        if newest < at <= now:
+            newest = at
+    if newest < 0:
         return {}
-    since = max(mark.at for mark in shown.values()) - ONE_LIST_S
-    acted = {touch.item_id: touch.at for touch in state.history}
     mine = {item.item_id for item in event.items}
-    left = [
-        (item_id, mark)
-        for item_id, mark in shown.items()
-        if mark.at >= since and acted.get(item_id, -1.0) < mark.at and item_id not in mine
-    ]
+    seen = {i: mark for i, mark in shown.items() if newest - ONE_LIST_S <= mark[1] <= now and i not in mine}
+    acted = {item_id: at for at, item_id, _ in state.history if item_id in seen}
+    left = [(item_id, mark) for item_id, mark in seen.items() if acted.get(item_id, -1.0) < mark.at]
     return dict(sorted(left, key=lambda pair: (-pair[1].at, pair[0]))[:MAX_LEFT])

@@ -311,9 +311,10 @@ def _gained(kept: dict[str, Interest], name: str, gain: float, at: float, rules:
 def sum_of(a: Interest | None, b: Interest, rules: FoldRules) -> Interest:
     if a is None:
         return b
-    now = max(a.at, b.at)
-    (a_short, a_long), (b_short, b_long) = a.as_of(now, rules), b.as_of(now, rules)
-    return Interest(a_short + b_short, a_long + b_long, now)
+    if a.at > b.at:
+        a, b = b, a
+    short, long = a.as_of(b.at, rules)  # the older one decays, the newer one is as of now
+    return Interest(short + b.short, long + b.long, b.at)
 
 
 def capped(kept: dict[str, Interest]) -> dict[str, Interest]:

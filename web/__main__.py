@@ -14,6 +14,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from rec.collector import settle
 from rec.config import Settings, load_settings
 from rec.errors import RecError, Unavailable
 from rec.signals import stop_on_signals
@@ -56,6 +57,7 @@ async def serve(settings: Settings, stop: asyncio.Event, port_file: Path | None 
             log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
             if port_file is not None:
                 await asyncio.to_thread(_write, port_file, f"{port}\n")
+            settle()
             await stop.wait()
             log.info("stopping")
             asyncio.get_running_loop().call_later(EXIT_S, _give_up)
