@@ -14,7 +14,7 @@ THRESHOLDS = (10_000, 20, 20)  # new containers until the youngest are looked at
 
 
 def settle() -> None:
-    """Collect once, then leave alone what is alive. Takes a fraction of a second: before anybody waits for an answer."""
+    """Collect once, then leave alone what is alive. Takes a fraction of a second: do it before anybody waits."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
