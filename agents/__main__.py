@@ -35,7 +35,7 @@ async def run_archiver(settings: Settings) -> None:
 
     stop = stop_on_signals()
     metrics = Metrics()
-    serve(metrics.registry, settings.metrics_port)
+    serve(metrics.registry, settings)
     async with open_stores(settings) as (to, exchange, database):
         await to.create(topics(settings))
         forgetting = forgetting_of(settings, to, exchange, database)

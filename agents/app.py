@@ -81,7 +81,7 @@ class WorkerApp(faust.App):  # type: ignore[misc]
         self.background_.start("readiness", self._tell_state())
         limit = self.settings_.recovery_stall_s
         self.background_.start("recovery watchdog", watchdog.watch_progress("table recovery", self._recovered, limit))
-        serve(self.metrics_.registry, self.settings_.metrics_port)
+        serve(self.metrics_.registry, self.settings_)
 
     async def on_shutdown(self) -> None:
         await super().on_shutdown()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from rec.config import Settings
 from rec.examples import Taken
 from rec.looptime import BUCKETS as GAPS
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 
-def serve(registry: CollectorRegistry, port: int) -> None:
-    """Answer /metrics on 127.0.0.1 in a thread of its own; nowhere if the port is 0. Raises OSError if it is taken."""
-    if port:
-        start_http_server(port, "127.0.0.1", registry)
+def serve(registry: CollectorRegistry, settings: Settings) -> None:
+    """Answer /metrics in a thread of its own; nowhere if the port is 0. Raises OSError if it is taken."""
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, settings.metrics_host, registry)
 
 
 class Metrics:

@@ -67,7 +67,7 @@ async def run_trainer(settings: Settings) -> None:
     log.info("learning on %s in %s", hardware.device, hardware.precision)
     stop = stop_on_signals()
     metrics = TrainerMetrics()
-    serve(metrics.registry, settings.metrics_port)
+    serve(metrics.registry, settings)
     async with open_stores(settings) as (to, exchange, database):
         await to.create(topics(settings))
         holder = f"{socket.gethostname()}:{os.getpid()}"

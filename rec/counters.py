@@ -78,10 +78,10 @@ class Counters:
         if mark in self._events:
             self.duplicates += 1
             return False
-        at = event.at
-        self.learned_through = max(self.learned_through, at)
         if not usable(standing, event, self.consent_default):
             return False
+        at = event.at
+        self.learned_through = max(self.learned_through, at)
         self._events.put(mark, True)
         self.counted += 1
         if event.user_id is not None and self._owners.get(subject) is None:

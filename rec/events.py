@@ -14,9 +14,10 @@ import msgspec
 MAX_ITEMS = 200  # items an event may name (GA4's own limit)
 MAX_TEXT = 1024
 
-# "." and ".." cannot be a part of a path: clients and proxies resolve them away (RFC 3986 §5.2.4).
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^(?!\.{1,2}\Z)[^\x00-\x1f\x7f]+\Z")]
-ID_RULE = "an id of 1 to 128 characters without control characters, neither . nor .."
+# U+FFFD stands for what could not be read: two such ids may have been different ones. "." and ".." cannot be a part of
+# a path: clients and proxies resolve them away (RFC 3986 §5.2.4).
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^(?!\.{1,2}\Z)[^\x00-\x1f\x7f\ufffd]+\Z")]
+ID_RULE = 'an id of 1 to 128 whole characters without control characters, not "." or ".."'
 Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Choice = Literal["granted", "denied"]
@@ -67,11 +68,19 @@ class Attribution(msgspec.Struct, frozen=True, omit_defaults=True):
     version: int | None = None
 
 
-class Consent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Google consent mode's two choices that matter here; absent = as before, at first the setting's default."""
+class Consent(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Google consent mode (v2). The first two choices matter here; absent = as before, at first the setting's default.
+
+    Whatever else is refused: a denial that is misspelt must not be taken for none.
+    """
 
     personalization_storage: Choice | None = None
     analytics_storage: Choice | None = None
+    ad_storage: Choice | None = None
+    ad_user_data: Choice | None = None
+    ad_personalization: Choice | None = None
+    functionality_storage: Choice | None = None
+    security_storage: Choice | None = None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

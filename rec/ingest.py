@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,6 +25,7 @@ from rec.protocol import MAX_BODY_BYTES, MAX_EVENTS
 
 MAX_AGE = timedelta(days=7)
 MAX_CONTEXT_BYTES = 2_048
+NEAR = 0.91  # of 1: so alike a name must be to a field's to be it misspelt
 MAX_COUNT = 2**31 - 1  # of index, quantity and version: what a column of the archive holds
 
 _SEGMENT = {  # segment.com, "Ecommerce Spec v2"
@@ -95,6 +97,8 @@ class _Batch(msgspec.Struct):
 
 _decode_event = msgspec.json.Decoder(Event).decode
 _decode_batch = msgspec.json.Decoder(_Batch).decode
+_FIELDS = frozenset(Event.__struct_fields__)
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_any = msgspec.json.Decoder(dict[str, Any]).decode
 _encoded = msgspec.json.Encoder().encode
 
@@ -128,6 +132,7 @@ def admit(raw: msgspec.Raw | bytes, *, received: datetime) -> Admitted:
     items = _from_one(event.items) if alias in _ALGOLIA else event.items
     if ACTIONS[name].needs_items and not items:
         raise BadInput(f"{name} needs at least one item. {_REMEDIES['items']}.", code="missing_items", field="items")
+    _check_names(raw)
     _check_sizes(event)
     ours = {"received_ts": received, "event_ts": _event_ts(event, received), "withheld": False}
     return Admitted(msgspec.structs.replace(event, event=name, items=items, **ours), alias)
@@ -224,6 +229,25 @@ def _unknown(name: str) -> BadInput:
     return BadInput(message, code="unknown_event", field="event", did_you_mean=meant)
 
 
+def _check_names(raw: msgspec.Raw | bytes) -> None:
+    """A field that is nearly one of ours is one of ours misspelt; what else a client adds is its own business."""
+    for name in _decode_fields(raw).keys() - _FIELDS:
+        if meant := _near(name[:_QUOTE]):
+            message = f"There is no field {name[:_QUOTE]!r}. Did you mean {meant}?"
+            raise BadInput(message, code="unknown_field", field=name[:_QUOTE], did_you_mean=meant)
+
+
+@lru_cache(4_096)
+def _near(name: str) -> str | None:
+    """
+    >>> _near("atribution"), _near("userId"), _near("page_location")
+    ('attribution', 'user_id', None)
+    """
+    plain = {field.replace("_", ""): field for field in _FIELDS}
+    close = get_close_matches(re.sub(r"[^a-z]", "", name.lower()), plain, n=1, cutoff=NEAR)
+    return plain[close[0]] if close else None
+
+
 def _nobody(raw: msgspec.Raw | bytes) -> BadInput:
     """Neither user nor visitor. Perhaps they are there under another spelling: userId, userid, user."""
     spellings = [name for name in _decode_any(raw) if name not in Event.__struct_fields__]
@@ -265,16 +289,19 @@ def _check_sizes(event: Event) -> None:
 
 
 def _event_ts(event: Event, received: datetime) -> datetime:
-    """received − clamp(sent − client, 0, 7 d): right even if the client's clock is not (Segment, Snowplow).
-
-    A clock that is a week off is not repaired but refused, for a replayed old event looks just the same.
-    """
+    """received − clamp(sent − client, 0, 7 d): right even if the client's clock is not (Segment, Snowplow)."""
     if event.client_ts is None:
         return received
     waited = (event.sent_ts or received) - event.client_ts
-    if waited > MAX_AGE or received - event.client_ts > MAX_AGE:
+    if waited > MAX_AGE and event.sent_ts is not None:
         message = (
-            f"client_ts: more than {MAX_AGE.days} days ago. Set the client's clock, "
+            f"client_ts: more than {MAX_AGE.days} days before sent_ts. Take both from one clock, "
+            "or load history with `rec events import`."
+        )
+        raise BadInput(message, code="too_old", field="client_ts")
+    if waited > MAX_AGE:
+        message = (
+            f"client_ts: more than {MAX_AGE.days} days ago. Set the client's clock, or send sent_ts too, "
             "or load history with `rec events import`."
         )
         raise BadInput(message, code="too_old", field="client_ts")

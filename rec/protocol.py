@@ -18,8 +18,8 @@ SUBPROTOCOL = "shunxi.v1"
 CONNECT_TIMEOUT_S = 5.0  # the first frame must be `connect`, within this
 PING_S = 25
 PONG_GRACE_S = 8.0  # no pong for this long after a ping: the connection is dead
-MAX_FRAME_BYTES = 65_536
 MAX_BODY_BYTES = 256 * 1024
+MAX_FRAME_BYTES = MAX_BODY_BYTES + 1024  # as many events as a request may bring, in their envelope
 MAX_EVENTS = 500
 MAX_N = 200
 

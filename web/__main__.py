@@ -23,7 +23,7 @@ from rec.store.sql import open_database
 from web.admission import silent_at_most
 from web.app import make_app
 from web.arrivals import KEEP_ALIVE_S, LINGER_S, Arrivals
-from web.front import AccessLog
+from web.front import AccessLog, Discreet
 
 log = logging.getLogger("web")
 
@@ -90,6 +90,7 @@ def main() -> int:
     """Run the edge; errors made on purpose become one line and an exit code."""
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("aiokafka").setLevel("WARNING")
+    logging.getLogger("aiohttp.server").addFilter(Discreet())
     try:
         asyncio.run(_run(load_settings()))
     except RecError as error:

@@ -102,10 +102,22 @@ def discreet(error: BaseException) -> str:
     return "\n".join([type(error).__name__, *traceback.format_tb(error.__traceback__)])
 
 
+class Discreet(logging.Filter):
+    """For aiohttp's own logger: what it says of a request that it could not read quotes the request."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1] is not None:
+            record.msg, record.args = f"{record.levelname.lower()} in aiohttp: {discreet(record.exc_info[1])}", ()
+            record.exc_info = record.exc_text = None
+        return True
+
+
 def route_of(request: web.BaseRequest) -> str:
     """The pattern that matched, never the path itself: /v1/users/{user_id}."""
-    info = getattr(request, "match_info", None)
-    resource = info.route.resource if info is not None else None
+    try:
+        resource = request.match_info.route.resource if isinstance(request, web.Request) else None
+    except AssertionError:  # what was no HTTP never came to the router; aiohttp asserts that it did
+        resource = None
     return resource.canonical if resource is not None else "unmatched"
 
 

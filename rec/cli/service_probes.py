@@ -84,7 +84,7 @@ def service_probes(settings: Settings, timeout_s: float) -> list[Probe]:
                 took, revision = await database.ping_database(), await database.schema_revision()
                 return _timed(f"{_bare(settings.database_url)}, revision {revision} (head), answers", took)
         except ConfigError as error:
-            return fail(error.message, "alembic upgrade head")
+            return fail(error.message, "rec migrate")
 
     start_broker = "rec up   # or: docker compose up -d kafka"
     return [
@@ -92,7 +92,7 @@ def service_probes(settings: Settings, timeout_s: float) -> list[Probe]:
         Probe("topics", topics, start_broker),
         Probe("groups", groups, start_broker),
         Probe("redis", redis, "rec up   # or: docker compose up -d redis"),
-        Probe("database", database, "rec up   # or: docker compose up -d postgres && alembic upgrade head"),
+        Probe("database", database, "rec up   # or: docker compose up -d postgres && rec migrate"),
     ]
 
 

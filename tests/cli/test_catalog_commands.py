@@ -128,7 +128,7 @@ async def test_a_database_without_tables_names_the_command_that_makes_them(
     monkeypatch.setenv("REC_DATABASE_URL", f"sqlite:///{tmp_path}/rec.db")
     done = await rec("catalog", "import", write("a.csv", "item_id,title\n1,Tent\n"))
     assert done.code == 3
-    assert "alembic upgrade head" in done.err
+    assert "rec migrate" in done.err
 
 
 async def test_without_redis_it_says_that_workers_look_by_themselves(database: SqlDatabase) -> None:

@@ -22,6 +22,7 @@ from rec.slates import Cause
 from rec.store import open_log
 from rec.store.kafka.survey import GroupFacts, Survey, TopicFacts
 from rec.store.sql import migrate
+from rec.store.sql.schema import SCHEMA_HEAD
 from rec.topics import BEHAVIOR, topics
 from tests.cli.runner import Result, rec
 from tests.client.fake_server import FakeServer, a_slate
@@ -102,6 +103,28 @@ async def test_a_healthy_world_gives_a_fact_for_each_part_and_exit_code_0(
     assert SECRET not in done.out + done.err
 
 
+async def test_a_misspelt_setting_is_told_with_the_one_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REC_SEEEN", "exclude")
+    monkeypatch.setenv("REC_BROKER_URL", "kafka://127.0.0.1:1")
+    done = await rec("doctor", "--json", "--timeout", "1")
+    [settings] = [probe for probe in done.lines if probe["probe"] == "settings"]
+    assert settings["status"] == "warn"
+    assert settings["fact"] == "nothing reads REC_SEEEN"
+    assert "did you mean REC_SEEN?" in settings["fix"]
+
+
+async def test_migrate_makes_the_schema_where_there_is_none_and_is_done_at_once_where_there_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REC_DATABASE_URL", f"sqlite+aiosqlite:///{tmp_path}/deep/rec.db")
+    first, second = await rec("migrate", "--json"), await rec("migrate", "--json")
+    assert first.lines == second.lines == [{"revision": SCHEMA_HEAD}]
+
+
 async def test_where_nothing_runs_every_failure_names_its_remedy_and_the_exit_code_is_1(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -119,7 +142,7 @@ async def test_where_nothing_runs_every_failure_names_its_remedy_and_the_exit_co
     failed = {probe["probe"]: probe["fix"] for probe in done.lines if probe["status"] == "fail"}
     assert set(failed) >= {"api key", "token secret", "broker", "topics", "redis", "database", "server", "round trip"}
     assert all(failed.values())
-    assert failed["database"] == "alembic upgrade head"
+    assert failed["database"] == "rec migrate"
 
     table = await rec("doctor", "--timeout", "2")
     assert table.code == 1

@@ -262,4 +262,4 @@ def test_a_database_without_tables_names_the_command_that_makes_them(
     monkeypatch.setenv("REC_DATABASE_URL", f"sqlite:///{tmp_path}/rec.db")
     done = rec_now("models", "list", "--json")
     assert (done.code, done.lines[0]["error"]["code"]) == (3, "config")
-    assert "alembic upgrade head" in done.err
+    assert "rec migrate" in done.err

@@ -3,7 +3,8 @@
     python -m tests.faults.restart [--events 600] [--times 3]
 
 Says how many accepted events the restarted system does not know (after SIGKILL at most what was not yet archived),
-how long ago the oldest of them was accepted when the kill came, and whether the shoppers' lists are the same.
+how long ago the oldest of them was accepted when the kill came, and whether the shoppers' lists are the same. Exit 1 if
+more is missing than that, or less than 0.8 of the first ten items are there again.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from tests.faults.ending import run_trial
 
 USERS = 20
 READY_WITHIN_S = 120
+OVERLAP = 0.8  # of the first ten items, at least: scores decay and the model learns between the two looks
 BOUND_S = 2.0  # nothing accepted longer than this before a SIGKILL may be missing
 
 
@@ -142,6 +144,7 @@ async def main(argv: list[str]) -> int:
         for _ in range(options.times):
             with tempfile.TemporaryDirectory() as folder:
                 outcome = await trial(Path(folder) / "data", how, options.events)
+            failed += outcome.overlap < OVERLAP
             failed += outcome.missing > 0 and (how == "stop" or outcome.oldest_missing_s > BOUND_S)
             sys.stdout.write(json.dumps(outcome._asdict()) + "\n")
             sys.stdout.flush()

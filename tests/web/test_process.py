@@ -75,6 +75,42 @@ async def test_it_says_where_it_listens_and_tells_its_clients_goodbye(database: 
             await process.wait()
 
 
+UNREADABLE = [
+    b"GET /v1/recommendations?user_id=SECRETUSER&x=" + b"y" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer SECRETUSER" + b"y" * 9_000 + b"\r\n\r\n",
+    b"POST /v1/events HTTP/1.1\r\nHost: SECRETUSER\r\nContent-Length: -4\r\n\r\n",
+    b"\x16\x03\x01SECRETUSER\r\n\r\n",
+]
+
+
+async def test_what_is_no_http_is_refused_and_neither_quoted_in_the_log_nor_an_error_of_ours(database: Path) -> None:
+    process = await start(environment(database), database)
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(30):
+            line = ""
+            while "listening on" not in line:
+                line = (await process.stderr.readline()).decode()
+                assert line, "it ended"
+            port = int(line.rpartition(":")[2])
+            for request in UNREADABLE:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(request)
+                assert (await reader.readline()).split()[1:2] == [b"400"]
+                writer.close()
+                await writer.wait_closed()
+            process.send_signal(signal.SIGTERM)
+            rest = (await process.stderr.read()).decode()
+            assert await process.wait() == 0
+        assert "SECRETUSER" not in rest
+        assert "AssertionError" not in rest
+        assert rest.count("unmatched 400") == len(UNREADABLE)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 @pytest.mark.parametrize(
     ("more", "code", "words"),
     [

@@ -192,7 +192,7 @@ async def test_ids_that_no_path_can_carry_are_refused(shop: Shop, wrong: str) ->
     for user in (".", ".."):
         answer_ = await shop.track(event(user))
         assert answer_.body["rejected"][0]["field"] == "user_id"
-        assert "neither . nor .." in answer_.body["rejected"][0]["message"]
+        assert 'not "." or ".."' in answer_.body["rejected"][0]["message"]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from rec.errors import ConfigError, RecError, Unavailable
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 _DRIVERS = {SQLITE: "sqlite+aiosqlite", POSTGRESQL: "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _BUSY_MS = 10_000  # SQLite: another process is writing; wait this long for it
-MIGRATE = "Run `alembic upgrade head`."
+MIGRATE = "Run `rec migrate`."
 
 
 def engine_url(url: str) -> URL:
@@ -106,7 +106,7 @@ def translated(error: DBAPIError) -> RecError | None:
     if state[:2] == "28" or state == "3D000":  # wrong name or password; no such database
         return ConfigError(f"REC_DATABASE_URL: the database refuses it: {text}.", field="REC_DATABASE_URL")
     if any(words in text for words in _NO_FILE):
-        remedy = "Name another file, or make this one with `alembic upgrade head`"
+        remedy = "Name another file, or make this one with `rec migrate`"
         return ConfigError(f"REC_DATABASE_URL: {text}. {remedy}.", field="REC_DATABASE_URL")
     if state[:2] in _PASSING or isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
         return _unavailable(text.partition(": ")[2] or text)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from importlib.resources import files
+from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, make_url
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rec.store.sql.engine import driver_errors
@@ -34,10 +35,14 @@ def alembic_config(url: str | None = None) -> Config:
 async def migrate(url: str, revision: str = "head") -> None:
     """Bring a database up to `revision`. Safe to call in a running event loop.
 
-    Alembic runs in a thread of its own, because its asyncio recipe starts a loop.
+    Alembic runs in a thread of its own, because its asyncio recipe starts a loop. An SQLite file is made where there is
+    none, with its folder.
     """
 
     def run() -> None:
+        target = make_url(url)
+        if target.get_backend_name() == "sqlite" and target.database:
+            Path(target.database).parent.mkdir(parents=True, exist_ok=True)
         with _one_at_a_time, driver_errors():
             command.upgrade(alembic_config(url), revision)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,11 +28,17 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+def _now(coroutine: Coroutine[Any, Any, None]) -> None:
+    """In a thread: the first test to ask for the fixture may have a loop running."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, coroutine).result()
+
+
 @pytest.fixture(scope="session")
 def postgres_url(postgres: Postgres) -> str:
     """A database of the newest schema, emptied for each test."""
     url = postgres.create("rec")
-    asyncio.run(migrate(url))
+    _now(migrate(url))
     return url
 
 
@@ -38,7 +46,7 @@ def postgres_url(postgres: Postgres) -> str:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database of the newest schema, to be copied."""
     path = tmp_path_factory.mktemp("sqlite") / "newest.db"
-    asyncio.run(migrate(f"sqlite:///{path}"))
+    _now(migrate(f"sqlite:///{path}"))
     return path
 
 

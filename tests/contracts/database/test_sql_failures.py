@@ -48,7 +48,7 @@ async def test_a_database_that_is_not_there_is_a_setting_to_mend(postgres: Postg
 
 
 async def test_a_file_that_is_not_there_is_a_setting_to_mend(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"REC_DATABASE_URL.*alembic upgrade head"):
+    with pytest.raises(ConfigError, match=r"REC_DATABASE_URL.*rec migrate"):
         await SqlDatabase(f"sqlite:///{tmp_path}/no/such/rec.db").__aenter__()
 
 
@@ -65,7 +65,7 @@ async def test_a_url_that_names_no_usable_database_is_a_setting_to_mend(url: str
 
 
 async def test_a_database_without_tables_names_the_command_that_makes_them(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="alembic upgrade head"):
+    with pytest.raises(ConfigError, match="rec migrate"):
         await SqlDatabase(f"sqlite:///{tmp_path}/rec.db").__aenter__()
 
 
@@ -76,7 +76,7 @@ async def test_tables_that_go_missing_later_name_the_command_too(sqlite_template
         with sqlite3.connect(path) as connection:
             connection.execute("DROP TABLE items")
         connection.close()
-        with pytest.raises(ConfigError, match="alembic upgrade head"):
+        with pytest.raises(ConfigError, match="rec migrate"):
             await database.count_items()
 
 
