@@ -33,6 +33,7 @@ from rec.config import Settings
 from rec.looptime import watch_gaps
 from rec.model.weights import encoder_id
 from rec.policy.filters import ListRules
+from rec.policy.strategy import Strategy
 from rec.ports import Database, Exchange, Log
 from rec.privacy import erasure_secret
 from rec.recommend import Brain, World
@@ -118,7 +119,8 @@ async def wire(
     counters_path = settings.counters_path
     counters = await asyncio.to_thread(load_counters, counters_path, settings)
     lists = ListRules.from_settings(settings)
-    world = World(catalog, counters, rules, lists, Brain.untaught(), Worth.from_settings(settings), shelf_s=SHELF_S)
+    worth, strategy = Worth.from_settings(settings), Strategy.from_settings(settings)
+    world = World(catalog, counters, rules, lists, Brain.untaught(), worth, SHELF_S, strategy)
     presence = Presence(exchange)
     shown = Shown(presence)
     refresher = Refresher(

@@ -6,7 +6,7 @@ Units are in the names (`_s` seconds, `_ms`, `max_`). Secrets never print. `rec 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     encoder_tuning: bool = Field(False, description="the trainer tunes the encoder with LoRA, on a slower clock")
     encoder_tune_s: float = Field(600, gt=0, description="that clock")
     encoder_tune_steps: int = Field(60, ge=1, description="contrastive steps a visit; a step reads up to 64 texts")
+    strategy: dict[str, Any] = Field({}, description="JSON: how scores become lists, see docs/policy.md")
     seen: Literal["keep", "exclude"] = Field("keep", description="whether items already viewed may be listed again")
     purchase_block_days: float = Field(30, ge=0, description="a bought item is not listed again this long")
     fatigue_impressions: int = Field(6, ge=1, description="shown this often without a click: off the list for a day")

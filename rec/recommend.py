@@ -50,6 +50,7 @@ from rec.features import features_of
 from rec.gate import Gate, bucket_of, weigh
 from rec.policy.filters import ListRules, eligible, forbidden, tired
 from rec.policy.spread import spread
+from rec.policy.strategy import Strategy
 from rec.ranking import CART, HOME, ITEM, Mix, rank
 from rec.reasons import reason_for
 from rec.slates import Cause, Position, Slate, SlateItem
@@ -57,7 +58,6 @@ from rec.state import FoldRules, UserState
 from rec.value import Heard, SequenceModel, Worth, hear, log_value
 
 MODEL_VERSION = "mix-1"
-STRATEGY = "default"
 NOWHERE = Position("none", 0)  # where a user without a state stands
 
 
@@ -70,6 +70,7 @@ class Ask(NamedTuple):
     item_id: str | None
     cause: Cause
     state: UserState | None
+    strategy: Strategy | None = None  # None: the world's
 
 
 class Brain(NamedTuple):
@@ -103,8 +104,10 @@ class World:
         brain: Brain | None = None,
         worth: Worth | None = None,
         shelf_s: float = 0.0,
+        strategy: Strategy | None = None,
     ) -> None:
         self.brain = brain
+        self.strategy = strategy or Strategy()  # of every list whose ask names none
         self.worth = worth
         self._shelf_s = shelf_s
         self.catalog = catalog
@@ -134,6 +137,7 @@ class Plan(NamedTuple):
     mix: Mix
     allowed: Mask
     fresh: Mask  # allowed, and not tired
+    strategy: Strategy
 
 
 def recommend(ask: Ask, world: World, *, now: float, rng: random.Random) -> Slate:
@@ -189,7 +193,7 @@ def plan(ask: Ask, on_shelf: Shelf, world: World, now: float) -> Plan:
     allowed = eligible(on_shelf.view, excluded)
     fresh = allowed & eligible(on_shelf.view, tired(state, now, world.lists)) if state else allowed
     mix = ITEM if context else CART if basket else HOME
-    return Plan(ask, state, context or basket or own, own, mix, allowed, fresh)
+    return Plan(ask, state, context or basket or own, own, mix, allowed, fresh, ask.strategy or world.strategy)
 
 
 def _may_use(state: UserState, rules: FoldRules) -> bool:
@@ -256,7 +260,7 @@ def _made(judged: Judged, world: World, brain: Brain | None, now: float, rng: ra
     picked = order[: p.ask.n]
     if p.mix is HOME:  # beside an item and in the cart, more of the same is what the list is for
         categories = on_shelf.view.category[pool.rows[order]].tolist()
-        picked = order[spread(categories, p.ask.n, world.lists.category_share)]
+        picked = order[spread(categories, p.ask.n, p.strategy.category_share)]
     rows = _filled(pool.rows[picked], p, on_shelf)
     scores = np.zeros(len(rows), np.float32)
     scores[: len(picked)] = judged.scores[picked]
@@ -311,7 +315,7 @@ def _slate(
         version=position.version,
         cause=p.ask.cause,
         model_version=brain.version if brain else MODEL_VERSION,
-        strategy=STRATEGY,
+        strategy=p.strategy.name,
         events_through=_moment(p.ask.state.events_through) if p.ask.state else None,
         learned_through=_moment((brain.learned_through if brain else 0.0) or world.counters.learned_through),
         created_at=instant(now),

@@ -25,7 +25,6 @@ class ListRules(NamedTuple):
     purchase_block_s: float = 30 * 86_400
     fatigue_impressions: int = 6
     fatigue_s: float = 86_400
-    category_share: float = 0.7  # of any beginning of a list
 
     @classmethod
     def from_settings(cls, settings: Settings) -> ListRules:
