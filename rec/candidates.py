@@ -171,8 +171,15 @@ def by_taste(shelf: Shelf, anchors: Sequence[Anchor]) -> Found:
 
     Who rates films or buys for a shop has a long history, and the last ten items of it say less than all of them.
     """
+    return by_neighbours_and_taste(shelf, anchors)[1]
+
+
+def by_neighbours_and_taste(shelf: Shelf, anchors: Sequence[Anchor]) -> tuple[Found, Found]:
+    """Both, which look up the same counts."""
     linked = shelf.tables.neighbours_of([anchor.item_id for anchor in anchors[:TASTE_FROM]])
-    return _found(shelf, linked, linked.amounts, TASTE_RECENCY ** np.arange(TASTE_FROM, dtype=np.float64))
+    near = Linked(*(part[: np.searchsorted(linked.origins, STEPS)] for part in linked))
+    fading = TASTE_RECENCY ** np.arange(TASTE_FROM, dtype=np.float64)
+    return _found(shelf, near, near.amounts), _found(shelf, linked, linked.amounts, fading)
 
 
 def _found(shelf: Shelf, linked: Linked, amounts: Amounts, fading: Amounts = _FADING) -> Found:

@@ -36,8 +36,8 @@ from rec.candidates import (
     by_history,
     by_interest,
     by_neighbours,
+    by_neighbours_and_taste,
     by_rules,
-    by_taste,
     gather,
     shelf,
 )
@@ -223,14 +223,15 @@ def _judged(
     view = on_shelf.view
     found = {
         "rules": by_rules(on_shelf, p.anchors),
-        "knn": by_neighbours(on_shelf, p.anchors),
         "history": by_history(view, p.own),
     }
     if p.orders.boosted is not None:
         found["boost"] = Found(p.orders.boosted, np.zeros(0, np.float32), np.zeros(0, np.int32))
     gated = brain is not None and p.mix is HOME
     if gated:
-        found["taste"] = by_taste(on_shelf, p.own)
+        found["knn"], found["taste"] = by_neighbours_and_taste(on_shelf, p.own)
+    else:
+        found["knn"] = by_neighbours(on_shelf, p.anchors)
     dense: dict[str, Floats] = {}
     if alike is not None:
         dense["content"] = alike
