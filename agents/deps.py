@@ -26,6 +26,7 @@ from agents.model_sync import ModelSync
 from agents.presence import Presence
 from agents.refresh import Refresher, Sweep
 from agents.requests import Requests
+from agents.rule_sync import RuleSync
 from agents.scoring import INLINE_S, Scoring
 from agents.shown import Learning, Shown
 from rec.catalog import Catalog, card
@@ -136,7 +137,7 @@ async def wire(
 
     def listed(item_id: str) -> dict[str, Any] | None:
         item = catalog.get(item_id)
-        return card(item) if item is not None and item.in_stock else None
+        return card(item) if item is not None and item.may_be_shown else None
 
     sweep = Sweep(
         owned=owned,
@@ -186,7 +187,16 @@ async def wire(
         ]
         await to.publish_many(requests_topic, [(request.user_id, encode_request(request)) for request in refreshes])
 
+    async def on_rule_change() -> None:
+        """Of everybody who looks, one screen each: with it all of theirs are made anew."""
+        screens = [(user_id, next(iter(presence.screens(user_id)), "home")) for user_id in presence if owned(user_id)]
+        why = Cause("rule")
+        refreshes = [Refresh(user_id, why, place, 0, None, item) for user_id, (place, item) in
+                     ((user_id, split_screen(screen)) for user_id, screen in screens)]  # fmt: skip
+        await to.publish_many(requests_topic, [(request.user_id, encode_request(request)) for request in refreshes])
+
     sweep.on_outdated = on_catalog_change
+    rule_sync = RuleSync(world=world, database=database, exchange=exchange, on_change=on_rule_change)
     catalog_sync = CatalogSync(
         catalog=catalog,
         database=database,
@@ -214,6 +224,7 @@ async def wire(
     )
     await forgetting.load()
     count = await catalog_sync.load()
+    await rule_sync.load()
     await presence.reload()
     await counting.caught_up()
     await model_sync.prepare()
@@ -228,6 +239,7 @@ async def wire(
         "sweep": sweep.run,
         "consents": consents.run,
         "catalog": catalog_sync.run,
+        "rules": rule_sync.run,
         "encoder": catalog_sync.encode_for_ever,
         "counting": counting.run,
         "model": model_sync.run,

@@ -177,7 +177,8 @@ def by_taste(shelf: Shelf, anchors: Sequence[Anchor]) -> Found:
 def by_neighbours_and_taste(shelf: Shelf, anchors: Sequence[Anchor]) -> tuple[Found, Found]:
     """Both, which look up the same counts."""
     linked = shelf.tables.neighbours_of([anchor.item_id for anchor in anchors[:TASTE_FROM]])
-    near = Linked(*(part[: np.searchsorted(linked.origins, STEPS)] for part in linked))
+    first = int(np.searchsorted(linked.origins, STEPS))
+    near = Linked(linked.codes[:first], linked.amounts[:first], linked.origins[:first])
     fading = TASTE_RECENCY ** np.arange(TASTE_FROM, dtype=np.float64)
     return _found(shelf, near, near.amounts), _found(shelf, linked, linked.amounts, fading)
 
