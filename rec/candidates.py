@@ -239,6 +239,8 @@ def by_interest(
     """
     view = shelf.view
     last = [row for anchor in anchors[:STEPS] if (row := view.row(anchor.item_id)) is not None]
+    if rules.sensitive:
+        last = [row for row in last if view.items[row].category not in rules.sensitive]
     by_category = _leanings(state.categories, view.categories, view.category[last], now, rules)
     by_brand = _leanings(state.brands, view.brands, view.brand[last], now, rules)
     if by_category is None and by_brand is None:

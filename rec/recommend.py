@@ -25,6 +25,7 @@ from uuid import UUID
 import msgspec
 import numpy as np
 
+from rec.about import NOBODY
 from rec.candidates import (
     SOURCES,
     Anchor,
@@ -47,12 +48,13 @@ from rec.counters import Counters
 from rec.events import instant
 from rec.features import features_of
 from rec.gate import Gate, bucket_of, weigh
+from rec.policy.audience import Audience
 from rec.policy.chain import Bench, Placed, lay_out
-from rec.policy.filters import ListRules, eligible, forbidden, tired
+from rec.policy.filters import ListRules, cycle_in, due_again, eligible, forbidden, tired
 from rec.policy.rules import Orders, Rulebook
 from rec.policy.strategy import Strategy
 from rec.ranking import CART, HOME, ITEM, Mix, rank
-from rec.reasons import reason_for
+from rec.reasons import discreet, reason_for
 from rec.slates import Cause, Position, Reason, Slate, SlateItem
 from rec.state import FoldRules, UserState
 from rec.value import Heard, SequenceModel, Worth, hear, log_value
@@ -112,6 +114,7 @@ class World:
         self.strategy = strategy or Strategy()  # of every list whose ask names none
         self.worth = worth
         self.rulebook = rulebook or Rulebook()
+        self.audience = Audience()
         self._shelf_s = shelf_s
         self.catalog = catalog
         self.counters = counters
@@ -142,6 +145,7 @@ class Plan(NamedTuple):
     fresh: Mask  # allowed, and not tired
     strategy: Strategy
     orders: Orders  # of the rules
+    due: frozenset[str]  # what the shopper would buy again about now
 
 
 def recommend(ask: Ask, world: World, *, now: float, rng: random.Random) -> Slate:
@@ -193,14 +197,22 @@ def plan(ask: Ask, on_shelf: Shelf, world: World, now: float) -> Plan:
     context = [Anchor(ask.item_id, now, 1, "view_item")] if ask.item_id and _known(ask.item_id, on_shelf) else []
     cart = state.cart() if state and ask.placement == "cart" and not context else {}
     basket = [Anchor(i, at, 1, "add_to_cart") for i, at in sorted(cart.items(), key=lambda pair: -pair[1])]
-    excluded = {*cart, *([ask.item_id] if ask.item_id else ()), *(forbidden(state, now, world.lists) if state else ())}
+    cycle_of = cycle_in(on_shelf.view, world.lists)
+    excluded = {*cart, *([ask.item_id] if ask.item_id else ())}
+    if state:
+        excluded |= forbidden(state, now, world.lists, cycle_of)
+    due = frozenset(due_again(state, now, cycle_of)) if state and state.bought else frozenset[str]()
     allowed = eligible(on_shelf.view, excluded)
+    if (theirs := world.audience.mask(on_shelf.view, state.about if state else NOBODY)) is not None:
+        allowed &= theirs
     orders = world.rulebook.orders(on_shelf.view, ask.placement, now)
     if orders.excluded is not None:
         allowed &= ~orders.excluded
     fresh = allowed & eligible(on_shelf.view, tired(state, now, world.lists)) if state else allowed
     mix = ITEM if context else CART if basket else HOME
-    return Plan(ask, state, context or basket or own, own, mix, allowed, fresh, ask.strategy or world.strategy, orders)
+    return Plan(
+        ask, state, context or basket or own, own, mix, allowed, fresh, ask.strategy or world.strategy, orders, due
+    )
 
 
 def _may_use(state: UserState, rules: FoldRules) -> bool:
@@ -286,8 +298,11 @@ def _slate(
         if place.step != "pin":
             evidence = _evidence(place.row, source, judged.found)
             reason = reason_for(place.row, source, evidence, p.anchors, judged.shelf, p.state, p.mix is HOME)
-        if place.moved:
-            reason = msgspec.structs.replace(reason, policy=place.moved)
+        moved = (*place.moved, "due_again") if item.item_id in p.due else place.moved
+        if world.rules.sensitive:
+            reason = discreet(reason, item, view, world.rules.sensitive)
+        if moved:
+            reason = msgspec.structs.replace(reason, policy=moved)
         items.append(SlateItem(item.item_id, place.score, source, reason, place.propensity, card(item)))
     position = p.ask.state.position if p.ask.state else NOWHERE
     return Slate(
