@@ -133,6 +133,7 @@ async def wire(
         scoring=Scoring(world, executor, random.Random(), inline_s),
         metrics=metrics,
         batch=settings.refresh_batch,
+        hold_s=lambda: world.strategy.hold_s,
     )
 
     def listed(item_id: str) -> dict[str, Any] | None:

@@ -42,7 +42,7 @@ from rec.policy.strategy import MOST_COLD, Strategy
 from rec.state import FoldRules, UserState
 
 NEWEST = 1_000  # where there is no cold candidate, among so many of the newest items one is looked for
-_LEAST = 1e-12  # of a score, before its logarithm
+_LEAST = float(np.finfo(np.float32).tiny)  # of a score, before its logarithm
 
 
 class Bench(NamedTuple):

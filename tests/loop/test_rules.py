@@ -109,3 +109,15 @@ async def test_a_flagged_item_leaves_the_screen(loop_worker: Local) -> None:
         await loop_worker.exchange.hint(Hint("catalog", ""))
         await publish(loop_worker, happened("view_item", flagged))
         await until(lambda: flagged in shown(screen))
+
+
+async def test_a_list_that_is_held_comes_once_with_the_newest_event_and_no_sooner(tmp_path: Path) -> None:
+    settings = loop_settings(tmp_path, strategy={"hold_s": 0.4}, sweep_interval_s=30)
+    async with local_worker(settings, shop()) as loop, Screen(loop) as screen:
+        made = time.perf_counter()
+        events = [happened("view_item", f"toys-{n}") for n in range(3)]
+        await publish(loop, *events)
+        await until(lambda: len(screen.slates) == 2)
+        assert time.perf_counter() - made > 0.3
+        assert screen.last.cause.event_id == events[-1].event_id
+        assert screen.last.version == loop.users[b"u1"].version
