@@ -26,6 +26,7 @@ from agents.model_sync import ModelSync
 from agents.presence import Presence
 from agents.refresh import Refresher, Sweep
 from agents.requests import Requests
+from agents.rule_sync import RuleSync
 from agents.scoring import INLINE_S, Scoring
 from agents.shown import Learning, Shown
 from rec.catalog import Catalog, card
@@ -33,6 +34,7 @@ from rec.config import Settings
 from rec.looptime import watch_gaps
 from rec.model.weights import encoder_id
 from rec.policy.filters import ListRules
+from rec.policy.strategy import Strategy
 from rec.ports import Database, Exchange, Log
 from rec.privacy import erasure_secret
 from rec.recommend import Brain, World
@@ -118,7 +120,8 @@ async def wire(
     counters_path = settings.counters_path
     counters = await asyncio.to_thread(load_counters, counters_path, settings)
     lists = ListRules.from_settings(settings)
-    world = World(catalog, counters, rules, lists, Brain.untaught(), Worth.from_settings(settings), shelf_s=SHELF_S)
+    worth, strategy = Worth.from_settings(settings), Strategy.from_settings(settings)
+    world = World(catalog, counters, rules, lists, Brain.untaught(), worth, SHELF_S, strategy)
     presence = Presence(exchange)
     shown = Shown(presence)
     refresher = Refresher(
@@ -130,11 +133,12 @@ async def wire(
         scoring=Scoring(world, executor, random.Random(), inline_s),
         metrics=metrics,
         batch=settings.refresh_batch,
+        hold_s=lambda: world.strategy.hold_s,
     )
 
     def listed(item_id: str) -> dict[str, Any] | None:
         item = catalog.get(item_id)
-        return card(item) if item is not None and item.in_stock else None
+        return card(item) if item is not None and item.may_be_shown else None
 
     sweep = Sweep(
         owned=owned,
@@ -184,7 +188,16 @@ async def wire(
         ]
         await to.publish_many(requests_topic, [(request.user_id, encode_request(request)) for request in refreshes])
 
+    async def on_rule_change() -> None:
+        """Of everybody who looks, one screen each: with it all of theirs are made anew."""
+        screens = [(user_id, next(iter(presence.screens(user_id)), "home")) for user_id in presence if owned(user_id)]
+        why = Cause("rule")
+        refreshes = [Refresh(user_id, why, place, 0, None, item) for user_id, (place, item) in
+                     ((user_id, split_screen(screen)) for user_id, screen in screens)]  # fmt: skip
+        await to.publish_many(requests_topic, [(request.user_id, encode_request(request)) for request in refreshes])
+
     sweep.on_outdated = on_catalog_change
+    rule_sync = RuleSync(world=world, database=database, exchange=exchange, on_change=on_rule_change)
     catalog_sync = CatalogSync(
         catalog=catalog,
         database=database,
@@ -212,6 +225,7 @@ async def wire(
     )
     await forgetting.load()
     count = await catalog_sync.load()
+    await rule_sync.load()
     await presence.reload()
     await counting.caught_up()
     await model_sync.prepare()
@@ -226,6 +240,7 @@ async def wire(
         "sweep": sweep.run,
         "consents": consents.run,
         "catalog": catalog_sync.run,
+        "rules": rule_sync.run,
         "encoder": catalog_sync.encode_for_ever,
         "counting": counting.run,
         "model": model_sync.run,

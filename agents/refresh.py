@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
+from agents.hold import Hold
 from agents.mailbox import Due, Mailbox, Waiting
 from agents.metrics import Metrics
 from agents.presence import Presence
@@ -50,7 +51,9 @@ class Refresher:
         metrics: Metrics,
         batch: int,
         clock: Callable[[], float] = time.time,
+        hold_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
+        self._hold = Hold(hold_s, self._put)
         self._state_of, self._erased_at = state_of, erased_at
         self._presence, self._shown, self._exchange, self._scoring = presence, shown, exchange, scoring
         self._metrics, self._batch, self._clock = metrics, batch, clock
@@ -59,8 +62,13 @@ class Refresher:
 
     def refresh(self, user_id: str, cause: Cause, since: float) -> None:
         """Make this user's lists anew if somebody looks at them. Sync: callable from the middle of a fold."""
-        if screens := self._presence.screens(user_id):
-            self._mailbox.put(Waiting(user_id, cause, since), screens)
+        entry = Waiting(user_id, cause, since)
+        if not (cause.kind == "event" and self._hold.keeps(entry)):
+            self._put(entry)
+
+    def _put(self, entry: Waiting) -> None:
+        if screens := self._presence.screens(entry.user_id):
+            self._mailbox.put(entry, screens)
             self._wake.set()
 
     def mend(self, user_id: str, since: float) -> None:
@@ -112,6 +120,7 @@ class Refresher:
         for screen, slate in pushed:
             shown = frozenset(place.item_id for place in slate.items)
             self._shown.note(slate.user_id, screen, slate.position, shown)
+            self._hold.made(slate.user_id)
         done = self._clock()
         for due in dues:
             self._metrics.slates.labels(cause=due.entry.cause.kind).inc()

@@ -171,8 +171,16 @@ def by_taste(shelf: Shelf, anchors: Sequence[Anchor]) -> Found:
 
     Who rates films or buys for a shop has a long history, and the last ten items of it say less than all of them.
     """
+    return by_neighbours_and_taste(shelf, anchors)[1]
+
+
+def by_neighbours_and_taste(shelf: Shelf, anchors: Sequence[Anchor]) -> tuple[Found, Found]:
+    """Both, which look up the same counts."""
     linked = shelf.tables.neighbours_of([anchor.item_id for anchor in anchors[:TASTE_FROM]])
-    return _found(shelf, linked, linked.amounts, TASTE_RECENCY ** np.arange(TASTE_FROM, dtype=np.float64))
+    first = int(np.searchsorted(linked.origins, STEPS))
+    near = Linked(linked.codes[:first], linked.amounts[:first], linked.origins[:first])
+    fading = TASTE_RECENCY ** np.arange(TASTE_FROM, dtype=np.float64)
+    return _found(shelf, near, near.amounts), _found(shelf, linked, linked.amounts, fading)
 
 
 def _found(shelf: Shelf, linked: Linked, amounts: Amounts, fading: Amounts = _FADING) -> Found:
@@ -231,6 +239,8 @@ def by_interest(
     """
     view = shelf.view
     last = [row for anchor in anchors[:STEPS] if (row := view.row(anchor.item_id)) is not None]
+    if rules.sensitive:
+        last = [row for row in last if view.items[row].category not in rules.sensitive]
     by_category = _leanings(state.categories, view.categories, view.category[last], now, rules)
     by_brand = _leanings(state.brands, view.brands, view.brand[last], now, rules)
     if by_category is None and by_brand is None:

@@ -43,10 +43,16 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     price: Price | None = None
     currency: Annotated[str, msgspec.Meta(max_length=8)] = ""
     in_stock: bool = True
+    flagged: bool = False  # to be looked at by a person before anybody else sees it
     url: Url = ""
     image_url: Url = ""
     kind: Annotated[str, msgspec.Meta(max_length=32)] = "product"
     attributes: dict[str, Any] = {}
+
+    @property
+    def may_be_shown(self) -> bool:
+        """Whether it can be on anybody's list."""
+        return self.in_stock and not self.flagged
 
     def text(self) -> str:
         """What the text encoder reads."""
@@ -74,7 +80,7 @@ class View:
     ids: Sequence[str]
     items: Sequence[Item]
     known: Mask  # the row stands for an item of the catalog
-    listed: Mask  # ... and it is in stock
+    listed: Mask  # ... and it may be shown: in stock, not flagged
     category: Ints  # index into `categories`; 0 is "no category"
     brand: Ints  # index into `brands`; 0 is "no brand"
     born: Ints  # grows with the order in which items first came in
@@ -213,7 +219,7 @@ class Catalog:
     def _fill(self, row: int, item: Item) -> None:
         self._items[row] = item
         self._known[row] = True
-        self._listed[row] = item.in_stock
+        self._listed[row] = item.may_be_shown
         self._category[row] = self._categories.setdefault(item.category, len(self._categories))
         self._brand[row] = self._brands.setdefault(item.brand, len(self._brands))
 

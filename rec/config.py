@@ -6,7 +6,7 @@ Units are in the names (`_s` seconds, `_ms`, `max_`). Secrets never print. `rec 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -70,8 +70,14 @@ class Settings(BaseSettings):
     encoder_tuning: bool = Field(False, description="the trainer tunes the encoder with LoRA, on a slower clock")
     encoder_tune_s: float = Field(600, gt=0, description="that clock")
     encoder_tune_steps: int = Field(60, ge=1, description="contrastive steps a visit; a step reads up to 64 texts")
+    strategy: dict[str, Any] = Field({}, description="JSON: how scores become lists, see docs/policy.md")
+    rules_need_review: bool = Field(False, description="a change of a rule waits until somebody approves it")
     seen: Literal["keep", "exclude"] = Field("keep", description="whether items already viewed may be listed again")
     purchase_block_days: float = Field(30, ge=0, description="a bought item is not listed again this long")
+    repurchase_days: dict[str, float] = Field({}, description="JSON: category → days after which it is bought again")
+    sensitive_categories: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="by comma: categories kept out of interests and of reasons"
+    )
     fatigue_impressions: int = Field(6, ge=1, description="shown this often without a click: off the list for a day")
     history: int = Field(200, ge=10, le=5_000, description="actions kept of a user; `exclude` forgets those before")
     max_late_s: float = Field(86_400, gt=0, description="older events are stored, not folded")
@@ -108,7 +114,7 @@ class Settings(BaseSettings):
     # --- the archive
     archive_flush_s: float = Field(0.25, gt=0, description="at most this much of the stream is in memory alone")
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("allowed_origins", "sensitive_categories", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value

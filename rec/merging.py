@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from rec.about import newest
 from rec.consent import joined
 from rec.ring import newest_marks
 from rec.state import (
@@ -73,6 +74,7 @@ def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRule
         hidden=latest(user.hidden, visitor.hidden),
         shown=newest_shown(_added(user.shown, visitor.shown)),
         searches=tuple(sorted({*user.searches, *visitor.searches})[-MAX_SEARCHES:]),
+        about=newest(user.about, visitor.about),
         ring=newest_marks(visitor.ring + user.ring),
     )
 

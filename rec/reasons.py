@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rec.candidates import Anchor, Found, Shelf
+from rec.catalog import Item, View
 from rec.cooccurrence import STEPS
 from rec.slates import Reason
 from rec.state import UserState
@@ -54,6 +55,13 @@ def reason_for(
     if state is not None and item.category and item.category in state.categories:
         return Reason("popular_in_category", value=item.category)
     return Reason("popular")
+
+
+def discreet(reason: Reason, item: Item, view: View, sensitive: frozenset[str]) -> Reason:
+    """The reason, but where it or the item has to do with a sensitive category: then no more than that it is there."""
+    named = view.row(reason.item_id) if reason.item_id is not None else None
+    names = {item.category, reason.value, view.items[named].category if named is not None else None}
+    return Reason("for_you") if reason.kind != "pinned" and not sensitive.isdisjoint(names) else reason
 
 
 def _because(anchor: Anchor) -> Reason:

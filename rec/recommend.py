@@ -6,8 +6,7 @@
         gather      what each source says of which item                          rec.candidates
         rank        one score per item: the learned gate, or a fixed mix         rec.gate, rec.ranking
         value       what it would be worth, by the network's heads                rec.value
-        spread      no category takes over                                       rec.policy.spread
-        tail        popular and new items, so that a list is never too short     rec.candidates.tail
+        lay out     rules, variety, chance: the chain of the strategy             rec.policy.chain
         slate       the list with scores, sources, reasons and provenance        rec.slates
 
 Pure but for one cache in `World` that changes no answer: `now` and `rng` are arguments, no argument is changed.
@@ -23,8 +22,10 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
 import numpy as np
 
+from rec.about import NOBODY
 from rec.candidates import (
     SOURCES,
     Anchor,
@@ -36,11 +37,10 @@ from rec.candidates import (
     by_history,
     by_interest,
     by_neighbours,
+    by_neighbours_and_taste,
     by_rules,
-    by_taste,
     gather,
     shelf,
-    tail,
 )
 from rec.catalog import Catalog, Floats, Ints, Mask, card
 from rec.contest import UNTAUGHT
@@ -48,16 +48,19 @@ from rec.counters import Counters
 from rec.events import instant
 from rec.features import features_of
 from rec.gate import Gate, bucket_of, weigh
-from rec.policy.filters import ListRules, eligible, forbidden, tired
-from rec.policy.spread import spread
+from rec.policy.audience import Audience
+from rec.policy.chain import Bench, Placed, lay_out
+from rec.policy.filters import ListRules, cycle_in, due_again, eligible, forbidden, tired
+from rec.policy.rules import Orders, Rulebook
+from rec.policy.strategy import Strategy
 from rec.ranking import CART, HOME, ITEM, Mix, rank
-from rec.reasons import reason_for
-from rec.slates import Cause, Position, Slate, SlateItem
+from rec.reasons import discreet, reason_for
+from rec.slates import Cause, Position, Reason, Slate, SlateItem
 from rec.state import FoldRules, UserState
 from rec.value import Heard, SequenceModel, Worth, hear, log_value
 
 MODEL_VERSION = "mix-1"
-STRATEGY = "default"
+_UNASKED = {"pin": "rule", "cold": "new"}  # the source of what no candidate source has named
 NOWHERE = Position("none", 0)  # where a user without a state stands
 
 
@@ -70,6 +73,7 @@ class Ask(NamedTuple):
     item_id: str | None
     cause: Cause
     state: UserState | None
+    strategy: Strategy | None = None  # None: the world's
 
 
 class Brain(NamedTuple):
@@ -103,9 +107,14 @@ class World:
         brain: Brain | None = None,
         worth: Worth | None = None,
         shelf_s: float = 0.0,
+        strategy: Strategy | None = None,
+        rulebook: Rulebook | None = None,
     ) -> None:
         self.brain = brain
+        self.strategy = strategy or Strategy()  # of every list whose ask names none
         self.worth = worth
+        self.rulebook = rulebook or Rulebook()
+        self.audience = Audience()
         self._shelf_s = shelf_s
         self.catalog = catalog
         self.counters = counters
@@ -134,6 +143,9 @@ class Plan(NamedTuple):
     mix: Mix
     allowed: Mask
     fresh: Mask  # allowed, and not tired
+    strategy: Strategy
+    orders: Orders  # of the rules
+    due: frozenset[str]  # what the shopper would buy again about now
 
 
 def recommend(ask: Ask, world: World, *, now: float, rng: random.Random) -> Slate:
@@ -185,11 +197,22 @@ def plan(ask: Ask, on_shelf: Shelf, world: World, now: float) -> Plan:
     context = [Anchor(ask.item_id, now, 1, "view_item")] if ask.item_id and _known(ask.item_id, on_shelf) else []
     cart = state.cart() if state and ask.placement == "cart" and not context else {}
     basket = [Anchor(i, at, 1, "add_to_cart") for i, at in sorted(cart.items(), key=lambda pair: -pair[1])]
-    excluded = {*cart, *([ask.item_id] if ask.item_id else ()), *(forbidden(state, now, world.lists) if state else ())}
+    cycle_of = cycle_in(on_shelf.view, world.lists)
+    excluded = {*cart, *([ask.item_id] if ask.item_id else ())}
+    if state:
+        excluded |= forbidden(state, now, world.lists, cycle_of)
+    due = frozenset(due_again(state, now, cycle_of)) if state and state.bought else frozenset[str]()
     allowed = eligible(on_shelf.view, excluded)
+    if (theirs := world.audience.mask(on_shelf.view, state.about if state else NOBODY)) is not None:
+        allowed &= theirs
+    orders = world.rulebook.orders(on_shelf.view, ask.placement, now)
+    if orders.excluded is not None:
+        allowed &= ~orders.excluded
     fresh = allowed & eligible(on_shelf.view, tired(state, now, world.lists)) if state else allowed
     mix = ITEM if context else CART if basket else HOME
-    return Plan(ask, state, context or basket or own, own, mix, allowed, fresh)
+    return Plan(
+        ask, state, context or basket or own, own, mix, allowed, fresh, ask.strategy or world.strategy, orders, due
+    )
 
 
 def _may_use(state: UserState, rules: FoldRules) -> bool:
@@ -212,12 +235,15 @@ def _judged(
     view = on_shelf.view
     found = {
         "rules": by_rules(on_shelf, p.anchors),
-        "knn": by_neighbours(on_shelf, p.anchors),
         "history": by_history(view, p.own),
     }
+    if p.orders.boosted is not None:
+        found["boost"] = Found(p.orders.boosted, np.zeros(0, np.float32), np.zeros(0, np.int32))
     gated = brain is not None and p.mix is HOME
     if gated:
-        found["taste"] = by_taste(on_shelf, p.own)
+        found["knn"], found["taste"] = by_neighbours_and_taste(on_shelf, p.own)
+    else:
+        found["knn"] = by_neighbours(on_shelf, p.anchors)
     dense: dict[str, Floats] = {}
     if alike is not None:
         dense["content"] = alike
@@ -252,56 +278,32 @@ def softmax(logits: Floats) -> Floats:
 
 
 def _made(judged: Judged, world: World, brain: Brain | None, now: float, rng: random.Random) -> Slate:
-    p, on_shelf, pool, order = judged.plan, judged.shelf, judged.pool, judged.order
-    picked = order[: p.ask.n]
-    if p.mix is HOME:  # beside an item and in the cart, more of the same is what the list is for
-        categories = on_shelf.view.category[pool.rows[order]].tolist()
-        picked = order[spread(categories, p.ask.n, world.lists.category_share)]
-    rows = _filled(pool.rows[picked], p, on_shelf)
-    scores = np.zeros(len(rows), np.float32)
-    scores[: len(picked)] = judged.scores[picked]
-    sources = [judged.sources[at] for at in picked.tolist()]
+    p, rules = judged.plan, world.rules
+    ranked = judged.pool.rows, judged.scores, judged.features, judged.order
+    bench = Bench(*ranked, p.ask.n, judged.shelf, p.allowed, p.fresh, p.mix is HOME, p.state, rules, now, p.orders)
+    placed = lay_out(bench, p.strategy, rng)
     ranker = brain if p.mix is HOME else None  # beside an item and in the cart the mix ranks
-    return _slate(p, rows, np.minimum.accumulate(scores), sources, judged.found, on_shelf, world, ranker, now, rng)
-
-
-def _filled(rows: Ints, p: Plan, on_shelf: Shelf) -> Ints:
-    """The list up to its length: with what is fresh, then with what is at least allowed."""
-    for mask in (p.fresh, p.allowed):
-        if len(rows) < p.ask.n:
-            rest = mask.copy()
-            rest[rows] = False
-            rows = np.concatenate([rows, tail(on_shelf, rest, p.ask.n - len(rows))])
-    return rows
+    return _slate(judged, placed, world, ranker, now, rng)
 
 
 def _slate(
-    p: Plan,
-    rows: Ints,
-    scores: Floats,
-    sources: list[str],
-    found: dict[str, Found],
-    on_shelf: Shelf,
-    world: World,
-    brain: Brain | None,
-    now: float,
-    rng: random.Random,
+    judged: Judged, placed: Sequence[Placed], world: World, brain: Brain | None, now: float, rng: random.Random
 ) -> Slate:
-    view = on_shelf.view
+    p, view = judged.plan, judged.shelf.view
     items = []
-    for place, row in enumerate(rows.tolist()):
-        source = sources[place] if place < len(sources) else "popular"
-        item = view.items[row]
-        evidence = _evidence(row, source, found)
-        items.append(
-            SlateItem(
-                item_id=item.item_id,
-                score=float(scores[place]),
-                source=source,
-                reason=reason_for(row, source, evidence, p.anchors, on_shelf, p.state, p.mix is HOME),
-                item=card(item),
-            )
-        )
+    for place in placed:
+        source = judged.sources[place.at] if place.at is not None else _UNASKED.get(place.step, "popular")
+        item = view.items[place.row]
+        reason = Reason("pinned")
+        if place.step != "pin":
+            evidence = _evidence(place.row, source, judged.found)
+            reason = reason_for(place.row, source, evidence, p.anchors, judged.shelf, p.state, p.mix is HOME)
+        moved = (*place.moved, "due_again") if item.item_id in p.due else place.moved
+        if world.rules.sensitive:
+            reason = discreet(reason, item, view, world.rules.sensitive)
+        if moved:
+            reason = msgspec.structs.replace(reason, policy=moved)
+        items.append(SlateItem(item.item_id, place.score, source, reason, place.propensity, card(item)))
     position = p.ask.state.position if p.ask.state else NOWHERE
     return Slate(
         slate_id=uuid7(now, rng),
@@ -311,7 +313,7 @@ def _slate(
         version=position.version,
         cause=p.ask.cause,
         model_version=brain.version if brain else MODEL_VERSION,
-        strategy=STRATEGY,
+        strategy=p.strategy.name,
         events_through=_moment(p.ask.state.events_through) if p.ask.state else None,
         learned_through=_moment((brain.learned_through if brain else 0.0) or world.counters.learned_through),
         created_at=instant(now),

@@ -33,13 +33,14 @@ EVENT_COLUMNS = (
 # Columns that our own exports and log records have, but that say nothing which the ones above do not.
 IGNORED_COLUMNS = frozenset({"client_ts", "sent_ts", "day"})
 
-_ITEM_TEXTS = frozenset(ITEM_COLUMNS) - {"price", "in_stock", "attributes"}
+_ITEM_TEXTS = frozenset(ITEM_COLUMNS) - {"price", "in_stock", "flagged", "attributes"}
 _EVENTS = uuid5(NAMESPACE_URL, "https://pypi.org/project/shunxi/#imported-event")
 _REMEDIES = {
     "item_id": f"Give {ID_RULE}",
     "title": "Give a title of 1 to 1024 characters",
     "price": "Give a number of at least 0, with a point and no currency sign, or leave it empty",
     "in_stock": "Give true or false, or leave it empty",
+    "flagged": "Give true or false, or leave it empty",
     "url": "Give http://host/…, https://host/… or a path like /p/1, or leave it empty",
     "image_url": "Give http://host/…, https://host/… or a path like /p/1, or leave it empty",
     "attributes": "Give a JSON object, or leave it empty",

@@ -44,16 +44,20 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Kinds: because_you_viewed | because_you_carted | because_you_bought (item_id), goes_with (item_id),
     interest_category | interest_brand (value), popular, popular_in_category (value), seen_before (item_id), similar
-    (item_id), next_step (what a network expects after the last actions, none of them alone), new.
+    (item_id), next_step (what a network expects after the last actions, none of them alone), new, pinned (the shop put
+    it there), for_you (it follows from something sensitive, of which nothing more is said).
+    `policy`: what moved the item to where it stands beside that, as rec.policy.chain names its steps; rules by id.
     """
 
     kind: str
     item_id: str | None = None
     value: str | None = None
+    policy: tuple[str, ...] = ()
 
 
 class SlateItem(msgspec.Struct, frozen=True):
-    """One place on the list. `score` in [0, 1]; `propensity` is the probability that the policy put it there."""
+    """One place on the list. `score` in [0, 1]; `propensity` is the probability of the item to be on this list,
+    wherever, over the draws of its strategy (rec.policy.explore); 1 where nothing is drawn."""
 
     item_id: str
     score: float

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from rec.about import NOBODY, About, said_since, told
 from rec.consent import Standing, heard, usable
 from rec.events import ACTIONS, CONSENT, Event
 from rec.ring import contains, mark_of, newest_marks
@@ -46,6 +47,7 @@ class FoldRules(NamedTuple):
     max_late_s: float = 86_400
     consent_default: bool = True
     history: int = MAX_HISTORY  # actions kept of a user
+    sensitive: frozenset[str] = frozenset()  # categories that enter no interest and no reason
 
     @classmethod
     def from_settings(cls, settings: Settings) -> FoldRules:
@@ -55,6 +57,7 @@ class FoldRules(NamedTuple):
             max_late_s=settings.max_late_s,
             consent_default=settings.consent_default == "granted",
             history=settings.history,
+            sensitive=frozenset(settings.sensitive_categories),
         )
 
 
@@ -106,6 +109,7 @@ class UserState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hidden: dict[str, float] = {}  # item_id → when last told "not interested"
     shown: dict[str, Shown] = {}
     searches: tuple[tuple[float, str], ...] = ()
+    about: About = NOBODY  # age and region, as last said
     visitors: dict[str, str] = {}  # visitor_id → "asked" | "merged" | "refused"; see rec.visitors
     is_user: bool = False  # had an event whose user_id is its key: never merged away, whoever names it as a visitor
     merged_into: str | None = None  # set on a visitor's own state: their events go there now
@@ -193,7 +197,7 @@ def _applied(
             shown = {**shown, item_id: Shown(times + 1, max(at, last))}
             continue
         history = _inserted(history, Touch(at, item_id, name), rules.history)
-        if (found := facets(item_id)) is not None:
+        if (found := facets(item_id)) is not None and found.category not in rules.sensitive:
             if found.category:
                 categories = _gained(categories, found.category, action.gain, at, rules)
             if found.brand:
@@ -221,6 +225,7 @@ def _applied(
         shown=newest_shown(shown),
         searches=searches,
         visitors=visitors,
+        about=told(state.about, event),
         ring=ring,
     )
     return after, Outcome.MOVED if action.moves_list else Outcome.NOTED
@@ -246,12 +251,8 @@ def _standing(state: UserState, now: Standing, most: int) -> tuple[UserState, bo
         return deny(state, now.at), state.consent is not False
     kept = state if state.consent is False else kept_since(state, now.since, most)
     lost = kept is not state
-    return (
-        msgspec.structs.replace(
-            kept, version=kept.version + lost, consent=True, consent_at=now.at, consent_since=now.since
-        ),
-        lost,
-    )
+    choice = {"consent": True, "consent_at": now.at, "consent_since": now.since}
+    return msgspec.structs.replace(kept, version=kept.version + lost, **choice), lost
 
 
 def kept_since(state: UserState, since: float, most: int) -> UserState:
@@ -260,7 +261,7 @@ def kept_since(state: UserState, since: float, most: int) -> UserState:
     Interests are sums that cannot be taken apart: they go as a whole if one of their parts does, or may do: a history
     of `most` actions was cut.
     """
-    times = [touch.at for touch in state.history[:1]] + [at for at, _ in state.searches[:1]]
+    times = [touch.at for touch in state.history[:1]] + [at for at, _ in state.searches[:1]] + state.about.times
     times += [*state.bought.values(), *state.hidden.values(), *(mark.at for mark in state.shown.values())]
     full = len(state.history) >= most
     if since <= 0 or not (full or any(at < since for at in times)):
@@ -274,6 +275,7 @@ def kept_since(state: UserState, since: float, most: int) -> UserState:
         hidden={item_id: at for item_id, at in state.hidden.items() if at >= since},
         shown={item_id: mark for item_id, mark in state.shown.items() if mark.at >= since},
         searches=tuple(search for search in state.searches if search[0] >= since),
+        about=said_since(state.about, since),
     )
 
 

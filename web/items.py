@@ -55,12 +55,12 @@ async def put_items(request: web.Request) -> web.Response:
 
 
 async def get_item(request: web.Request) -> web.Response:
-    """One item, for backends and browsers."""
+    """One item, for backends and browsers; to these a flagged one is not there."""
     edge = request.app[EDGE]
-    edge.identify(request)
+    asker = edge.identify(request)
     item_id = path_of(request, ItemPath).item_id
     item = await edge.database.get_item(item_id)
-    if item is None:
+    if item is None or (item.flagged and not asker.backend):
         raise NotFound("There is no such item.", code="unknown_item", field="item_id")
     return answer(item)
 

@@ -41,6 +41,8 @@ REMEDIES = {
     "image_url": "Send http://host/…, https://host/… or a path of this server like /p/1, or leave it out",
     "attributes": "Send an object, or leave it out",
     "in_stock": "Send true or false, or leave it out",
+    "flagged": "Send true or false, or leave it out",
+    "why": "Send in 1 to 500 characters why this is changed",
 }
 
 

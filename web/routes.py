@@ -8,6 +8,7 @@ from web.events import post_events
 from web.health import get_live, get_metrics, get_openapi, get_ready, get_version
 from web.items import delete_item, get_item, put_items
 from web.recommendations import get_recommendations, get_search
+from web.rules import delete_rule, get_reviews, get_rule, get_rules, post_review, put_rule
 from web.socket import get_socket
 from web.sse import get_stream
 from web.tokens import post_tokens
@@ -24,6 +25,12 @@ def add_routes(app: web.Application) -> None:
             web.put("/v1/items", put_items),
             web.get("/v1/items/{item_id}", get_item),
             web.delete("/v1/items/{item_id}", delete_item),
+            web.get("/v1/rules", get_rules, allow_head=False),
+            web.get("/v1/rules/{rule_id}", get_rule, allow_head=False),
+            web.put("/v1/rules/{rule_id}", put_rule),
+            web.delete("/v1/rules/{rule_id}", delete_rule),
+            web.get("/v1/reviews", get_reviews, allow_head=False),
+            web.post("/v1/reviews/{kind}/{id}", post_review),
             web.get("/v1/users/{user_id}", get_user, allow_head=False),
             web.delete("/v1/users/{user_id}", delete_user),
             web.get("/v1/erasures/{erasure_id}", get_erasure, allow_head=False),

@@ -61,9 +61,9 @@ class Shelf:
             self._asked_at = self._clock()
 
     def _put(self, item: Item) -> None:
-        if item.in_stock and (item.item_id in self._items or len(self._items) < MAX_ITEMS):
+        if item.may_be_shown and (item.item_id in self._items or len(self._items) < MAX_ITEMS):
             self._items[item.item_id] = item
-        elif not item.in_stock:
+        elif not item.may_be_shown:
             self._items.pop(item.item_id, None)
 
 

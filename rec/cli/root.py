@@ -27,6 +27,8 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "events": ("rec.cli.events", "events", "server", "Import, replay and export behavior events."),
     "topics": ("rec.cli.topics", "topics", "server", "Topics, partitions, records, lag, dead letters."),
     "models": ("rec.cli.models", "models", "server", "Versions of the model: list, show, promote, roll back."),
+    "rules": ("rec.cli.rules", "rules", "server", "Boost, bury, pin and exclude items by a condition."),
+    "review": ("rec.cli.rules", "review", "server", "What waits for a person: flagged items, changes of rules."),
     "audit": ("rec.cli.audit", "audit", "server", "Who changed items, erased users, imported and replayed, and when."),
     "evaluate": ("rec.cli.evaluate", "evaluate", "server", "How good the lists are on a recorded stream."),
     "tune": ("rec.cli.tune", "tune", "server", "Search for hyper-parameters on the warm-up of a recorded stream."),

@@ -115,7 +115,7 @@ class Prequential:
         self.gate = gate or GateLearner()
         self._states: dict[str, UserState] = {}
         self._support: Counter[str] = Counter()
-        lists = ListRules(seen_excluded=rules.seen_excluded, purchase_block_s=0.0, category_share=1.0)
+        lists = ListRules(seen_excluded=rules.seen_excluded, purchase_block_s=0.0)
         folding = FoldRules(max_late_s=NEVER, history=rules.history)
         self._world = World(Catalog(), Counters(rules.half_life_s), folding, lists, worth=rules.worth)
         self._lessons: deque[_Lesson] = deque()

@@ -56,7 +56,7 @@ class Lineage:
         self._world = World(
             Catalog(teaching.encoder),
             Counters(teaching.half_life_s, consent_default=teaching.consent_default),
-            lists=ListRules(seen_excluded=False, purchase_block_s=0.0, category_share=1.0),
+            lists=ListRules(seen_excluded=False, purchase_block_s=0.0),
         )
         self._waiting: list[Example] = []
         self._known: Recent[int, bool] = Recent(REMEMBERED)

@@ -5,7 +5,10 @@ Hard rules are never broken. Fatigue is soft: a tired item comes back when the l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
+from statistics import median
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -18,6 +21,12 @@ if TYPE_CHECKING:
     from rec.config import Settings
 
 
+A_DAY = 86_400.0
+DUE = 0.8  # of a cycle: who buys coffee every month has a look after 24 days
+
+CycleOf = Callable[[str], float | None]  # item_id → seconds from one purchase to the next, None if it is no consumable
+
+
 class ListRules(NamedTuple):
     """The settings of the list; see `Settings` for what they mean."""
 
@@ -25,7 +34,7 @@ class ListRules(NamedTuple):
     purchase_block_s: float = 30 * 86_400
     fatigue_impressions: int = 6
     fatigue_s: float = 86_400
-    category_share: float = 0.7  # of any beginning of a list
+    repurchase_s: Mapping[str, float] = MappingProxyType({})  # category → from one purchase to the next
 
     @classmethod
     def from_settings(cls, settings: Settings) -> ListRules:
@@ -33,12 +42,52 @@ class ListRules(NamedTuple):
             seen_excluded=settings.seen == "exclude",
             purchase_block_s=settings.purchase_block_days * 86_400,
             fatigue_impressions=settings.fatigue_impressions,
+            repurchase_s={name: days * A_DAY for name, days in settings.repurchase_days.items()},
         )
 
 
-def bought(state: UserState, now: float, rules: ListRules) -> set[str]:
-    """Bought a short while ago: nobody wants a second tent the day after."""
-    return {item_id for item_id, at in state.bought.items() if now - at < rules.purchase_block_s}
+def bought(state: UserState, now: float, rules: ListRules, cycle_of: CycleOf = lambda _: None) -> set[str]:
+    """Bought a short while ago: nobody wants a second tent the day after, and coffee again in a month."""
+    blocked = set()
+    own = cycles(state) if state.bought else {}
+    for item_id, at in state.bought.items():
+        cycle = own.get(item_id) or cycle_of(item_id)
+        if now - at < (rules.purchase_block_s if cycle is None else DUE * cycle):
+            blocked.add(item_id)
+    return blocked
+
+
+def due_again(state: UserState, now: float, cycle_of: CycleOf) -> set[str]:
+    """What this shopper buys again and again, and would buy again about now."""
+    own = cycles(state) if state.bought else {}
+    known = ((item_id, at, own.get(item_id) or cycle_of(item_id)) for item_id, at in state.bought.items())
+    return {item_id for item_id, at, cycle in known if cycle is not None and DUE * cycle <= now - at < 2 * cycle}
+
+
+def cycles(state: UserState) -> dict[str, float]:
+    """item_id → seconds from one purchase to the next, the median of what this shopper's history shows."""
+    times: dict[str, list[float]] = {}
+    for at, item_id, action in state.history:
+        if action == "purchase":
+            times.setdefault(item_id, []).append(at)
+    gaps = {item_id: [b - a for a, b in pairwise(each) if b - a >= A_DAY] for item_id, each in times.items()}
+    return {item_id: median(each) for item_id, each in gaps.items() if each}
+
+
+def cycle_in(view: View, rules: ListRules) -> CycleOf:
+    """As the catalog says: the item's attribute `repurchase_days`, else what is set for its category."""
+
+    def cycle_of(item_id: str) -> float | None:
+        row = view.row(item_id)
+        if row is None:
+            return None
+        item = view.items[row]
+        days = item.attributes.get("repurchase_days")
+        if isinstance(days, int | float) and not isinstance(days, bool) and days > 0:
+            return days * A_DAY
+        return rules.repurchase_s.get(item.category)
+
+    return cycle_of
 
 
 def hidden(state: UserState) -> set[str]:
@@ -67,9 +116,9 @@ def tired(state: UserState, now: float, rules: ListRules) -> set[str]:
     return {item_id for item_id in often if now - wanted.get(item_id, -np.inf) >= rules.fatigue_s}
 
 
-def forbidden(state: UserState, now: float, rules: ListRules) -> set[str]:
+def forbidden(state: UserState, now: float, rules: ListRules, cycle_of: CycleOf = lambda _: None) -> set[str]:
     """All that the hard rules keep off this shopper's lists."""
-    return bought(state, now, rules) | hidden(state) | seen(state, rules)
+    return bought(state, now, rules, cycle_of) | hidden(state) | seen(state, rules)
 
 
 def eligible(view: View, excluded: Iterable[str]) -> Mask:

@@ -15,6 +15,7 @@ from rec.catalog import Item
 from rec.errors import NotFound
 from rec.events import Event
 from rec.ports import CatalogPage, ChoiceKey, Chosen, Erasure
+from rec.store.memory_rules import MemoryRules
 from rec.store.memory_versions import MemoryVersions
 
 
@@ -27,7 +28,7 @@ def _belongs(row: ArchivedEvent, user_id: str | None, visitors: Sequence[str]) -
     return row.subject == user_id or (row.user_id is None and row.subject in visitors)
 
 
-class MemoryDatabase(MemoryVersions):
+class MemoryDatabase(MemoryVersions, MemoryRules):
     """`rec.ports.Database` on dictionaries. `clock` gives the time of audit records."""
 
     def __init__(self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -87,6 +88,10 @@ class MemoryDatabase(MemoryVersions):
             else:
                 items.append(entry.item)
         return CatalogPage(revision, items, deleted)
+
+    async def flagged_items(self, limit: int = 1_000) -> list[Item]:
+        found = [entry.item for entry in self._items.values() if entry.item is not None and entry.item.flagged]
+        return sorted(found, key=lambda item: item.item_id)[:limit]
 
     async def count_items(self) -> int:
         return sum(entry.item is not None for entry in self._items.values())

@@ -12,6 +12,7 @@ class MemoryVersions:
     """Nothing awaits in the middle of a change, so each is atomic."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._versions: dict[str, ModelVersion] = {}  # in the order of recording
         self._pinned: str | None = None
 

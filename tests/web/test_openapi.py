@@ -14,12 +14,15 @@ from rec import __version__
 from rec.catalog import Item
 from rec.events import ACTIONS, Attribution, Consent, Event, EventItem
 from rec.ingest import MAX_CONTEXT_BYTES
+from rec.policy.desk import Proposal
+from rec.policy.rules import Rule
 from rec.protocol import MAX_EVENTS, MAX_N
 from rec.slates import Cause, Reason, Slate, SlateItem
 from tests.web.world import Shop, event, open_shop
 from web.health import OPENAPI
 from web.intake import Receipt
 from web.parsing import RecommendationQuery, SearchQuery, StreamQuery, TokenRequest
+from web.rules import Decision, RulePut
 
 DOCUMENT: dict[str, Any] = msgspec.json.decode(OPENAPI)
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
@@ -41,7 +44,24 @@ async def test_every_route_is_described_and_nothing_else(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    "struct", [Event, EventItem, Attribution, Consent, Slate, SlateItem, Reason, Cause, Item, TokenRequest, Receipt]
+    "struct",
+    [
+        Event,
+        EventItem,
+        Attribution,
+        Consent,
+        Slate,
+        SlateItem,
+        Reason,
+        Cause,
+        Item,
+        TokenRequest,
+        Receipt,
+        Rule,
+        Proposal,
+        RulePut,
+        Decision,
+    ],
 )
 def test_every_field_is_described_with_its_type(struct: type[msgspec.Struct]) -> None:
     schema = SCHEMAS[struct.__name__]
@@ -87,6 +107,13 @@ async def test_real_answers_are_as_described() -> None:
         check("ItemReceipt", (await shop.call("PUT", "/v1/items", json={"items": [item, {}]})).body)
         check("Item", (await shop.call("GET", "/v1/items/a")).body)
         check("Deleted", (await shop.call("DELETE", "/v1/items/a")).body)
+        rule = {"rule": {"effect": "pin", "condition": "in_stock", "ends_at": "2027-01-01T00:00:00Z"}, "why": "x"}
+        check("StoredRule", (await shop.call("PUT", "/v1/rules/a", json=rule)).body)
+        check("RuleList", (await shop.call("GET", "/v1/rules")).body)
+        check("ReviewList", (await shop.call("GET", "/v1/reviews")).body)
+        await shop.database.put_items([Item(item_id="f", title="F", flagged=True)])
+        verdict = {"decision": "reject", "why": "x"}
+        check("Decided", (await shop.call("POST", "/v1/reviews/item/f", json=verdict)).body)
         check("Receipt", (await shop.track(event("u1", "Product Viewed"), {})).body)
         check("Slate", (await shop.call("GET", "/v1/recommendations?user_id=u1")).body)
         check("Token", (await shop.call("POST", "/v1/tokens", json={"user_id": "u1"})).body)

@@ -76,6 +76,13 @@ class SqlCatalogs(Connected):
             deleted=[row.item_id for row in rows if row.body is None],
         )
 
+    async def flagged_items(self, limit: int = 1_000) -> list[Item]:
+        query = select(ItemRow.body).where(ItemRow.body.contains('"flagged":true', autoescape=True))
+        async with self._unit() as session:
+            bodies = (await session.scalars(query.order_by(ItemRow.item_id))).all()
+        items = (_decode(body) for body in bodies if body is not None)
+        return [item for item in items if item.flagged][:limit]  # an attribute may be called so, too
+
     async def count_items(self) -> int:
         async with self._unit() as session:
             return await session.scalar(select(func.count(ItemRow.body))) or 0

@@ -35,6 +35,7 @@ Number = BigInteger().with_variant(Integer(), "sqlite")  # SQLite's INTEGER is 6
 CATALOG = "catalog"  # the counters that exist
 ARCHIVE = "archive"
 MODELS = "models"
+RULES = "rules"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -162,6 +163,16 @@ for _name, _where in (("state", "state = 'live'"), ("pinned", "pinned")):
     )
 
 
+class RuleRow(Base):
+    """A rule of the shop: what is in force and what is proposed, `rec.policy.desk.StoredRule` as JSON."""
+
+    __tablename__ = "rules"
+
+    rule_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    body: Mapped[str | None] = mapped_column(Text)
+    proposal: Mapped[str | None] = mapped_column(Text)
+
+
 class ErasureRow(Base):
     """A request to be forgotten. The id of the user is not kept, only its keyed hash."""
 
@@ -205,4 +216,4 @@ def _table(model: type[Base]) -> Table:
 # The bare tables: statements on them skip the ORM's bookkeeping, which bulk writes need not pay for.
 ITEMS, VECTORS, EVENTS, CHOICES = _table(ItemRow), _table(VectorRow), _table(EventRow), _table(ChoiceRow)
 ERASURES, ERASURE_STEPS, AUDIT = _table(ErasureRow), _table(ErasureStepRow), _table(AuditRow)
-VERSIONS = _table(VersionRow)
+VERSIONS, SHOP_RULES = _table(VersionRow), _table(RuleRow)

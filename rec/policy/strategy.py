@@ -1,0 +1,74 @@
+"""settings, SQL → **strategy** → chain. How scores become a list, as one named value.
+
+A strategy holds nothing of one shopper or one moment: the same strategy, candidates, `now` and rng give the same list.
+Its name is on every slate, so that what came of a list can be told apart by the strategy that made it. All steps are
+off in `Strategy()` but the cap on categories: it is greedy. `rec.policy.chain` says what happens in which order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+
+from rec.errors import BadInput, ConfigError
+from rec.features import FEATURES
+
+if TYPE_CHECKING:
+    from rec.config import Settings
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+\Z")]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+MOST_COLD = 50  # candidates that the cold-start slot is drawn from
+
+
+class Strategy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One way to make lists. Places are 0-based."""
+
+    name: Name = "default"
+    # what is likely and what it is worth are the ranker's; a strategy may lean on some of what it says:
+    mix: dict[
+        str, float
+    ] = {}  # added to the gate's weights, by name of the feature (rec.features); a gate alone reads it
+    # what the list is to be as a whole, one step after the other:
+    calibration: Share = 0.0  # 0 off … 1 the shopper's interests alone decide: λ of Steck 2018
+    diversity: Literal["off", "mmr", "dpp"] = "off"
+    diversity_depth: Annotated[int, msgspec.Meta(ge=1, le=500)] = 60  # so many candidates are laid out anew
+    theta: Share = 0.7  # 1: relevance alone, 0: variety alone
+    fairness: Annotated[float, msgspec.Meta(ge=0, le=100)] = 0.0  # pull towards exposure in proportion to merit
+    fairness_by: Literal["brand", "seller"] = "brand"  # seller: the item's attribute of that name
+    category_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.7  # of any beginning of a home list
+    cold_place: Annotated[int, msgspec.Meta(ge=0, le=199)] | None = None  # of the one item that hardly anybody came to
+    cold_support: Annotated[int, msgspec.Meta(ge=1)] = 5  # an item that so many shoppers came to is not cold
+    # how much is left to chance:
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0  # of Plackett-Luce; 0 greedy
+    explore_depth: Annotated[float, msgspec.Meta(ge=1, le=10)] = 2.0  # it draws from so many times the list's length
+    # how eagerly a list on a screen is replaced:
+    hold_s: Annotated[float, msgspec.Meta(ge=0, le=3)] = 0.0  # at least so long between two lists that events cause
+
+    def __post_init__(self) -> None:
+        """Raises ValueError, which msgspec turns into a ValidationError: a mix of a feature that does not exist."""
+        if unknown := sorted(self.mix.keys() - set(FEATURES)):
+            raise ValueError(f"mix: there is no feature {unknown[0]!r}. Known are: {', '.join(FEATURES)}")
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Strategy:
+        """The one that serves where nothing else is chosen. Raises ConfigError naming the variable."""
+        try:
+            return strategy_of(settings.strategy)
+        except BadInput as error:
+            raise ConfigError(f"REC_STRATEGY: {error.message}", field="REC_STRATEGY") from None
+
+
+def strategy_of(values: Mapping[str, Any]) -> Strategy:
+    """A strategy from JSON's values. Raises BadInput naming the field and what is wrong with it.
+
+    >>> strategy_of({"name": "bold", "temperature": 0.5}).temperature
+    0.5
+    """
+    try:
+        return msgspec.convert(dict(values), Strategy)
+    except msgspec.ValidationError as error:
+        known = ", ".join(Strategy.__struct_fields__)
+        raise BadInput(f"{error}. Fields of a strategy: {known}.", field="strategy") from None
