@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import blake2b
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import msgspec
 
@@ -24,10 +24,10 @@ from rec.errors import ModelError
 from rec.events import POSITIVE
 from rec.feedback import FeedbackExample, Place
 from rec.pieces import pieces
+from rec.protocol import RateKind
 from rec.recent import Recent
 
-By = Literal["all", "item", "category", "placement", "strategy"]
-KINDS: tuple[By, ...] = get_args(By)
+KINDS: tuple[RateKind, ...] = get_args(RateKind)
 EVERYTHING = "all"  # the key of the kind `all`
 STRENGTH = 20.0  # observations that the prior of a part is worth
 LEVEL = 0.95
@@ -100,7 +100,7 @@ class Rates:
         self.offsets: dict[int, int] = {}
         self.through = 0.0  # the newest list counted, by its first sign
         self.lists = 0
-        self._counts: dict[By, dict[str, Count]] = {kind: {} for kind in KINDS}
+        self._counts: dict[RateKind, dict[str, Count]] = {kind: {} for kind in KINDS}
         self._known: Recent[int, _Counted] = Recent(max_lists)
 
     def learn(self, example: FeedbackExample) -> bool:
@@ -136,7 +136,7 @@ class Rates:
         self._count("placement", example.placement, together, at)
         self._count("strategy", example.strategy, together, at)
 
-    def _count(self, kind: By, key: str, amount: tuple[float, float, float], at: float) -> None:
+    def _count(self, kind: RateKind, key: str, amount: tuple[float, float, float], at: float) -> None:
         counts = self._counts[kind]
         if (count := counts.get(key)) is None:
             count = counts[key] = Count()
@@ -148,7 +148,7 @@ class Rates:
         return {key: counts[key] for key in order[: self.max_keys // 2]}
 
     # ------------------------------------------------------------------ reading
-    def rows(self, kind: By, now: float, *, limit: int = 50, key: str | None = None) -> list[Row]:
+    def rows(self, kind: RateKind, now: float, *, limit: int = 50, key: str | None = None) -> list[Row]:
         """The most seen of a kind as of `now`, at most `limit`; with `key` that one alone, if it was ever seen."""
         counts = self._counts[kind]
         if key is not None:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from rec.rates import By
+from rec.protocol import RateKind
 from rec.slates import Cause, Position
 from rec.state import UserState
 
@@ -58,7 +58,7 @@ class AskRates(msgspec.Struct, frozen=True, tag="rates", tag_field="kind"):
     request_id: str
     reply_to: str
     deadline: float
-    by: By = "all"
+    by: RateKind = "all"
     n: int = 50
     key: str | None = None
 
