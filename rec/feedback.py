@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 IMPRESSION = "view_item_list"
 OUTCOMES = frozenset(name for name, action in ACTIONS.items() if action.needs_items) - {IMPRESSION}
 SETTLE_S = 2.0  # after the window late signs gather this long: each revision is a record
+UNREAD_S = 600.0  # signs of an unknown list wait at least so long for its record, which may lie behind an outage
 GRID_S = 60.0  # windows end on whole minutes, so that those of a user end together
 MAX_ITEMS = 200  # signs are kept of so many items of a list; it has no more
 
@@ -196,7 +197,7 @@ def _first(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
 
 def _due(window: Window, now: float, rules: JoinRules) -> float:
     if not window.served:  # wait for the list by the worker's clock: its record may lie unread after a restart
-        return window.touched + rules.window_s
+        return window.touched + max(rules.window_s, UNREAD_S)
     if not window.news:
         end = window.touched + rules.window_s + rules.late_s
         return end + -end % GRID_S

@@ -14,6 +14,7 @@ from rec.feedback import (
     GRID_S,
     MAX_ITEMS,
     SETTLE_S,
+    UNREAD_S,
     Close,
     FeedbackExample,
     Handed,
@@ -165,18 +166,18 @@ def test_a_late_sign_that_is_outside_of_the_window_makes_no_revision(seen: Join)
 def test_signs_that_overtake_their_list_wait_for_it() -> None:
     join = Join()
     join.tell(sign("select_item", "i1", at=NOW + 1), NOW + 1)
-    assert join.close(NOW + 60) == []
-    join.tell(served(), NOW + 60.5)
-    [example] = join.close(NOW + 63)
+    assert join.close(NOW + UNREAD_S) == []
+    join.tell(served(), NOW + UNREAD_S)
+    [example] = join.close(NOW + UNREAD_S + SETTLE_S)
     assert example.reward == 1.0
 
 
 def test_signs_of_a_list_that_nobody_knows_are_let_go() -> None:
     join = Join()
     join.tell(sign("select_item", "i1", at=NOW - 5_000), NOW + 1)
-    assert join.close(NOW + 60) == []
+    assert join.close(NOW + UNREAD_S) == []
     assert join.window is not None
-    join.close(NOW + 61)
+    join.close(NOW + 1 + UNREAD_S)
     assert join.window is None
 
 
@@ -241,7 +242,7 @@ def test_whatever_the_order_and_however_often_the_examples_are_those_of_a_plain_
     told += [events[at] for at in again if at < len(events)]
     random.Random(seed).shuffle(told)
     first = next(at for at, what in enumerate(told) if isinstance(what, Served))
-    gaps = [min(gap, 5) if at <= first else gap for at, gap in enumerate(gaps)]  # unknown lists are let go in time
+    gaps = [min(gap, 40) if at <= first else gap for at, gap in enumerate(gaps)]  # unknown lists are let go in time
     expected = offline_join([served()], events, 60.0)
     assert differences(expected, played(told, gaps[: len(told)])) == []
 
