@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 LINE = "feedback"
 AFTER = "state table and changelog"  # the worker's own line: where it is, this one is due
 NOTE = "open windows, and lists with what became of them, marked as deleted; counts over all users stay"
-GATHER_S = 2.0
+GATHER_S = 0.5
 PATIENCE_S = 30.0
 SLICE = 200  # records looked at before the event loop has its turn
 

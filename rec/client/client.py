@@ -24,7 +24,9 @@ from rec.client.caller import Caller, minter
 from rec.client.checks import check_id
 from rec.client.events import (
     Details,
+    ItemLike,
     PutResult,
+    SlateLike,
     TrackResult,
     check_event,
     item_batches,
@@ -42,7 +44,7 @@ from rec.client.states import StateChange, States
 from rec.client.timing import Timing
 from rec.client.tokens import AskedToken, GivenToken, TokenCallable, TokenSource
 from rec.errors import BadInput, RecError
-from rec.events import Event, EventItem
+from rec.events import Event
 from rec.protocol import RateKind, Subscribe
 from rec.slates import Slate
 
@@ -151,16 +153,16 @@ class RecClient:
         event: str,
         *,
         user_id: str | None = None,
-        items: Iterable[str | EventItem] = (),
-        slate: Slate | None = None,
+        items: Iterable[ItemLike] = (),
+        slate: SlateLike | None = None,
         event_id: str | None = None,
         **details: Unpack[Details],
     ) -> TrackResult:
         """Send one event and wait for the acknowledgment: then it is in the log.
 
         A temporary failure is tried again with the same event_id while the time lasts. To repeat a call that
-        failed, give it the same `event_id`, so that it is counted once. `slate`: the list it was done on; say so with
-        what was seen of it, too ("view_item_list", with those items), or what was clicked is not joined.
+        failed, give it the same `event_id`, so that it is counted once. `slate`: the list it was done on. To say what was
+        seen of it, half of a card for a second: `track("view_item_list", items=slate.items[:6], slate=slate)`.
         """
         return await self.track_many([self._event(event, user_id, items, slate, event_id, details)])
 
@@ -182,8 +184,8 @@ class RecClient:
         event: str,
         *,
         user_id: str | None = None,
-        items: Iterable[str | EventItem] = (),
-        slate: Slate | None = None,
+        items: Iterable[ItemLike] = (),
+        slate: SlateLike | None = None,
         event_id: str | None = None,
         **details: Unpack[Details],
     ) -> str:
@@ -320,8 +322,8 @@ class RecClient:
         self,
         name: str,
         user_id: str | None,
-        items: Iterable[str | EventItem],
-        slate: Slate | None,
+        items: Iterable[ItemLike],
+        slate: SlateLike | None,
         event_id: str | None,
         details: Details,
     ) -> Event:

@@ -34,7 +34,7 @@ PARTITIONS = 4
 PLACES, SEEN = 10, 6
 LATE, SHUFFLED, REPEATED = 0.05, 0.20, 0.10  # shares of the signs
 TICK_S = 0.05
-DRAIN_S = 300.0
+DRAIN_S = 240.0
 
 
 class Telling(NamedTuple):
@@ -182,12 +182,13 @@ async def join(
 
             def same() -> bool:
                 nonlocal wrong
+                click.echo(f"{len(followed.newest)} of {len(expected)} lists have an example", err=True)
                 if len(followed.newest) < len(expected) and time.monotonic() < until_s:
                     return False
                 wrong = differences(expected, newest(followed.newest.values()))
                 return not wrong
 
-            await until(same, DRAIN_S, every_s=2.0)
+            await until(same, DRAIN_S, every_s=5.0)
             dead = sum((await world.log.ends(world.settings.topic(DEAD_LETTERS))).values())
             if wrong:
                 click.echo(world.logs(), err=True)

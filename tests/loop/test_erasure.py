@@ -185,7 +185,7 @@ class TestVisitors:
         at = time.time()
         await publish(loop, happened("view_item", "books-2", visitor_id="v1", at=at - 8))
         await until(lambda: visitors(loop, "u1") == {"v1": "merged"})
-        stores = ("archive", "suppression list", "state table and changelog", "counters", "redis")
+        stores = ("archive", "suppression list", "state table and changelog", "counters", "feedback", "redis")
         receipt = await erase(loop, "u1", at=at)
         await until_receipted(loop, receipt, *(f"{store}, visitor 1" for store in stores), *stores[2:], "archive")
         killed = MemoryDatabase()

@@ -227,16 +227,17 @@ async def test_a_worker_that_starts_writes_the_line_that_a_killed_one_owed(tmp_p
 async def test_open_windows_are_among_what_is_known_of_a_user(loop: Local) -> None:
     async with Screen(loop) as screen:
         await until(lambda: screen.last.slate_id in lists(loop))
-        await seen_and_clicked(loop, screen.last)
+        slate = screen.last
+        await seen_and_clicked(loop, slate)
         replies = loop.exchange.connect().replies("web-1")
         waiting = asyncio.ensure_future(anext(replies))
         await asyncio.sleep(0)
         await ask(loop, Inspect("u1", "r1", "web-1", time.time() + 5))
         async with asyncio.timeout(5):
             body = msgspec.json.decode((await waiting).body)
-        [window] = [each for each in body["feedback"] if each["slate_id"] == screen.last.slate_id]
-        assert window["actions"].keys() == {three(screen.last)[1]}
-        assert window["seen"].keys() == set(three(screen.last))
+        [window] = [each for each in body["feedback"] if each["slate_id"] == slate.slate_id]
+        assert window["actions"].keys() == {three(slate)[1]}
+        assert window["seen"].keys() == set(three(slate))
 
 
 async def test_rates_are_answered_by_any_worker_and_outlive_it(tmp_path: Path) -> None:

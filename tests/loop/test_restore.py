@@ -154,9 +154,11 @@ async def test_an_erasure_that_died_with_the_log_is_finished_by_the_restore(idle
         "suppression list, visitor 1": 0,
         "state table and changelog": 0,
         "counters": 0,
+        "feedback": 0,
         "redis": 0,
         "state table and changelog, visitor 1": 0,
         "counters, visitor 1": 0,
+        "feedback, visitor 1": 0,
         "redis, visitor 1": 0,
     }
     assert await idle.database.erased_at(user_hash(SECRET, "v1")) == instant(NOW + 5)
