@@ -34,7 +34,7 @@ PARTITIONS = 4
 PLACES, SEEN = 10, 6
 LATE, SHUFFLED, REPEATED = 0.05, 0.20, 0.10  # shares of the signs
 TICK_S = 0.05
-DRAIN_S = 240.0
+DRAIN_S = 600.0
 
 
 class Telling(NamedTuple):
