@@ -31,6 +31,7 @@ LINE = "feedback"
 AFTER = "state table and changelog"  # the worker's own line: where it is, this one is due
 NOTE = "open windows, and lists with what became of them, marked as deleted; counts over all users stay"
 GATHER_S = 0.5
+LOOK_AGAIN_S = 5.0  # whether the worker that sees to what is owed has done so
 PATIENCE_S = 30.0
 SLICE = 200  # records looked at before the event loop has its turn
 
@@ -82,7 +83,7 @@ class Retraction:
             if finished:
                 await self._wake.wait()
                 self._wake.clear()
-            await asyncio.sleep(self._gather_s)
+            await asyncio.sleep(self._gather_s if finished else LOOK_AGAIN_S)
 
     async def turn(self) -> None:
         """All that waits, in one reading of the topic. Raises Unavailable, and nothing is forgotten."""
