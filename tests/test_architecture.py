@@ -48,6 +48,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "matplotlib": ("rec.evaluation.plots",),
     "pydantic": ("rec.config",),
     "pydantic_settings": ("rec.config",),
+    "scipy": ("rec.rates",),
     "pyarrow": ("rec.tables", "rec.export"),
 }
 # Modules that import torch as they load: only from inside functions, or from each other.

@@ -10,6 +10,7 @@ from rec.cli.here import Server, find_server, server_options
 from rec.cli.output import emit_json, json_option, say
 from rec.client import RecClient, Timing, TrackResult
 from rec.client.events import Details
+from rec.events import Attribution
 
 
 @click.command()
@@ -20,6 +21,7 @@ from rec.client.events import Details
 @click.option("--query", "search_term", help="What was searched for (event search).")
 @click.option("--value", type=float, help="What it was worth (event purchase).")
 @click.option("--currency", help="Of the value, for example EUR.")
+@click.option("--slate", help="The list (slate_id) that it was seen or done on.")
 @click.option("--event-id", help="To repeat an event that may have been sent: it is counted once.")
 @server_options
 @json_option
@@ -31,6 +33,7 @@ def track(
     search_term: str | None,
     value: float | None,
     currency: str | None,
+    slate: str | None,
     event_id: str | None,
     url: str | None,
     api_key: str | None,
@@ -42,6 +45,7 @@ def track(
     \b
     rec track view_item sku_77 --user u1
     rec track purchase sku_77 sku_78 --user u1 --value 39.80 --currency EUR
+    rec track view_item_list sku_77 sku_78 --user u1 --slate 019ac5b2-…   what was seen of a list
     rec track search --query "tent" --user u1
 
     Events: view_item_list, select_item, view_item, add_to_cart, remove_from_cart, add_to_wishlist, purchase, search,
@@ -57,7 +61,7 @@ def track(
     if currency is not None:
         details["currency"] = currency
     server = find_server(url, api_key)
-    result = asyncio.run(_track(server, timeout_s, event, user, items, event_id, details))
+    result = asyncio.run(_track(server, timeout_s, event, user, items, slate, event_id, details))
     for rejection in result.rejected:
         raise rejection.error()
     if as_json:
@@ -74,8 +78,10 @@ async def _track(
     event: str,
     user: str | None,
     items: tuple[str, ...],
+    slate: str | None,
     event_id: str | None,
     details: Details,
 ) -> TrackResult:
     async with RecClient(server.url, server.api_key, timing=Timing(timeout_s=timeout_s)) as client:
-        return await client.track(event, user_id=user, items=items, event_id=event_id, **details)
+        on = None if slate is None else Attribution(slate)
+        return await client.track(event, user_id=user, items=items, slate=on, event_id=event_id, **details)

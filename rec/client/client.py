@@ -24,7 +24,9 @@ from rec.client.caller import Caller, minter
 from rec.client.checks import check_id
 from rec.client.events import (
     Details,
+    ItemLike,
     PutResult,
+    SlateLike,
     TrackResult,
     check_event,
     item_batches,
@@ -42,8 +44,8 @@ from rec.client.states import StateChange, States
 from rec.client.timing import Timing
 from rec.client.tokens import AskedToken, GivenToken, TokenCallable, TokenSource
 from rec.errors import BadInput, RecError
-from rec.events import Event, EventItem
-from rec.protocol import Subscribe
+from rec.events import Event
+from rec.protocol import RateKind, Subscribe
 from rec.slates import Slate
 
 QUEUE_LIMIT = 10_000  # events; about 3 MB
@@ -151,15 +153,16 @@ class RecClient:
         event: str,
         *,
         user_id: str | None = None,
-        items: Iterable[str | EventItem] = (),
-        slate: Slate | None = None,
+        items: Iterable[ItemLike] = (),
+        slate: SlateLike | None = None,
         event_id: str | None = None,
         **details: Unpack[Details],
     ) -> TrackResult:
         """Send one event and wait for the acknowledgment: then it is in the log.
 
         A temporary failure is tried again with the same event_id while the time lasts. To repeat a call that
-        failed, give it the same `event_id`, so that it is counted once. `slate`: the list it was done on.
+        failed, give it the same `event_id`, so that it is counted once. `slate`: the list it was done on. To say what
+        was seen of it: `track("view_item_list", items=slate.items[:6], slate=slate)`.
         """
         return await self.track_many([self._event(event, user_id, items, slate, event_id, details)])
 
@@ -181,8 +184,8 @@ class RecClient:
         event: str,
         *,
         user_id: str | None = None,
-        items: Iterable[str | EventItem] = (),
-        slate: Slate | None = None,
+        items: Iterable[ItemLike] = (),
+        slate: SlateLike | None = None,
         event_id: str | None = None,
         **details: Unpack[Details],
     ) -> str:
@@ -273,6 +276,11 @@ class RecClient:
         """The receipt as it stands: each store, what was removed and when."""
         return await self._parts.caller.call("GET", _path("/v1/erasures", erasure_id, "erasure_id"), Answer, self._self)
 
+    async def feedback(self, by: RateKind = "all", n: int = 50, key: str | None = None) -> Answer:
+        """CTR and CVR of what was seen on lists, the most seen first (needs the API key). `key`: that one alone."""
+        query: dict[str, str | int | None] = {"by": by, "n": n, "key": key}
+        return await self._parts.caller.call("GET", "/v1/feedback", Answer, self._self, query=query)
+
     async def token(self, user_id: str) -> str:
         """A short-lived token for a user's device (needs the API key)."""
         mint = self._parts.mint
@@ -314,8 +322,8 @@ class RecClient:
         self,
         name: str,
         user_id: str | None,
-        items: Iterable[str | EventItem],
-        slate: Slate | None,
+        items: Iterable[ItemLike],
+        slate: SlateLike | None,
         event_id: str | None,
         details: Details,
     ) -> Event:

@@ -16,9 +16,13 @@ from rec.client.checks import check_id, check_numbers
 from rec.errors import BadInput, TooLarge
 from rec.events import Attribution, Consent, Event, EventItem, decode_event, encode_event
 from rec.protocol import MAX_BODY_BYTES, MAX_EVENTS
-from rec.slates import Slate
+from rec.slates import Slate, SlateItem
 
 _ENVELOPE = len(b'{"events":[]}')  # that of items is shorter
+
+
+ItemLike = str | EventItem | SlateItem  # an id, an item as the wire has it, or a place of a list
+SlateLike = Slate | Attribution  # the list, or what names it
 
 
 class Details(TypedDict, total=False):
@@ -67,26 +71,34 @@ class TrackResult(msgspec.Struct, frozen=True):
 def make_event(
     name: str,
     user_id: str | None,
-    items: Iterable[str | EventItem],
-    slate: Slate | None,
+    items: Iterable[ItemLike],
+    slate: SlateLike | None,
     event_id: str,
     now: datetime,
     details: Details,
 ) -> Event:
-    """A checked event. `slate`: the list that the shopper acted on.
+    """A checked event. `slate`: the list that the shopper saw or acted on; it says at which index the items are.
 
     BadInput names the field. Names of events are not checked here: the server knows aliases and newer names.
     """
+    places = {place.item_id: at for at, place in enumerate(slate.items)} if isinstance(slate, Slate) else {}
     event = Event(
         event=name,
         event_id=event_id,
         user_id=user_id,
-        items=tuple(EventItem(item) if isinstance(item, str) else item for item in items),
-        attribution=None if slate is None else Attribution(slate.slate_id, slate.version),
+        items=tuple(_item(item, places) for item in items),
+        attribution=Attribution(slate.slate_id, slate.version) if slate is not None else None,
         client_ts=now,
         **details,
     )
     return check_event(event)
+
+
+def _item(item: ItemLike, places: Mapping[str, int]) -> EventItem:
+    if isinstance(item, EventItem):
+        return item
+    item_id = item if isinstance(item, str) else item.item_id
+    return EventItem(item_id, index=places.get(item_id))
 
 
 def check_event(event: Event) -> Event:

@@ -47,6 +47,14 @@ async def test_an_event_says_who_what_when_and_on_which_list(server: FakeServer,
     }
 
 
+async def test_an_impression_says_where_on_its_list_the_items_were(server: FakeServer, client: RecClient) -> None:
+    slate = a_slate(42)
+    await client.track("view_item_list", user_id="u1", items=slate.items[:2], slate=slate)
+    (event,) = (await server.called("POST /v1/events")).body["events"]
+    assert event["items"] == [{"item_id": place.item_id, "index": at} for at, place in enumerate(slate.items[:2])]
+    assert event["attribution"] == {"slate_id": slate.slate_id, "version": slate.version}
+
+
 async def test_rejections_come_back_typed(server: FakeServer, client: RecClient) -> None:
     rejection = {"index": 0, "code": "unknown_event", "message": "no such event", "did_you_mean": "view_item"}
     server.http["POST /v1/events"] = lambda request, body: {"accepted": 0, "duplicates": 0, "rejected": [rejection]}

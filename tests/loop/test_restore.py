@@ -154,9 +154,11 @@ async def test_an_erasure_that_died_with_the_log_is_finished_by_the_restore(idle
         "suppression list, visitor 1": 0,
         "state table and changelog": 0,
         "counters": 0,
+        "feedback": 0,
         "redis": 0,
         "state table and changelog, visitor 1": 0,
         "counters, visitor 1": 0,
+        "feedback, visitor 1": 0,
         "redis, visitor 1": 0,
     }
     assert await idle.database.erased_at(user_hash(SECRET, "v1")) == instant(NOW + 5)
@@ -171,7 +173,7 @@ async def test_a_restore_after_that_finds_nothing_more_and_rewrites_no_line(idle
     assert await idle.database.get_erasure("er1") == first
 
 
-ALL_LINES = {"archive", "state table and changelog", "counters", "redis"}
+ALL_LINES = {"archive", "state table and changelog", "counters", "feedback", "redis"}
 
 
 async def lines_of(database: MemoryDatabase, erasure_id: str) -> dict[str, int]:

@@ -21,7 +21,7 @@ from rec.slates import Cause, Reason, Slate, SlateItem
 from tests.web.world import Shop, event, open_shop
 from web.health import OPENAPI
 from web.intake import Receipt
-from web.parsing import RecommendationQuery, SearchQuery, StreamQuery, TokenRequest
+from web.parsing import FeedbackQuery, RecommendationQuery, SearchQuery, StreamQuery, TokenRequest
 from web.rules import Decision, RulePut
 
 DOCUMENT: dict[str, Any] = msgspec.json.decode(OPENAPI)
@@ -77,7 +77,12 @@ def test_every_field_is_described_with_its_type(struct: type[msgspec.Struct]) ->
 
 @pytest.mark.parametrize(
     ("path", "query"),
-    [("/v1/recommendations", RecommendationQuery), ("/v1/search", SearchQuery), ("/v1/sse", StreamQuery)],
+    [
+        ("/v1/recommendations", RecommendationQuery),
+        ("/v1/search", SearchQuery),
+        ("/v1/sse", StreamQuery),
+        ("/v1/feedback", FeedbackQuery),
+    ],
 )
 def test_every_parameter_is_described(path: str, query: type[msgspec.Struct]) -> None:
     parameters = [p for p in DOCUMENT["paths"][path]["get"]["parameters"] if p["in"] == "query"]
@@ -118,6 +123,7 @@ async def test_real_answers_are_as_described() -> None:
         check("Slate", (await shop.call("GET", "/v1/recommendations?user_id=u1")).body)
         check("Token", (await shop.call("POST", "/v1/tokens", json={"user_id": "u1"})).body)
         check("User", (await shop.call("GET", "/v1/users/u1")).body)
+        check("Feedback", (await shop.call("GET", "/v1/feedback")).body)
         check("Erasure", (await shop.call("DELETE", "/v1/users/u1")).body)
         check("User", (await shop.call("GET", "/v1/users/u1")).body)
         check("Live", (await shop.call("GET", "/health/live")).body)

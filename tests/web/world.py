@@ -8,17 +8,20 @@ import inspect
 import random
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse, WSMsgType, web
 from aiohttp.test_utils import TestServer
 
+from agents.rating import Rating
 from rec.config import Settings
 from rec.errors import Unavailable
 from rec.events import ERASE, decode_event, instant
 from rec.ports import Pushed, Reply, StoredSlate
-from rec.requests import Inspect, Refresh, SlateRequest, decode_request
+from rec.rates import Rates
+from rec.requests import AskRates, Inspect, Refresh, SlateRequest, decode_request
 from rec.screens import screen_key, split_screen
 from rec.slates import Cause, Reason, Slate, SlateItem, encode_slate
 from rec.state import Outcome, UserState, fold, touched
@@ -97,6 +100,7 @@ class TinyWorker:
     def __init__(self, log: MemoryLog, exchange: MemoryExchange, database: MemoryDatabase, settings: Settings) -> None:
         self.log, self.exchange, self.database, self.settings = log, exchange, database, settings
         self.users: dict[str, UserState] = {}
+        self.rates = Rates()
         self.requests: list[Any] = []
         self.answering = True
         self.clock = time.time
@@ -131,6 +135,9 @@ class TinyWorker:
             shown = None if state is None else msgspec.to_builtins(msgspec.structs.replace(state, ring=b""))
             body = msgspec.json.encode({"state": shown})
             await self.exchange.reply(request.reply_to, Reply(request.request_id, body))
+        elif isinstance(request, AskRates):
+            rating = Rating(rates=self.rates, path=Path("unused"), source=self.log, topic="", snapshot_s=60)
+            await self.exchange.reply(request.reply_to, Reply(request.request_id, rating.answer(request, self.clock())))
         elif isinstance(request, Refresh):
             if state is None:
                 state = self.users[request.user_id] = UserState(epoch=f"e-{request.user_id}", version=1)
