@@ -61,7 +61,9 @@ class Source(NamedTuple):
 
 _OPTIONS = (
     click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True), metavar="FILE…"),
-    click.option("--dataset", type=click.Choice([*DATASETS, "beauty", "obd"]), help="A public set; FILE is its folder."),
+    click.option(
+        "--dataset", type=click.Choice([*DATASETS, "beauty", "obd"]), help="A public set; FILE is its folder."
+    ),
     click.option("--user", default="user_id", show_default=True, help="Column of the shopper."),
     click.option("--item", default="item_id", show_default=True, help="Column of the product."),
     click.option("--time", default="timestamp", show_default=True, help="Column of the time."),

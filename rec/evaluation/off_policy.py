@@ -207,7 +207,8 @@ def _doubts(found: OffPolicy, weight: Numbers, raw: Numbers) -> list[str]:
         doubts.append(f"one row carries {most:.0%} of the weight (at most {MOST_OF_ONE:.0%})")
     if found.unseen > MOST_UNSEEN:
         doubts.append(
-            f"{found.unseen:.1%} of the target's choices were never logged at their position (at most {MOST_UNSEEN:.0%})"
+            f"{found.unseen:.1%} of the target's choices were never logged at their position "
+            f"(at most {MOST_UNSEEN:.0%})"
         )
     if (taken := 1 - total / float(raw.sum()) if raw.any() else 0.0) > MOST_CAPPED:
         doubts.append(f"the cap takes {taken:.0%} of the weight away (at most {MOST_CAPPED:.0%})")
