@@ -1,14 +1,12 @@
 """rewards by strategy → **the strategy of a list**. Thompson sampling that forgets, for each segment and placement.
 
-    belief     Gamma(alpha, beta) over the mean reward of a list             conjugate to Poisson counts of reward
-    forgetting every update multiplies what is known by 0.5 ** (dt / half-life)      Raj & Kalyani 2017, "Taming
-               non-stationary bandits"; Garivier & Moulines 2011, discounted UCB
+    belief     normal over the mean reward of a list, by the discounted count, sum and sum of squares
+    forgetting every count is multiplied by 0.5 ** (dt / half-life)          Raj & Kalyani 2017, "Taming non-stationary
+               bandits: a Bayesian approach"; Garivier & Moulines 2011 for the discount
     choice     the best of one draw a strategy (Thompson 1933), or, with probability `floor` for each, that strategy
     propensity of a choice: floor + (1 - strategies * floor) * P(best draw), by Monte Carlo from the same belief
 
-Rewards are amounts of at least 0, as the feedback join gives them: a click 1, a purchase more. Between 0 and 1 a draw
-is close to that of the Beta-Bernoulli bandit; above 1 it needs no cap. `reward_unit` says how large one reward is: sums
-of large rewards vary more, so they are counted in that unit.
+Rewards are amounts of either sign, as the feedback join gives them; their spread is learned like their mean.
 
 Pure: `now` and `rng` are arguments, a `Bandit` is a value. Invariants: no strategy gets less than its floor of traffic;
 what is not heard of for long is believed to be like the prior again; the order of rewards does not matter but for time.
@@ -16,6 +14,7 @@ what is not heard of for long is believed to be like the prior again; the order 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from random import Random
 from typing import NamedTuple
@@ -25,7 +24,6 @@ import numpy as np
 
 from rec.errors import BadInput
 
-EVERYWHERE = ("", "")  # the arm group of lists without a segment and placement
 MAX_GROUPS = 2_000  # segments × placements that are kept, the most recently heard of
 
 
@@ -35,21 +33,22 @@ class BanditRules(NamedTuple):
     half_life_s: float = 2 * 86_400.0  # after that long a reward counts half
     floor: float = 0.05  # share of the lists that each strategy gets, whatever is believed of it
     prior_lists: float = 10.0  # how many lists the prior is worth,
-    prior_reward: float = 0.1  # and what they are taken to have earned each
-    reward_unit: float = 1.0  # the size of one reward
+    prior_reward: float = 0.1  # what they are taken to have earned each,
+    prior_sd: float = 0.3  # and how much that differs from list to list
 
 
 class Arm(NamedTuple):
-    """What one strategy has earned in one group: both sums decayed to `at` (seconds since 1970)."""
+    """What one strategy has earned in one group: the sums decayed to `at` (seconds since 1970)."""
 
     lists: float
     reward: float
+    squares: float  # of the lists' rewards
     at: float
 
     def as_of(self, now: float, half_life_s: float) -> Arm:
         """Decayed to `now`; the past decays to nothing, the future not at all."""
         kept = 0.5 ** (max(0.0, now - self.at) / half_life_s)
-        return Arm(self.lists * kept, self.reward * kept, max(now, self.at))
+        return Arm(self.lists * kept, self.reward * kept, self.squares * kept, max(now, self.at))
 
 
 class Choice(NamedTuple):
@@ -73,21 +72,24 @@ def rewarded(
     *,
     now: float,
     rules: BanditRules,
-    lists: float = 1.0,
+    counted: float | None = None,
 ) -> Bandit:
-    """The bandit after `lists` lists of a strategy earned `reward` together, at `now`.
+    """The bandit after a list of a strategy, looked at at `now`, earned `reward`.
 
-    A late reward of a list that was counted before comes with `lists` 0. Raises BadInput for a reward below 0 or one
-    that is no number.
+    `counted`: what was counted for the same list before, where its reward has been revised. Raises BadInput for a
+    reward that is no number.
     """
-    if not 0 <= reward < float("inf") or not 0 <= lists < float("inf"):
-        raise BadInput(f"A reward of {reward:g} for {lists:g} lists is none. Give at least 0.", field="reward")
+    if not math.isfinite(reward) or not math.isfinite(counted or 0.0):
+        raise BadInput(f"A reward of {reward:g} is none. Give a finite number.", field="reward")
     mine = bandit.arms.get(group, {})
-    arm = mine.get(strategy, Arm(0.0, 0.0, now))
+    arm = mine.get(strategy, Arm(0.0, 0.0, 0.0, now))
     late = 0.5 ** (max(0.0, arm.at - now) / rules.half_life_s)  # decay commutes with addition
     old = arm.as_of(now, rules.half_life_s)
-    changed = {**mine, strategy: Arm(old.lists + lists * late, old.reward + reward * late, old.at)}
-    groups = {**bandit.arms, group: changed}
+    earned, squared = (reward, reward**2) if counted is None else (reward - counted, reward**2 - counted**2)
+    changed = Arm(
+        old.lists + late * (counted is None), old.reward + earned * late, old.squares + squared * late, old.at
+    )
+    groups = {**bandit.arms, group: {**mine, strategy: changed}}
     if len(groups) > MAX_GROUPS:
         groups = dict(sorted(groups.items(), key=lambda pair: max(arm.at for arm in pair[1].values()))[-MAX_GROUPS:])
     return Bandit(groups)
@@ -101,7 +103,7 @@ def choose(
     if rng.random() < floor * len(strategies):
         return Choice(rng.choice(strategies), None)
     belief = believed(bandit, group, strategies, now=now, rules=rules)
-    drawn = {name: rng.gammavariate(alpha, 1 / beta) for name, (alpha, beta) in belief.items()}
+    drawn = {name: rng.gauss(mean, sd) for name, (mean, sd) in belief.items()}
     return Choice(max(drawn, key=drawn.__getitem__), None)
 
 
@@ -119,7 +121,7 @@ def propensities(
     floor = checked_floor(strategies, rules)
     belief = believed(bandit, group, strategies, now=now, rules=rules)
     many = np.random.default_rng(rng.getrandbits(64))
-    drawn = np.stack([many.gamma(alpha, 1 / beta, draws) for alpha, beta in belief.values()])
+    drawn = np.stack([many.normal(mean, sd, draws) for mean, sd in belief.values()])
     best = np.bincount(drawn.argmax(axis=0), minlength=len(strategies)) / draws
     free = 1 - floor * len(strategies)
     return {name: floor + free * float(share) for name, share in zip(strategies, best, strict=True)}
@@ -128,16 +130,16 @@ def propensities(
 def believed(
     bandit: Bandit, group: tuple[str, str], strategies: Sequence[str], *, now: float, rules: BanditRules
 ) -> dict[str, tuple[float, float]]:
-    """(alpha, beta) of the Gamma belief over each strategy's mean reward a list, in units of `reward_unit`."""
+    """(mean, standard deviation) of the belief over each strategy's mean reward a list."""
     mine = bandit.arms.get(group, {})
-    nothing = Arm(0.0, 0.0, now)
+    nothing = Arm(0.0, 0.0, 0.0, now)
     found = {}
     for name in strategies:
         arm = mine.get(name, nothing).as_of(now, rules.half_life_s)
-        found[name] = (
-            (rules.prior_lists * rules.prior_reward + arm.reward) / rules.reward_unit,
-            rules.prior_lists + arm.lists,
-        )
+        lists = rules.prior_lists + arm.lists
+        mean = (rules.prior_lists * rules.prior_reward + arm.reward) / lists
+        squares = rules.prior_lists * (rules.prior_sd**2 + rules.prior_reward**2) + arm.squares
+        found[name] = (mean, math.sqrt(max(0.0, squares / lists - mean**2) / lists))
     return found
 
 
