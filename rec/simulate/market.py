@@ -135,7 +135,7 @@ class Person:
 
     def _with(self, row: int, place: int | None) -> Done:
         self._seen[row] = 0
-        cart = self._rng.random() < CART * self._liking[row]
+        cart = self._rng.random() < CART * float(self._liking[row])
         bought = cart and self._rng.random() < BUY
         if bought:
             self._has.add(row)

@@ -43,7 +43,7 @@ def test_all_play_on_the_same_lives(runs: dict[str, Run]) -> None:
 
 
 def test_what_a_list_is_worth_is_what_it_earns_on_average(market: Market) -> None:
-    rows = np.arange(0, 400, 20)
+    rows = np.arange(0, len(market.ids), 20)
     person = Person(market, "mean")
     rows = rows[np.argsort([-person.worth(np.array([row])) for row in rows])]
     expected = person.worth(rows)
@@ -61,8 +61,8 @@ def _fresh(market: Market, at: int) -> Person:
 
 def test_further_down_the_list_less_is_clicked(market: Market) -> None:
     person = Person(market, "bias")
-    best = int(np.argmax([person.worth(np.array([row])) for row in range(400)]))
-    other = int(np.argmin([person.worth(np.array([row])) for row in range(400)]))
+    best = int(np.argmax([person.worth(np.array([row])) for row in range(len(market.ids))]))
+    other = int(np.argmin([person.worth(np.array([row])) for row in range(len(market.ids))]))
     places = [person.worth(np.array([other] * at + [best])) for at in range(LOOKS)]
     assert places == sorted(places, reverse=True)
     assert person.worth(np.array([other] * LOOKS + [best])) == person.worth(np.array([other] * LOOKS))  # nobody looks
