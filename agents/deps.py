@@ -123,6 +123,9 @@ async def wire(
     world = World(catalog, counters, rules, lists, Brain.untaught(), worth, SHELF_S, strategy)
     presence = Presence(exchange)
     shown = Shown(presence)
+    strategies = Strategies(
+        database=database, exchange=exchange, rules=BanditRules.from_settings(settings), rng=random.Random()
+    )
     refresher = Refresher(
         state_of=lambda user_id: users.get(user_id.encode()),
         erased_at=forgetting.moment,
@@ -132,6 +135,7 @@ async def wire(
         scoring=Scoring(world, executor, random.Random(), inline_s),
         metrics=metrics,
         batch=settings.refresh_batch,
+        strategy_of=strategies.choose,
     )
 
     def listed(item_id: str) -> dict[str, Any] | None:
@@ -218,6 +222,7 @@ async def wire(
     await counting.caught_up()
     await model_sync.prepare()
     await model_sync.look()
+    await strategies.look()
     log.info(
         "catalog of %d items, counters through %.0f, %d users online", count, counters.learned_through, len(presence)
     )
@@ -231,6 +236,7 @@ async def wire(
         "encoder": catalog_sync.encode_for_ever,
         "counting": counting.run,
         "model": model_sync.run,
+        "strategies": strategies.run,
         "examples": examples.run,
         "snapshots": counting.save_for_ever,
         "erasures": forgetting.finish_for_ever,

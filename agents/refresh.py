@@ -22,6 +22,7 @@ from agents.scoring import Scoring
 from agents.shown import Learning, Shown
 from rec.errors import Unavailable
 from rec.ports import Exchange, Pushed, Reply, StoredSlate
+from rec.policy.strategy import Strategy
 from rec.recommend import Ask
 from rec.requests import SlateRequest
 from rec.screens import split_screen
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 SWEEP_CHUNK = 100  # positions asked for at once: reading a thousand answers would hold up the loop
 
 StateOf = Callable[[str], UserState | None]
+StrategyOf = Callable[[str, str, UserState | None, float], Strategy | None]  # user, placement, state, now
 
 
 class Refresher:
@@ -50,10 +52,12 @@ class Refresher:
         metrics: Metrics,
         batch: int,
         clock: Callable[[], float] = time.time,
+        strategy_of: StrategyOf = lambda *_: None,
     ) -> None:
         self._state_of, self._erased_at = state_of, erased_at
         self._presence, self._shown, self._exchange, self._scoring = presence, shown, exchange, scoring
         self._metrics, self._batch, self._clock = metrics, batch, clock
+        self._strategy_of = strategy_of
         self._mailbox = Mailbox()
         self._wake = asyncio.Event()
 
@@ -93,6 +97,7 @@ class Refresher:
         requests = [request for request in requests if request.deadline > now]
         dues = [due for due in dues if due.screen in self._presence.screens(due.entry.user_id)]
         asks = [self._ask_for(due) for due in dues] + [self._ask_of(request) for request in requests]
+        asks = [ask._replace(strategy=self._strategy_of(ask.user_id, ask.placement, ask.state, now)) for ask in asks]
         if not asks:
             return
         begun = {ask.user_id: self._life(ask.user_id) for ask in asks}

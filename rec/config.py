@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     encoder_tune_s: float = Field(600, gt=0, description="that clock")
     encoder_tune_steps: int = Field(60, ge=1, description="contrastive steps a visit; a step reads up to 64 texts")
     strategy: dict[str, Any] = Field({}, description="JSON: how scores become lists, see docs/policy.md")
+    bandit_half_life_s: float = Field(2 * 86_400, gt=0, description="what a strategy earned counts half after this")
+    bandit_floor: float = Field(0.05, ge=0, le=0.5, description="share of the lists that each strategy gets for sure")
     seen: Literal["keep", "exclude"] = Field("keep", description="whether items already viewed may be listed again")
     purchase_block_days: float = Field(30, ge=0, description="a bought item is not listed again this long")
     fatigue_impressions: int = Field(6, ge=1, description="shown this often without a click: off the list for a day")

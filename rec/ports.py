@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from rec.catalog import Item
 from rec.events import Event
+from rec.policy.store import Strategies
 from rec.slates import Position
 from rec.topics import Topic
 from rec.versions import ModelVersion as ModelVersion
@@ -91,7 +92,8 @@ class Reply(NamedTuple):
 
 
 class Hint(NamedTuple):
-    """A nudge to all processes. Kinds: `catalog` (something changed), `erased` (the user), `model` (what went live)."""
+    """A nudge to all processes. Kinds: `catalog` (something changed), `erased` (the user), `model` (what went live),
+    `strategies` (or experiments)."""
 
     kind: str
     subject: str
@@ -336,7 +338,7 @@ class Models(Protocol):
         on (config `base`); those deleted, oldest first."""
 
 
-class Database(Catalogs, Vectors, Archive, Erasures, Audit, Models, Protocol):
+class Database(Catalogs, Vectors, Archive, Erasures, Audit, Models, Strategies, Protocol):
     """All of SQL behind one connection pool."""
 
     async def ping_database(self) -> float:

@@ -26,6 +26,13 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "events": ("rec.cli.events", "events", "server", "Import, replay and export behavior events."),
     "topics": ("rec.cli.topics", "topics", "server", "Topics, partitions, records, lag, dead letters."),
     "models": ("rec.cli.models", "models", "server", "Versions of the model: list, show, promote, roll back."),
+    "strategies": (
+        "rec.cli.strategies",
+        "strategies",
+        "server",
+        "Ways to make lists, and which the bandit may choose.",
+    ),
+    "experiments": ("rec.cli.experiments", "experiments", "server", "Which strategies are compared, and on whom."),
     "audit": ("rec.cli.audit", "audit", "server", "Who changed items, erased users, imported and replayed, and when."),
     "evaluate": ("rec.cli.evaluate", "evaluate", "server", "How good the lists are on a recorded stream."),
     "simulate": ("rec.cli.simulate", "simulate", "server", "Strategies on shoppers whose interests drift and jump."),

@@ -17,12 +17,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from random import Random
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
 
 from rec.errors import BadInput
+
+if TYPE_CHECKING:
+    from rec.config import Settings
 
 MAX_GROUPS = 2_000  # segments × placements that are kept, the most recently heard of
 
@@ -35,6 +38,14 @@ class BanditRules(NamedTuple):
     prior_lists: float = 10.0  # how many lists the prior is worth,
     prior_reward: float = 0.1  # what they are taken to have earned each,
     prior_sd: float = 0.3  # and how much that differs from list to list
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> BanditRules:
+        """As the installation has them."""
+        return cls(half_life_s=settings.bandit_half_life_s, floor=settings.bandit_floor)
+
+
+DEFAULTS = BanditRules()
 
 
 class Arm(NamedTuple):

@@ -13,6 +13,7 @@ from random import Random
 from typing import NamedTuple, Protocol
 
 from rec.policy.bandit import Bandit, BanditRules, choose, rewarded
+from rec.policy.chosen import segment_of
 from rec.policy.filters import eligible, forbidden
 from rec.policy.strategy import Strategy
 from rec.recommend import Ask, World, recommend
@@ -86,19 +87,13 @@ class Adaptive:
         self.bandit = Bandit()
 
     def listed(self, ask: Ask, world: World, *, now: float, rng: Random) -> Listed:
-        group = (segment_of(ask), ask.placement)
+        group = (segment_of(ask.state), ask.placement)
         choice = choose(self.bandit, group, list(self._arms), now=now, rng=rng, rules=self._rules)
         return Greedy(self._arms[choice.strategy]).listed(ask, world, now=now, rng=rng)
 
     def earned(self, ask: Ask, strategy: str, reward: float, *, now: float) -> None:
-        group = (segment_of(ask), ask.placement)
+        group = (segment_of(ask.state), ask.placement)
         self.bandit = rewarded(self.bandit, group, strategy, reward, now=now, rules=self._rules)
-
-
-def segment_of(ask: Ask) -> str:
-    """How much is known of the shopper: strategies that suit regulars may not suit newcomers."""
-    known = 0 if ask.state is None else len({touch.item_id for touch in ask.state.history})
-    return "new" if known < 3 else "known" if known < 15 else "regular"
 
 
 def _any(ask: Ask, world: World, now: float, rng: Random, count: int, but: set[str]) -> list[str]:

@@ -35,6 +35,7 @@ Number = BigInteger().with_variant(Integer(), "sqlite")  # SQLite's INTEGER is 6
 CATALOG = "catalog"  # the counters that exist
 ARCHIVE = "archive"
 MODELS = "models"
+STRATEGIES = "strategies"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -184,6 +185,26 @@ class ErasureStepRow(Base):
     note: Mapped[str] = mapped_column(Text)
 
 
+class StrategyRow(Base):
+    """A way to make lists, by name; `body` is rec.policy.chosen.Offer."""
+
+    __tablename__ = "strategies"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, unique=True)
+    body: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class ExperimentRow(Base):
+    """Strategies that are compared; `body` is rec.policy.experiments.Experiment."""
+
+    __tablename__ = "experiments"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, unique=True)
+    body: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
 class AuditRow(Base):
     """Who did what, when. Append only."""
 
@@ -206,3 +227,4 @@ def _table(model: type[Base]) -> Table:
 ITEMS, VECTORS, EVENTS, CHOICES = _table(ItemRow), _table(VectorRow), _table(EventRow), _table(ChoiceRow)
 ERASURES, ERASURE_STEPS, AUDIT = _table(ErasureRow), _table(ErasureStepRow), _table(AuditRow)
 VERSIONS = _table(VersionRow)
+STRATEGY_ROWS, EXPERIMENT_ROWS = _table(StrategyRow), _table(ExperimentRow)
