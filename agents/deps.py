@@ -28,10 +28,12 @@ from agents.refresh import Refresher, Sweep
 from agents.requests import Requests
 from agents.scoring import INLINE_S, Scoring
 from agents.shown import Learning, Shown
+from agents.strategies import Strategies
 from rec.catalog import Catalog, card
 from rec.config import Settings
 from rec.looptime import watch_gaps
 from rec.model.weights import encoder_id
+from rec.policy.bandit import BanditRules
 from rec.policy.filters import ListRules
 from rec.policy.strategy import Strategy
 from rec.ports import Database, Exchange, Log

@@ -21,8 +21,8 @@ from agents.presence import Presence
 from agents.scoring import Scoring
 from agents.shown import Learning, Shown
 from rec.errors import Unavailable
-from rec.ports import Exchange, Pushed, Reply, StoredSlate
 from rec.policy.strategy import Strategy
+from rec.ports import Exchange, Pushed, Reply, StoredSlate
 from rec.recommend import Ask
 from rec.requests import SlateRequest
 from rec.screens import split_screen

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import msgspec
 
 from rec.cli.output import emit, emit_json, json_option, pretty, say, table
 from rec.cli.strategies import changed, json_of, stored_here, why_option
-from rec.errors import NotFound
-from rec.policy.experiments import Experiment, assigned, experiment_of
+from rec.errors import BadInput, NotFound
+from rec.policy.experiments import Effect, Experiment, assigned, effects, experiment_of
+from rec.policy.results import Earned, tally
+from rec.tables import Flaw, open_table
 
 
 @click.group()
@@ -71,6 +76,62 @@ def who(name: str, subject: str, placement: str, as_json: bool) -> None:
         say(
             f"{subject} is in arm {arm.name}, which is {arm.strategy}" if arm is not None else f"{subject} is in no arm"
         )
+
+
+@experiments.command()
+@click.argument("name")
+@click.argument("log", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--now", type=float, help="As of then, seconds since 1970.  [the newest row]")
+@json_option
+def result(name: str, log: Path, now: float | None, as_json: bool) -> None:
+    """What each arm earned beside the control, from a log of lists: JSONL, CSV or Parquet.
+
+    Columns: subject, at (seconds since 1970), reward, and where there are any placement and strategy (which made the
+    list; lists of another strategy than the arm's are left out). The interval may be looked at as often as you like.
+    """
+    experiment, rows = _named(name), list(_earned(log))
+    if not rows:
+        raise BadInput(f"There is no usable row in {log}.", field="LOG")
+    found = tally(experiment, rows, max(row.at for row in rows) if now is None else now)
+    shown = effects(experiment, found.earned)
+    if as_json:
+        arms = {arm.name: {"subjects": one.subjects, "mean": one.mean}
+                for arm, one in zip(experiment.arms, found.earned, strict=True)}  # fmt: skip
+        emit_json({"arms": arms, "waiting": found.waiting, "otherwise": found.otherwise,
+                   "effects": [_finite(effect) for effect in shown]})  # fmt: skip
+        return
+    body = table("arm", "subjects", "a subject", "beside control", "low", "high", "verdict")
+    control = found.earned[0]
+    body.add_row(experiment.arms[0].name, f"{control.subjects:,}", f"{control.mean:.4f}", "", "", "", "control")
+    for effect, one in zip(shown, found.earned[1:], strict=True):
+        numbers = [f"{number:+.4f}" for number in (effect.value, effect.low, effect.high)]
+        body.add_row(effect.arm, f"{one.subjects:,}", f"{one.mean:.4f}", *numbers, effect.verdict)
+    emit(body)
+    say(f"{found.waiting:,} subjects are still within their {experiment.window_s:,.0f} s")
+
+
+def _finite(effect: Effect) -> dict[str, float | str | None]:
+    """JSON has no infinity: null, while nothing can be said."""
+    return {name: None if value in (math.inf, -math.inf) else value for name, value in effect._asdict().items()}
+
+
+def _earned(path: Path) -> Iterator[Earned]:
+    with open_table(path) as rows:
+        for row in rows.rows:
+            flaw = row if isinstance(row, Flaw) else None
+            if not isinstance(row, Flaw):
+                values = row.values
+                try:
+                    at, reward = float(values["at"]), float(values["reward"])
+                    if not math.isfinite(at) or not math.isfinite(reward):
+                        raise ValueError("no finite number")
+                    strategy = values.get("strategy")
+                    placement = str(values.get("placement") or "home")
+                    yield Earned(str(values["subject"]), at, reward, placement, str(strategy) if strategy else None)
+                except (KeyError, TypeError, ValueError) as error:
+                    flaw = Flaw(row.line, None, f"subject, at and reward are needed: {error}")
+            if flaw is not None:
+                say(f"{path.name}:{flaw.line}: {flaw.reason}")
 
 
 @experiments.command()
