@@ -1,4 +1,4 @@
-"""The worker's composition root: the Faust app, its topics, its one table, its two agents.
+"""The worker's composition root: the Faust app, its topics, its two tables, its three agents.
 
     faust -A agents.app worker -l info      or      rec worker
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import faust
@@ -25,28 +25,44 @@ from agents.deps import Background, Deps, open_deps
 from agents.metrics import Metrics, serve
 from rec.config import Settings, load_settings
 from rec.errors import RecError, Unavailable
+from rec.feedback import decode_window, encode_window
 from rec.ports import Record
-from rec.state import UserState, decode_state, encode_state
-from rec.topics import BEHAVIOR, MAX_RECORD_BYTES, REQUESTS, partition_of
+from rec.state import decode_state, encode_state
+from rec.topics import BEHAVIOR, MAX_RECORD_BYTES, REQUESTS, SERVED, partition_of
 
 log = logging.getLogger(__name__)
 
 READY_EVERY_S = 4.0
 
 
-class StateCodec(codecs.Codec):  # type: ignore[misc]
-    """UserState ⇄ the changelog's bytes."""
+class ValueCodec(codecs.Codec):  # type: ignore[misc]
+    """A table's values ⇄ its changelog's bytes."""
 
-    def _dumps(self, state: UserState) -> bytes:
-        return encode_state(state)
+    encode: Callable[[Any], bytes]
+    decode: Callable[[bytes], Any]
 
-    def _loads(self, raw: bytes) -> UserState | None:
-        """A record that cannot be read counts as no state: an exception here would hold up recovery for ever."""
+    def _dumps(self, value: Any) -> bytes:
+        return type(self).encode(value)
+
+    def _loads(self, raw: bytes) -> Any:
+        """A record that cannot be read counts as none: an exception here would hold up recovery for ever."""
         try:
-            return decode_state(raw)
+            return type(self).decode(raw)
         except msgspec.MsgspecError as error:
-            log.error("a changelog record cannot be read (%s); its user starts anew", error)  # noqa: TRY400
+            log.error("a changelog record cannot be read (%s); its key starts anew", error)  # noqa: TRY400
             return None
+
+
+class StateCodec(ValueCodec):
+    """UserState."""
+
+    encode, decode = staticmethod(encode_state), staticmethod(decode_state)
+
+
+class WindowCodec(ValueCodec):
+    """Window."""
+
+    encode, decode = staticmethod(encode_window), staticmethod(decode_window)
 
 
 class WorkerApp(faust.App):  # type: ignore[misc]
@@ -73,8 +89,9 @@ class WorkerApp(faust.App):  # type: ignore[misc]
 
     async def _open(self) -> None:
         self.background_.start("loop watchdog", watchdog.LoopWatchdog(self.settings_.loop_stall_s).run())
-        users, owned = self.tables["users"], self.owns
-        self.deps_: Deps = await self.stack_.enter_async_context(open_deps(self.settings_, users, owned, self.metrics_))
+        users, windows = self.tables["users"], self.tables["windows"]
+        deps = open_deps(self.settings_, users, windows, self.owns, self.metrics_)
+        self.deps_: Deps = await self.stack_.enter_async_context(deps)
         for name, loop in self.deps_.loops.items():
             self.background_.start(name, loop())
         self.background_.start("readiness", self._tell_state())
@@ -145,6 +162,7 @@ def create_app(settings: Settings) -> WorkerApp:
     faust_fixes.apply()
     faust_fixes.set_fetch_wait(settings.fetch_max_wait_ms)
     codecs.register("user_state", StateCodec())
+    codecs.register("window", WindowCodec())
     app = WorkerApp(
         settings.app_id,
         broker=settings.broker_url,
@@ -167,22 +185,28 @@ def create_app(settings: Settings) -> WorkerApp:
     )
     app.settings_, app.metrics_ = settings, Metrics()
     app.background_, app.stack_ = Background(watchdog.end), contextlib.AsyncExitStack()  # closed whatever was opened
-    _table(app, settings)
+    _table(app, settings, "users", settings.users_changelog, "user_state")
+    windows = _table(app, settings, "windows", settings.windows_changelog, "window")
+
+    async def recovered(*_: Any) -> None:
+        app.deps_.windows.recovered()
+
+    windows.on_recover(recovered)
     continuity = Continuity()
-    for name, handler in ((BEHAVIOR, "behavior"), (REQUESTS, "requests")):
+    for name, handler in ((BEHAVIOR, "behavior"), (REQUESTS, "requests"), (SERVED, "feedback")):
         _agent(app, settings, name, handler, continuity)
     app.on_partitions_revoked.connect(lambda *_, **__: continuity.forget(), weak=False)
     return app
 
 
-def _table(app: Any, settings: Settings) -> None:
-    """The per-user table. Its changelog is declared here because the table's constructor takes no codec."""
+def _table(app: Any, settings: Settings, name: str, topic: str, codec: str) -> Any:
+    """A table. Its changelog is declared here because the table's constructor takes no codec."""
     changelog = app.topic(
-        settings.users_changelog,
+        topic,
         partitions=settings.partitions,
         key_type=bytes,
         key_serializer="raw",
-        value_serializer="user_state",
+        value_serializer=codec,
         compacting=True,
         deleting=False,
         acks=False,
@@ -190,8 +214,9 @@ def _table(app: Any, settings: Settings) -> None:
         allow_empty=True,
         maxsize=131_072,  # Faust's own choice for changelogs: nothing read from one is ever committed
     )
-    table = app.Table("users", partitions=settings.partitions, key_type=bytes, changelog_topic=changelog)
-    table.value_serializer = "user_state"
+    table = app.Table(name, partitions=settings.partitions, key_type=bytes, changelog_topic=changelog)
+    table.value_serializer = codec
+    return table
 
 
 def _agent(app: Any, settings: Settings, name: str, handler: str, continuity: Continuity) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from agents.consents import Consents
 from agents.dead_letters import DeadLetters
 from agents.examples import Examples
+from agents.feedback import Feedback
 from agents.forget import Forgetting
 from agents.metrics import Metrics
 from agents.refresh import Refresher
@@ -46,6 +47,7 @@ class Behavior:
         forgetting: Forgetting,
         consents: Consents,
         examples: Examples,
+        feedback: Feedback,
         metrics: Metrics,
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
         clock: Callable[[], float] = time.time,
@@ -53,7 +55,7 @@ class Behavior:
         self._users, self._facets, self._rules, self._refresher = users, facets, rules, refresher
         self._to, self._behavior_topic, self._requests_topic = to, behavior_topic, requests_topic
         self._dead_letters, self._forgetting, self._consents = dead_letters, forgetting, consents
-        self._examples, self._metrics = examples, metrics
+        self._examples, self._feedback, self._metrics = examples, feedback, metrics
         self._folded = {outcome: metrics.folded.labels(outcome=outcome.value) for outcome in Outcome}
         self._new_epoch, self._clock = new_epoch, clock
 
@@ -74,6 +76,7 @@ class Behavior:
             state = self._users.get(key)
             if await self._forgetting.erase(self._users, key, event):
                 self._examples.put(erased_of(event, state))
+                self._feedback.erase(event)
             return
         if self._forgetting.is_late(event.subject, event.at):
             self._metrics.folded.labels(outcome="erased").inc()
@@ -89,7 +92,10 @@ class Behavior:
         if teaches(event, outcome):
             self._examples.put(example_of(event, before))
         if outcome is Outcome.DENIED:
+            await self._feedback.withdraw(event.subject)
             await self._forgetting.drop_lists(event.subject)
+        elif outcome is not Outcome.IGNORED:  # one that was folded before a crash may not have been joined
+            self._feedback.note(event)
         if outcome in (Outcome.MOVED, Outcome.DENIED):
             self._refresher.refresh(event.subject, Cause("event", event.event_id), event.received_at)
         if after is None:

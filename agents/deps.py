@@ -20,17 +20,23 @@ from agents.consents import Consents
 from agents.counting import Counting, load_counters
 from agents.dead_letters import DeadLetters
 from agents.examples import Examples
+from agents.feedback import Feedback
 from agents.forget import Forgetting
 from agents.metrics import Metrics
 from agents.model_sync import ModelSync
 from agents.presence import Presence
+from agents.rating import Rating, load_rates
 from agents.refresh import Refresher, Sweep
 from agents.requests import Requests
+from agents.retraction import Retraction
 from agents.scoring import INLINE_S, Scoring
+from agents.served import ServedLists
 from agents.shown import Learning, Shown
 from agents.strategies import Strategies
+from agents.windows import Table, Windows
 from rec.catalog import Catalog, card
 from rec.config import Settings
+from rec.feedback import JoinRules
 from rec.looptime import watch_gaps
 from rec.model.weights import encoder_id
 from rec.policy.bandit import BanditRules
@@ -45,7 +51,7 @@ from rec.slates import Cause
 from rec.state import FoldRules
 from rec.store import open_exchange, open_log
 from rec.store.sql import open_database
-from rec.topics import BEHAVIOR, DEAD_LETTERS, EXAMPLES, REQUESTS, topics
+from rec.topics import BEHAVIOR, DEAD_LETTERS, EXAMPLES, FEEDBACK, REQUESTS, SERVED, topics
 from rec.value import Worth
 
 log = logging.getLogger(__name__)
@@ -61,6 +67,8 @@ class Deps(NamedTuple):
     name: str
     behavior: Behavior
     requests: Requests
+    feedback: Feedback
+    windows: Windows
     sweep: Sweep
     consents: Consents
     exchange: Exchange
@@ -87,19 +95,25 @@ def forgetting_of(settings: Settings, to: Log, exchange: Exchange, database: Dat
 
 
 @contextlib.asynccontextmanager
-async def open_deps(settings: Settings, users: Users, owned: Owned, metrics: Metrics) -> AsyncIterator[Deps]:
-    """Open the stores, load catalog and counters, wire the handlers. `users` is the table, `owned` who is in it."""
+async def open_deps(
+    settings: Settings, users: Users, windows: Table, owned: Owned, metrics: Metrics
+) -> AsyncIterator[Deps]:
+    """Open the stores, load catalog and counters, wire the handlers.
+
+    `users` and `windows` are the tables, `owned` says who is in them.
+    """
     async with open_stores(settings) as (to, exchange, database):
         # One BLAS thread: a matrix of a few thousand rows is done before a second core has woken, and BLAS threads
         # that spin between two products take the cores from everybody else (measured: 6.8 → 1.5 ms CPU a list).
         with threadpool_limits(1), ThreadPoolExecutor(1, thread_name_prefix="scoring") as executor:
             await to.create(topics(settings))
-            yield await wire(settings, users, owned, metrics, to, exchange, database, executor)
+            yield await wire(settings, users, windows, owned, metrics, to, exchange, database, executor)
 
 
 async def wire(
     settings: Settings,
     users: Users,
+    table: Table,
     owned: Owned,
     metrics: Metrics,
     to: Log,
@@ -128,11 +142,50 @@ async def wire(
     strategies = Strategies(
         database=database, exchange=exchange, rules=BanditRules.from_settings(settings), rng=random.Random()
     )
+    served = ServedLists(
+        to=to,
+        topic=settings.topic(SERVED),
+        category_of=lambda item_id: facets.category if (facets := catalog.facets(item_id)) is not None else "",
+        consent_default=rules.consent_default,
+        lost=metrics.served_lost,
+    )
+    retraction = Retraction(
+        to=to,
+        topic=settings.topic(FEEDBACK),
+        partitions=settings.partitions,
+        forgetting=forgetting,
+        database=database,
+        exchange=exchange,
+        holder=name,
+    )
+    windows = Windows(table)
+    feedback = Feedback(
+        windows=windows,
+        users=users,
+        owned=owned,
+        rules=JoinRules.from_settings(settings),
+        to=to,
+        served_topic=settings.topic(SERVED),
+        feedback_topic=settings.topic(FEEDBACK),
+        partitions=settings.partitions,
+        forgetting=forgetting,
+        retraction=retraction,
+        dead_letters=dead_letters,
+        metrics=metrics,
+    )
+    rating = Rating(
+        rates=await asyncio.to_thread(load_rates, settings.rates_path, settings),
+        path=settings.rates_path,
+        source=to,
+        topic=settings.topic(FEEDBACK),
+        snapshot_s=settings.counters_snapshot_s,
+    )
     refresher = Refresher(
         state_of=lambda user_id: users.get(user_id.encode()),
         erased_at=forgetting.moment,
         presence=presence,
         shown=shown,
+        served=served,
         exchange=exchange,
         scoring=Scoring(world, executor, random.Random(), inline_s),
         metrics=metrics,
@@ -168,6 +221,7 @@ async def wire(
         forgetting=forgetting,
         consents=consents,
         examples=examples,
+        feedback=feedback,
         metrics=metrics,
     )
     requests = Requests(
@@ -181,6 +235,8 @@ async def wire(
         dead_letters=dead_letters,
         forgetting=forgetting,
         consents=consents,
+        feedback=feedback,
+        rating=rating,
         trail_of=counters.trail,
     )
 
@@ -240,10 +296,15 @@ async def wire(
         "model": model_sync.run,
         "strategies": strategies.run,
         "examples": examples.run,
+        "served": served.run,
+        "feedback": feedback.sweep_for_ever,
+        "rates": rating.run,
+        "rate snapshots": rating.save_for_ever,
+        "retraction": retraction.run,
         "snapshots": counting.save_for_ever,
         "erasures": forgetting.finish_for_ever,
     }
-    return Deps(name, behavior, requests, sweep, consents, exchange, loops)
+    return Deps(name, behavior, requests, feedback, windows, sweep, consents, exchange, loops)
 
 
 class Background:

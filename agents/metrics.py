@@ -40,6 +40,14 @@ class Metrics:
         self.swept = Counter("shunxi_swept_total", "Stale lists found by the sweep and made anew", registry=r)
         self.counted = Counter("shunxi_events_counted_total", "Events the shared counters learned from", registry=r)
         self.examples_lost = Counter("shunxi_examples_lost_total", "Examples dropped before they got out", registry=r)
+        self.feedback = Counter(
+            "shunxi_feedback_total", "Signs that named a list, by what became of them", ["result"], registry=r
+        )
+        self.windows = Gauge("shunxi_feedback_windows", "Lists whose feedback is waited for", registry=r)
+        self.windows_evicted = Counter(
+            "shunxi_feedback_evicted_total", "Lists forgotten early since a user had too many", registry=r
+        )
+        self.served_lost = Counter("shunxi_served_lost_total", "Lists dropped before they were remembered", registry=r)
         self.swaps = Counter("shunxi_model_swaps_total", "Model versions this worker began to serve", registry=r)
         self.archived = Counter("shunxi_events_archived_total", "New rows in the archive", registry=r)
         self.archive_lag = Gauge("shunxi_archive_lag_records", "Records not yet archived", registry=r)

@@ -19,6 +19,7 @@ from agents.mailbox import Due, Mailbox, Waiting
 from agents.metrics import Metrics
 from agents.presence import Presence
 from agents.scoring import Scoring
+from agents.served import ServedLists
 from agents.shown import Learning, Shown
 from rec.errors import Unavailable
 from rec.policy.strategy import Strategy
@@ -47,6 +48,7 @@ class Refresher:
         erased_at: Callable[[str], float | None],
         presence: Presence,
         shown: Shown,
+        served: ServedLists,
         exchange: Exchange,
         scoring: Scoring,
         metrics: Metrics,
@@ -55,7 +57,8 @@ class Refresher:
         strategy_of: StrategyOf = lambda *_: None,
     ) -> None:
         self._state_of, self._erased_at = state_of, erased_at
-        self._presence, self._shown, self._exchange, self._scoring = presence, shown, exchange, scoring
+        self._presence, self._shown, self._served = presence, shown, served
+        self._exchange, self._scoring = exchange, scoring
         self._metrics, self._batch, self._clock = metrics, batch, clock
         self._strategy_of = strategy_of
         self._mailbox = Mailbox()
@@ -114,6 +117,9 @@ class Refresher:
             slate = msgspec.structs.replace(slate, items=slate.items[: request.n])
             body = b'{"slate":' + encode_slate(slate) + b"}"
             await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
+        for ask, slate in zip(asks, slates, strict=True):
+            if self._life(ask.user_id) == begun[ask.user_id]:
+                self._served.put(slate, ask.state)
         for screen, slate in pushed:
             shown = frozenset(place.item_id for place in slate.items)
             self._shown.note(slate.user_id, screen, slate.position, shown)

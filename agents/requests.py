@@ -11,14 +11,17 @@ import msgspec
 from agents.behavior import Users
 from agents.consents import Consents
 from agents.dead_letters import DeadLetters
+from agents.feedback import Feedback
 from agents.forget import Forgetting
 from agents.presence import Presence
+from agents.rating import Rating
 from agents.refresh import Refresher
 from rec.choices import to_tell
 from rec.events import instant
 from rec.merging import handed_over, may_merge, merged, refused
 from rec.ports import Exchange, Log, Record, Reply
 from rec.requests import (
+    AskRates,
     EraseVisitor,
     Inspect,
     MergeIn,
@@ -53,6 +56,8 @@ class Requests:
         dead_letters: DeadLetters,
         forgetting: Forgetting,
         consents: Consents,
+        feedback: Feedback,
+        rating: Rating,
         trail_of: Callable[[str], Sequence[tuple[float, str]]],
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
         clock: Callable[[], float] = time.time,
@@ -60,6 +65,7 @@ class Requests:
         self._users, self._rules, self._refresher, self._presence = users, rules, refresher, presence
         self._exchange, self._to, self._requests_topic = exchange, to, requests_topic
         self._dead_letters, self._forgetting, self._consents = dead_letters, forgetting, consents
+        self._feedback, self._rating = feedback, rating
         self._trail_of, self._new_epoch, self._clock = trail_of, new_epoch, clock
 
     async def handle(self, record: Record) -> None:
@@ -82,6 +88,10 @@ class Requests:
                 self._refresh(key, request)
             case Inspect():
                 await self._inspect(key, request)
+            case AskRates():
+                if request.deadline > self._clock():
+                    body = self._rating.answer(request, self._clock())
+                    await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
             case MergeOut():
                 await self._merge_out(key, request)
             case MergeIn():
@@ -110,7 +120,8 @@ class Requests:
         state = self._users.get(key)
         shown = None if state is None else msgspec.to_builtins(msgspec.structs.replace(state, ring=b""))
         trail = [{"item_id": item_id, "at": instant(at)} for at, item_id in self._trail_of(request.user_id)]
-        body = msgspec.json.encode({"state": shown, "trail": trail})
+        windows = list(self._feedback.known(request.user_id))
+        body = msgspec.json.encode({"state": shown, "trail": trail, "feedback": windows})
         await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
 
     async def _merge_out(self, key: bytes, request: MergeOut) -> None:
@@ -129,6 +140,7 @@ class Requests:
         self._users[key] = state  # before the first await: the events' agent runs in between
         answer = MergeIn(user_id=request.into, visitor_id=request.user_id, state=state, at=request.at)
         await self._to.publish(self._requests_topic, request.into, encode_request(answer))
+        await self._feedback.hand_over(request.user_id, request.into)
         now = self._users.get(key)
         if now is not None and not now.is_user:  # neither erased meanwhile, nor found to be a user's own
             self._users[key] = handed_over(now, request.into)

@@ -83,6 +83,10 @@ class Settings(BaseSettings):
     refresh_batch: int = Field(32, ge=1, description="lists made in one go")
     sweep_interval_s: float = Field(4, gt=0, description="every connected client's list is checked this often")
     counters_snapshot_s: float = Field(30, gt=0)
+    # --- feedback
+    feedback_window_s: float = Field(1_800, gt=0, description="what follows the first look at a list this long is its")
+    feedback_late_s: float = Field(7_200, gt=0, description="a list is remembered this much longer, for late signs")
+    feedback_half_life_s: float = Field(7 * 86_400, gt=0, description="of the counts behind CTR and CVR")
     # --- the model
     train_fill_s: float = Field(2, gt=0, description="a batch of examples waits at most this long to be full")
     train_judge_s: float = Field(3, gt=0, description="this often what was learned may go live")
@@ -129,6 +133,11 @@ class Settings(BaseSettings):
         return self.data_dir / f"counters-{self.app_id}.msgpack"
 
     @property
+    def rates_path(self) -> Path:
+        """The snapshot of CTR and CVR."""
+        return self.data_dir / f"rates-{self.app_id}.msgpack"
+
+    @property
     def models_location(self) -> str:
         """Where checkpoints lie: a URL, or an absolute path, which means the same to a process of another folder."""
         if "://" in self.models_url:
@@ -139,6 +148,11 @@ class Settings(BaseSettings):
     def users_changelog(self) -> str:
         """Name of the changelog of the per-user table, as Faust makes it."""
         return f"{self.app_id}-users-changelog"
+
+    @property
+    def windows_changelog(self) -> str:
+        """Name of the changelog of the table of feedback windows."""
+        return f"{self.app_id}-windows-changelog"
 
 
 def load_settings(**overrides: object) -> Settings:

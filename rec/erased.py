@@ -21,7 +21,7 @@ from rec.state import FoldRules
 SUPPRESSED = "a keyed hash of the visitor's id stays, so that late events are refused"
 LOST = "the log was lost with the broker's memory; made anew from the archive, without this user"
 EMPTY = "Redis had lost its memory, too"
-_LINES = {"archive": "", "state table and changelog": LOST, "counters": LOST, "redis": EMPTY}
+_LINES = {"archive": "", "state table and changelog": LOST, "counters": LOST, "feedback": LOST, "redis": EMPTY}
 _OF_VISITORS = {"suppression list": SUPPRESSED, **_LINES}
 _VISITOR = re.compile(r", visitor (\d+)\Z")
 

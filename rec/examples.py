@@ -20,7 +20,7 @@ import msgspec
 from rec.contest import Round
 from rec.events import POSITIVE, Event
 from rec.impressions import left_alone
-from rec.state import Interest, Outcome, UserState
+from rec.state import Interest, Outcome, Shown, UserState
 
 MAX_TOUCHES = 50
 MAX_INTERESTS = 16
@@ -112,9 +112,12 @@ def teaches(event: Event, outcome: Outcome) -> bool:
 def example_of(event: Event, before: UserState | None) -> Example:
     """The example an event makes, without what no list is made from: searches, devices, remembered ids."""
     bare = msgspec.structs.replace(event, client_ts=None, sent_ts=None, session_id=None, context={}, search_term=None)
-    if before is None:
-        return Example(bare)
-    state = UserState(
+    return Example(bare, None if before is None else compact(before, left_alone(before, event)))
+
+
+def compact(before: UserState, shown: dict[str, Shown]) -> UserState:
+    """The part of a state that lists are made from; of what was shown, what is handed in."""
+    return UserState(
         epoch="",
         consent=before.consent,
         history=before.history[-MAX_TOUCHES:],
@@ -122,9 +125,8 @@ def example_of(event: Event, before: UserState | None) -> Example:
         brands=_strongest(before.brands),
         bought=_newest(before.bought),
         hidden=_newest(before.hidden),
-        shown=left_alone(before, event),
+        shown=shown,
     )
-    return Example(bare, state)
 
 
 WEIGHTS = "model weights"  # the receipt's line

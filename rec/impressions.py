@@ -6,6 +6,8 @@ was not acted on since is what they passed over when they turned to something el
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from rec.events import Event
 from rec.state import Shown, UserState
 
@@ -18,12 +20,16 @@ def left_alone(state: UserState, event: Event) -> dict[str, Shown]:
 
     The same of what it returns: an example carries no more of `shown` than this.
     """
-    shown = {item_id: mark for item_id, mark in state.shown.items() if mark.at <= event.at}
+    return left_by(state, event.at, {item.item_id for item in event.items})
+
+
+def left_by(state: UserState, moment: float, mine: Collection[str] = ()) -> dict[str, Shown]:
+    """Of the newest list before the moment (seconds since 1970): what was left alone, and is not among `mine`."""
+    shown = {item_id: mark for item_id, mark in state.shown.items() if mark.at <= moment}
     if not shown:
         return {}
     since = max(mark.at for mark in shown.values()) - ONE_LIST_S
     acted = {touch.item_id: touch.at for touch in state.history}
-    mine = {item.item_id for item in event.items}
     left = [
         (item_id, mark)
         for item_id, mark in shown.items()

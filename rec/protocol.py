@@ -7,7 +7,7 @@ and its own pong. One command a frame: the field that is set says which.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -24,6 +24,7 @@ MAX_EVENTS = 500
 MAX_N = 200
 
 Placement = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+\Z")]
+RateKind = Literal["all", "item", "category", "placement", "strategy"]  # what CTR and CVR are kept by
 Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_N)]
 MAX_SCREENS = 16  # placements on one connection
 MAX_USER_SCREENS = 32  # lists (see rec.screens) of one user over all connections: each event makes all of them anew

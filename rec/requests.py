@@ -9,6 +9,7 @@ from datetime import datetime
 
 import msgspec
 
+from rec.protocol import RateKind
 from rec.slates import Cause, Position
 from rec.state import UserState
 
@@ -50,6 +51,18 @@ class Inspect(msgspec.Struct, frozen=True, tag="inspect", tag_field="kind"):
     deadline: float
 
 
+class AskRates(msgspec.Struct, frozen=True, tag="rates", tag_field="kind"):
+    """GET /v1/feedback: CTR and CVR, to the asker alone. Of any worker: `user_id` is only the key of the record."""
+
+    user_id: str
+    request_id: str
+    reply_to: str
+    deadline: float
+    by: RateKind = "all"
+    n: int = 50
+    key: str | None = None
+
+
 class MergeOut(msgspec.Struct, frozen=True, tag="merge_out", tag_field="kind"):
     """To the visitor's owner: `user_id` is this visitor, send your state to `into`. Recognised at `at`, in seconds."""
 
@@ -88,7 +101,7 @@ class EraseVisitor(msgspec.Struct, frozen=True, tag="erase_visitor", tag_field="
     at: datetime
 
 
-Request = SlateRequest | Refresh | Inspect | MergeOut | MergeIn | MergeRefused | EraseVisitor
+Request = SlateRequest | Refresh | Inspect | AskRates | MergeOut | MergeIn | MergeRefused | EraseVisitor
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)

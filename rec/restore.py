@@ -17,10 +17,13 @@ from typing import NamedTuple
 from rec.config import Settings
 from rec.counters import Counters
 from rec.erased import finish_erasures
+from rec.errors import ModelError
 from rec.events import decode_event, encode_event
 from rec.examples import encode_lesson
+from rec.files import write_atomically
 from rec.ports import Database, Log
 from rec.privacy import erasure_secret
+from rec.rates import Rates
 from rec.rebuild import Rebuild
 from rec.state import Facets, FoldRules, encode_state
 from rec.topics import BEHAVIOR
@@ -47,6 +50,19 @@ async def catalog_facets(database: Database) -> dict[str, Facets]:
         for item_id in page.deleted:
             facets.pop(item_id, None)
     return facets
+
+
+def rewind_rates(settings: Settings) -> bool:
+    """Keep CTR and CVR, which name nobody, and read the new log from its beginning; False if there are none to keep.
+
+    Windows that were open are over: what was on screens then is not remembered, and lists are made anew at the start.
+    """
+    try:
+        rates = Rates.from_bytes(settings.rates_path.read_bytes(), settings.feedback_half_life_s, rewound=True)
+    except (FileNotFoundError, ModelError):
+        return False
+    write_atomically(settings.rates_path, rates.to_bytes())
+    return True
 
 
 async def restore(

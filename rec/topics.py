@@ -1,7 +1,7 @@
 """The topics: which exist, who writes and reads them, how they are keyed. Create them yourself, never by accident.
 
 Every user-keyed topic has the same number of partitions and the same partitioner over the same raw UTF-8 bytes,
-so that one worker owns all of a user: behavior, requests and the changelog of the table.
+so that one worker owns all of a user: behavior, requests, served and the changelogs of the tables.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ BEHAVIOR = "behavior"
 REQUESTS = "requests"
 DEAD_LETTERS = "dead-letters"
 EXAMPLES = "examples"
+SERVED = "served"
+FEEDBACK = "feedback"
 
 
 # A worker that takes a partition over reads its changelog from the start, so what was overwritten must go soon; and an
@@ -29,6 +31,8 @@ CHANGELOG = {
 }
 
 
+# Read within moments; what a worker that is away leaves unread is soon of no use.
+SERVED_CONFIG = {"retention.ms": "3600000", "max.message.bytes": str(MAX_RECORD_BYTES)}
 REQUESTS_CONFIG = {"retention.ms": "3600000", "max.message.bytes": str(MAX_RECORD_BYTES)}  # merges carry a state
 
 
@@ -43,12 +47,16 @@ class Topic(NamedTuple):
 def topics(settings: Settings) -> list[Topic]:
     """All topics of one world, changelog included (Faust would create it with other settings)."""
     retention = {"retention.ms": str(int(settings.retention_days * 86_400_000))}
+    newest = {**CHANGELOG, **retention, "cleanup.policy": "compact,delete"}
     return [
         Topic(settings.topic(BEHAVIOR), settings.partitions, retention),
         Topic(settings.topic(REQUESTS), settings.partitions, REQUESTS_CONFIG),
         Topic(settings.topic(DEAD_LETTERS), 1, retention),
-        Topic(settings.topic(EXAMPLES), 1, {**CHANGELOG, **retention, "cleanup.policy": "compact,delete"}),
+        Topic(settings.topic(EXAMPLES), 1, newest),
+        Topic(settings.topic(SERVED), settings.partitions, SERVED_CONFIG),
+        Topic(settings.topic(FEEDBACK), settings.partitions, newest),
         Topic(settings.users_changelog, settings.partitions, CHANGELOG),
+        Topic(settings.windows_changelog, settings.partitions, CHANGELOG),
     ]
 
 

@@ -14,13 +14,15 @@ import msgspec
 from rec.client.errors import from_wire
 from rec.errors import DeadlineExceeded
 from rec.ports import Exchange, Log
-from rec.requests import Inspect, SlateRequest, encode_request
+from rec.protocol import RateKind
+from rec.requests import AskRates, Inspect, SlateRequest, encode_request
 
 
 class _Answer(msgspec.Struct, frozen=True):
     slate: msgspec.Raw = msgspec.Raw()
     state: msgspec.Raw = msgspec.Raw()
     trail: msgspec.Raw = msgspec.Raw(b"[]")
+    feedback: msgspec.Raw = msgspec.Raw(b"[]")
     error: dict[str, object] | None = None
 
 
@@ -42,13 +44,19 @@ class Asker:
         request = SlateRequest(user_id, *self._envelope(), placement, n, item_id)
         return bytes((await self._ask(request)).slate)
 
-    async def known(self, user_id: str) -> tuple[bytes, bytes]:
-        """What the worker keeps of a user, as JSON: the state, `null` if there is none, and the trail of the counters.
+    async def known(self, user_id: str) -> tuple[bytes, bytes, bytes]:
+        """What the worker keeps of a user, as JSON: the state, `null` if there is none, the trail of the counters, and
+        the lists whose feedback it waits for.
 
         Raises as `slate` does.
         """
         answer = await self._ask(Inspect(user_id, *self._envelope()))
-        return bytes(answer.state), bytes(answer.trail)
+        return bytes(answer.state), bytes(answer.trail), bytes(answer.feedback)
+
+    async def rates(self, by: RateKind, n: int, key: str | None) -> bytes:
+        """CTR and CVR as JSON, of whichever worker comes first; all know the same. Raises as `slate` does."""
+        envelope = self._envelope()
+        return bytes((await self._ask(AskRates(envelope[0], *envelope, by, n, key))).feedback)
 
     async def run(self) -> None:
         """Take replies, for ever."""
@@ -60,7 +68,7 @@ class Asker:
     def _envelope(self) -> tuple[str, str, float]:
         return secrets.token_hex(8), self._node, self._clock() + self.timeout_s
 
-    async def _ask(self, request: SlateRequest | Inspect) -> _Answer:
+    async def _ask(self, request: SlateRequest | Inspect | AskRates) -> _Answer:
         waiting: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
         self._waiting[request.request_id] = waiting
         try:

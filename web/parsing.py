@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import msgspec
 from aiohttp import ClientError, web
@@ -15,7 +15,7 @@ from rec.errors import BadInput, TooSlow
 from rec.events import ID_RULE, Id
 from rec.halves import decoded
 from rec.ingest import explain, not_json
-from rec.protocol import MAX_N, MAX_SCREENS, Count, Placement
+from rec.protocol import MAX_N, MAX_SCREENS, Count, Placement, RateKind
 from rec.slates import MAX_VERSION
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -27,6 +27,8 @@ REMEDIES = {
     "visitor_id": f"Send {ID_RULE}, or leave it out",
     "item_id": f"Send {ID_RULE}",
     "placement": "Send 1 to 64 letters, digits, dots, hyphens or underscores, for example home",
+    "by": f"Send one of {', '.join(get_args(RateKind))}",
+    "key": f"Send {ID_RULE}, or leave it out",
     "n": f"Send a whole number from 1 to {MAX_N}",
     "q": "Send 1 to 1024 characters",
     "token": "Send a token from POST /v1/tokens",
@@ -59,6 +61,14 @@ class SearchQuery(msgspec.Struct, frozen=True):
     q: str
     user_id: Id | None = None
     n: Count = 20
+
+
+class FeedbackQuery(msgspec.Struct, frozen=True):
+    """GET /v1/feedback."""
+
+    by: RateKind = "all"
+    n: Count = 50
+    key: Id | None = None
 
 
 class StreamQuery(msgspec.Struct, frozen=True):

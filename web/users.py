@@ -34,16 +34,22 @@ async def get_user(request: web.Request) -> web.Response:
     edge = request.app[EDGE]
     edge.backend_only(request)
     user_id = path_of(request, UserPath).user_id
-    (state, trail), keys = await asyncio.gather(edge.asker.known(user_id), edge.exchange.keys_of(user_id))
+    (state, trail, windows), keys = await asyncio.gather(edge.asker.known(user_id), edge.exchange.keys_of(user_id))
     events = await edge.database.events_of(user_id, visitors_of(state))
     erased_at = edge.suppression.erased_at(user_id)
-    if (state, trail) == (b"null", b"[]") and not events and not any(keys.values()) and erased_at is None:
+    if (
+        (state, trail, windows) == (b"null", b"[]", b"[]")
+        and not events
+        and not any(keys.values())
+        and erased_at is None
+    ):
         raise NotFound("Nothing is stored about this user.", code="unknown_user", field="user_id")
     return answer(
         {
             "user_id": user_id,
             "state": msgspec.Raw(state),
             "trail": msgspec.Raw(trail),
+            "feedback": msgspec.Raw(windows),
             "events": [msgspec.Raw(event) for event in events],
             "exchange": keys,
             "erased_at": erased_at,

@@ -43,7 +43,7 @@ from rec.client.timing import Timing
 from rec.client.tokens import AskedToken, GivenToken, TokenCallable, TokenSource
 from rec.errors import BadInput, RecError
 from rec.events import Event, EventItem
-from rec.protocol import Subscribe
+from rec.protocol import RateKind, Subscribe
 from rec.slates import Slate
 
 QUEUE_LIMIT = 10_000  # events; about 3 MB
@@ -159,7 +159,8 @@ class RecClient:
         """Send one event and wait for the acknowledgment: then it is in the log.
 
         A temporary failure is tried again with the same event_id while the time lasts. To repeat a call that
-        failed, give it the same `event_id`, so that it is counted once. `slate`: the list it was done on.
+        failed, give it the same `event_id`, so that it is counted once. `slate`: the list it was done on; say so with
+        what was seen of it, too ("view_item_list", with those items), or what was clicked is not joined.
         """
         return await self.track_many([self._event(event, user_id, items, slate, event_id, details)])
 
@@ -272,6 +273,11 @@ class RecClient:
     async def get_erasure(self, erasure_id: str) -> Answer:
         """The receipt as it stands: each store, what was removed and when."""
         return await self._parts.caller.call("GET", _path("/v1/erasures", erasure_id, "erasure_id"), Answer, self._self)
+
+    async def feedback(self, by: RateKind = "all", n: int = 50, key: str | None = None) -> Answer:
+        """CTR and CVR of what was seen on lists, the most seen first (needs the API key). `key`: that one alone."""
+        query: dict[str, str | int | None] = {"by": by, "n": n, "key": key}
+        return await self._parts.caller.call("GET", "/v1/feedback", Answer, self._self, query=query)
 
     async def token(self, user_id: str) -> str:
         """A short-lived token for a user's device (needs the API key)."""

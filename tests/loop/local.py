@@ -16,11 +16,12 @@ from agents.forget import Forgetting
 from agents.metrics import Metrics
 from rec.catalog import Item
 from rec.config import Settings
+from rec.feedback import Window
 from rec.ports import Record
 from rec.state import UserState
 from rec.store.memory import MemoryExchange, MemoryLog
 from rec.store.memory_db import MemoryDatabase
-from rec.topics import BEHAVIOR, REQUESTS, topics
+from rec.topics import BEHAVIOR, REQUESTS, SERVED, topics
 
 SECRET = "a-secret-for-tests-of-32-characters"
 
@@ -40,6 +41,7 @@ class Local(NamedTuple):
     users: dict[bytes, UserState]
     deps: Deps
     metrics: Metrics
+    windows: dict[bytes, Window]
 
 
 @contextlib.asynccontextmanager
@@ -52,7 +54,8 @@ async def local_worker(
 ) -> AsyncIterator[Local]:
     """Handlers wired as in production, fed by two tails instead of Faust."""
     log, database = log or MemoryLog(), database or MemoryDatabase()
-    exchange, users, metrics = MemoryExchange(), dict[bytes, UserState](), Metrics()
+    exchange, metrics = MemoryExchange(), Metrics()
+    users, windows = dict[bytes, UserState](), dict[bytes, Window]()
     await log.create(topics(settings))
     if items:
         await database.put_items(items)
@@ -60,9 +63,9 @@ async def local_worker(
         stores = (log, exchange.connect(), database)
         everything = lambda _: True  # noqa: E731  the one worker there is
         if scoring is None:
-            deps = await wire(settings, users, everything, metrics, *stores, executor)
+            deps = await wire(settings, users, windows, everything, metrics, *stores, executor)
         else:  # every list, however cheap
-            deps = await wire(settings, users, everything, metrics, *stores, scoring, inline_s=0.0)
+            deps = await wire(settings, users, windows, everything, metrics, *stores, scoring, inline_s=0.0)
 
         async def feed(topic: str, handler: str) -> None:
             async for records in log.tail(settings.topic(topic)):
@@ -70,10 +73,10 @@ async def local_worker(
                     await getattr(deps, handler).handle(record)
 
         loops = [make() for name, make in deps.loops.items() if name not in ("snapshots", "encoder")]
-        feeds = [feed(BEHAVIOR, "behavior"), feed(REQUESTS, "requests")]
+        feeds = [feed(BEHAVIOR, "behavior"), feed(REQUESTS, "requests"), feed(SERVED, "feedback")]
         tasks = [asyncio.create_task(coroutine) for coroutine in loops + feeds]
         try:
-            yield Local(settings, log, exchange, database, users, deps, metrics)
+            yield Local(settings, log, exchange, database, users, deps, metrics, windows)
         finally:
             for task in tasks:
                 task.cancel()

@@ -171,7 +171,7 @@ async def test_a_restore_after_that_finds_nothing_more_and_rewrites_no_line(idle
     assert await idle.database.get_erasure("er1") == first
 
 
-ALL_LINES = {"archive", "state table and changelog", "counters", "redis"}
+ALL_LINES = {"archive", "state table and changelog", "counters", "feedback", "redis"}
 
 
 async def lines_of(database: MemoryDatabase, erasure_id: str) -> dict[str, int]:
