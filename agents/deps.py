@@ -29,6 +29,7 @@ from agents.rating import Rating, load_rates
 from agents.refresh import Refresher, Sweep
 from agents.requests import Requests
 from agents.retraction import Retraction
+from agents.rewarding import Rewarding, load_rewards
 from agents.scoring import INLINE_S, Scoring
 from agents.served import ServedLists
 from agents.shown import Learning, Shown
@@ -139,8 +140,15 @@ async def wire(
     world = World(catalog, counters, rules, lists, Brain.untaught(), worth, SHELF_S, strategy)
     presence = Presence(exchange)
     shown = Shown(presence)
-    strategies = Strategies(
-        database=database, exchange=exchange, rules=BanditRules.from_settings(settings), rng=random.Random()
+    bandit = BanditRules.from_settings(settings)
+    strategies = Strategies(database=database, exchange=exchange, rules=bandit, rng=random.Random())
+    rewarding = Rewarding(
+        rewards=await asyncio.to_thread(load_rewards, settings.rewards_path, bandit),
+        strategies=strategies,
+        path=settings.rewards_path,
+        source=to,
+        topic=settings.topic(FEEDBACK),
+        snapshot_s=settings.counters_snapshot_s,
     )
     served = ServedLists(
         to=to,
@@ -295,6 +303,8 @@ async def wire(
         "counting": counting.run,
         "model": model_sync.run,
         "strategies": strategies.run,
+        "rewards": rewarding.run,
+        "snapshots of rewards": rewarding.save_for_ever,
         "examples": examples.run,
         "served": served.run,
         "feedback": feedback.sweep_for_ever,

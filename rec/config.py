@@ -138,6 +138,11 @@ class Settings(BaseSettings):
         return self.data_dir / f"rates-{self.app_id}.msgpack"
 
     @property
+    def rewards_path(self) -> Path:
+        """The snapshot of what each strategy earned."""
+        return self.data_dir / f"rewards-{self.app_id}.msgpack"
+
+    @property
     def models_location(self) -> str:
         """Where checkpoints lie: a URL, or an absolute path, which means the same to a process of another folder."""
         if "://" in self.models_url:
