@@ -15,7 +15,7 @@ USERS = [f"u{at}" for at in range(400)]
 
 
 def split(*strategies: str, share: float = 0.5, name: str = "x", running: bool = True) -> Experiment:
-    arms = tuple(Arm(name=each.upper(), strategy=each, share=share) for each in strategies)
+    arms = tuple(Arm(name=f"{at}-{each}", strategy=each, share=share) for at, each in enumerate(strategies))
     return Experiment(name=name, arms=arms, placements=("home",), running=running)
 
 
@@ -43,7 +43,7 @@ def test_an_experiment_decides_for_its_subjects_and_placement_alone() -> None:
     found = chosen(stored(split("a", "b", share=0.25)))
     assert {"a", "b", None} == set(names(found))
     in_it = [one for one in found if one is not None]
-    assert {(one.experiment, one.arm, one.strategy.name) for one in in_it} == {("x", "A", "a"), ("x", "B", "b")}
+    assert {(one.experiment, one.arm, one.strategy.name) for one in in_it} == {("x", "0-a", "a"), ("x", "1-b", "b")}
     assert set(names(chosen(stored(split("a", "b")), "cart"))) == {None}
     assert set(names(chosen(stored(split("a", "b", running=False))))) == {None}
 
