@@ -54,7 +54,7 @@ class Market:
         appeal = np.array([shop.appeal[item_id] for item_id in self.ids])
         self.shelf = [np.flatnonzero(self.family == at) for at in range(len(families))]
         self.appeal = [appeal[rows] / appeal[rows].sum() for rows in self.shelf]
-        self.examined: Numbers = (1.0 + np.arange(LOOKS)) ** -0.6
+        self.examined: Numbers = np.arange(1, LOOKS + 1, dtype=np.float64) ** -0.6
 
 
 class Done(NamedTuple):

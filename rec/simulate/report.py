@@ -20,13 +20,11 @@ def compare(
     names: Sequence[str], setting: Setting, seeds: Sequence[int], progress: Told = lambda *_: None
 ) -> dict[str, Any]:
     """{"strategies": {name: figures}}: mean over the seeds for reward and regret, all seeds' jumps together."""
-    runs = {
-        name: [
-            Loop(setting, PLAYERS[name](), seed=seed).run(lambda at, n=name, s=seed: progress(n, s, at))
-            for seed in seeds
-        ]
-        for name in names
-    }
+
+    def play(name: str, seed: int) -> Run:
+        return Loop(setting, PLAYERS[name](), seed=seed).run(lambda at: progress(name, seed, at))
+
+    runs = {name: [play(name, seed) for seed in seeds] for name in names}
     body: dict[str, Any] = {"strategies": {name: figures(mine) for name, mine in runs.items()}}
     if len(seeds) > 1:
         body["by_seed"] = {

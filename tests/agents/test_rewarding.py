@@ -8,7 +8,7 @@ from random import Random
 
 from agents.rewarding import Rewarding, load_rewards
 from agents.strategies import Strategies
-from rec.config import Settings
+from rec.config import load_settings
 from rec.feedback import FeedbackExample, Place, encode_example
 from rec.policy.bandit import BanditRules, means
 from rec.policy.rewards import Rewards
@@ -99,7 +99,7 @@ def test_a_snapshot_that_cannot_be_read_is_left_aside(tmp_path: Path) -> None:
 
 
 def test_what_was_earned_is_kept_where_the_log_begins_anew(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path)
+    settings = load_settings(data_dir=tmp_path)
     assert not rewind_rewards(settings)
     rewards = Rewards(RULES)
     rewards.learn(example("s1", "bold", 1.0))
