@@ -29,16 +29,19 @@ from agents.rating import Rating, load_rates
 from agents.refresh import Refresher, Sweep
 from agents.requests import Requests
 from agents.retraction import Retraction
+from agents.rewarding import Rewarding, load_rewards
 from agents.rule_sync import RuleSync
 from agents.scoring import INLINE_S, Scoring
 from agents.served import ServedLists
 from agents.shown import Learning, Shown
+from agents.strategies import Strategies
 from agents.windows import Table, Windows
 from rec.catalog import Catalog, card
 from rec.config import Settings
 from rec.feedback import JoinRules
 from rec.looptime import watch_gaps
 from rec.model.weights import encoder_id
+from rec.policy.bandit import BanditRules
 from rec.policy.filters import ListRules
 from rec.policy.strategy import Strategy
 from rec.ports import Database, Exchange, Log
@@ -138,6 +141,16 @@ async def wire(
     world = World(catalog, counters, rules, lists, Brain.untaught(), worth, SHELF_S, strategy)
     presence = Presence(exchange)
     shown = Shown(presence)
+    bandit = BanditRules.from_settings(settings)
+    strategies = Strategies(database=database, exchange=exchange, rules=bandit, rng=random.Random())
+    rewarding = Rewarding(
+        rewards=await asyncio.to_thread(load_rewards, settings.rewards_path, bandit),
+        strategies=strategies,
+        path=settings.rewards_path,
+        source=to,
+        topic=settings.topic(FEEDBACK),
+        snapshot_s=settings.counters_snapshot_s,
+    )
     served = ServedLists(
         to=to,
         topic=settings.topic(SERVED),
@@ -187,6 +200,7 @@ async def wire(
         metrics=metrics,
         batch=settings.refresh_batch,
         hold_s=lambda: world.strategy.hold_s,
+        strategy_of=strategies.choose,
     )
 
     def listed(item_id: str) -> dict[str, Any] | None:
@@ -286,6 +300,7 @@ async def wire(
     await counting.caught_up()
     await model_sync.prepare()
     await model_sync.look()
+    await strategies.look()
     log.info(
         "catalog of %d items, counters through %.0f, %d users online", count, counters.learned_through, len(presence)
     )
@@ -300,6 +315,9 @@ async def wire(
         "encoder": catalog_sync.encode_for_ever,
         "counting": counting.run,
         "model": model_sync.run,
+        "strategies": strategies.run,
+        "rewards": rewarding.run,
+        "snapshots of rewards": rewarding.save_for_ever,
         "examples": examples.run,
         "served": served.run,
         "feedback": feedback.sweep_for_ever,

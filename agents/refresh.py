@@ -23,6 +23,7 @@ from agents.scoring import Scoring
 from agents.served import ServedLists
 from agents.shown import Learning, Shown
 from rec.errors import Unavailable
+from rec.policy.strategy import Strategy
 from rec.ports import Exchange, Pushed, Reply, StoredSlate
 from rec.recommend import Ask
 from rec.requests import SlateRequest
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 SWEEP_CHUNK = 100  # positions asked for at once: reading a thousand answers would hold up the loop
 
 StateOf = Callable[[str], UserState | None]
+StrategyOf = Callable[[str, str, UserState | None, float], Strategy | None]  # user, placement, state, now
 
 
 class Refresher:
@@ -54,12 +56,14 @@ class Refresher:
         batch: int,
         clock: Callable[[], float] = time.time,
         hold_s: Callable[[], float] = lambda: 0.0,
+        strategy_of: StrategyOf = lambda *_: None,
     ) -> None:
         self._hold = Hold(hold_s, self._put)
         self._state_of, self._erased_at = state_of, erased_at
         self._presence, self._shown, self._served = presence, shown, served
         self._exchange, self._scoring = exchange, scoring
         self._metrics, self._batch, self._clock = metrics, batch, clock
+        self._strategy_of = strategy_of
         self._mailbox = Mailbox()
         self._wake = asyncio.Event()
 
@@ -104,6 +108,7 @@ class Refresher:
         requests = [request for request in requests if request.deadline > now]
         dues = [due for due in dues if due.screen in self._presence.screens(due.entry.user_id)]
         asks = [self._ask_for(due) for due in dues] + [self._ask_of(request) for request in requests]
+        asks = [ask._replace(strategy=self._strategy_of(ask.user_id, ask.placement, ask.state, now)) for ask in asks]
         if not asks:
             return
         begun = {ask.user_id: self._life(ask.user_id) for ask in asks}

@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     encoder_tune_steps: int = Field(60, ge=1, description="contrastive steps a visit; a step reads up to 64 texts")
     strategy: dict[str, Any] = Field({}, description="JSON: how scores become lists, see docs/policy.md")
     rules_need_review: bool = Field(False, description="a change of a rule waits until somebody approves it")
+    bandit_half_life_s: float = Field(2 * 86_400, gt=0, description="what a strategy earned counts half after this")
+    bandit_floor: float = Field(0.05, ge=0, le=0.5, description="share of the lists that each strategy gets for sure")
     seen: Literal["keep", "exclude"] = Field("keep", description="whether items already viewed may be listed again")
     purchase_block_days: float = Field(30, ge=0, description="a bought item is not listed again this long")
     repurchase_days: dict[str, float] = Field({}, description="JSON: category → days after which it is bought again")
@@ -140,6 +142,11 @@ class Settings(BaseSettings):
     def rates_path(self) -> Path:
         """The snapshot of CTR and CVR."""
         return self.data_dir / f"rates-{self.app_id}.msgpack"
+
+    @property
+    def rewards_path(self) -> Path:
+        """The snapshot of what each strategy earned."""
+        return self.data_dir / f"rewards-{self.app_id}.msgpack"
 
     @property
     def models_location(self) -> str:

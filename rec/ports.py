@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from rec.catalog import Item
 from rec.events import Event
 from rec.policy.desk import Rules
+from rec.policy.store import Strategies
 from rec.slates import Position
 from rec.topics import Topic
 from rec.versions import ModelVersion as ModelVersion
@@ -92,7 +93,8 @@ class Reply(NamedTuple):
 
 
 class Hint(NamedTuple):
-    """A nudge to all processes. Kinds: `catalog`, `rules` (changed), `erased` (the user), `model` (what went live)."""
+    """A nudge to all processes. Kinds: `catalog`, `rules`, `strategies` (or experiments; changed), `erased` (the user),
+    `model` (what went live)."""
 
     kind: str
     subject: str
@@ -337,7 +339,7 @@ class Models(Protocol):
         on (config `base`); those deleted, oldest first."""
 
 
-class Database(Catalogs, Vectors, Archive, Erasures, Audit, Models, Rules, Protocol):
+class Database(Catalogs, Vectors, Archive, Erasures, Audit, Models, Rules, Strategies, Protocol):
     """All of SQL behind one connection pool."""
 
     async def ping_database(self) -> float:

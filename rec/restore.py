@@ -21,6 +21,8 @@ from rec.errors import ModelError
 from rec.events import decode_event, encode_event
 from rec.examples import encode_lesson
 from rec.files import write_atomically
+from rec.policy.bandit import BanditRules
+from rec.policy.rewards import Rewards
 from rec.ports import Database, Log
 from rec.privacy import erasure_secret
 from rec.rates import Rates
@@ -62,6 +64,17 @@ def rewind_rates(settings: Settings) -> bool:
     except (FileNotFoundError, ModelError):
         return False
     write_atomically(settings.rates_path, rates.to_bytes())
+    return True
+
+
+def rewind_rewards(settings: Settings) -> bool:
+    """The same of what the strategies earned, which the bandit goes by; False if there is nothing to keep."""
+    rules = BanditRules.from_settings(settings)
+    try:
+        rewards = Rewards.from_bytes(settings.rewards_path.read_bytes(), rules, rewound=True)
+    except (FileNotFoundError, ModelError):
+        return False
+    write_atomically(settings.rewards_path, rewards.to_bytes())
     return True
 
 

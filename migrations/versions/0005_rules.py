@@ -1,6 +1,6 @@
 """The shop's rules, each with the change that waits for a review.
 
-Revision ID: 0005_rules
+Revision ID: 0005
 Revises: 0004
 Create Date: 2026-11-27 14:40:00+00:00
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005_rules"
+revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None

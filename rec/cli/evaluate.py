@@ -12,6 +12,8 @@ import click
 
 from rec.cli.evaluation_input import Between, Source, encoded, read_source, refuse, stream_options
 from rec.cli.evaluation_tables import show
+from rec.cli.off_policy import NAMES as OF_A_POLICY
+from rec.cli.off_policy import evaluate_policy, policy_options
 from rec.cli.output import emit_json, json_option, say
 from rec.cli.progress import ProgressLine
 from rec.config import load_settings
@@ -74,6 +76,7 @@ class Seeds(click.ParamType):
 
 @click.command()
 @stream_options
+@policy_options
 @click.option("--every", default=None, type=click.IntRange(1), help="Score every so many-th event.  [1]")
 @click.option("--leave-one-out", "loo", is_flag=True, help="The other protocol: a network, everybody's last item.")
 @click.option("--contrast", type=Between(0, 100), help="With --leave-one-out: weight of two views of a history.  [0]")
@@ -114,7 +117,8 @@ def evaluate(
     device: str | None,
     precision: str | None,
     as_json: bool,
-    **_stream: Any,
+    policy: bool,
+    **_more: Any,
 ) -> None:
     """How often the list held what the shopper turned to next: tested on every event before it is learned from.
 
@@ -125,7 +129,12 @@ def evaluate(
     rec evaluate clicks.csv --user session --item sku --time at
     rec evaluate orders.csv --basket order --title name --text --lag 60,3600,86400 --plots pictures
     rec evaluate --dataset yoochoose path/to/yoochoose_100k --seeds 0,1,2 --parts
+    rec evaluate --policy feedback.jsonl --target uniform
     """
+    if policy:
+        evaluate_policy(ctx)
+        return
+    refuse(ctx, "a stream of events, which FILE is without --policy", OF_A_POLICY)
     source = Source.of(ctx)
     if seed is not None and seeds:
         raise BadInput("Give --seed or --seeds, not both.", field="--seeds")

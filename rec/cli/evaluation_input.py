@@ -51,6 +51,8 @@ class Source(NamedTuple):
             refuse(ctx, f"--dataset {given['dataset']}", Columns._fields)
             if len(given["files"]) != 1:
                 raise BadInput("--dataset reads one folder. Name that alone.", field="FILE")
+        if given["dataset"] == "obd":
+            raise BadInput("obd is a log of feedback, not a stream. It is for --policy alone.", field="--dataset")
         if given["dataset"] == "beauty":
             refuse(ctx, "--dataset beauty, which has no times", ["limit"])
         columns = Columns(**{name: given[name] for name in Columns._fields})
@@ -59,7 +61,9 @@ class Source(NamedTuple):
 
 _OPTIONS = (
     click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True), metavar="FILE…"),
-    click.option("--dataset", type=click.Choice([*DATASETS, "beauty"]), help="A public set; FILE is its folder."),
+    click.option(
+        "--dataset", type=click.Choice([*DATASETS, "beauty", "obd"]), help="A public set; FILE is its folder."
+    ),
     click.option("--user", default="user_id", show_default=True, help="Column of the shopper."),
     click.option("--item", default="item_id", show_default=True, help="Column of the product."),
     click.option("--time", default="timestamp", show_default=True, help="Column of the time."),

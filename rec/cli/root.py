@@ -30,8 +30,16 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "models": ("rec.cli.models", "models", "server", "Versions of the model: list, show, promote, roll back."),
     "rules": ("rec.cli.rules", "rules", "server", "Boost, bury, pin and exclude items by a condition."),
     "review": ("rec.cli.rules", "review", "server", "What waits for a person: flagged items, changes of rules."),
+    "strategies": (
+        "rec.cli.strategies",
+        "strategies",
+        "server",
+        "Ways to make lists, and which the bandit may choose.",
+    ),
+    "experiments": ("rec.cli.experiments", "experiments", "server", "Which strategies are compared, and on whom."),
     "audit": ("rec.cli.audit", "audit", "server", "Who changed items, erased users, imported and replayed, and when."),
     "evaluate": ("rec.cli.evaluate", "evaluate", "server", "How good the lists are on a recorded stream."),
+    "simulate": ("rec.cli.simulate", "simulate", "server", "Strategies on shoppers whose interests drift and jump."),
     "tune": ("rec.cli.tune", "tune", "server", "Search for hyper-parameters on the warm-up of a recorded stream."),
     "doctor": ("rec.cli.doctor", "doctor", "server", "Probe every part; each failure names the command that mends it."),
 }

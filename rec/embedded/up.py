@@ -28,7 +28,7 @@ from rec.errors import RecError
 from rec.files import write_atomically
 from rec.model.checkpoint import names
 from rec.ports import Database
-from rec.restore import restore, rewind_rates
+from rec.restore import restore, rewind_rates, rewind_rewards
 from rec.signals import stop_on_signals
 from rec.state import FoldRules
 from rec.store import open_log
@@ -221,6 +221,7 @@ async def _prepare(options: Options, home: Home, settings: Settings, report: Rep
         restored, counters = await restore(database, log, settings, rules, progress)
         await asyncio.to_thread(write_atomically, settings.counters_path, counters.to_bytes())
         await asyncio.to_thread(rewind_rates, settings)
+        await asyncio.to_thread(rewind_rewards, settings)
         if restored.events:
             report(f"restored {restored.users} users from {restored.events} events in {restored.seconds:.1f} s")
         return restored.examples

@@ -5,6 +5,7 @@ Shapes: B examples, n items or candidates, d width, S sampled negatives.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -74,6 +75,26 @@ def contrastive(a: Tensor, b: Tensor, temperature: float = 0.1) -> Tensor:
     likeness = F.normalize(a, dim=1) @ F.normalize(b, dim=1).T / temperature
     own = torch.arange(len(a), device=a.device)
     return (F.cross_entropy(likeness, own) + F.cross_entropy(likeness.T, own)) / 2
+
+
+def top_k_policy_gradient(
+    logits: Tensor, actions: Tensor, rewards: Tensor, propensities: Tensor, k: int, cap: float = 10.0
+) -> Tensor:
+    """Off-policy corrected policy gradient for lists of k: Chen et al. 2019, "Top-K off-policy correction".
+
+    logits [B, n] of the policy that learns; actions [B] what was shown; rewards [B] what it earned, of either sign;
+    propensities [B] in (0, 1] how likely it was to be on the list that showed it. With pi the softmax and
+    alpha = 1 - (1 - pi)^k the chance to be among k draws, the gradient is that of -mean(w R log alpha) with
+    w = alpha / propensity as a constant, which is theirs: d log alpha = k (1 - pi)^(k-1) (pi / alpha) d log pi. An item
+    that is on the list already is pushed no further. `cap` bounds w (Ionides 2008): a little bias, far less variance.
+    """
+    log_pi = torch.log_softmax(logits.float(), 1).gather(1, actions.unsqueeze(1)).squeeze(1)
+    pi = log_pi.exp().clamp(max=1 - 1e-6)
+    log_alpha = torch.where(  # k pi where pi is tiny, and log1p of it would be 0
+        pi < 1e-6, log_pi + math.log(k), torch.log(-torch.expm1(k * torch.log1p(-pi)).clamp(max=-1e-30))
+    )
+    weight = (log_alpha.detach().exp() / propensities).clamp(max=cap)
+    return -(weight * rewards * log_alpha).mean()
 
 
 class Frequency:

@@ -16,6 +16,7 @@ from rec.errors import NotFound
 from rec.events import Event
 from rec.ports import CatalogPage, ChoiceKey, Chosen, Erasure
 from rec.store.memory_rules import MemoryRules
+from rec.store.memory_strategies import MemoryStrategies
 from rec.store.memory_versions import MemoryVersions
 
 
@@ -28,11 +29,12 @@ def _belongs(row: ArchivedEvent, user_id: str | None, visitors: Sequence[str]) -
     return row.subject == user_id or (row.user_id is None and row.subject in visitors)
 
 
-class MemoryDatabase(MemoryVersions, MemoryRules):
+class MemoryDatabase(MemoryVersions, MemoryRules, MemoryStrategies):
     """`rec.ports.Database` on dictionaries. `clock` gives the time of audit records."""
 
     def __init__(self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        super().__init__()
+        MemoryVersions.__init__(self)
+        MemoryStrategies.__init__(self)
         self._clock = clock
         self._revision = 0
         self._items: dict[str, _Entry] = {}  # oldest revision first

@@ -14,6 +14,7 @@ from rec.model.loss import (
     full_softmax,
     impression_softmax,
     sampled_softmax,
+    top_k_policy_gradient,
 )
 
 B, N, D = 5, 12, 4
@@ -114,3 +115,61 @@ def test_frequency_comes_to_know_how_often_an_item_is_in_a_batch() -> None:
         frequency.see(torch.tensor([0, 1] if step % 4 == 0 else [0]))
     assert frequency.log_q(3).exp().tolist()[:2] == pytest.approx([1.0, 0.25], rel=0.1)
     assert frequency.log_q(3)[2].exp().item() < 0.02  # never seen
+
+
+def logged() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """actions, rewards of either sign, propensities."""
+    return torch.randint(N, (B,)), torch.tensor([1.0, 0.0, 4.0, -4.0, 2.0]), torch.tensor([0.9, 0.5, 0.02, 0.3, 1.0])
+
+
+@pytest.mark.parametrize(("k", "cap"), [(1, 1e9), (10, 1e9), (10, 2.0)])
+def test_the_policy_gradient_is_that_of_the_formula_of_chen_et_al(k: int, cap: float) -> None:
+    """Row by row: R w k (1 - pi)^(k - 1) (pi / alpha) (1[a] - pi), the cap on w = alpha / propensity."""
+    logits = torch.randn(B, N, dtype=torch.float32).requires_grad_()
+    actions, rewards, propensities = logged()
+    loss = top_k_policy_gradient(logits, actions, rewards, propensities, k, cap)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    for row in range(B):
+        values = logits[row].tolist()
+        pi = [math.exp(value - log_sum(values)) for value in values]
+        action, propensity = int(actions[row]), float(propensities[row])
+        alpha = 1 - (1 - pi[action]) ** k
+        factor = k * (1 - pi[action]) ** (k - 1) * pi[action] / alpha * min(alpha / propensity, cap)
+        slow = [-float(rewards[row]) * factor * ((item == action) - pi[item]) / B for item in range(N)]
+        assert gradient[row].tolist() == pytest.approx(slow, rel=1e-4, abs=1e-7)
+
+
+def test_for_a_list_of_one_and_its_own_propensity_it_is_reinforce() -> None:
+    logits = torch.randn(B, N).requires_grad_()
+    actions, rewards, _ = logged()
+    own = torch.log_softmax(logits, 1)[torch.arange(B), actions]
+    (mine,) = torch.autograd.grad(top_k_policy_gradient(logits, actions, rewards, own.exp().detach(), 1), logits)
+    (plain,) = torch.autograd.grad(-(rewards * own).mean(), logits, retain_graph=True)
+    assert torch.allclose(mine, plain, atol=1e-6)
+
+
+def test_what_is_surely_on_the_list_is_pushed_no_further_and_nothing_overflows() -> None:
+    logits = torch.tensor([[40.0, 0.0, 0.0], [-40.0, 40.0, 0.0]]).requires_grad_()
+    loss = top_k_policy_gradient(logits, torch.tensor([0, 0]), torch.ones(2), torch.tensor([0.5, 1e-9]), 10)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert torch.isfinite(loss)
+    assert torch.isfinite(gradient).all()
+    assert gradient[0].abs().max().item() < 1e-4
+    assert gradient[1, 0].item() <= 0  # towards it, by no more than the cap
+
+
+def test_following_it_finds_the_best_item_from_the_log_of_a_policy_that_liked_another() -> None:
+    """A log that shows item 0 most and item 2, the best, rarely; a list of one."""
+    generator = torch.Generator().manual_seed(1)
+    shown = torch.tensor([0.7, 0.2, 0.1])
+    worth = torch.tensor([0.2, 0.3, 0.8])
+    actions = torch.multinomial(shown, 2_000, replacement=True, generator=generator)
+    rewards = torch.bernoulli(worth[actions], generator=generator)
+    logits = torch.zeros(3, requires_grad=True)
+    optimizer = torch.optim.Adam([logits], lr=0.1)
+    for _ in range(80):
+        rows = logits.expand(len(actions), 3)
+        loss = top_k_policy_gradient(rows, actions, rewards, shown[actions], 1)
+        (logits.grad,) = torch.autograd.grad(loss, logits)
+        optimizer.step()
+    assert int(logits.argmax()) == 2

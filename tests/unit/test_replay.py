@@ -1,81 +1,89 @@
-"""History once more: in its order, at its own times or faster."""
+"""Full-information replay: the truth is known, so an estimate from a log can be held against it."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
 
+import numpy as np
 import pytest
 
-from rec.config import load_settings
-from rec.events import Event, decode_event, encode_event
-from rec.replay import replay
-from rec.store.memory import MemoryLog
-from rec.store.memory_db import MemoryDatabase
-from rec.topics import BEHAVIOR, topics
+from rec.evaluation.stream import Action, Stream, stream_of
+from rec.simulate.replay import ARMS, N, Replay, anything, chances_of, drawn, epsilon_greedy, play, replay
 
-START = datetime(2026, 11, 1, tzinfo=UTC)
+NAMES = ("adaptive", "greedy", "epsilon_greedy", "random")
 
 
-class Clock:
-    """Time that passes when somebody waits for it."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    async def wait(self, seconds: float) -> None:
-        assert seconds > 0
-        self.now += seconds
-
-
-def an_event(n: int, seconds: float) -> Event:
-    at = START + timedelta(seconds=seconds)
-    return Event(event="search", event_id=f"e{n}", user_id=f"u{n % 3}", search_term="t", event_ts=at, received_ts=at)
+def walks(sessions: int = 260) -> Stream:
+    """Sessions that mostly walk along a circle of 60 items."""
+    rng, actions = Random(1), []
+    for session in range(sessions):
+        at = rng.randrange(60)
+        for step in range(6):
+            at = (at + 1) % 60 if rng.random() < 0.8 else rng.randrange(60)
+            actions.append(Action(1_000.0 * session + 10 * step, f"s{session}", f"i{at}", "select_item"))
+    return stream_of(actions)
 
 
-async def replayed(
-    seconds: list[float], speed: float | None, since: datetime | None = None
-) -> tuple[list[tuple[str, float]], list[int]]:
-    """(event_id, when published) of archived events that happened at these seconds; and what was told."""
-    clock, database, told = Clock(), MemoryDatabase(), list[int]()
-    log = MemoryLog(now=lambda: clock.now - 100.0)
-    await log.create(topics(load_settings(partitions=1)))
-    events = [an_event(n, at) for n, at in enumerate(seconds)]
-    await database.append([(event, encode_event(event)) for event in events])
-    count = await replay(
-        database, log, BEHAVIOR, since=since, speed=speed, told=told.append, clock=lambda: clock.now, wait=clock.wait
-    )
-    records = []
-    if count:
-        async for batch in log.tail(BEHAVIOR):
-            records += batch
-            if len(records) == count:
-                break
-    return [(decode_event(record.value or b"").event_id, record.timestamp) for record in records], told
+@pytest.fixture(scope="module")
+def body() -> dict[str, Any]:
+    stream = walks()
+    return replay(NAMES, stream.items, stream.events, seed=1, limit=700)
 
 
-async def test_all_of_the_archive_is_published_in_its_order() -> None:
-    published, told = await replayed([float(n % 7) for n in range(1_200)], None)
-    assert [event_id for event_id, _ in published] == [f"e{n}" for n in range(1_200)]
-    assert told == [500, 1_000, 1_200]
-    assert {at for _, at in published} == {0.0}
+def test_a_policy_that_knows_more_earns_more_and_reward_and_regret_are_all_there_is(body: dict[str, Any]) -> None:
+    table = body["strategies"]
+    assert table["greedy"]["reward"] > 2 * table["random"]["reward"]
+    assert table["adaptive"]["reward"] > 2 * table["random"]["reward"]
+    for figures in table.values():
+        assert figures["reward"] + figures["regret"] == body["lists"] == 700
 
 
-async def test_only_what_happened_since_is_published() -> None:
-    published, _ = await replayed([0, 1, 2, 3], None, START + timedelta(seconds=2))
-    assert [event_id for event_id, _ in published] == ["e2", "e3"]
+def test_snips_from_the_log_holds_the_truth(body: dict[str, Any]) -> None:
+    for name in NAMES:
+        beside = body["off_policy"][name]
+        assert beside["within"], (name, beside)
+        assert beside["snips"]["low"] < beside["snips"]["value"] < beside["snips"]["high"]
+    assert body["off_policy"]["random"]["true"] == pytest.approx(10 / 60, abs=0.01)
 
 
-async def test_an_empty_archive_is_replayed_at_once() -> None:
-    assert await replayed([], 1.0) == ([], [])
+def test_the_same_seed_gives_the_same_replay() -> None:
+    stream = walks(60)
+    one, other = (replay(("adaptive",), stream.items, stream.events, seed=3, limit=100) for _ in range(2))
+    assert one == other
 
 
-async def test_each_event_comes_when_its_time_has_come() -> None:
-    published, _ = await replayed([0, 0, 60, 120, 120], 60.0)
-    assert [event_id for event_id, _ in published] == ["e0", "e1", "e2", "e3", "e4"]
-    assert [at for _, at in published] == pytest.approx([0, 0, 1, 2, 2])
+def test_what_was_not_on_the_list_teaches_nothing() -> None:
+    """A learner that is told nothing counts nothing, though it knows what the shopper did."""
+    stream = walks(20)
+    learner = Replay(stream.items)
+    for event in stream.events:
+        learner.after(event, learner.before(event)[1], told=False)
+    assert learner.world.counters.counted == 0
+    assert learner.before(stream.events[-1])[0] is not None
 
 
-async def test_an_event_out_of_order_comes_at_once_and_delays_nobody() -> None:
-    published, _ = await replayed([0, 10, 5, 20], 10.0)
-    assert [event_id for event_id, _ in published] == ["e0", "e1", "e2", "e3"]
-    assert [at for _, at in published] == pytest.approx([0, 1, 1, 2])
+def test_lists_are_drawn_with_the_chances_that_are_logged() -> None:
+    rng = np.random.default_rng(0)
+    chances = np.array([1.0, 0.9, 0.6, 0.3, 0.15, 0.05])
+    counts = np.zeros(6)
+    for _ in range(4_000):
+        rows = drawn(chances, rng)
+        assert len(rows) == 3
+        counts[rows] += 1
+    assert counts / 4_000 == pytest.approx(chances, abs=0.03)
+
+
+def test_every_policy_fills_its_list() -> None:
+    stream = walks(80)
+    learner = Replay(stream.items)
+    for event in stream.events[:-1]:
+        learner.after(event, learner.before(event)[1], told=True)
+    _, found = learner.before(stream.events[-1])
+    assert found is not None
+    size = learner.world.catalog.view().size
+    for arm in ARMS:
+        assert chances_of(arm, found, size).sum() == pytest.approx(N, abs=0.02)
+    assert epsilon_greedy(chances_of(ARMS[0], found, size)).sum() == pytest.approx(N)
+    assert anything(size).sum() == pytest.approx(N)
+    assert play("greedy", learner, stream.events[-5:], seed=1).mix == {}

@@ -13,13 +13,14 @@ from rec.store.sql.catalog import SqlCatalogs
 from rec.store.sql.erasures import SqlErasures
 from rec.store.sql.rules import SqlRules
 from rec.store.sql.schema import migrate
+from rec.store.sql.strategies import SqlStrategies
 from rec.store.sql.vectors import SqlVectors
 from rec.store.sql.versions import SqlVersions
 
 __all__ = ["SqlDatabase", "migrate", "open_database"]
 
 
-class SqlDatabase(SqlCatalogs, SqlVectors, SqlArchive, SqlErasures, SqlAudit, SqlVersions, SqlRules):
+class SqlDatabase(SqlCatalogs, SqlVectors, SqlArchive, SqlErasures, SqlAudit, SqlVersions, SqlRules, SqlStrategies):
     """All of SQL behind one connection pool.
 
     Entering raises Unavailable if the database is away, and ConfigError if its schema is behind this version's.

@@ -36,6 +36,7 @@ CATALOG = "catalog"  # the counters that exist
 ARCHIVE = "archive"
 MODELS = "models"
 RULES = "rules"
+STRATEGIES = "strategies"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -195,6 +196,26 @@ class ErasureStepRow(Base):
     note: Mapped[str] = mapped_column(Text)
 
 
+class StrategyRow(Base):
+    """A way to make lists, by name; `body` is rec.policy.chosen.Offer."""
+
+    __tablename__ = "strategies"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, unique=True)
+    body: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class ExperimentRow(Base):
+    """Strategies that are compared; `body` is rec.policy.experiments.Experiment."""
+
+    __tablename__ = "experiments"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, unique=True)
+    body: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
 class AuditRow(Base):
     """Who did what, when. Append only."""
 
@@ -217,3 +238,4 @@ def _table(model: type[Base]) -> Table:
 ITEMS, VECTORS, EVENTS, CHOICES = _table(ItemRow), _table(VectorRow), _table(EventRow), _table(ChoiceRow)
 ERASURES, ERASURE_STEPS, AUDIT = _table(ErasureRow), _table(ErasureStepRow), _table(AuditRow)
 VERSIONS, SHOP_RULES = _table(VersionRow), _table(RuleRow)
+STRATEGY_ROWS, EXPERIMENT_ROWS = _table(StrategyRow), _table(ExperimentRow)

@@ -1,0 +1,141 @@
+"""`rec simulate`: strategies beside each other on shoppers whose hidden interests are known, drift and jump."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rec.cli.evaluate import Seeds
+from rec.cli.evaluation_input import refuse
+from rec.cli.output import emit, emit_json, json_option, say, table
+from rec.cli.progress import ProgressLine
+from rec.errors import BadInput
+from rec.evaluation.adapters import DATASETS
+from rec.evaluation.stream import Stream
+from rec.policy.bandit import BanditRules
+from rec.simulate.arms import Setting as Arms
+from rec.simulate.arms import regrets
+from rec.simulate.closed import Setting
+from rec.simulate.players import PLAYERS
+from rec.simulate.replay import replay as replayed
+from rec.simulate.report import compare
+
+_FIGURES = ("reward", "regret", "adapt_events_p50", "adapt_events_p90", "jumps", "followed")
+
+
+class Players(click.ParamType):
+    """Names of strategies, separated by commas."""
+
+    name = "strategy,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        names = tuple(dict.fromkeys(part.strip() for part in str(value).split(",") if part.strip()))
+        if unknown := [name for name in names if name not in PLAYERS]:
+            self.fail(f"there is no strategy {unknown[0]!r}. Built in: {', '.join(PLAYERS)}.", param, ctx)
+        if not names:
+            self.fail(f"{value!r} names no strategy. Built in: {', '.join(PLAYERS)}.", param, ctx)
+        return names
+
+
+@click.command()
+@click.option("--compare", "names", type=Players(), help=f"Play a closed loop with each: {','.join(PLAYERS)}.")
+@click.option(
+    "--replay", type=click.Path(path_type=Path, exists=True), help="Against a recorded stream: the folder of --dataset."
+)
+@click.option("--dataset", type=click.Choice(list(DATASETS)), default="yoochoose", show_default=True, help="Its kind.")
+@click.option("--arms", is_flag=True, help="The bandit over strategies alone: the best of three changes half way.")
+@click.option("--shoppers", default=200, show_default=True, type=click.IntRange(1, 100_000), help="How many there are.")
+@click.option("--events", default=5_000, show_default=True, type=click.IntRange(1), help="Lists they look at, in sum.")
+@click.option("--seed", type=click.IntRange(0), help="The same seed, the same run.  [0]")
+@click.option("--seeds", type=Seeds(), help="Once for each; the figures are their mean: 0,1,2.")
+@json_option
+@click.pass_context
+def simulate(
+    ctx: click.Context,
+    /,
+    names: tuple[str, ...] | None,
+    replay: Path | None,
+    dataset: str,
+    arms: bool,
+    shoppers: int,
+    events: int,
+    seed: int | None,
+    seeds: tuple[int, ...] | None,
+    as_json: bool,
+) -> None:
+    """What strategies earn from simulated shoppers, and how soon their lists follow an interest that jumps.
+
+    Lists are made by the code that serves, on the demo catalog; counters and gate learn from what comes of them. Every
+    strategy plays on the same lives. Reward: click 1, cart 2, purchase 4. Regret: what the best list would have earned
+    more, on average. adapt_events: actions of a shopper until half of the top ten follows their new interest.
+
+    \b
+    rec simulate --compare adaptive,greedy,epsilon_greedy,random
+    rec simulate --compare adaptive,greedy --shoppers 2000 --events 16000 --seeds 0,1,2 --json
+    rec simulate --compare adaptive,greedy,random --replay path/to/yoochoose_100k --events 10000
+    rec simulate --arms --seeds 0,1,2
+    """
+    if seed is not None and seeds:
+        raise BadInput("Give --seed or --seeds, not both.", field="--seeds")
+    if (names is None) != arms:
+        raise BadInput("Give --compare STRATEGY,… or --arms, and one of them.", field="--compare")
+    if replay is None:
+        refuse(ctx, "a simulation; it is for --replay", ["dataset"])
+    elif names is None:
+        raise BadInput("--replay needs --compare STRATEGY,…", field="--replay")
+    chosen = seeds or (seed or 0,)
+    if names is None:
+        refuse(ctx, "--arms", ["shoppers", "events"])
+        _arms(Arms(), chosen, as_json)
+        return
+    if replay is not None:
+        refuse(ctx, "--replay", ["shoppers", "seeds"])
+        _replay(names, DATASETS[dataset].read(replay), chosen[0], events, as_json)
+        return
+    with ProgressLine("playing", "lists") as line:
+        total = max(1, events)
+        body = compare(names, Setting(shoppers, events), chosen, lambda name, _, at: line.update(at, at / total))
+    if as_json:
+        emit_json(body)
+        return
+    rows = table("strategy", *_FIGURES, right=_FIGURES)
+    for name, figures in body["strategies"].items():
+        rows.add_row(name, *("never" if figures[one] is None else f"{figures[one]:,.0f}" for one in _FIGURES))
+    emit(rows)
+    say(f"{shoppers:,} shoppers, {events:,} lists a strategy, seeds {', '.join(map(str, chosen))}")
+
+
+def _replay(names: tuple[str, ...], stream: Stream, seed: int, limit: int, as_json: bool) -> None:
+    body = replayed(names, stream.items, stream.events, seed=seed, limit=limit, tell=say)
+    if as_json:
+        emit_json(body)
+        return
+    headings = ("reward", "regret", "true", "SNIPS", "low", "high", "effective rows")
+    rows = table("strategy", *headings, "within", right=headings)
+    for name, figures in body["strategies"].items():
+        beside = body["off_policy"][name]
+        numbers = [f"{number:.4f}" for number in (beside["true"], *beside["snips"].values())]
+        earned = [f"{figures[one]:,.0f}" for one in ("reward", "regret")]
+        rows.add_row(name, *earned, *numbers, f"{beside['ess']:,.0f}", "yes" if beside["within"] else "no")
+    emit(rows)
+    say(f"{body['lists']:,} lists; true and SNIPS: reward a list of the same learner, from full information and a log")
+
+
+def _arms(setting: Arms, seeds: tuple[int, ...], as_json: bool) -> None:
+    runs = [regrets(setting, BanditRules(prior_reward=0.05), seed=seed) for seed in seeds]
+    lost = {name: sum(run[name] for run in runs) / len(runs) for name in runs[0]}
+    if as_json:
+        emit_json({"regret": lost, "setting": {**setting._asdict(), "seeds": list(seeds)}})
+        return
+    rows = table("bandit", "regret", right=("regret",))
+    for name, figure in lost.items():
+        rows.add_row(name, f"{figure:,.1f}")
+    emit(rows)
+    say(
+        f"{setting.lists:,} lists in {setting.seconds / 86_400:.0f} days, "
+        f"mean rewards {setting.before} and then {setting.after}"
+    )

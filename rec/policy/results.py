@@ -1,0 +1,60 @@
+"""logged rewards → **what each arm earned** → `rec.policy.experiments.effects`. One number a subject.
+
+A subject's number is the sum of what they earned within `Experiment.window_s` of their first list in the experiment
+(the exposure), and counts once that time is over: until then nobody knows it, and to count it early would favour arms
+that earn soon. Who is in which arm is not looked up but worked out, as when the list was made. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from rec.policy.experiments import Experiment, Moments, assigned
+
+
+class Earned(NamedTuple):
+    """One list that a subject looked at and what it earned; `strategy`: which made it, None where it is not known."""
+
+    subject: str
+    at: float  # seconds since 1970
+    reward: float
+    placement: str = "home"
+    strategy: str | None = None
+
+
+class Tally(NamedTuple):
+    """What the subjects of each arm earned, in the order of the arms."""
+
+    earned: tuple[Moments, ...]
+    waiting: int  # subjects whose time is not over
+    otherwise: int  # lists of subjects that another strategy made than that of their arm: left out
+
+
+def tally(experiment: Experiment, rows: Iterable[Earned], now: float) -> Tally:
+    """What is known at `now`; rows in any order. A stopped experiment is read as it was while it ran."""
+    running = msgspec.structs.replace(experiment, running=True)
+    number = {arm.name: at for at, arm in enumerate(experiment.arms)}
+    lists: dict[str, list[tuple[float, float]]] = {}
+    arm_of: dict[str, int] = {}
+    otherwise = 0
+    for row in rows:
+        arm = assigned(running, row.subject, row.placement)
+        if arm is None or row.at > now:
+            continue
+        if row.strategy is not None and row.strategy != arm.strategy:
+            otherwise += 1
+            continue
+        arm_of[row.subject] = number[arm.name]
+        lists.setdefault(row.subject, []).append((row.at, row.reward))
+    earned, waiting = [Moments() for _ in experiment.arms], 0
+    for subject, mine in lists.items():
+        end = min(mine)[0] + experiment.window_s
+        if end > now:
+            waiting += 1
+            continue
+        at = arm_of[subject]
+        earned[at] = earned[at].plus(sum(reward for when, reward in mine if when <= end))
+    return Tally(tuple(earned), waiting, otherwise)

@@ -1,0 +1,90 @@
+"""feedback → **the bandit's belief** → `rec.policy.chosen`. One number a list, each list once, the newest revision.
+
+`Rewards` carries the offsets it has learned, in one snapshot with the belief, as the counters do; so a restart goes on
+where the snapshot ends. The group of a list is that of the state it was made from, which the feedback brings along:
+what was chosen in a group is learned in that group. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+
+import msgspec
+
+from rec.errors import ModelError
+from rec.feedback import FeedbackExample
+from rec.policy.bandit import Arm, Bandit, BanditRules, means, rewarded
+from rec.policy.chosen import segment_of
+from rec.recent import Recent
+
+FORMAT = 1
+MAX_LISTS = 100_000  # whose reward is remembered, in case it is revised
+
+
+class _Snapshot(msgspec.Struct, array_like=True):
+    format: int
+    offsets: dict[int, int]
+    groups: list[tuple[str, str, dict[str, Arm]]]
+    known: list[dict[int, tuple[int, float]]]
+
+
+_decoder = msgspec.msgpack.Decoder(_Snapshot)
+
+
+class Rewards:
+    """Learns from every example. `bandit` is a value: whoever has it keeps it while this learns on."""
+
+    def __init__(self, rules: BanditRules, max_lists: int = MAX_LISTS) -> None:
+        self.rules = rules
+        self.bandit = Bandit()
+        self.offsets: dict[int, int] = {}
+        self._known: Recent[int, tuple[int, float]] = Recent(max_lists)  # slate → revision, what was counted
+
+    def learn(self, example: FeedbackExample) -> bool:
+        """Count a list; False for one that was counted, or whose successor was."""
+        mark = int.from_bytes(blake2b(example.slate_id.encode(), digest_size=8).digest(), "little")
+        known = self._known.get(mark)
+        if known is not None and known[0] >= example.revision:
+            return False
+        group, reward = (segment_of(example.state), example.placement), example.reward
+        before = None if known is None else known[1]
+        self.bandit = rewarded(
+            self.bandit, group, example.strategy, reward, now=example.at, rules=self.rules, counted=before
+        )
+        self._known.put(mark, (example.revision, reward))
+        return True
+
+    def table(self, now: float) -> list[Mapping[str, object]]:
+        """For people: group by group what each strategy earned a list, and on how many lists that rests."""
+        return [
+            {"segment": group[0], "placement": group[1], "strategy": strategy, "reward": mean, "lists": lists}
+            for group in sorted(self.bandit.arms)
+            for strategy, (mean, lists) in sorted(means(self.bandit, group, now=now, rules=self.rules).items())
+        ]
+
+    def to_bytes(self) -> bytes:
+        """All of it, as of now."""
+        groups = [(segment, placement, arms) for (segment, placement), arms in self.bandit.arms.items()]
+        known = [self._known.old, self._known.young]
+        return msgspec.msgpack.encode(_Snapshot(FORMAT, self.offsets, groups, known))
+
+    @classmethod
+    def from_bytes(cls, raw: bytes, rules: BanditRules, *, rewound: bool = False) -> Rewards:
+        """As `to_bytes` left it. `rewound`: the log that the offsets are of is gone, a new one begins.
+
+        Raises ModelError if these are no such bytes; the remedy is to drop them and learn from the log anew.
+        """
+        try:
+            kept = _decoder.decode(raw)
+        except msgspec.DecodeError as error:
+            raise ModelError(f"this is no snapshot of rewards ({error}); delete it, the log teaches anew") from None
+        if kept.format != FORMAT:
+            raise ModelError(f"a snapshot of rewards in format {kept.format}, this version reads {FORMAT}; delete it")
+        self = cls(rules)
+        self.offsets = {} if rewound else kept.offsets
+        self.bandit = Bandit({(segment, placement): arms for segment, placement, arms in kept.groups})
+        for generation in kept.known:
+            for mark, counted in generation.items():
+                self._known.put(mark, counted)
+        return self

@@ -1,0 +1,53 @@
+"""`rec simulate`: strategies beside each other, the same for the same seed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.runner import rec_now
+
+SMALL = ("--shoppers", "10", "--events", "60")
+
+
+def test_the_json_has_reward_regret_and_adaptation_of_each_strategy() -> None:
+    asked = ("simulate", "--compare", "adaptive,random", *SMALL, "--seed", "1", "--json")
+    done = rec_now(*asked)
+    assert done.code == 0, done.err
+    (body,) = done.lines
+    assert list(body["strategies"]) == ["adaptive", "random"]
+    for figures in body["strategies"].values():
+        assert {"reward", "regret", "adapt_events_p50", "adapt_events_p90"} <= set(figures)
+    assert rec_now(*asked).lines == [body]
+
+
+def test_several_seeds_are_shown_each_and_as_their_mean() -> None:
+    (body,) = rec_now("simulate", "--compare", "random", *SMALL, "--seeds", "1,2", "--json").lines
+    each = [body["by_seed"][seed]["random"]["reward"] for seed in ("1", "2")]
+    assert body["strategies"]["random"]["reward"] == pytest.approx(sum(each) / 2)
+
+
+def test_a_person_reads_a_table() -> None:
+    done = rec_now("simulate", "--compare", "random,greedy", *SMALL)
+    assert "adapt_events_p50" in done.out
+    assert "10 shoppers, 60 lists a strategy, seeds 0" in done.err
+
+
+def test_the_bandit_alone_is_compared_with_one_that_keeps_everything_and_with_chance() -> None:
+    (body,) = rec_now("simulate", "--arms", "--json").lines
+    assert body["regret"]["forgetting"] < body["regret"]["keeping"]
+    assert body["regret"]["forgetting"] < body["regret"]["uniform"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        (("--compare", "adaptive,clever"), "'clever'"),
+        ((), "--compare"),
+        (("--compare", "random", "--arms"), "--arms"),
+        (("--compare", "random", "--seed", "1", "--seeds", "1,2"), "--seeds"),
+    ],
+)
+def test_what_cannot_be_played_is_refused_by_name(asked: tuple[str, ...], named: str) -> None:
+    done = rec_now("simulate", *asked)
+    assert done.code == 2
+    assert named in done.err

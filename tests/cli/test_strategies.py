@@ -1,0 +1,125 @@
+"""`rec strategies` and `rec experiments`: stored, looked at, dropped, each change with who and why."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rec.cli.audit import actor
+from rec.policy.experiments import assigned, experiment_of
+from rec.store.sql import SqlDatabase
+from tests.cli.databases import new_database
+from tests.cli.runner import Result, rec_now
+
+AB = {"name": "ab", "arms": [{"name": "control", "strategy": "calm", "share": 0.5},
+                             {"name": "bold", "strategy": "bold", "share": 0.5}]}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqlDatabase:
+    return new_database(tmp_path, monkeypatch)
+
+
+def put(name: str, *more: str, **values: Any) -> Result:
+    return rec_now("strategies", "put", json.dumps({"name": name, **values}), "--why", "to try it", *more)
+
+
+def trail(database: SqlDatabase) -> list[tuple[str, str, str, str]]:
+    async def read() -> list[dict[str, Any]]:
+        async with database as opened:
+            return await opened.recent()
+
+    return [(e["actor"], e["action"], e["target"], e["detail"]["why"]) for e in asyncio.run(read())]
+
+
+def test_a_strategy_is_stored_looked_at_and_dropped_and_the_trail_says_who_and_why(database: SqlDatabase) -> None:
+    assert "no strategy is stored" in rec_now("strategies", "list").err
+    assert put("bold", "--bandit", category_share=0.4).code == 0
+    listed = rec_now("strategies", "list")
+    assert "bold  yes" in listed.out
+    assert '{"category_share":0.4}' in listed.out
+    shown = rec_now("strategies", "show", "bold", "--json").lines
+    assert shown == [{"strategy": {"name": "bold", "category_share": 0.4}, "bandit": True}]
+    assert rec_now("strategies", "drop", "bold", "--why", "it earned less").code == 0
+    assert trail(database) == [
+        (actor(), "drop strategy", "bold", "it earned less"),
+        (actor(), "put strategy", "bold", "to try it"),
+    ]
+
+
+def test_an_experiment_is_put_from_a_file_stopped_and_dropped(database: SqlDatabase) -> None:
+    for name in ("calm", "bold"):
+        assert put(name).code == 0
+    Path("ab.json").write_text(json.dumps(AB))
+    assert rec_now("experiments", "put", "ab.json", "--why", "does it pay?").code == 0
+    assert "control 50% calm, bold 50% bold" in rec_now("experiments", "list").out
+    refused = rec_now("strategies", "drop", "bold", "--why", "tidy")
+    assert refused.code == 2
+    assert "'ab' needs 'bold'" in refused.err
+    stopped = rec_now("experiments", "stop", "ab", "--why", "it does", "--json").lines
+    assert stopped == [{"experiment": "ab", "running": False, "workers_told": False}]
+    assert rec_now("experiments", "show", "ab", "--json").lines[0]["running"] is False
+    assert rec_now("experiments", "drop", "ab", "--why", "done").code == 0
+    assert [line[1] for line in trail(database)[:3]] == ["drop experiment", "put experiment", "put experiment"]
+
+
+def test_whose_arm_it_is_can_be_asked() -> None:
+    for name in ("calm", "bold"):
+        put(name)
+    rec_now("experiments", "put", json.dumps(AB), "--why", "w")
+    arm = assigned(experiment_of(AB), "u1", "home")
+    assert arm is not None
+    (found,) = rec_now("experiments", "who", "ab", "u1", "--json").lines
+    assert found == {"experiment": "ab", "subject": "u1", "placement": "home", "arm": arm.name}
+
+
+def test_a_result_is_read_from_a_log_of_rewards() -> None:
+    for name in ("calm", "bold"):
+        put(name)
+    rec_now("experiments", "put", json.dumps(AB), "--why", "w")
+    experiment, rows = experiment_of(AB), []
+    for at in range(3_000):
+        arm = assigned(experiment, f"u{at}", "home")
+        assert arm is not None
+        reward = int(at % (3 if arm.name == "bold" else 9) == 0)
+        rows.append({"subject": f"u{at}", "at": 1_000 + at, "reward": reward, "placement": "home"})
+    Path("log.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    (found,) = rec_now("experiments", "result", "ab", "log.jsonl", "--now", "200000", "--json").lines
+    (effect,) = found["effects"]
+    assert effect["arm"] == "bold"
+    assert 0 < effect["low"] < effect["value"] < effect["high"]
+    assert effect["verdict"] == "earns more than control"
+    assert "earns more than control" in rec_now("experiments", "result", "ab", "log.jsonl", "--now", "200000").out
+    early = rec_now("experiments", "result", "ab", "log.jsonl", "--now", "2000", "--json").lines[0]["effects"][0]
+    assert early["verdict"].startswith("too early")  # nobody's day is over
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("strategies", "put", "{}", "--why", "w"), "an object with a name"),
+        (("strategies", "put", '{"name":"a","hue":1}', "--why", "w"), "hue"),
+        (("strategies", "put", "gone.json", "--why", "w"), "no such file"),
+        (("strategies", "put", '{"name":', "--why", "w"), "not valid JSON"),
+        (("strategies", "put", '{"name":"a"}', "--why", " "), "--why is empty"),
+        (("strategies", "put", '{"name":"a"}'), "--why"),
+        (("experiments", "put", json.dumps(AB), "--why", "w"), "which is not stored"),
+    ],
+)
+def test_what_is_wrong_is_refused_by_its_field(asked: tuple[str, ...], said: str, database: SqlDatabase) -> None:
+    done = rec_now(*asked)
+    assert done.code == 2
+    assert said in done.err
+    assert trail(database) == []
+
+
+@pytest.mark.parametrize("asked", [("strategies", "show", "a"), ("experiments", "show", "a"),
+                                   ("strategies", "drop", "a", "--why", "w")])  # fmt: skip
+def test_what_is_not_there_is_said(asked: tuple[str, ...]) -> None:
+    done = rec_now(*asked)
+    assert done.code == 1
+    assert "There is no" in done.err
