@@ -107,7 +107,7 @@ def items_of(view: View, codes: Codes, shape: Shape, texts: Texts) -> Items:
     category[1:] = _translated(view.category, view.categories, codes.categories)
     brand[1:] = _translated(view.brand, view.brands, codes.brands)
     price, text = np.zeros((n + 1, 2), np.float32), np.zeros((n + 1, shape.text_dim), np.float32)
-    price[1:] = [price_features(item.price) for item in view.items[:n]]
+    price[1:] = np.array([price_features(item.price) for item in view.items[:n]], np.float32).reshape(n, 2)
     if shape.text_dim:
         text[1:] = texts.matrix(view, shape.text_dim)
     return Items(*(torch.from_numpy(array) for array in (slot, text, category, brand, price)))

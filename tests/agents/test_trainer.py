@@ -18,6 +18,7 @@ import pytest
 
 from agents.model_sync import ModelSync
 from rec.catalog import Catalog
+from rec.contest import UNTAUGHT
 from rec.counters import Counters
 from rec.errors import Unavailable
 from rec.examples import Erased, Tick
@@ -182,6 +183,28 @@ async def test_an_erasure_reaches_the_weights_though_a_version_is_pinned_and_tak
     assert live.version in str(line["note"])
     assert await school.database.pinned() is None
     assert await _weights(school) == await _rows_with_weights(school)
+
+
+async def test_who_has_pinned_the_gate_that_nobody_trained_keeps_it_through_an_erasure(school: School) -> None:
+    lessons, erased_at = walks(6, 120), datetime.fromtimestamp(BEGIN + 1_000, UTC)
+    await school.database.open_erasure("e1", "hash", erased_at)
+    await school.say([*lessons, Tick()])
+    async with school.trainer() as trainer:
+        await school.read(trainer)
+        await until(lambda: "promote" in school.verdicts)
+        row = ModelVersion(UNTAUGHT, None, "held", "", 0, None, erased_at, {}, {}, str(school.folder), "never trained")
+        await school.database.record_version(row)
+        await school.database.go_live(UNTAUGHT, pin=True)
+        await school.say([Erased("u3", erased_at.timestamp(), BEGIN, "e1")])
+        await until(lambda: _line(school) is not None)
+    line, live = _line(school), await school.database.live_version()
+    assert line is not None
+    assert live is not None
+    assert (live.version, live.withdrawn, await school.database.pinned()) == (UNTAUGHT, False, UNTAUGHT)
+    (again,) = await _weights(school)  # made again without them, and ready for when the pin is gone
+    assert again in str(line["note"])
+    assert (found := await school.database.version_of(again)) is not None
+    assert (found.state, found.withdrawn) == ("held", False)
 
 
 async def test_anchors_outlast_pruning_and_restarts(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
