@@ -46,6 +46,7 @@ class Behavior:
         forgetting: Forgetting,
         consents: Consents,
         examples: Examples,
+        steps: int,
         metrics: Metrics,
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
         clock: Callable[[], float] = time.time,
@@ -53,7 +54,7 @@ class Behavior:
         self._users, self._facets, self._rules, self._refresher = users, facets, rules, refresher
         self._to, self._behavior_topic, self._requests_topic = to, behavior_topic, requests_topic
         self._dead_letters, self._forgetting, self._consents = dead_letters, forgetting, consents
-        self._examples, self._metrics = examples, metrics
+        self._examples, self._steps, self._metrics = examples, steps, metrics
         self._folded = {outcome: metrics.folded.labels(outcome=outcome.value) for outcome in Outcome}
         self._new_epoch, self._clock = new_epoch, clock
 
@@ -87,7 +88,7 @@ class Behavior:
             self._users[key] = after
         self._folded[outcome].inc()
         if teaches(event, outcome):
-            self._examples.put(example_of(event, before))
+            self._examples.put(example_of(event, before, self._steps))
         if outcome is Outcome.DENIED:
             await self._forgetting.drop_lists(event.subject)
         if outcome in (Outcome.MOVED, Outcome.DENIED):

@@ -160,6 +160,7 @@ async def wire(
         forgetting=forgetting,
         consents=consents,
         examples=examples,
+        steps=settings.model_steps,
         metrics=metrics,
     )
     requests = Requests(

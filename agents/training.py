@@ -44,6 +44,7 @@ def teaching_of(settings: Settings) -> Teaching:
         steps=settings.model_steps,
         ids=settings.model_ids,
         text_dim=encoder_dim(settings.encoder),
+        image_dim=settings.image_dim,
     )
     training = Training(
         shape=shape,
@@ -51,6 +52,7 @@ def teaching_of(settings: Settings) -> Teaching:
         new=settings.train_batch // 2,
         rate=settings.train_rate,
         impressions=settings.train_impressions,
+        expire_s=settings.model_expire_days * 86_400.0,
         seed=settings.seed,
     )
     return Teaching(

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from rec.errors import ModelError
 from rec.events import Id, Text
+from rec.images import packed
 from rec.state import Facets
 
 Mask = npt.NDArray[np.bool_]
@@ -45,8 +46,14 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     in_stock: bool = True
     url: Url = ""
     image_url: Url = ""
+    image_vector: str | list[float] = ""  # stored as `rec.images.packed`
     kind: Annotated[str, msgspec.Meta(max_length=32)] = "product"
     attributes: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        """Whichever way an image vector came. Raises ValueError for what is none."""
+        if self.image_vector != "":
+            msgspec.structs.force_setattr(self, "image_vector", packed(self.image_vector))
 
     def text(self) -> str:
         """What the text encoder reads."""

@@ -18,7 +18,7 @@ from rec.config import Settings
 from rec.counters import Counters
 from rec.erased import finish_erasures
 from rec.events import decode_event, encode_event
-from rec.examples import encode_lesson
+from rec.examples import Example, encode_lesson
 from rec.ports import Database, Log
 from rec.privacy import erasure_secret
 from rec.rebuild import Rebuild
@@ -59,7 +59,11 @@ async def restore(
     total = await database.count_events()
     counters = Counters(settings.popularity_half_life_s, consent_default=rules.consent_default)
     examples: deque[bytes] = deque(maxlen=settings.train_from_archive)
-    rebuild = Rebuild(facets.get, rules, counters, lambda example: examples.append(encode_lesson(example)))
+
+    def teach(example: Example) -> None:
+        examples.append(encode_lesson(example))
+
+    rebuild = Rebuild(facets.get, rules, counters, teach, settings.model_steps)
     async for rows in database.read():
         for _, raw in rows:
             rebuild.apply(decode_event(raw))

@@ -101,10 +101,10 @@ class Reads(MemoryDatabase):
 
     def __init__(self) -> None:
         super().__init__()
-        self.read: list[set[str]] = []
+        self.batches: list[set[str]] = []
 
     async def put_vectors(self, encoder: str, vectors: Mapping[str, bytes]) -> None:
-        self.read.append(set(vectors))
+        self.batches.append(set(vectors))
         await super().put_vectors(encoder, vectors)
 
 
@@ -119,10 +119,10 @@ async def test_a_catalog_that_is_read_anew_is_read_by_traffic_and_the_newest_pro
     await sync.load()
     task = asyncio.create_task(sync.encode_for_ever())
     try:
-        assert await until(lambda: len(database.read) > 0, 60)
+        assert await until(lambda: len(database.batches) > 0, 60)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     newest, busiest = catalog[-NEWEST:], catalog[20 - 12 : 20 + 12]
-    assert database.read[0] - {item.digest() for item in newest} <= {item.digest() for item in catalog[7:34]}
-    assert {item.digest() for item in [*newest, *busiest[1:]]} <= database.read[0]
+    assert database.batches[0] - {item.digest() for item in newest} <= {item.digest() for item in catalog[7:34]}
+    assert {item.digest() for item in [*newest, *busiest[1:]]} <= database.batches[0]

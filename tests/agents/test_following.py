@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import Counter
 
+from agents.departures import MOST, Departures
 from agents.examples import Examples
 from agents.hints import follow
 from agents.metrics import TrainerMetrics
@@ -20,7 +21,7 @@ from rec.catalog import Catalog
 from rec.config import load_settings
 from rec.counters import Counters
 from rec.errors import Unavailable
-from rec.examples import Erased, decode_lesson
+from rec.examples import Erased, Gone, decode_lesson
 from rec.model.checkpoint import MODEL, save
 from rec.model.device import Hardware
 from rec.model.lineage import Lineage
@@ -100,7 +101,7 @@ async def test_an_erasure_on_its_way_when_the_worker_stops_is_not_lost() -> None
     assert [lesson.user_id for lesson in lessons if isinstance(lesson, Erased)] == ["u1", "u2", "u3"]
 
 
-class Gone(MemoryDatabase):
+class NoSql(MemoryDatabase):
     """SQL is away just when the trainer reads where to begin."""
 
     async def suppressed(self, since: datetime | None = None) -> dict[str, datetime]:
@@ -112,4 +113,23 @@ async def test_a_trainer_that_cannot_begin_ends_with_one_line_that_says_who_star
     log, exchange = MemoryLog(), MemoryExchange().connect()
     await log.create(topics(settings))
     with pytest.raises(Unavailable, match=r"SQL is away\. The trainer ends here\. Whoever keeps it \(rec up does\)"):
-        await lead(settings, Hardware(), log, exchange, Gone(), TrainerMetrics(), asyncio.Event())
+        await lead(settings, Hardware(), log, exchange, NoSql(), TrainerMetrics(), asyncio.Event())
+
+
+async def test_departures_wait_for_the_log_and_what_is_sold_again_is_not_said() -> None:
+    said, there = list[Gone](), [False]
+
+    async def say(gone: Gone) -> bool:
+        if there[0]:
+            said.append(gone)
+        return there[0]
+
+    departures = Departures(say)
+    departures.begin_again(["a"])
+    await departures.follow(["b", "c"], sold=[])
+    there[0] = True
+    await departures.follow(["d"], sold=["b"])
+    await departures.follow([], sold=[])
+    assert said == [Gone(("a", "c", "d"))]
+    await departures.follow([f"{n}" for n in range(MOST + 1)], sold=[])
+    assert [len(each.item_ids) for each in said[1:]] == [MOST, 1]

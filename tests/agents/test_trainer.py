@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import sys
+import time
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from rec.contest import UNTAUGHT
 from rec.counters import Counters
 from rec.errors import Unavailable
 from rec.examples import Erased, Tick
-from rec.model.checkpoint import MODEL, names, save
+from rec.model.checkpoint import MODEL, load_meta, names, save
 from rec.recommend import Brain, World
 from rec.store.memory.log import MemoryLog
 from rec.store.memory_db import MemoryDatabase
@@ -353,6 +354,46 @@ async def test_a_trainer_that_is_behind_leaves_a_share_out_and_a_replay_leaves_o
         await school.read(trainer)
     assert await school.digest() == expected
     assert (await school.checkpoints.metas())[-1][0] == oldest
+
+
+async def test_a_product_that_is_deleted_leaves_the_network_by_a_record_that_waits_for_the_log(tmp_path: Path) -> None:
+    school, others = School(tmp_path / "a"), [e for e in walks(6, 200) if e.event.items[0].item_id != "i3"]
+    school.log = log = Deaf()
+    await school.open()
+    await school.say([*walks(6, 120), Tick()])
+    async with school.trainer() as trainer:
+        await school.read(trainer)
+        log.deaf = 2
+        await school.database.delete_item("i3")
+        await until(lambda: b"Gone" in log.partitions(TOPIC)[0].records[-1].key)
+        await school.say([*others[120:], Tick()])
+        await school.read(trainer)
+    name = (await school.checkpoints.metas())[0][0]
+    meta = await asyncio.to_thread(load_meta, school.checkpoints.location, name)
+    known = meta["learner"]["vocabulary"]["ids"]
+    assert (len(known), "i3" in known, log.deaf) == (len(ITEMS) - 1, False, 0)
+
+
+class Deaf(MemoryLog):
+    """A log that is away for the next so many of what the trainer itself has to say."""
+
+    deaf = 0
+
+    async def publish(self, topic: str, key: str, value: bytes | None) -> None:
+        if self.deaf and key.startswith("Gone"):
+            self.deaf -= 1
+            raise Unavailable("the log is away")
+        await super().publish(topic, key, value)
+
+
+async def test_what_waited_while_the_trainer_started_is_all_learned_if_it_is_worked_off_soon(school: School) -> None:
+    began = time.time() - 20.0  # s behind, and then as quick as it can
+    times = iter(began + 20.0 * n / 600 for n in range(600))
+    school.log._now = lambda: next(times, time.time())
+    await school.say([*walks(3, 599), Tick()])
+    async with school.trainer(FAST._replace(late=5.0, pace=0.05)) as trainer:
+        await school.read(trainer)
+    assert trainer.taken.learned == 599
 
 
 async def test_a_single_example_does_not_wait_for_others_for_ever(school: School) -> None:
