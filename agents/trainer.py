@@ -128,7 +128,7 @@ class Trainer:
         if self._rebuilding is not None:  # the same counts mean other weights now: another name
             self._place = self._place._replace(line=Place.new().line)
         self._taken = Taken.nothing()._replace(offset=offset, learned=learned, learned_through=learned_through)
-        self._saved = learned
+        self._saved, self._looked = learned, None
         await self._paces.begin(self._place.log)
         self._catalog.begin_again()
         self._epochs.begin_again()
