@@ -48,6 +48,7 @@ class Behavior:
         consents: Consents,
         examples: Examples,
         feedback: Feedback,
+        steps: int,
         metrics: Metrics,
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
         clock: Callable[[], float] = time.time,
@@ -55,7 +56,7 @@ class Behavior:
         self._users, self._facets, self._rules, self._refresher = users, facets, rules, refresher
         self._to, self._behavior_topic, self._requests_topic = to, behavior_topic, requests_topic
         self._dead_letters, self._forgetting, self._consents = dead_letters, forgetting, consents
-        self._examples, self._feedback, self._metrics = examples, feedback, metrics
+        self._examples, self._feedback, self._steps, self._metrics = examples, feedback, steps, metrics
         self._folded = {outcome: metrics.folded.labels(outcome=outcome.value) for outcome in Outcome}
         self._new_epoch, self._clock = new_epoch, clock
 
@@ -90,7 +91,7 @@ class Behavior:
             self._users[key] = after
         self._folded[outcome].inc()
         if teaches(event, outcome):
-            self._examples.put(example_of(event, before))
+            self._examples.put(example_of(event, before, self._steps))
         if outcome is Outcome.DENIED:
             await self._feedback.withdraw(event.subject)
             await self._forgetting.drop_lists(event.subject)

@@ -1,6 +1,7 @@
 """SQL → the catalog that workers score with: rows, then vectors; missing vectors are computed in a child process.
 
-SQL is the truth, and `agents.hints` says when to look at it.
+SQL is the truth, and `agents.hints` says when to look at it. Of what is missing, what is acted on most comes first,
+beside what changed last (`next_texts`).
 Torch lives in the child alone, and the worker's event loop never waits for it. Only who holds the lease has a child.
 """
 
@@ -8,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from agents.catalog_reader import CatalogReader
 from agents.hints import follow
 from agents.process import Process
-from rec.catalog import Catalog, vectors_of
+from rec.catalog import Catalog, Item, vectors_of
 from rec.errors import Unavailable
 from rec.model.encoder import encode_batch, warm
 from rec.ports import Database, Exchange
@@ -23,11 +25,26 @@ log = logging.getLogger(__name__)
 
 POLL_S = 5.0
 ENCODE_BATCH = 32
+NEWEST = 8  # of a batch: somebody may be waiting to see them, whatever else is to be read
 LEASE_S = 30.0
 
 
 class EncoderDied(Unavailable):
     """The process that reads texts is gone; another one goes on where it was."""
+
+
+def next_texts(waiting: Sequence[Item], traffic: Callable[[str], float], size: int = ENCODE_BATCH) -> list[Item]:
+    """Which of the items that wait, the last change last, are read next: the newest few, then by traffic.
+
+    So a new product is seen within seconds, and after a change of the encoder shoppers meet few items without a vector.
+
+    >>> items = [Item(item_id=name, title=name) for name in ("dear", "dull", "dearest", "new")]
+    >>> [item.item_id for item in next_texts(items, lambda name: name.count("e") - name.count("l"), 3)]
+    ['new', 'dearest', 'dear']
+    """
+    newest = list(waiting[: -max(1, size * NEWEST // ENCODE_BATCH) - 1 : -1])
+    others = waiting[: len(waiting) - len(newest)]
+    return newest + heapq.nlargest(size - len(newest), others, key=lambda item: traffic(item.item_id))
 
 
 class CatalogSync:
@@ -42,11 +59,12 @@ class CatalogSync:
         encoder: str,
         encoder_id: str,
         holder: str,
+        traffic: Callable[[str], float],
         on_change: Callable[[set[str]], Awaitable[None]],
     ) -> None:
         self._catalog, self._database, self._exchange = catalog, database, exchange
         self._encoder, self._holder, self._on_change = encoder, holder, on_change
-        self._encoder_id = encoder_id
+        self._encoder_id, self._traffic = encoder_id, traffic
         self._reader = CatalogReader(database, encoder_id)
         self._missing = asyncio.Event()
 
@@ -118,8 +136,8 @@ class CatalogSync:
             await child.close()
 
     async def _encode_some(self, child: Process) -> None:
-        """One batch, what changed last first: somebody may be waiting to see it."""
-        batch = list(self._reader.without_vector.values())[-ENCODE_BATCH:]
+        """One batch. Chosen in a thread: there may be a whole catalog to choose from."""
+        batch = await asyncio.to_thread(next_texts, list(self._reader.without_vector.values()), self._traffic)
         dim, raw = await child.call(encode_batch, [item.text() for item in batch])
         size = dim * 4
         vectors = {item.digest(): raw[at * size : (at + 1) * size] for at, item in enumerate(batch)}

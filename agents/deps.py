@@ -232,6 +232,7 @@ async def wire(
         consents=consents,
         examples=examples,
         feedback=feedback,
+        steps=settings.model_steps,
         metrics=metrics,
     )
     requests = Requests(
@@ -275,6 +276,7 @@ async def wire(
         encoder=settings.encoder,
         encoder_id=base_encoder,
         holder=name,
+        traffic=lambda item_id: world.counters.tables.traffic_of(item_id),
         on_change=on_catalog_change,
     )
     model_sync = ModelSync(

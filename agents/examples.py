@@ -70,3 +70,6 @@ class Examples:
             log.warning("examples could not be published, trying again: %s", error)
             self._waiting.extendleft(reversed(batch))
             await asyncio.sleep(0.5)
+        except asyncio.CancelledError:  # they may be there or not; what comes twice counts once, what is lost does not
+            self._waiting.extendleft(reversed(batch))
+            raise

@@ -52,9 +52,10 @@ class Gpu:
         """Go on from a checkpoint, or anew without one. Raises ModelError if it is broken or taught otherwise."""
         return await self._child.call(child.resume, url, name)  # type: ignore[no-any-return]
 
-    async def know(self, items: Sequence[Item], vectors: dict[str, bytes], deleted: Sequence[str]) -> None:
-        """Tell it what has changed in the catalog."""
-        await self._child.call(child.know, msgspec.json.encode(list(items)), vectors, list(deleted))
+    async def know(self, items: Sequence[Item], vectors: dict[str, bytes], deleted: Sequence[str]) -> list[str]:
+        """Tell it what has changed in the catalog. Which of the deleted items the network still knows."""
+        known = await self._child.call(child.know, msgspec.json.encode(list(items)), vectors, list(deleted))
+        return list(known)
 
     async def tell(self, encoder: str, vectors: dict[str, bytes], deleted: Sequence[str]) -> None:
         """Texts of items as a tuned encoder reads them."""

@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 async def follow(exchange: Exchange, kind: str, look: Callable[[], Awaitable[None]], every_s: float, what: str) -> None:
     """For ever: look now, at every hint of this kind, and `every_s` after the last look.
 
-    Where `look` raises Unavailable, `what` goes on as it is in memory.
+    Where `look` raises Unavailable, `what` goes on as it is in memory. Anything else ends both halves, as an
+    ExceptionGroup.
     """
     changed = asyncio.Event()
 
@@ -39,4 +40,6 @@ async def follow(exchange: Exchange, kind: str, look: Callable[[], Awaitable[Non
                 async with asyncio.timeout(every_s):
                     await changed.wait()
 
-    await asyncio.gather(hear(), turn())
+    async with asyncio.TaskGroup() as tasks:  # if one of the two fails, the other is not left behind
+        tasks.create_task(hear(), name=f"hints of {kind}")
+        tasks.create_task(turn(), name=f"looks at {what}")

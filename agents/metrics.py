@@ -61,6 +61,7 @@ class TrainerMetrics:
         self.registry = CollectorRegistry()
         r = self.registry
         self.learned = Counter("shunxi_examples_learned_total", "Examples learned from", registry=r)
+        self.read = Gauge("shunxi_examples_read", "Next record of the topic to be read", registry=r)
         self.behind = Gauge("shunxi_learned_behind_seconds", "Now less the newest event learned from", registry=r)
         self.loss = Gauge("shunxi_train_loss_nats", "Of the network's last step", registry=r)
         self.share = Gauge("shunxi_train_share", "Share of the examples that is learned from", registry=r)
@@ -73,6 +74,7 @@ class TrainerMetrics:
         """What the child has said."""
         self.learned.inc(max(0, learned))
         self.share.set(taken.share)
+        self.read.set(taken.offset)
         if taken.rounds:
             self.loss.set(taken.loss)
         if taken.learned_through:

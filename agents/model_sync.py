@@ -1,12 +1,14 @@
 """registry → **model sync** → `world.brain`. A worker follows the live version, off the loop, one assignment a swap.
 
-A version that cannot be loaded is said so once and not tried again; what serves goes on serving.
+What serves goes on serving while a version cannot be loaded. That is said once and tried again, each time after a
+longer pause: a file that is broken stays so, but what a store could not give a moment ago it may give now.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -23,6 +25,9 @@ from rec.versions import ModelVersion
 
 log = logging.getLogger(__name__)
 
+AGAIN_S = 10.0  # a version that could not be loaded is tried again after this long, and then twice as long each time
+AGAIN_MOST_S = 300.0
+
 
 class _Reading(NamedTuple):
     """Of the version that serves: texts that are not the catalog's, where they come from, and who is to see them."""
@@ -30,6 +35,18 @@ class _Reading(NamedTuple):
     reader: EpochReader
     texts: Texts
     warm: Callable[[View], object]
+
+
+class _Refused(NamedTuple):
+    """A version that could not be loaded, and when it is tried again, on the clock of `ModelSync`."""
+
+    version: str = ""
+    at: float = 0.0
+    pause_s: float = AGAIN_S / 2
+
+    def again(self, version: str, now: float) -> _Refused:
+        pause = min(2 * self.pause_s, AGAIN_MOST_S) if version == self.version else AGAIN_S
+        return _Refused(version, now + pause, pause)
 
 
 class ModelSync:
@@ -43,10 +60,11 @@ class ModelSync:
         exchange: Exchange,
         poll_s: float,
         on_swap: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._world, self._database, self._exchange = world, database, exchange
-        self._poll_s, self._on_swap = poll_s, on_swap
-        self._refused = ""
+        self._poll_s, self._on_swap, self._clock = poll_s, on_swap, clock
+        self._refused = _Refused()
         self._shelf = Shelf()
         self._reading: _Reading | None = None  # of the epoch that the served version reads, if not the catalog's
 
@@ -63,7 +81,9 @@ class ModelSync:
         await self._follow_texts()
         live = await self._database.live_version()
         wanted = live.version if live is not None else UNTAUGHT
-        if wanted in (self._refused, self._world.brain.version if self._world.brain else ""):
+        if wanted == (self._world.brain.version if self._world.brain else ""):
+            return
+        if wanted == self._refused.version and self._clock() < self._refused.at:
             return
         try:
             if live is not None and wanted != UNTAUGHT:
@@ -71,10 +91,11 @@ class ModelSync:
             else:
                 brain, reading = Brain.untaught(), None
         except ModelError as error:
-            self._refused = wanted
-            log.error("%s does not serve here: %s", wanted, error.message)  # noqa: TRY400  the remedy is in it
+            level = logging.DEBUG if wanted == self._refused.version else logging.ERROR
+            self._refused = self._refused.again(wanted, self._clock())
+            log.log(level, "%s does not serve here: %s", wanted, error.message)  # the remedy is in it
             return
-        self._world.brain, self._reading = brain, reading
+        self._world.brain, self._reading, self._refused = brain, reading, _Refused()
         log.info("the version %s serves", wanted)
         self._on_swap(wanted)
 

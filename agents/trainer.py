@@ -19,6 +19,7 @@ from collections.abc import Callable
 from agents.catalog_reader import CatalogReader
 from agents.checkpoints import Checkpoints, Place, fingerprint
 from agents.curves import Curves
+from agents.departures import Departures
 from agents.epochs import Epochs
 from agents.forget import Forgetting
 from agents.gpu import Gpu, GpuDied
@@ -82,6 +83,8 @@ class Trainer:
         self._to_erase: list[Erased] = []
         self._rebuilding: tuple[list[Erased], int] | None = None  # who is being left out, and up to where it goes
         self._lag = 0.0
+        self._looked: tuple[float, float] | None = None  # when the pace was last thought about, and how far behind
+        self._departures = Departures(self._publish)
         self._ahead: set[str] = set()  # epochs that the records at hand switch to
 
     @property
@@ -125,12 +128,13 @@ class Trainer:
         if self._rebuilding is not None:  # the same counts mean other weights now: another name
             self._place = self._place._replace(line=Place.new().line)
         self._taken = Taken.nothing()._replace(offset=offset, learned=learned, learned_through=learned_through)
-        self._saved = learned
+        self._saved, self._looked = learned, None
         await self._paces.begin(self._place.log)
         self._catalog.begin_again()
         self._epochs.begin_again()
         changes = await self._catalog.all_changes()
-        await self._gpu.know(changes.items, await self._catalog.cached_vectors(), [])
+        known = await self._gpu.know(changes.items, await self._catalog.cached_vectors(), changes.deleted)
+        self._departures.begin_again(known)
         if self._tuning is not None:
             self._tuning.know(changes)
         await self._versions.begin(self._place.line)
@@ -230,8 +234,10 @@ class Trainer:
     async def _follow_catalog(self) -> None:
         changes = await self._catalog.all_changes()
         vectors = await self._catalog.cached_vectors()
+        known: list[str] = []
         if changes.ids or vectors:
-            await self._gpu.know(changes.items, vectors, changes.deleted)
+            known = await self._gpu.know(changes.items, vectors, changes.deleted)
+        await self._departures.follow(known, [item.item_id for item in changes.items])
         if self._tuning is not None:
             self._tuning.know(changes)
         await self._epochs.feed(self._taken.epochs)
@@ -267,7 +273,12 @@ class Trainer:
             await self._publish(Epoch(wanted))
 
     async def _keep_pace(self) -> None:
-        if (share := next_share(self._taken.share, self._lag, self._rhythm.late)) is not None:
+        now, lag = self._clock(), self._lag
+        before, self._looked = self._looked, (now, lag)
+        if before is None and lag > self._rhythm.late:
+            return  # how it goes, only a second look can tell
+        gained = (before[1] - lag) / (now - before[0]) if before is not None and now > before[0] else 0.0
+        if (share := next_share(self._taken.share, lag, self._rhythm.late, gained)) is not None:
             log.info("%.1f s behind: from here on %.0f %% of the examples are learned from", self._lag, 100 * share)
             await self._paces.decide(self._taken.offset, share)
 
@@ -321,10 +332,12 @@ class Trainer:
         kept = await self._checkpoints.thin(self._clock())
         await self._paces.forget(min(int(meta["offset"]) for meta in kept if meta["log"] == self._place.log))
 
-    async def _publish(self, lesson: Lesson) -> None:
-        """Into the log, and from there to ourselves: what is not in the log a replay would not know."""
+    async def _publish(self, lesson: Lesson) -> bool:
+        """Into the log, and from there to ourselves: what is not in the log a replay would not know. Whether it is."""
         key = f"{type(lesson).__name__} {secrets.token_hex(8)}"
         try:
             await self._source.publish(self._topic, key, encode_lesson(lesson))
         except Unavailable as error:
             log.warning("the log is away: %s", error.message)
+            return False
+        return True

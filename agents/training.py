@@ -23,7 +23,7 @@ from agents.tuning import Tuning
 from agents.unlearning import Unlearning
 from agents.versions import Versions
 from rec.config import Settings
-from rec.errors import Unavailable
+from rec.errors import RecError, Unavailable
 from rec.model.device import Hardware, hardware_of
 from rec.model.teaching import Shape, Teaching, Training, Tune
 from rec.model.weights import encoder_dim, encoder_id
@@ -44,6 +44,7 @@ def teaching_of(settings: Settings) -> Teaching:
         steps=settings.model_steps,
         ids=settings.model_ids,
         text_dim=encoder_dim(settings.encoder),
+        image_dim=settings.image_dim,
     )
     training = Training(
         shape=shape,
@@ -51,6 +52,7 @@ def teaching_of(settings: Settings) -> Teaching:
         new=settings.train_batch // 2,
         rate=settings.train_rate,
         impressions=settings.train_impressions,
+        expire_s=settings.model_expire_days * 86_400.0,
         seed=settings.seed,
     )
     return Teaching(
@@ -70,13 +72,46 @@ async def run_trainer(settings: Settings) -> None:
     serve(metrics.registry, settings)
     async with open_stores(settings) as (to, exchange, database):
         await to.create(topics(settings))
-        holder = f"{socket.gethostname()}:{os.getpid()}"
-        if not await _is_first(exchange, holder, stop):
-            return
-        async with asyncio.TaskGroup() as tasks:
-            lease = tasks.create_task(_keep(exchange, holder, stop))
+        await lead(settings, hardware, to, exchange, database, metrics, stop)
+
+
+async def lead(
+    settings: Settings,
+    hardware: Hardware,
+    to: Log,
+    exchange: Exchange,
+    database: Database,
+    metrics: TrainerMetrics,
+    stop: asyncio.Event,
+) -> None:
+    """Wait for the lease, and train for as long as it lasts. Raises what ended the training (see `_ended`)."""
+    holder = f"{socket.gethostname()}:{os.getpid()}"
+    if not await _is_first(exchange, holder, stop):
+        return
+    failed: RecError | None = None
+    async with asyncio.TaskGroup() as tasks:
+        lease = tasks.create_task(_keep(exchange, holder, stop))
+        try:
             await train(settings, hardware, to, exchange, database, metrics, stop)
-            lease.cancel()
+        except RecError as error:  # out of the group it would be an ExceptionGroup, and no exit code
+            failed = error
+        lease.cancel()
+    if failed is not None:
+        raise _ended(failed) from failed
+
+
+def _ended(error: RecError) -> RecError:
+    """What people read when the trainer ends by itself.
+
+    >>> _ended(Unavailable("SQL is away")).message
+    'SQL is away. The trainer ends here. Whoever keeps it (rec up does) starts it again, from its last checkpoint on'
+    """
+    if not isinstance(error, Unavailable):
+        return error
+    return Unavailable(
+        f"{error.message.rstrip('.')}. The trainer ends here. Whoever keeps it (rec up does) starts it again, "
+        "from its last checkpoint on"
+    )
 
 
 async def train(

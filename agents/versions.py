@@ -91,26 +91,29 @@ class Versions:
         self._on_verdict(verdict)
         return verdict
 
-    async def promote(self, stand: Stand, why: str, *, whole: bool = False) -> str | None:
-        """The candidate as it is now, as a version that serves; None if it could not be written, or may not serve.
-
-        `whole`: it can be read when every other version is gone.
-        """
-        name = await self._record(stand, why, whole=whole)
+    async def promote(self, stand: Stand, why: str) -> str | None:
+        """The candidate as it is now, as a version that serves; None if it could not be written, or may not serve."""
+        name = await self._record(stand, why)
         return name if name is not None and await self._serve(name, stand.learned, why) else None
 
     async def replace_all(self, stand: Stand, why: str, note: str) -> tuple[str, int] | None:
         """The candidate serves, and nothing older ever will again; its name, and how many those were.
 
-        Withdrawal comes first, as it takes away a pin that would hold the successor back; the weights of the others go
-        last, as one of them serves until then. None if it could not be done: the next one may be.
+        Withdrawal comes first, as it takes away a pin that would hold the successor back (one on `gate-0` stays: then
+        that serves on); the weights of the others go last, as one of them serves until then. None if it could not be
+        done: the next one may be.
         """
         name = await self._record(stand, why, whole=True)
         if name is None:
             return None
         withdrawn = await self._database.withdraw(name, note)
         self._ladder = Ladder()
-        if not await self._serve(name, stand.learned, why):
+        if await self._database.pinned() == UNTAUGHT:  # it has learned from nobody: a person's choice of it stands
+            if not await self._goes_live(UNTAUGHT, why):
+                return None
+            self._live, self._published = UNTAUGHT, stand.learned
+            await self._tell(UNTAUGHT)
+        elif not await self._serve(name, stand.learned, why):
             return None
         await self._sweep()
         return name, len(withdrawn)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from rec.errors import ModelError
 from rec.events import Id, Text
+from rec.images import packed
 from rec.state import Facets
 
 Mask = npt.NDArray[np.bool_]
@@ -46,6 +47,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     flagged: bool = False  # to be looked at by a person before anybody else sees it
     url: Url = ""
     image_url: Url = ""
+    image_vector: str | list[float] = ""  # stored as `rec.images.packed`
     kind: Annotated[str, msgspec.Meta(max_length=32)] = "product"
     attributes: dict[str, Any] = {}
 
@@ -53,6 +55,11 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def may_be_shown(self) -> bool:
         """Whether it can be on anybody's list."""
         return self.in_stock and not self.flagged
+
+    def __post_init__(self) -> None:
+        """Whichever way an image vector came. Raises ValueError for what is none."""
+        if self.image_vector != "":
+            msgspec.structs.force_setattr(self, "image_vector", packed(self.image_vector))
 
     def text(self) -> str:
         """What the text encoder reads."""

@@ -70,6 +70,11 @@ class Tables:
             self.code_of[item_id] = code
         return code
 
+    def traffic_of(self, item_id: str) -> float:
+        """How much was done with an item, decayed; in units of its own."""
+        code = self.code_of.get(item_id)
+        return 0.0 if code is None else float(self.popularity[code])
+
     def rules_from(self, item_ids: Sequence[str]) -> Linked:
         """What followed these items: sums of 1/distance."""
         linked = self._linked(self.rules, item_ids)

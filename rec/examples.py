@@ -3,6 +3,7 @@
     Example   somebody acted on an item: the event, and what was known of them just before it
     Tick      take what has gathered as a batch, however small it is
     Epoch     from here on items are read with the vectors of this encoder
+    Gone      from here on these items are nobody: they have left the catalog
     Erased    forget this user: no example of theirs may have touched the weights
 
 Everything that could make two runs differ is written down: batches end by count or at a tick; what is left out while
@@ -22,7 +23,7 @@ from rec.events import POSITIVE, Event
 from rec.impressions import left_alone
 from rec.state import Interest, Outcome, Shown, UserState
 
-MAX_TOUCHES = 50
+LEAST_TOUCHES = 50  # the gate looks back that far (rec.candidates), however few the network reads
 MAX_INTERESTS = 16
 MAX_KEPT = 32  # bought, hidden
 
@@ -53,6 +54,12 @@ class Epoch(msgspec.Struct, frozen=True, tag="epoch", tag_field="kind"):
     encoder: str
 
 
+class Gone(msgspec.Struct, frozen=True, tag="gone", tag_field="kind"):
+    """Items that the catalog does not have any more; examples that wait are learned before."""
+
+    item_ids: tuple[str, ...]
+
+
 class Erased(msgspec.Struct, frozen=True, tag="erased", tag_field="kind"):
     """A user is to be forgotten.
 
@@ -67,7 +74,7 @@ class Erased(msgspec.Struct, frozen=True, tag="erased", tag_field="kind"):
     line: str = "model weights"  # of the receipt
 
 
-Lesson = Union[Example, Tick, Pace, Epoch, Erased]  # noqa: UP007  msgspec decodes it
+Lesson = Union[Example, Tick, Pace, Epoch, Gone, Erased]  # noqa: UP007  msgspec decodes it
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Lesson)
@@ -109,8 +116,11 @@ def teaches(event: Event, outcome: Outcome) -> bool:
     return wanted and bool(event.items) and outcome in (Outcome.MOVED, Outcome.NOTED)
 
 
-def example_of(event: Event, before: UserState | None) -> Example:
-    """The example an event makes, without what no list is made from: searches, devices, remembered ids."""
+def example_of(event: Event, before: UserState | None, steps: int = LEAST_TOUCHES) -> Example:
+    """The example an event makes, without what no list is made from: searches, devices, remembered ids.
+
+    `steps` is how many actions the network reads (REC_MODEL_STEPS): so many are in it, and LEAST_TOUCHES at least.
+    """
     bare = msgspec.structs.replace(event, client_ts=None, sent_ts=None, session_id=None, context={}, search_term=None)
     return Example(bare, None if before is None else compact(before, left_alone(before, event)))
 
@@ -120,7 +130,7 @@ def compact(before: UserState, shown: dict[str, Shown]) -> UserState:
     return UserState(
         epoch="",
         consent=before.consent,
-        history=before.history[-MAX_TOUCHES:],
+        history=before.history[-max(steps, LEAST_TOUCHES) :],
         categories=_strongest(before.categories),
         brands=_strongest(before.brands),
         bought=_newest(before.bought),

@@ -87,6 +87,7 @@ _REMEDIES = {
 _TEXT_REMEDY = f"Send a string of at most {MAX_TEXT} characters, or leave it out"
 
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key` in `|key in )?(?P<path>\$.*)`)?$", re.DOTALL)
+_OWN = re.compile(r"^(?P<field>[a-z_]+): (?P<what>.*)$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(?P<name>.+)`$")
 _QUOTE = 64  # characters of the client's own words that an answer repeats
 
@@ -188,6 +189,9 @@ def explain(error: msgspec.ValidationError, remedies: dict[str, str] = _REMEDIES
     match = _AT.match(str(error))
     what, path = (match["what"], match["path"] or "$") if match else (str(error), "$")
     field = path.removeprefix("$").removeprefix(".")
+    if (own := _OWN.match(what)) is not None:  # said by the struct itself, with the field and the remedy
+        field = f"{field}.{own['field']}" if field else own["field"]
+        return BadInput(f"{field}: {own['what']}.", code="invalid_field", field=field)
     code = "invalid_field"
     if missing := _MISSING.match(what):
         field = f"{field}.{missing['name']}" if field else missing["name"]

@@ -15,7 +15,7 @@ import msgspec
 from rec.choices import choice_of, to_tell
 from rec.counters import Counters
 from rec.events import CONSENT, Event
-from rec.examples import Example, example_of, teaches
+from rec.examples import LEAST_TOUCHES, Example, example_of, teaches
 from rec.merging import handed_over, may_merge, merged, refused
 from rec.state import FacetsOf, FoldRules, UserState, fold
 
@@ -33,9 +33,10 @@ class Rebuild:
         rules: FoldRules,
         counters: Counters | None = None,
         teach: Callable[[Example], None] = lambda _: None,
+        steps: int = LEAST_TOUCHES,
     ) -> None:
-        """`teach` is told every example, as the trainer would have been."""
-        self._facets, self._rules, self._teach = facets, rules, teach
+        """`teach` is told every example, as the trainer would have been; `steps`: see `rec.examples.example_of`."""
+        self._facets, self._rules, self._teach, self._steps = facets, rules, teach, steps
         self.counters = counters
         self.users: dict[str, UserState] = {}
         self.events = 0
@@ -60,7 +61,7 @@ class Rebuild:
             state = self.users.get(event.subject)
         after, outcome = fold(state, event, self._facets, epoch=secrets.token_hex(4), rules=self._rules)
         if teaches(event, outcome):
-            self._teach(example_of(event, state))
+            self._teach(example_of(event, state, self._steps))
         if self.counters is not None:
             self.counters.learn(event)
         if after is None:

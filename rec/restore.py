@@ -19,7 +19,7 @@ from rec.counters import Counters
 from rec.erased import finish_erasures
 from rec.errors import ModelError
 from rec.events import decode_event, encode_event
-from rec.examples import encode_lesson
+from rec.examples import Example, encode_lesson
 from rec.files import write_atomically
 from rec.policy.bandit import BanditRules
 from rec.policy.rewards import Rewards
@@ -88,7 +88,11 @@ async def restore(
     total = await database.count_events()
     counters = Counters(settings.popularity_half_life_s, consent_default=rules.consent_default)
     examples: deque[bytes] = deque(maxlen=settings.train_from_archive)
-    rebuild = Rebuild(facets.get, rules, counters, lambda example: examples.append(encode_lesson(example)))
+
+    def teach(example: Example) -> None:
+        examples.append(encode_lesson(example))
+
+    rebuild = Rebuild(facets.get, rules, counters, teach, settings.model_steps)
     async for rows in database.read():
         for _, raw in rows:
             rebuild.apply(decode_event(raw))

@@ -33,7 +33,7 @@ EVENT_COLUMNS = (
 # Columns that our own exports and log records have, but that say nothing which the ones above do not.
 IGNORED_COLUMNS = frozenset({"client_ts", "sent_ts", "day"})
 
-_ITEM_TEXTS = frozenset(ITEM_COLUMNS) - {"price", "in_stock", "flagged", "attributes"}
+_ITEM_TEXTS = frozenset(ITEM_COLUMNS) - {"price", "in_stock", "flagged", "attributes", "image_vector"}
 _EVENTS = uuid5(NAMESPACE_URL, "https://pypi.org/project/shunxi/#imported-event")
 _REMEDIES = {
     "item_id": f"Give {ID_RULE}",
@@ -55,6 +55,8 @@ def item_of(row: Mapping[str, Any]) -> Item:
     others = {name: values.pop(name) for name in list(values) if name not in ITEM_COLUMNS}
     for name in _ITEM_TEXTS & values.keys():
         values[name] = _text(values[name])
+    if str(values.get("image_vector", "")).lstrip().startswith("["):
+        values["image_vector"] = _json_of(values["image_vector"], "image_vector", list)
     try:
         values["attributes"] = msgspec.to_builtins({**others, **attributes}, str_keys=True)
         return msgspec.convert(values, Item, strict=False)

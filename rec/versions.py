@@ -3,7 +3,8 @@
     record ──▶ held ──go_live──▶ live ──another goes live──▶ past, or rolled_back if it was found worse
                  └────────────────┴──withdraw──▶ withdrawn  (a live one keeps serving until another goes live)
 
-Invariant: at most one version is live; `withdrawn` never becomes false again.
+Invariant: at most one version is live; `withdrawn` never becomes false again. The gate that nobody has trained has
+learned from nobody: no erasure concerns it, and it is always a way back.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from rec.contest import UNTAUGHT
 from rec.errors import ModelError, NotFound
 
 BASE = "base"  # of a version's config: the version that its weights are a delta against
@@ -53,6 +55,8 @@ def storable(version: ModelVersion, known: ModelVersion | None = None) -> ModelV
         raise ValueError(f"{version.state!r} is no state of a model version; there are {', '.join(STATES)}")
     withdrawn = version.withdrawn or version.state == WITHDRAWN or (known is not None and known.withdrawn)
     state = version.state
+    if not may_be_withdrawn(version):  # a registry may have it as withdrawn all the same: it once did that
+        withdrawn, state = False, HELD if state == WITHDRAWN else state
     if LIVE in (state, known.state if known else None):
         if known is None:
             raise ModelError(f"{version.version} was not recorded yet: record it as held, then let it go live")
@@ -111,6 +115,11 @@ def unknown(name: str) -> NotFound:
 def replaced(live: ModelVersion, rolled_back: bool) -> str:
     """The state of the live version when another has gone live."""
     return WITHDRAWN if live.withdrawn else ROLLED_BACK if rolled_back else PAST
+
+
+def may_be_withdrawn(version: ModelVersion) -> bool:
+    """Whether an erasure concerns it: `gate-0` has learned from nobody."""
+    return version.version != UNTAUGHT
 
 
 def withdrawn_state(version: ModelVersion) -> str:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from rec.catalog import Item
 from rec.errors import BadInput, NotFound, TooLarge, Unavailable
+from rec.images import fitting
 from rec.ingest import rejection
 from rec.ports import Hint
 from rec.protocol import MAX_EVENTS
@@ -41,6 +42,7 @@ async def put_items(request: web.Request) -> web.Response:
     for index, raw in enumerate(raws):
         try:
             item = decode_known(raw, Item, " Fields of your own go into attributes.")
+            fitting(item, edge.settings.image_dim)
             items[item.item_id] = item
         except BadInput as error:
             rejected.append(rejection(index, error))

@@ -18,6 +18,7 @@ from rec.cli.importing import Columns, Counts, Refused, check_files, import_file
 from rec.cli.output import emit_json, json_option
 from rec.client import RecClient
 from rec.errors import NotFound
+from rec.images import fitting
 from rec.ports import Hint
 from rec.rows import ITEM_COLUMNS, item_of
 from rec.store.sql import open_database
@@ -72,7 +73,9 @@ async def _into_database(
 
         names = {"files": [str(path) for path in files], "imported": 0}
         async with recorded(database, "rec catalog import", "catalog", names) as detail:
-            counts = await import_files(files, mapping, item_of, store, errors, "importing items")
+            counts = await import_files(
+                files, mapping, lambda row: fitting(item_of(row), settings.image_dim), store, errors, "importing items"
+            )
             detail.update(rows=counts.rows, imported=counts.good, bad=counts.bad, revision=revision)
     workers_told = await tell_workers(settings, Hint("catalog", "")) if counts.good else False
     return counts, {"revision": revision, "workers_told": workers_told}

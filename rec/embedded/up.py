@@ -24,6 +24,7 @@ from rec.embedded.home import Home, Secrets
 from rec.embedded.ports import check_address, free_port
 from rec.embedded.redis_server import redis_command, redis_ready
 from rec.embedded.supervisor import Spec, Supervisor, python, supervised
+from rec.embedded.teaching import read_so_far, teach
 from rec.errors import RecError
 from rec.files import write_atomically
 from rec.model.checkpoint import names
@@ -77,9 +78,9 @@ async def run(options: Options, report: Report, progress: Progress, on_ready: Ca
                 starting.cancel()
                 await asyncio.gather(starting, return_exceptions=True)
                 return 130 if stopped.done() else _give_up(supervisor, report)
-            url, settings, examples = await starting
+            url, settings, examples, trainer = await starting
             on_ready(Ready(url, secrets.api_key, time.monotonic() - began))
-            teaching = asyncio.create_task(_teach(settings, examples, report))
+            teaching = asyncio.create_task(_teach(settings, examples, trainer, report))
             code = await _serve(options, url, secrets.api_key, supervisor, stopped, failed, report)
             teaching.cancel()
             await asyncio.gather(teaching, return_exceptions=True)
@@ -115,14 +116,16 @@ def _give_up(supervisor: Supervisor, report: Report) -> int:
     return 1
 
 
-async def _teach(settings: Settings, examples: Sequence[bytes], report: Report) -> None:
-    """What the archive has to teach, for a model that has learned nothing yet: when everything else is up."""
+async def _teach(settings: Settings, examples: Sequence[bytes], trainer: int, report: Report) -> None:
+    """What the archive has to teach, for a model that has learned nothing yet: when everything else is up.
+
+    `trainer` is the port of its metrics.
+    """
     if not examples or (await asyncio.to_thread(names, f"{settings.models_location}/checkpoints")) != []:
         return
     try:
         async with open_log(settings) as log:
-            pairs = [(f"archive {number}", example) for number, example in enumerate(examples)]
-            await log.publish_many(settings.topic(EXAMPLES), pairs)
+            await teach(log, settings.topic(EXAMPLES), examples, lambda: read_so_far(trainer))
     except RecError as error:
         report(f"the model begins without the past: {error.message}")
 
@@ -143,8 +146,8 @@ async def _shop(options: Options, url: str, api_key: str, halt: asyncio.Event, r
 
 async def _start(
     options: Options, home: Home, secrets: Secrets, supervisor: Supervisor, report: Report, progress: Progress
-) -> tuple[str, Settings, list[bytes]]:
-    """The address, the settings of the children, and what the archive has to teach."""
+) -> tuple[str, Settings, list[bytes], int]:
+    """The address, the settings of the children, what the archive has to teach, the port of the trainer's metrics."""
     broker_port, redis_port = free_port(), free_port()
     env = {
         "REC_BROKER_URL": f"kafka://127.0.0.1:{broker_port}",
@@ -195,7 +198,7 @@ async def _start(
     await supervisor.start(child("web", python("web"), ready=web_ready))
     env["REC_PORT"] = port_file.read_text().strip()  # a web that is started again must be where it was found
     await asyncio.to_thread(announce, home.root, env, metrics)
-    return _url(options, port_file), settings, examples
+    return _url(options, port_file), settings, examples, metrics["trainer"]
 
 
 def _url(options: Options, port_file: Path) -> str:

@@ -87,9 +87,9 @@ def resume(url: str, name: str | None) -> Begun:
     return Begun(lineage.offset, lineage.learned, {key: meta[key] for key in meta if key not in ("learner", "order")})
 
 
-def know(items: bytes, vectors: dict[str, bytes], deleted: Sequence[str]) -> None:
-    """Catalog changes: items as JSON, vectors as little-endian float32."""
-    _lineage().know(_items.decode(items), vectors_of(vectors), deleted)
+def know(items: bytes, vectors: dict[str, bytes], deleted: Sequence[str]) -> list[str]:
+    """Catalog changes: items as JSON, vectors as little-endian float32. Deleted ones that the network still knows."""
+    return _lineage().know(_items.decode(items), vectors_of(vectors), deleted)
 
 
 def tell(encoder: str, vectors: dict[str, bytes], deleted: Sequence[str]) -> None:

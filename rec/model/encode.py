@@ -39,6 +39,9 @@ class Batch(NamedTuple):
     happened: npt.NDArray[np.float32]  # [B, len(HEADS)]
     wanted: npt.NDArray[np.bool_]  # [B] false where the action says no
     left: Codes  # [B, MAX_LEFT] rows of items that were shown and left alone; 0: none
+    bridge: (
+        Codes  # [B] in [0, GAPS): the time from the last step but one until the moment, as if the last were not there
+    )
 
 
 def gap_bucket(seconds: float) -> int:
@@ -53,8 +56,8 @@ def empty(count: int, steps: int) -> Batch:
     """Nothing but padding."""
     rows, actions, gaps = (np.zeros((count, steps), np.int64) for _ in range(3))
     happened, wanted = np.zeros((count, len(HEADS)), np.float32), np.ones(count, np.bool_)
-    left = np.zeros((count, MAX_LEFT), np.int64)
-    return Batch(rows, actions, gaps, np.zeros(count, np.int64), happened, wanted, left)
+    left, targets, bridge = np.zeros((count, MAX_LEFT), np.int64), np.zeros(count, np.int64), np.zeros(count, np.int64)
+    return Batch(rows, actions, gaps, targets, happened, wanted, left, bridge)
 
 
 def write_history(batch: Batch, at: int, state: UserState | None, now: float, row_of: RowOf) -> None:
@@ -67,6 +70,8 @@ def write_history(batch: Batch, at: int, state: UserState | None, now: float, ro
         then = known[place - first + 1][1].at if place + 1 < steps else now
         batch.rows[at, place], batch.actions[at, place] = row, ACTION_CODES.get(touch.action, 0)
         batch.gaps[at, place] = gap_bucket(then - touch.at)
+    if len(known) > 1:
+        batch.bridge[at] = gap_bucket(now - known[-2][1].at)
 
 
 def write_left(batch: Batch, at: int, state: UserState | None, event: Event, row_of: RowOf) -> None:

@@ -114,7 +114,7 @@ def plain_items(count: int, shape: Shape) -> Items:
     """Items that are nothing but their ids."""
     nothing = torch.zeros(count + 1, dtype=torch.long)
     text = torch.zeros(count + 1, shape.text_dim)
-    return Items(torch.arange(count + 1), text, nothing, nothing, torch.zeros(count + 1, 2))
+    return Items(torch.arange(count + 1), text, torch.zeros(count + 1, 0), nothing, nothing, torch.zeros(count + 1, 2))
 
 
 def padded(sequences: Sequences, steps: int) -> Tensor:

@@ -11,7 +11,7 @@ every next item of each history as well as the one that was just acted on.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,15 @@ from rec.events import Event
 from rec.model.device import Hardware
 from rec.model.encode import Batch, empty, targets_of, write_history, write_left
 from rec.model.lazy import step_rows
-from rec.model.loss import Frequency, action_heads, full_softmax, impression_softmax, sampled_softmax, with_bias
+from rec.model.loss import (
+    Frequency,
+    action_heads,
+    full_softmax,
+    impression_softmax,
+    mixed_log_q,
+    sampled_softmax,
+    with_bias,
+)
 from rec.model.network import Histories, Items, Network
 from rec.model.replay import Replay
 from rec.model.served import heard_of
@@ -55,6 +63,7 @@ class Learner:
         self.steps = 0
         self.loss = float("nan")
         self._moved: tuple[Items, Items] | None = None  # the items as the vocabulary has them, and on the device
+        self._newest = self._looked = 0.0  # times of events: the newest, and that of the last look for what expires
         self._replay = Replay(training.replay, training.shape.steps)
         self._random = torch.get_rng_state()  # its own dropout, whatever else draws random numbers in this process
 
@@ -65,6 +74,7 @@ class Learner:
 
     def learn(self, lessons: Sequence[tuple[UserState | None, Event]]) -> None:
         """Take lessons in, one step of training for each `new` of them."""
+        self._expire()
         examples = [
             (state, event, *target) for state, event in lessons for target in targets_of(event, self.vocabulary.row)
         ]
@@ -75,7 +85,8 @@ class Learner:
                 write_history(batch, at, state, event.at, self._row_of)
                 write_left(batch, at, state, event, self._row_of)
                 batch.targets[at], batch.happened[at], batch.wanted[at] = row, happened, wanted
-                self.vocabulary.occurred(row)
+                self.vocabulary.occurred(row, event.at)
+                self._newest = max(self._newest, event.at)
             self._replay.push(batch)
             with torch.random.fork_rng(devices=[]):
                 torch.set_rng_state(self._random)
@@ -102,12 +113,35 @@ class Learner:
         return self._hidden(self._replay.take(np.concatenate([self._replay.newest(fresh), older])))
 
     def _hidden(self, batch: Batch) -> Batch:
-        """The newest action of some histories hidden: what came before it moves one step to the right."""
+        """The newest action of some histories hidden: what came before it moves one step to the right.
+
+        The gap of what is the newest now runs until the moment of the example, as if the other had never been.
+        """
         hide = (self._rng.random(len(batch.rows)) < self.training.hide) & (batch.rows[:, -2] > 0)
         for array in (batch.rows, batch.actions, batch.gaps):
             array[hide, 1:] = array[hide, :-1]
             array[hide, 0] = 0
+        batch.gaps[hide, -1] = batch.bridge[hide]
         return batch
+
+    def not_sold(self, item_ids: Iterable[str]) -> list[str]:
+        """The catalog does not have these any more. Which of them the network still knows, until `leave`."""
+        return self.vocabulary.not_sold(item_ids)
+
+    def leave(self, item_ids: Iterable[str]) -> None:
+        """From here on these are nobody: what they taught stays in what was learned, their ids and rows go."""
+        self._renumber(self.vocabulary.gone(item_ids))
+
+    def _expire(self) -> None:
+        """Looked for a hundred times in the time that it takes, by the clock of the events."""
+        if self._newest - self._looked >= self.training.expire_s / 100:
+            self._looked = self._newest
+            self._renumber(self.vocabulary.expire(self._newest - self.training.expire_s))
+
+    def _renumber(self, rows: np.ndarray | None) -> None:
+        if rows is not None:
+            self._replay.renumber(rows)
+            self._frequency.renumber(torch.from_numpy(rows))
 
     def forget_vacated(self) -> None:
         """Ids that have changed hands begin at zero, with an optimizer that remembers nothing of the last owner."""
@@ -139,29 +173,41 @@ class Learner:
 
     def _loss_of(self, batch: Batch) -> Tensor:
         training, network = self.training, self.network
-        targets, happened, wanted, left = self._there(*batch[3:])
+        targets, happened, wanted, left = self._there(batch.targets, batch.happened, batch.wanted, batch.left)
         histories = Histories(*self._there(*batch[:3])).trimmed()
         items = self._items()
         v = network.items(items)  # [n, d]
         u, rows = network.users(v, histories), histories.rows  # [B, L, d]
         after = torch.cat([rows[:, 1:], targets.unsqueeze(1)], 1)  # [B, L] what came after each step
-        real = rows > 0
+        real = (rows > 0) & (after > 0)  # what has left the catalog is neither a step nor what comes next
         real[:, -1] = wanted  # a shopper without a history has at least the moment
-        loss = self._next_item(u[real], v, items, after[real])
-        loss = loss + training.heads * action_heads(network.action(u[:, -1], v[targets]).float(), happened)
+        there = targets > 0
+        loss: Tensor = u.sum() * 0.0
+        if bool(real.any()):
+            loss = loss + self._next_item(u[real], v, items, after[real])
+        if bool(there.any()):
+            said = network.action(u[:, -1][there], v[targets[there]]).float()
+            loss = loss + training.heads * action_heads(said, happened[there])
         if training.impressions:
             biased = with_bias(u[:, -1][wanted], v, network.bias(items.slot))
             loss = loss + training.impressions * impression_softmax(*biased, targets[wanted], left[wanted])
         return loss
 
     def _next_item(self, u: Tensor, v: Tensor, items: Items, targets: Tensor) -> Tensor:
-        """The softmax over all items, or over those of the batch, corrected for how often each is in one."""
+        """The softmax over all items, or over those of the batch and some drawn from all: mixed negative sampling.
+
+        Those of a batch alone are what people turn to; of what nobody does the network would never hear that (Yang et
+        al. 2020). Corrected for how often an item is in the mixture, by the one way or the other.
+        """
         self._frequency.see(targets.cpu())
         if len(items.slot) <= self.training.full_until:
             return full_softmax(self.network.next_item(u, v, items).float(), targets)
         u, v = with_bias(u, v, self.network.bias(items.slot))
-        batch: Tensor = targets.unique()  # type: ignore[no-untyped-call]
-        return sampled_softmax(u, v, targets, batch, self._frequency.log_q(len(v)).to(v.device))
+        n, count = len(v), self.training.negatives
+        drawn = torch.randint(1, n, (count,))  # on the CPU: the same ones on any device
+        mixed: Tensor = torch.cat([targets.cpu(), drawn]).unique()  # type: ignore[no-untyped-call]
+        log_q = mixed_log_q(self._frequency.log_q(n), count)
+        return sampled_softmax(u, v, targets, mixed.to(v.device), log_q.to(v.device))
 
     # ------------------------------------------------------------------ checkpoints
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -178,7 +224,8 @@ class Learner:
         random = self._rng.bit_generator.state
         numbers = {**random["state"], "has_uint32": random["has_uint32"], "uinteger": random["uinteger"]}
         said = {name: str(number) for name, number in numbers.items()}  # of 128 bits: more than JSON's numbers hold
-        return arrays, {"steps": self.steps, "vocabulary": words, "random": said}
+        times = {"newest": self._newest, "looked": self._looked}
+        return arrays, {"steps": self.steps, "vocabulary": words, "random": said, "times": times}
 
     def load(self, arrays: Mapping[str, np.ndarray], rest: Mapping[str, Any]) -> None:
         """Go on from `state()`; for a learner with the same training that has learned nothing yet."""
@@ -196,6 +243,7 @@ class Learner:
         self.vocabulary.load(part("vocabulary."), rest["vocabulary"])
         self._replay.load(part("replay."))
         self.steps = int(rest["steps"])
+        self._newest, self._looked = (float(rest["times"][name]) for name in ("newest", "looked"))
         numbers = {name: int(value) for name, value in rest["random"].items()}
         inner = {name: numbers.pop(name) for name in ("state", "inc")}
         self._rng.bit_generator.state = {**self._rng.bit_generator.state, "state": inner, **numbers}

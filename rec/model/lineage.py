@@ -25,7 +25,7 @@ from rec.contest import CANDIDATE, UNTAUGHT, Round
 from rec.counters import Counters
 from rec.errors import ModelError
 from rec.evaluation.metrics import rank_of
-from rec.examples import Epoch, Example, Pace, Taken, Tick, decode_lesson, is_learned
+from rec.examples import Epoch, Example, Gone, Pace, Taken, Tick, decode_lesson, is_learned
 from rec.features import FEATURES, with_network
 from rec.gate import Gate, GateLearner, weigh
 from rec.lessons import Judgement, is_target, judgement
@@ -39,7 +39,7 @@ from rec.recent import Recent
 from rec.recommend import World, softmax
 from rec.state import UserState
 
-LAYOUT = 4
+LAYOUT = 5
 REMEMBERED = 100_000  # event_ids: an example that a restarted worker sends again is learned once
 SMALLEST = 1e-6  # the probability given to what was no candidate
 
@@ -65,14 +65,18 @@ class Lineage:
         self._contenders: dict[str, tuple[Gate, Served | None]] = {UNTAUGHT: (Gate.prior(), None)}
 
     # ------------------------------------------------------------------ the catalog
-    def know(self, items: Sequence[Item], vectors: Mapping[str, Floats], deleted: Iterable[str] = ()) -> None:
-        """What the catalog says now of some items. After a restart they take the rows that they had before."""
+    def know(self, items: Sequence[Item], vectors: Mapping[str, Floats], deleted: Sequence[str] = ()) -> list[str]:
+        """What the catalog says now of some items. After a restart they take the rows that they had before.
+
+        Which of the deleted ones the network still knows, until a `Gone` is among the records.
+        """
         last = len(self._order)
         items = sorted(items, key=lambda item: self._order.get(item.item_id, last))
         self._world.catalog.delete(deleted)
         self._world.catalog.upsert(items)
         self._world.catalog.set_vectors(vectors)
         self._learner.know(items, vectors if self.encoder == self.teaching.encoder else {})
+        return self._learner.not_sold(deleted)
 
     def tell(self, encoder: str, vectors: Mapping[str, Floats], deleted: Iterable[str] = ()) -> None:
         """Texts of items as a tuned encoder reads them."""
@@ -126,8 +130,10 @@ class Lineage:
             elif isinstance(lesson, Pace):
                 self.share = lesson.share
             full = len(self._waiting) >= self.teaching.training.new
-            if self._waiting and (full or isinstance(lesson, Tick | Epoch)):
+            if self._waiting and (full or isinstance(lesson, Tick | Epoch | Gone)):
                 rounds.append(self._batch())
+            if isinstance(lesson, Gone):
+                self._learner.leave(lesson.item_ids)
             if isinstance(lesson, Epoch):
                 self._enter(lesson.encoder)
         self.offset = end

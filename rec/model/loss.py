@@ -36,6 +36,15 @@ def sampled_softmax(u: Tensor, v: Tensor, targets: Tensor, sampled: Tensor, log_
     return (torch.logsumexp(torch.cat([positive.unsqueeze(1), negative], 1), 1) - positive).mean()
 
 
+def mixed_log_q(log_q: Tensor, drawn: int) -> Tensor:
+    """[n]: log of the probability that a row is in a batch, or among `drawn` rows from 1 to n - 1, or both.
+
+    log_q [n] is that of the batch alone; a row is drawn with replacement, each as likely as the others.
+    """
+    uniform = 1 - (1 - 1 / max(1, len(log_q) - 1)) ** drawn
+    return (1 - (1 - log_q.exp()) * (1 - uniform)).log()
+
+
 def impression_softmax(u: Tensor, v: Tensor, targets: Tensor, left: Tensor) -> Tensor:
     """-log P(target) over the target and what was shown beside it and left alone; the mean over those who saw any.
 
@@ -118,6 +127,16 @@ class Frequency:
         """[n]: log of the probability that a row is in a batch."""
         self._reach(n)
         return -self.gap[:n].clamp(min=1.0).log()
+
+    def renumber(self, rows: Tensor) -> None:
+        """Row `r` is `rows[r]` from now on, 0: gone. Rows keep their order."""
+        self._reach(len(rows))
+        kept = (rows > 0).nonzero().squeeze(1)
+        for name, empty in (("last", 0.0), ("gap", self.start)):
+            before = getattr(self, name)
+            now = torch.full_like(before, empty)
+            now[0], now[rows[kept]] = before[0], before[kept]
+            setattr(self, name, now)
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint has to hold."""

@@ -1,6 +1,6 @@
 """histories + items → **network** → what comes next. The whole sequence model on one page; shapes are on the lines.
 
-    item tower    v = id + W·text + category + brand + price                                            [n, d]
+    item tower    v = id + W·text + W'·image + category + brand + price                                 [n, d]
     user tower    u = causal transformer over (v of the item acted on + action + time gap + position)   [B, L, d]
     next item     P(i | u) = softmax over items of u·v_i + b_i              SASRec, Kang & McAuley 2018; trained with a
                   softmax over items instead of one negative                gSASRec, Petrov & Macdonald 2023
@@ -8,8 +8,9 @@
 
     B users, L steps, n items, d width. Steps are right-aligned: the newest is last, row 0 is padding and all zero.
 
-Ids begin at zero: a product is what its text, category, brand and price say until it has been seen often enough to be
-somebody of its own. Candidates never attend to each other, so the score of one does not depend on who else is there.
+Ids begin at zero: a product is what its text, image, category, brand and price say until it has been seen often enough
+to be somebody of its own. Candidates never attend to each other, so the score of one does not depend on who else is
+there.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from rec.model.encode import ACTIONS, GAPS, HEADS
 from rec.model.teaching import Shape
@@ -31,6 +31,7 @@ class Items(NamedTuple):
 
     slot: Tensor  # [n] id embedding, 0: not admitted
     text: Tensor  # [n, text_dim] unit vectors, zero where there is none
+    image: Tensor  # [n, image_dim] likewise
     category: Tensor  # [n], 0: none
     brand: Tensor  # [n], 0: none
     price: Tensor  # [n, 2] log price (standardized) and whether there is one
@@ -60,13 +61,16 @@ class ItemTower(nn.Module):
         self.brand = nn.Embedding(shape.brands, shape.dim, padding_idx=0)
         self.price = nn.Linear(2, shape.dim, bias=False)
         self.text = nn.Linear(shape.text_dim, shape.dim, bias=False) if shape.text_dim else None
+        self.image = nn.Linear(shape.image_dim, shape.dim, bias=False) if shape.image_dim else None
         for table in (self.id, self.category, self.brand):
             nn.init.zeros_(table.weight)
         nn.init.zeros_(self.price.weight)
 
     def forward(self, items: Items) -> Tensor:
         v = self.id(items.slot) + self.category(items.category) + self.brand(items.brand) + self.price(items.price)
-        all_of_it: Tensor = v if self.text is None else v + self.text(items.text)  # [n, d]
+        for project, vectors in ((self.text, items.text), (self.image, items.image)):
+            v = v if project is None else v + project(vectors)
+        all_of_it: Tensor = v  # [n, d]
         return all_of_it
 
 
@@ -142,8 +146,3 @@ class Network(nn.Module):
         """[B, d] → [B, heads, d]: its product with an item is what each head says of that item, but for its bias."""
         turned: Tensor = self.heads(u).unflatten(-1, (len(HEADS), -1))
         return turned
-
-    def value(self, u: Tensor, v: Tensor, items: Items, weights: Tensor) -> Tensor:
-        """Σ_a weights_a · P(next item) · P(a | next item): [B, d] × [n, d] → [B, n]."""
-        then = torch.einsum("bhd,nd->bnh", self.per_head(u), v) + self.head_bias
-        return F.softmax(self.next_item(u, v, items), -1) * (torch.sigmoid(then) @ weights)

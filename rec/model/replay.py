@@ -11,14 +11,19 @@ import numpy.typing as npt
 from rec.impressions import MAX_LEFT
 from rec.model.encode import HEADS, Batch
 
-_TYPES = (np.int32, np.int8, np.int8, np.int32, np.float32, np.bool_, np.int32)
+_TYPES = (np.int32, np.int8, np.int8, np.int32, np.float32, np.bool_, np.int32, np.int8)
+
+_TARGETS, _WANTED = Batch._fields.index("targets"), Batch._fields.index("wanted")
+_ROWS = tuple(Batch._fields.index(name) for name in ("rows", "targets", "left"))
 
 
 class Replay:
     """At most `capacity` examples with `steps` steps each, the oldest overwritten first."""
 
     def __init__(self, capacity: int, steps: int) -> None:
-        shapes: tuple[tuple[int, ...], ...] = ((steps,), (steps,), (steps,), (), (len(HEADS),), (), (MAX_LEFT,))
+        shapes: tuple[tuple[int, ...], ...] = (
+            (steps,), (steps,), (steps,), (), (len(HEADS),), (), (MAX_LEFT,), (),
+        )  # fmt: skip
         self._arrays: list[npt.NDArray[Any]] = [
             np.zeros((capacity, *s), t) for s, t in zip(shapes, _TYPES, strict=True)
         ]
@@ -40,9 +45,16 @@ class Replay:
         return (self._pushed - 1 - np.arange(min(count, len(self)))) % self._capacity
 
     def take(self, places: npt.NDArray[np.int64]) -> Batch:
-        rows, actions, gaps, targets, happened, wanted, left = (array[places] for array in self._arrays)
-        rows, actions, gaps, targets, left = (array.astype(np.int64) for array in (rows, actions, gaps, targets, left))
-        return Batch(rows, actions, gaps, targets, happened, wanted, left)
+        rows, actions, gaps, targets, happened, wanted, left, bridge = (array[places] for array in self._arrays)
+        whole = (array.astype(np.int64) for array in (rows, actions, gaps, targets, left, bridge))
+        rows, actions, gaps, targets, left, bridge = whole
+        return Batch(rows, actions, gaps, targets, happened, wanted, left, bridge)
+
+    def renumber(self, rows: npt.NDArray[np.int64]) -> None:
+        """Row `r` is `rows[r]` from now on. 0: gone; an example whose target is gone teaches nothing any more."""
+        for at in _ROWS:
+            self._arrays[at][:] = rows[self._arrays[at]]
+        self._arrays[_WANTED] &= self._arrays[_TARGETS] > 0
 
     def state(self) -> dict[str, npt.NDArray[np.generic]]:
         """What a checkpoint has to hold."""

@@ -1,8 +1,8 @@
 """version → **served** → ranking. A network that reads and no longer learns, over whatever the catalog is now.
 
 The items of a version's catalog may be gone and new ones have come: their vectors are made from the catalog's own rows
-(text, category, brand, price), and from the id embeddings that the version has for those it knew. They are made once a
-catalog view, so a list costs one pass of the user tower.
+(text, image, category, brand, price), and from the id embeddings that the version has for those it knew. They are made
+once a catalog view, so a list costs one pass of the user tower.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rec.catalog import Floats, View
 from rec.errors import ModelError
 from rec.features import FEATURES
 from rec.gate import Gate
+from rec.images import unit
 from rec.model.encode import empty, write_history
 from rec.model.network import Histories, Items, Network
 from rec.model.teaching import Shape
@@ -107,10 +108,15 @@ def items_of(view: View, codes: Codes, shape: Shape, texts: Texts) -> Items:
     category[1:] = _translated(view.category, view.categories, codes.categories)
     brand[1:] = _translated(view.brand, view.brands, codes.brands)
     price, text = np.zeros((n + 1, 2), np.float32), np.zeros((n + 1, shape.text_dim), np.float32)
-    price[1:] = [price_features(item.price) for item in view.items[:n]]
+    price[1:] = np.array([price_features(item.price) for item in view.items[:n]], np.float32).reshape(n, 2)
     if shape.text_dim:
         text[1:] = texts.matrix(view, shape.text_dim)
-    return Items(*(torch.from_numpy(array) for array in (slot, text, category, brand, price)))
+    image = np.zeros((n + 1, shape.image_dim), np.float32)
+    if shape.image_dim:
+        for row, item in enumerate(view.items[:n], start=1):
+            if (vector := unit(item, shape.image_dim)) is not None:
+                image[row] = vector
+    return Items(*(torch.from_numpy(array) for array in (slot, text, image, category, brand, price)))
 
 
 def _translated(column: np.ndarray, names: Mapping[str, int], codes: Mapping[str, int]) -> np.ndarray:

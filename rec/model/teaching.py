@@ -15,6 +15,7 @@ class Shape(msgspec.Struct, frozen=True):
     dropout: float = 0.1
     ids: int = 20_000  # items that can have an id of their own at a time
     text_dim: int = 0
+    image_dim: int = 0
     categories: int = 512
     brands: int = 4096
 
@@ -34,7 +35,9 @@ class Training(msgspec.Struct, frozen=True):
     heads: float = 0.1  # weight of the heads' loss
     impressions: float = 0.0  # weight of the loss against what was shown and left alone
     admit_after: int = 1  # occurrences until an item has an id of its own
-    full_until: int = 20_000  # items up to which the softmax runs over all of them; beyond it over those in the batch
+    expire_s: float = 90 * 86_400.0  # an item that nobody has acted on for so long loses its id
+    full_until: int = 20_000  # items up to which the softmax runs over all; beyond it over those in the batch, and
+    negatives: int = 256  # ... so many drawn from all of them, each as likely as the others
     whole_until: int = 10_000_000  # bytes of weights up to which AdamW moves all rows, and versions are written whole
     seed: int = 0
 

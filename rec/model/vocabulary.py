@@ -1,23 +1,26 @@
 """catalog → **vocabulary** → network. Which row of the network's item table an item has, and who has an id of its own.
 
-Row 0 is padding. A row is given once and kept; an id slot is given after `admit_after` occurrences, and taken back
-from the item that was longest unseen when there is none left: a shop changes its products, the table has a size.
+Row 0 is padding. An id slot is given after `admit_after` occurrences. It is taken back from the item that was longest
+unseen when there is none left, from what nobody has acted on for `expire_s`, and from what has left the catalog, whose
+row goes, too: a shop changes its products, the table has a size. What is given back begins at zero. Times are those of
+events, so the same lessons give the same rows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from rec.catalog import Floats, Item, View
+from rec.images import unit
 from rec.model.network import Items
 from rec.model.teaching import Shape
 
-_COLUMNS = ("seen", "last", "slot", "category", "brand", "price", "text")
+_COLUMNS = ("seen", "last", "at", "slot", "category", "brand", "price", "text", "image", "sold")
 
 
 class Codes(NamedTuple):
@@ -43,18 +46,21 @@ class Vocabulary:
         capacity = 1024
         self._seen = np.zeros(capacity, np.int64)  # [rows] occurrences
         self._last = np.zeros(capacity, np.int64)  # [rows] when last, on a clock of occurrences
+        self._at = np.zeros(capacity)  # [rows] the time of the last one, seconds since 1970
+        self._sold = np.zeros(capacity, np.bool_)  # [rows] the catalog has it
         self._clock = 0
         self._slot = np.zeros(capacity, np.int64)
         self._category = np.zeros(capacity, np.int64)
         self._brand = np.zeros(capacity, np.int64)
         self._price = np.zeros((capacity, 2), np.float32)
         self._text = np.zeros((capacity, shape.text_dim), np.float32)
+        self._image = np.zeros((capacity, shape.image_dim), np.float32)
         self._categories: dict[str, int] = {}
         self._brands: dict[str, int] = {}
         self._free = list(range(shape.ids, 0, -1))
         self._vacated: list[int] = []
         self._items: Items | None = None
-        self._aligned: tuple[View, int, np.ndarray] | None = None
+        self._aligned: tuple[View, np.ndarray] | None = None
 
     def __len__(self) -> int:
         """Rows in use, padding included."""
@@ -70,16 +76,19 @@ class Vocabulary:
                 for name in _COLUMNS:
                     kept = getattr(self, f"_{name}")
                     setattr(self, f"_{name}", np.concatenate([kept, np.zeros_like(kept)]))
-            self._items = None
+            self._items = self._aligned = None
         return row
 
     def put(self, items: Sequence[Item], vectors: Mapping[str, Floats]) -> None:
         """What the catalog says of items."""
         for item in items:
             row = self.row(item.item_id)
+            self._sold[row] = True
             self._category[row] = _code(item.category, self._categories, self._shape.categories)
             self._brand[row] = _code(item.brand, self._brands, self._shape.brands)
             self._price[row] = price_features(item.price)
+            image = unit(item, self._shape.image_dim)
+            self._image[row] = 0.0 if image is None else image
             if self._shape.text_dim and (vector := vectors.get(item.item_id)) is not None:
                 self._text[row] = vector
         self._items = None
@@ -96,11 +105,11 @@ class Vocabulary:
         self._text[:] = 0.0
         self._items = None
 
-    def occurred(self, row: int) -> None:
-        """Somebody acted on the item; it may have earned an id."""
+    def occurred(self, row: int, at: float) -> None:
+        """Somebody acted on the item, at that time; it may have earned an id."""
         self._clock += 1
         self._seen[row] += 1
-        self._last[row] = self._clock
+        self._last[row], self._at[row] = self._clock, max(at, self._at[row])
         if not self._slot[row] and self._seen[row] >= self._admit_after:
             self._slot[row] = self._free.pop() if self._free else self._evict()
             self._items = None
@@ -108,10 +117,60 @@ class Vocabulary:
     def _evict(self) -> int:
         """The slot of the item that was longest unseen."""
         held = np.flatnonzero(self._slot[: len(self)])
-        oldest = int(held[self._last[held].argmin()])
-        slot, self._slot[oldest], self._seen[oldest] = int(self._slot[oldest]), 0, 0
-        self._vacated.append(slot)
-        return slot
+        self._give_back(int(held[self._last[held].argmin()]))
+        return self._free.pop()
+
+    def _give_back(self, row: int) -> None:
+        """The item is nobody of its own any more, and has to be seen as often as at first to become it again."""
+        slot, self._slot[row], self._seen[row] = int(self._slot[row]), 0, 0
+        if slot:
+            self._free.append(slot)
+            self._vacated.append(slot)
+            self._items = None
+
+    # ------------------------------------------------------------------ what goes
+    def expire(self, before: float) -> np.ndarray | None:
+        """Ids of items that nobody has acted on since `before`; of those that the catalog does not have, the rows, too.
+
+        [rows] what each row is from now on (see `_drop`), None if all stay as they are.
+        """
+        n = len(self)
+        old = (self._seen[:n] > 0) & (self._at[:n] < before)
+        old[0] = False
+        for row in np.flatnonzero(old).tolist():
+            self._give_back(row)
+        return self._drop(old & ~self._sold[:n])
+
+    def gone(self, item_ids: Iterable[str]) -> np.ndarray | None:
+        """These have left the catalog: their ids, and their rows unless they have come back meanwhile; as `expire`."""
+        doomed = np.zeros(len(self), np.bool_)
+        for item_id in item_ids:
+            if row := self.row_of.get(item_id):
+                self._give_back(row)
+                doomed[row] = not self._sold[row]
+        return self._drop(doomed)
+
+    def not_sold(self, item_ids: Iterable[str]) -> list[str]:
+        """The catalog does not have these any more. Which of them still have a row."""
+        there = [item_id for item_id in item_ids if item_id in self.row_of]
+        self._sold[[self.row_of[item_id] for item_id in there]] = False
+        return there
+
+    def _drop(self, doomed: np.ndarray) -> np.ndarray | None:
+        """Without these rows; the others close up and keep their order. [rows] the new number of each, 0: gone."""
+        if not doomed.any():
+            return None
+        kept = np.flatnonzero(~doomed)  # padding is one of them
+        rows = np.zeros(len(doomed), np.int64)
+        rows[kept] = np.arange(len(kept))
+        for name in _COLUMNS:
+            array = getattr(self, f"_{name}")
+            array[: len(kept)] = array[kept]
+            array[len(kept) : len(doomed)] = 0
+        self.ids = [self.ids[row] for row in kept]
+        self.row_of = {item_id: row for row, item_id in enumerate(self.ids) if row}
+        self._items = self._aligned = None
+        return rows
 
     def vacated(self) -> list[int]:
         """Slots that have changed hands since the last call: their weights are somebody else's."""
@@ -125,7 +184,7 @@ class Vocabulary:
             self._items = Items(
                 *(
                     torch.from_numpy(array[:n].copy())
-                    for array in (self._slot, self._text, self._category, self._brand, self._price)
+                    for array in (self._slot, self._text, self._image, self._category, self._brand, self._price)
                 )
             )
         return self._items
@@ -162,10 +221,10 @@ class Vocabulary:
 
     def rows_of(self, view: View) -> np.ndarray:
         """[view.size]: the row of each row of the catalog, 0 where the network does not know the item."""
-        if self._aligned is None or self._aligned[0] is not view or self._aligned[1] != len(self):
+        if self._aligned is None or self._aligned[0] is not view:
             rows = np.array([self.row_of.get(item_id, 0) for item_id in view.ids[: view.size]], np.int64)
-            self._aligned = (view, len(self), rows)
-        return self._aligned[2]
+            self._aligned = (view, rows)
+        return self._aligned[1]
 
 
 def _code(name: str, codes: dict[str, int], limit: int) -> int:

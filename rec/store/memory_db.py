@@ -34,6 +34,7 @@ class MemoryDatabase(MemoryVersions, MemoryRules, MemoryStrategies):
 
     def __init__(self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         MemoryVersions.__init__(self)
+        MemoryRules.__init__(self)
         MemoryStrategies.__init__(self)
         self._clock = clock
         self._revision = 0

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from rec.ports import ModelVersion
-from rec.versions import LIVE, may_be_pinned, may_go_live, prunable, replaced, storable, unknown, withdrawn_state
+from rec.versions import (
+    LIVE,
+    may_be_pinned,
+    may_be_withdrawn,
+    may_go_live,
+    prunable,
+    replaced,
+    storable,
+    unknown,
+    withdrawn_state,
+)
 
 
 class MemoryVersions:
@@ -43,7 +53,8 @@ class MemoryVersions:
         return chosen
 
     async def withdraw(self, before: str, note: str) -> list[ModelVersion]:
-        concerned = [each for each in await self.versions(len(self._versions), before) if not each.withdrawn]
+        older = await self.versions(len(self._versions), before)
+        concerned = [each for each in older if not each.withdrawn and may_be_withdrawn(each)]
         for each in concerned:
             self._versions[each.version] = each._replace(state=withdrawn_state(each), withdrawn=True, note=note)
         if self._pinned is not None and self._versions[self._pinned].withdrawn:

@@ -45,11 +45,18 @@ class Line:
         self.gpu, self.database, self.location, self.read = gpu, database, location, 0
         self.versions = Versions(gpu=gpu, database=database, exchange=MemoryExchange().connect(), location=location)
 
-    async def promote(self, *, whole: bool = False) -> str:
+    async def restart(self) -> None:
+        """The child goes on from a checkpoint: what it writes next is whole."""
+        beside = f"{self.location}-checkpoints"
+        await self.gpu.checkpoint(beside, f"at-{self.read}", {})
+        await self.gpu.resume(beside, f"at-{self.read}")
+        await self.gpu.know(ITEMS, {}, [])
+
+    async def promote(self) -> str:
         """Eight more examples, then the candidate goes live."""
         taken = await self.gpu.take(RECORDS[self.read : self.read + 8], self.read + 8)
         self.read += 8
-        name = await self.versions.promote(Stand("line", taken.learned, taken.learned_through, {}), "", whole=whole)
+        name = await self.versions.promote(Stand("line", taken.learned, taken.learned_through, {}), "")
         assert name is not None
         return name
 
@@ -117,7 +124,8 @@ async def test_a_base_is_deleted_with_the_last_version_that_rests_on_it(
             for name in rows:
                 await asyncio.to_thread(load, str(tmp_path), name)
         one.versions._ladder.rungs.clear()
-        whole = await one.promote(whole=True)
+        await one.restart()
+        whole = await one.promote()
         assert base in await one.rows()  # one that is kept is older than the whole one
         await one.promote()
         last = await one.promote()
@@ -134,7 +142,8 @@ async def test_an_anchor_that_is_a_delta_keeps_its_base(tmp_path: Path, monkeypa
         base, anchor = await one.promote(), await one.promote()
         one.versions._ladder.rungs[:] = [(anchor, 16)]
         monkeypatch.setattr(one.versions._ladder, "add", lambda *_: None)
-        await one.promote(whole=True)
+        await one.restart()
+        await one.promote()
         await one.promote()
         await one.promote()
         assert {base, anchor} <= set(await one.rows())

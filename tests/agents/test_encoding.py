@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Mapping
 
 import psutil
 
-from agents.catalog_sync import CatalogSync
-from rec.catalog import Catalog
+from agents.catalog_sync import ENCODE_BATCH, NEWEST, CatalogSync
+from rec.catalog import Catalog, Item
 from rec.model.weights import DEFAULT, encoder_id
 from rec.ports import Hint
 from rec.store.memory.exchange import MemoryExchange
@@ -32,6 +33,7 @@ async def test_a_killed_encoder_is_started_again_and_every_text_gets_its_vector(
         encoder=DEFAULT,
         encoder_id=encoder,
         holder="here",
+        traffic=lambda _: 0.0,
         on_change=ignored,
     )
     await sync.load()
@@ -55,7 +57,7 @@ async def test_a_new_text_finds_the_encoder_warm_however_long_there_was_nothing_
     exchange = MemoryExchange().connect()
     sync = CatalogSync(
         catalog=catalog, database=database, exchange=exchange, encoder=DEFAULT, encoder_id=encoder,
-        holder="here", on_change=ignored,
+        holder="here", traffic=lambda _: 0.0, on_change=ignored,
     )  # fmt: skip
     await sync.load()
     tasks = [asyncio.create_task(sync.encode_for_ever()), asyncio.create_task(sync.run())]
@@ -92,3 +94,35 @@ def _command(child: psutil.Process) -> list[str]:
         return child.cmdline()
     except psutil.Error:
         return []
+
+
+class Reads(MemoryDatabase):
+    """A database that remembers which texts were read, batch by batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[set[str]] = []
+
+    async def put_vectors(self, encoder: str, vectors: Mapping[str, bytes]) -> None:
+        self.batches.append(set(vectors))
+        await super().put_vectors(encoder, vectors)
+
+
+async def test_a_catalog_that_is_read_anew_is_read_by_traffic_and_the_newest_products_still_at_once() -> None:
+    database, encoder = Reads(), await asyncio.to_thread(encoder_id, DEFAULT)
+    catalog = [Item(item_id=f"{n}", title=f"Thing {n}") for n in range(2 * ENCODE_BATCH)]
+    await database.put_items(catalog)
+    sync = CatalogSync(
+        catalog=Catalog(), database=database, exchange=MemoryExchange().connect(), encoder=DEFAULT,
+        encoder_id=encoder, holder="here", traffic=lambda item_id: -abs(int(item_id) - 20), on_change=ignored,
+    )  # fmt: skip
+    await sync.load()
+    task = asyncio.create_task(sync.encode_for_ever())
+    try:
+        assert await until(lambda: len(database.batches) > 0, 60)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    newest, busiest = catalog[-NEWEST:], catalog[20 - 12 : 20 + 12]
+    assert database.batches[0] - {item.digest() for item in newest} <= {item.digest() for item in catalog[7:34]}
+    assert {item.digest() for item in [*newest, *busiest[1:]]} <= database.batches[0]

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import sys
+import time
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,10 +19,11 @@ import pytest
 
 from agents.model_sync import ModelSync
 from rec.catalog import Catalog
+from rec.contest import UNTAUGHT
 from rec.counters import Counters
 from rec.errors import Unavailable
 from rec.examples import Erased, Tick
-from rec.model.checkpoint import MODEL, names, save
+from rec.model.checkpoint import MODEL, load_meta, names, save
 from rec.recommend import Brain, World
 from rec.store.memory.log import MemoryLog
 from rec.store.memory_db import MemoryDatabase
@@ -184,6 +186,28 @@ async def test_an_erasure_reaches_the_weights_though_a_version_is_pinned_and_tak
     assert await _weights(school) == await _rows_with_weights(school)
 
 
+async def test_who_has_pinned_the_gate_that_nobody_trained_keeps_it_through_an_erasure(school: School) -> None:
+    lessons, erased_at = walks(6, 120), datetime.fromtimestamp(BEGIN + 1_000, UTC)
+    await school.database.open_erasure("e1", "hash", erased_at)
+    await school.say([*lessons, Tick()])
+    async with school.trainer() as trainer:
+        await school.read(trainer)
+        await until(lambda: "promote" in school.verdicts)
+        row = ModelVersion(UNTAUGHT, None, "held", "", 0, None, erased_at, {}, {}, str(school.folder), "never trained")
+        await school.database.record_version(row)
+        await school.database.go_live(UNTAUGHT, pin=True)
+        await school.say([Erased("u3", erased_at.timestamp(), BEGIN, "e1")])
+        await until(lambda: _line(school) is not None)
+    line, live = _line(school), await school.database.live_version()
+    assert line is not None
+    assert live is not None
+    assert (live.version, live.withdrawn, await school.database.pinned()) == (UNTAUGHT, False, UNTAUGHT)
+    (again,) = await _weights(school)  # made again without them, and ready for when the pin is gone
+    assert again in str(line["note"])
+    assert (found := await school.database.version_of(again)) is not None
+    assert (found.state, found.withdrawn) == ("held", False)
+
+
 async def test_anchors_outlast_pruning_and_restarts(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agents.versions.KEPT", 1)
     lessons = deque(walks(6, 1_200))
@@ -316,11 +340,11 @@ async def test_a_broker_that_has_lost_its_log_is_read_from_its_beginning(school:
 
 async def test_a_trainer_that_is_behind_leaves_a_share_out_and_a_replay_leaves_out_the_same(school: School) -> None:
     school.log._now = lambda: BEGIN  # what comes is old
-    await school.say([*walks(3, 2_000), Tick()])
+    await school.say([*walks(3, 3_000), Tick()])
     async with school.trainer(FAST._replace(late=5.0, pace=0.05, judge=60.0, checkpoint=0.01)) as trainer:
         await until(lambda: trainer.taken.share == 0.2)
         await school.read(trainer)
-    assert 400 <= trainer.taken.learned < 1_900
+    assert 600 <= trainer.taken.learned < 2_900
     expected = await school.digest()
     *newer, (oldest, _) = await school.checkpoints.metas()
     assert newer
@@ -330,6 +354,46 @@ async def test_a_trainer_that_is_behind_leaves_a_share_out_and_a_replay_leaves_o
         await school.read(trainer)
     assert await school.digest() == expected
     assert (await school.checkpoints.metas())[-1][0] == oldest
+
+
+async def test_a_product_that_is_deleted_leaves_the_network_by_a_record_that_waits_for_the_log(tmp_path: Path) -> None:
+    school, others = School(tmp_path / "a"), [e for e in walks(6, 200) if e.event.items[0].item_id != "i3"]
+    school.log = log = Deaf()
+    await school.open()
+    await school.say([*walks(6, 120), Tick()])
+    async with school.trainer() as trainer:
+        await school.read(trainer)
+        log.deaf = 2
+        await school.database.delete_item("i3")
+        await until(lambda: b"Gone" in log.partitions(TOPIC)[0].records[-1].key)
+        await school.say([*others[120:], Tick()])
+        await school.read(trainer)
+    name = (await school.checkpoints.metas())[0][0]
+    meta = await asyncio.to_thread(load_meta, school.checkpoints.location, name)
+    known = meta["learner"]["vocabulary"]["ids"]
+    assert (len(known), "i3" in known, log.deaf) == (len(ITEMS) - 1, False, 0)
+
+
+class Deaf(MemoryLog):
+    """A log that is away for the next so many of what the trainer itself has to say."""
+
+    deaf = 0
+
+    async def publish(self, topic: str, key: str, value: bytes | None) -> None:
+        if self.deaf and key.startswith("Gone"):
+            self.deaf -= 1
+            raise Unavailable("the log is away")
+        await super().publish(topic, key, value)
+
+
+async def test_what_waited_while_the_trainer_started_is_all_learned_if_it_is_worked_off_soon(school: School) -> None:
+    began = time.time() - 20.0  # s behind, and then as quick as it can
+    times = iter(began + 20.0 * n / 600 for n in range(600))
+    school.log._now = lambda: next(times, time.time())
+    await school.say([*walks(3, 599), Tick()])
+    async with school.trainer(FAST._replace(late=5.0, pace=0.05)) as trainer:
+        await school.read(trainer)
+    assert trainer.taken.learned == 599
 
 
 async def test_a_single_example_does_not_wait_for_others_for_ever(school: School) -> None:

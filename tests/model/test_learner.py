@@ -15,6 +15,7 @@ from rec.model.replay import Replay
 from rec.model.teaching import Shape, Training
 from rec.model.vocabulary import Vocabulary
 from rec.state import UserState, fold
+from rec.value import Worth, log_value
 from tests.unit.shop import NOW, event
 
 SHAPE = Shape(dim=16, layers=1, heads=2, steps=8, dropout=0.0, ids=64)
@@ -63,6 +64,17 @@ def test_a_catalog_too_large_for_the_full_softmax_is_learned_from_batches() -> N
     assert max(said, key=said.__getitem__) == next_one.items[0].item_id
 
 
+def test_what_nobody_turns_to_becomes_unlikely_though_it_is_in_no_batch() -> None:
+    def left_for_strangers(negatives: int) -> float:
+        learner = Learner(msgspec.structs.replace(TRAINING, full_until=2, negatives=negatives))
+        learner.know([Item(item_id=f"dull{n}", title="dull", category="dull") for n in range(200)], {})
+        taught = lessons(400, ("a", "b", "c", "d"))
+        learner.learn(taught)
+        return 1 - sum(probabilities(learner, taught[-1][0], "a", "b", "c", "d").values())
+
+    assert left_for_strangers(64) < 0.3 * left_for_strangers(0)
+
+
 def test_the_same_lessons_and_seed_give_the_same_weights_to_the_bit() -> None:
     def weights() -> dict[str, torch.Tensor]:
         learner = Learner(TRAINING)
@@ -108,6 +120,39 @@ def test_what_was_shown_and_left_alone_becomes_less_likely() -> None:
     assert with_them["passed"] < 0.5 * with_them["unseen"]
 
 
+def test_what_is_left_alone_is_not_told_to_the_heads_which_would_count_it_twice() -> None:
+    """Both are on every list; four of five take the first. The chance of the item says so; given that somebody acts on
+    an item, a click is as likely for the one as for the other, and so worth times chance is as four to one."""
+    learner = Learner(msgspec.structs.replace(TRAINING, heads=1.0))
+    learner.know([Item(item_id=i, title=i) for i in ("often", "rarely")], {})
+    for n in range(320):
+        seen, _ = fold(None, event("view_item_list", "often", "rarely", at=NOW + n), lambda _: None, epoch="e")
+        taken = "rarely" if n % 5 == 0 else "often"
+        learner.learn([(seen, event("select_item", taken, at=NOW + n + 1, id=f"{n}"))])
+    view = catalog("often", "rarely").view()
+    (said,) = learner.hear(view, [None], [NOW + 1e5])
+    assert said is not None
+    chances = said.chances(np.arange(2))
+    assert chances is not None
+    assert chances[:, 0] == pytest.approx([0.97, 0.97], abs=0.04)
+    worth = said.log_p + log_value(chances, Worth(click=1, cart=0, purchase=0, dislike=0))
+    assert np.exp(worth[0] - worth[1]) == pytest.approx(4.0, rel=0.3)
+
+
+def test_the_click_head_says_who_does_not_say_no() -> None:
+    """Every other shopper who turns to the one says that they are not interested; nobody says so of the other."""
+    learner = Learner(msgspec.structs.replace(TRAINING, heads=1.0))
+    for n in range(640):
+        name = "not_interested" if n % 4 == 0 else "select_item"
+        learner.learn([(None, event(name, "mixed" if n % 2 == 0 else "liked", at=NOW + n, id=f"{n}"))])
+    (said,) = learner.hear(catalog("mixed", "liked").view(), [None], [NOW + 1e5])
+    assert said is not None
+    chances = said.chances(np.arange(2))
+    assert chances is not None
+    assert chances[:, 0] == pytest.approx([0.5, 1.0], abs=0.12)
+    assert chances[:, 0] + chances[:, 3] == pytest.approx([1.0, 1.0], abs=0.12)
+
+
 def test_a_no_is_no_target_of_the_next_item() -> None:
     learner = Learner(TRAINING)
     learner.know([Item(item_id="neutral", title="neutral")], {})
@@ -129,12 +174,86 @@ def test_an_id_that_changes_hands_begins_at_zero_again() -> None:
     learner.learn(lessons(80, ("a", "b")))
     old = learner.network.items.id.weight.detach().clone()
     slot = int(learner.vocabulary.items().slot[learner.vocabulary.row("a")])
-    learner.vocabulary.occurred(learner.vocabulary.row("b"))
-    learner.vocabulary.occurred(learner.vocabulary.row("newcomer"))
+    learner.vocabulary.occurred(learner.vocabulary.row("b"), NOW)
+    learner.vocabulary.occurred(learner.vocabulary.row("newcomer"), NOW)
     learner.forget_vacated()
     assert old[slot].abs().max() > 0
     assert learner.network.items.id.weight[slot].abs().max() == 0
     assert learner.optimizer.state[learner.network.items.id.weight]["exp_avg"][slot].abs().max() == 0
+
+
+def test_an_id_expires_when_nobody_has_acted_on_the_item_for_long_and_a_row_that_no_catalog_has_goes() -> None:
+    learner = Learner(msgspec.structs.replace(TRAINING, expire_s=86_400.0))
+    learner.know([Item(item_id="sold", title="sold")], {})
+    learner.learn([(None, event("view_item", i, at=NOW)) for i in ("sold", "stranger")])
+    learner.learn(lessons(40, ("a", "b")))
+    assert {"sold", "stranger"} <= set(learner.vocabulary.codes.slots)
+    later = NOW + 2 * 86_400
+    for n in range(2):  # the first says how late it is, before the second it is looked what has expired
+        learner.learn([(None, event("view_item", "a", at=later + n, id=f"later{n}"))])
+    assert set(learner.vocabulary.codes.slots) == {"a"}
+    assert set(learner.vocabulary.row_of) == {"a", "sold"}
+    said = probabilities(learner, None, "a", "sold", "stranger")
+    assert said["stranger"] == 0.0
+    assert said["a"] + said["sold"] == pytest.approx(1.0)
+
+
+def test_what_leaves_the_catalog_leaves_histories_targets_and_the_softmax_and_the_rest_is_learned_on() -> None:
+    learner, cycle = Learner(TRAINING), ("a", "b", "c", "d")
+    learner.know([Item(item_id=i, title=i) for i in cycle], {})
+    learner.learn(lessons(200, cycle))
+    assert learner.not_sold(["c", "nobody"]) == ["c"]
+    learner.leave(["c", "nobody"])
+    assert learner.vocabulary.ids == ["", "a", "b", "d"]
+    taken = learner._replay.take(np.arange(len(learner._replay)))
+    assert taken.rows.max() == taken.targets.max() == 3
+    assert not taken.wanted[taken.targets == 0].any()
+    taught = lessons(400, ("a", "b", "d"), user="u2")
+    learner.learn([(state, msgspec.structs.replace(each, event_id=f"2{each.event_id}")) for state, each in taught])
+    state, next_one = taught[-1]
+    said = probabilities(learner, state, *cycle)
+    assert said["c"] == 0.0
+    assert max(said, key=said.__getitem__) == next_one.items[0].item_id
+    assert np.isfinite(learner.loss)
+
+
+def test_what_comes_back_meanwhile_keeps_its_row_and_begins_at_zero() -> None:
+    learner = Learner(TRAINING)
+    learner.know([Item(item_id="a", title="a")], {})
+    learner.learn(lessons(40, ("a", "b")))
+    learner.not_sold(["a"])
+    learner.know([Item(item_id="a", title="a again")], {})
+    learner.leave(["a"])
+    assert learner.vocabulary.row("a") == 1
+    assert "a" not in learner.vocabulary.codes.slots
+    learner.learn(lessons(3, ("a",), user="u3"))
+    assert "a" in learner.vocabulary.codes.slots
+
+
+def test_a_product_nobody_has_touched_is_likely_where_its_picture_fits() -> None:
+    """Red things are followed by blue ones; the shop's own model says what is in a picture."""
+    shape = msgspec.structs.replace(SHAPE, image_dim=2)
+    learner = Learner(msgspec.structs.replace(TRAINING, shape=shape, admit_after=10**6))
+    red, blue = [f"red{n}" for n in range(4)], [f"blue{n}" for n in range(4)]
+    ids = [*red, *blue, "new-red", "new-blue", "no picture"]
+    pictures = {i: [0.0, 3.0] if "blue" in i else [2.0, 0.0] for i in ids[:-1]}
+    learner.know([Item(item_id=i, title=i, image_vector=pictures.get(i, "")) for i in ids], {})
+    taught = lessons(400, tuple(i for pair in zip(red, blue, strict=True) for i in pair))
+    learner.learn(taught)
+    after_red = next(state for state, each in reversed(taught) if each.items[0].item_id.startswith("blue"))
+    said = probabilities(learner, after_red, "new-blue", "new-red", "no picture")
+    assert said["new-blue"] > 5 * said["new-red"]
+    assert said["new-blue"] > 2 * said["no picture"]
+
+
+def test_where_the_newest_action_is_hidden_the_gap_bridges_it() -> None:
+    learner = Learner(msgspec.structs.replace(TRAINING, hide=1.0))
+    state = lessons(3, ("a", "b"))[2][0]
+    batch = empty(1, 4)
+    write_history(batch, 0, state, NOW + 60 + 3600, lambda i: {"a": 1, "b": 2}.get(i, 0))
+    hidden = learner._hidden(batch)
+    assert hidden.rows[0].tolist() == [0, 0, 0, 1]
+    assert hidden.gaps[0].tolist() == [0, 0, 0, gap_bucket(3660)]  # from the action that is left until the moment
 
 
 class TestHistories:
@@ -193,16 +312,16 @@ class TestVocabulary:
         vocabulary = Vocabulary(SHAPE, admit_after=3)
         row = vocabulary.row("a")
         for _ in range(2):
-            vocabulary.occurred(row)
+            vocabulary.occurred(row, NOW)
         assert vocabulary.items().slot[row] == 0
-        vocabulary.occurred(row)
+        vocabulary.occurred(row, NOW)
         assert vocabulary.items().slot[row] > 0
 
     def test_the_longest_unseen_gives_its_id_away_when_there_are_no_more(self) -> None:
         vocabulary = Vocabulary(Shape(ids=2), admit_after=1)
         rows = [vocabulary.row(i) for i in "abc"]
         for row in rows:
-            vocabulary.occurred(row)
+            vocabulary.occurred(row, NOW)
         slots = vocabulary.items().slot[rows].tolist()
         assert slots[0] == 0
         assert sorted(slots[1:]) == [1, 2]

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from rec.contest import CANDIDATE, UNTAUGHT
 from rec.errors import ModelError
-from rec.examples import Pace, Tick, encode_lesson
+from rec.examples import Gone, Pace, Tick, encode_lesson
 from rec.model.lineage import Lineage
 from rec.model.served import brain_of
 from rec.model.texts import Texts
@@ -105,6 +105,56 @@ def test_a_version_says_of_each_item_what_the_networks_heads_say() -> None:
     np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
     assert mine.shape == (len(ITEMS), 4)
     assert mine[:, 0].min() > mine[:, 1:].max()  # all that was ever done was looking
+
+
+def test_from_a_gone_record_on_a_deleted_item_is_nobody_and_a_replay_comes_to_the_same() -> None:
+    def taught(*, restarted: bool) -> Lineage:
+        one = lineage()
+        one.take(WALKS[:60], 60)
+        assert one.know([], {}, ["i3", "nobody"]) == ["i3"]
+        if restarted:
+            arrays, meta = one.state()
+            one = Lineage.resumed(
+                TEACHING, {name: array.copy() for name, array in arrays.items()}, json.loads(json.dumps(meta))
+            )
+            left = [item for item in ITEMS if item.item_id != "i3"]
+            assert one.know(left, VECTORS, ["i3", "nobody"]) == ["i3"]  # it says so again
+        one.take([encode_lesson(Gone(("i3",)))], 61)
+        assert "i3" not in dict(one.version()[1]["slots"])
+        one.take(WALKS[60:], 121)
+        return one
+
+    once, again = taught(restarted=False), taught(restarted=True)
+    for name, array in once.version()[0].items():
+        np.testing.assert_array_equal(array, again.version()[0][name], err_msg=name)
+
+
+def test_a_version_and_a_checkpoint_hold_what_the_network_makes_of_images() -> None:
+    shape = replace(TEACHING.training.shape, image_dim=3)
+    teaching = replace(TEACHING, training=replace(TEACHING.training, shape=shape))
+    items = [replace(item, image_vector=[1.0, float(n % 5), -1.0]) for n, item in enumerate(ITEMS[:-1])]
+    one = Lineage(teaching)
+    one.know([*items, ITEMS[-1]], VECTORS)
+    one.take(WALKS[:60], 60)
+    arrays, meta = one.version()
+    _, served = brain_of("v1", arrays, json.loads(json.dumps(meta)), Texts(str(meta["encoder"])))
+    view, example = one._world.catalog.view(), walks(5, 30, seed=3)[-1]
+    (said,), (learned,) = (
+        each.log_probabilities(view, [example.state], [example.event.at]) for each in (served, one._learner)
+    )
+    assert said is not None
+    assert learned is not None
+    np.testing.assert_allclose(said, learned, rtol=1e-4, atol=1e-4)
+    checkpoint, more = one.state()
+    resumed = Lineage.resumed(
+        teaching, {name: a.copy() for name, a in checkpoint.items()}, json.loads(json.dumps(more))
+    )
+    resumed.know([*items, ITEMS[-1]], VECTORS)
+    one.take(WALKS[60:], 120)
+    resumed.take(WALKS[60:], 120)
+    assert same(state(one), state(resumed))
+    with pytest.raises(ModelError, match="taught otherwise"):
+        Lineage.resumed(TEACHING, checkpoint, more)
 
 
 def test_it_goes_on_from_its_state_as_if_nothing_had_been() -> None:

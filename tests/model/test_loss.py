@@ -13,6 +13,7 @@ from rec.model.loss import (
     contrastive,
     full_softmax,
     impression_softmax,
+    mixed_log_q,
     sampled_softmax,
     top_k_policy_gradient,
 )
@@ -98,6 +99,25 @@ def test_action_heads_is_the_mean_binary_cross_entropy() -> None:
         for x, y in zip(logits.flatten().tolist(), happened.flatten().tolist(), strict=True)
     ]
     assert action_heads(logits, happened).item() == pytest.approx(sum(each) / len(each), rel=1e-5)
+
+
+def test_mixed_log_q_is_the_chance_of_being_in_the_batch_or_drawn() -> None:
+    in_batch = torch.tensor([0.5, 1.0, 0.1, 0.02])
+    found = mixed_log_q(in_batch.log(), 2).exp()
+    drawn = 1 - (2 / 3) ** 2  # of three rows, twice
+    for row, chance in enumerate(in_batch.tolist()):
+        assert found[row].item() == pytest.approx(1 - (1 - chance) * (1 - drawn))
+    torch.testing.assert_close(mixed_log_q(in_batch.log(), 0).exp(), in_batch)
+
+
+def test_a_frequency_goes_along_when_rows_get_other_numbers() -> None:
+    frequency = Frequency(rate=0.5, start=100.0)
+    for step in range(40):
+        frequency.see(torch.tensor([1, 3] if step % 2 else [1, 2]))
+    before = frequency.log_q(4).tolist()
+    frequency.renumber(torch.tensor([0, 1, 0, 2]))  # 2 is gone
+    assert frequency.log_q(4).tolist() == pytest.approx([before[0], before[1], before[3], -math.log(100.0)])
+    frequency.see(torch.tensor([2]))  # seen two steps ago, as row 3
 
 
 def test_contrastive_asks_each_view_to_find_its_other() -> None:

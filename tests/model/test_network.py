@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rec.model.encode import HEADS
 from rec.model.network import Histories, Items, Network
 from rec.model.teaching import Shape
 
-SHAPE = Shape(dim=16, layers=2, heads=2, steps=6, ids=20, text_dim=5, categories=4, brands=4)
+SHAPE = Shape(dim=16, layers=2, heads=2, steps=6, ids=20, text_dim=5, image_dim=3, categories=4, brands=4)
 N = 9
 
 
@@ -32,7 +31,9 @@ def items(n: int = N) -> Items:
     kinds = torch.arange(n) % 4
     price = torch.stack([torch.randn(n), torch.ones(n)], 1)
     price[0] = 0.0
-    return Items(torch.arange(n), text, kinds, kinds, price)
+    image = torch.nn.functional.normalize(torch.randn(n, 3), dim=1)
+    image[0] = 0.0
+    return Items(torch.arange(n), text, image, kinds, kinds, price)
 
 
 def histories(rows: list[list[int]]) -> Histories:
@@ -99,17 +100,3 @@ def test_an_item_without_an_id_of_its_own_is_what_its_text_and_facets_say() -> N
     strangers = known._replace(slot=torch.zeros(N, dtype=torch.long))
     torch.testing.assert_close(fresh.items(known), fresh.items(strangers))  # ids begin at zero
     assert fresh.items(known).abs().sum(1)[1:].min() > 0
-
-
-@torch.no_grad()
-def test_value_is_what_the_heads_say_times_the_chance_of_the_item(network: Network) -> None:
-    known = items()
-    v = network.items(known)
-    u = network.users(v, histories([[1, 2], [3, 4]]))[:, -1]
-    weights = torch.tensor([1.0, 3.0, 10.0, -5.0])
-    value = network.value(u, v, known, weights)
-    chance = torch.softmax(network.next_item(u, v, known), -1)
-    for item in range(1, N):
-        then = torch.sigmoid(network.action(u, v[item].expand(2, -1)))
-        torch.testing.assert_close(value[:, item], chance[:, item] * (then @ weights))
-    assert len(weights) == len(HEADS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rec.candidates import TASTE_FROM
 from rec.events import Event
 from rec.examples import Example, decode_lesson, encode_lesson, example_of
 from rec.impressions import MAX_LEFT, ONE_LIST_S, left_alone
@@ -44,6 +45,15 @@ def test_what_is_shown_later_than_the_event_says_nothing_of_it() -> None:
 
 def test_without_impressions_there_is_nothing() -> None:
     assert left_alone(state(event("view_item", "b")), CHOICE) == {}
+
+
+def test_the_example_carries_as_many_actions_as_the_network_reads_and_those_that_the_gate_looks_back_to() -> None:
+    before = state(*(event("view_item", f"i{n % 60}", at=NOW - 900 + n) for n in range(220)))
+    found = {steps: example_of(CHOICE, before, steps).state for steps in (10, 50, 120, 200)}
+    carried = {steps: len(each.history) for steps, each in found.items() if each is not None}
+    assert carried == {10: TASTE_FROM, 50: 50, 120: 120, 200: 200}
+    assert found[200] is not None
+    assert found[200].history == before.history[-200:]
 
 
 def test_the_example_carries_it_and_no_more_of_what_was_shown() -> None:

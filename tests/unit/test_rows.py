@@ -37,6 +37,15 @@ def test_numbers_serve_as_ids_and_missing_cells_as_nothing() -> None:
     assert item_of({"item_id": "1", "title": "Tent", "price": Decimal("9.50")}).price == 9.5
 
 
+def test_an_image_vector_stands_in_a_cell_as_json_or_base64_and_in_a_parquet_as_a_list() -> None:
+    row = {"item_id": "1", "title": "Tent"}
+    for cell in ("[1.0, 2.0]", "AACAPwAAAEA=", [1.0, 2.0]):
+        assert item_of({**row, "image_vector": cell}).image_vector == "AACAPwAAAEA="
+    with pytest.raises(BadInput, match=r"^image_vector: .*finite.*Send a list of finite numbers") as caught:
+        item_of({**row, "image_vector": [float("nan")]})
+    assert caught.value.field == "image_vector"
+
+
 def test_columns_of_ones_own_become_attributes() -> None:
     cells = {"item_id": "1", "title": "Tent", "colour": "green", "since": date(2026, 1, 2), "empty": ""}
     assert item_of(cells).attributes == {"colour": "green", "since": "2026-01-02"}

@@ -97,6 +97,26 @@ async def test_an_item_is_put_read_and_deleted(shop: Shop) -> None:
         assert (answer.status, answer.error["code"]) == (404, "unknown_item")
 
 
+async def test_image_vectors_are_stored_whichever_way_they_came_and_must_be_as_long_as_the_setting_says() -> None:
+    def item(vector: Any) -> dict[str, Any]:
+        return {"item_id": "1", "title": "Tent", "image_vector": vector}
+
+    async with open_shop(image_dim=2) as shop:
+        for vector in ([1, 2.0], "AACAPwAAAEA="):
+            answer = await shop.call("PUT", "/v1/items", json={"items": [item(vector)]})
+            assert answer.body["accepted"] == 1
+            assert (await shop.call("GET", "/v1/items/1")).body == item("AACAPwAAAEA=")
+        wrong = [([1.0], "image_dim"), ("AACA", "invalid_field"), ("?", "invalid_field"), ([1, "a"], "invalid_field")]
+        answer = await shop.call("PUT", "/v1/items", json={"items": [item(vector) for vector, _ in wrong]})
+        assert [(one["code"], one["field"].partition("[")[0]) for one in answer.body["rejected"]] == [
+            (code, "image_vector") for _, code in wrong
+        ]
+    async with open_shop() as shop:
+        answer = await shop.call("PUT", "/v1/items", json={"items": [item([1.0, 2.0])]})
+        [refused] = answer.body["rejected"]
+        assert "this installation reads none. Set REC_IMAGE_DIM=2" in refused["message"]
+
+
 @pytest.mark.parametrize(
     ("item", "code", "field"),
     [

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import case, delete, false, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from rec.contest import UNTAUGHT
 from rec.ports import ModelVersion
 from rec.store.sql.connection import Connected, lock_counter
 from rec.store.sql.models import MODELS, VERSIONS, VersionRow
@@ -69,7 +70,7 @@ class SqlVersions(Connected):
             seq = await session.scalar(select(VersionRow.seq).where(VersionRow.version == before))
             if seq is None:
                 raise unknown(before)
-            older = (_V.seq < seq, _V.withdrawn == false())
+            older = (_V.seq < seq, _V.withdrawn == false(), _V.version != UNTAUGHT)  # as rec.versions.may_be_withdrawn
             query = select(*_FIELDS).where(*older).order_by(_V.seq.desc())
             concerned = [ModelVersion(*row) for row in await session.execute(query)]
             change = update(VERSIONS).where(*older)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rec.contest import UNTAUGHT
 from rec.errors import ModelError, NotFound
 from rec.ports import Database, ModelVersion
 from rec.versions import ways_back
@@ -203,6 +204,23 @@ async def test_what_learned_before_an_erasure_is_withdrawn_and_the_live_one_serv
     assert await database.version_of("v3") == version(3)
     await database.go_live("v3", rolled_back=True)
     assert await states(database) == {"v4": "held", "v3": "live", "v2": "withdrawn", "v1": "withdrawn"}
+
+
+async def test_the_gate_that_nobody_trained_is_never_withdrawn_and_keeps_its_pin(database: Database) -> None:
+    untaught = version(1)._replace(version=UNTAUGHT, learned_through=None)
+    await database.record_version(untaught)
+    await fill(database, 3)
+    await database.go_live(UNTAUGHT, pin=True)
+    assert [each.version for each in await database.withdraw("v3", "erased")] == ["v2", "v1"]
+    assert (await database.pinned(), (await database.version_of(UNTAUGHT))) == (
+        UNTAUGHT,
+        untaught._replace(state="live"),
+    )
+    await database.record_version(untaught._replace(state="withdrawn", withdrawn=True))
+    await database.pin(None)
+    await database.go_live("v3")
+    await database.go_live(UNTAUGHT, rolled_back=True)
+    assert (await states(database))[UNTAUGHT] == "live"
 
 
 async def test_a_withdrawn_version_stays_withdrawn_however_it_is_recorded_again(database: Database) -> None:
