@@ -18,6 +18,7 @@ from agents.examples import Examples
 from agents.forget import Forgetting
 from agents.metrics import Metrics
 from agents.refresh import Refresher
+from agents.searching import Searching
 from rec.choices import to_tell
 from rec.events import CONSENT, ERASE, Event, decode_event, encode_event, instant
 from rec.examples import erased_of, example_of, teaches
@@ -47,13 +48,14 @@ class Behavior:
         consents: Consents,
         examples: Examples,
         metrics: Metrics,
+        searching: Searching | None = None,
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._users, self._facets, self._rules, self._refresher = users, facets, rules, refresher
         self._to, self._behavior_topic, self._requests_topic = to, behavior_topic, requests_topic
         self._dead_letters, self._forgetting, self._consents = dead_letters, forgetting, consents
-        self._examples, self._metrics = examples, metrics
+        self._examples, self._metrics, self._searching = examples, metrics, searching
         self._folded = {outcome: metrics.folded.labels(outcome=outcome.value) for outcome in Outcome}
         self._new_epoch, self._clock = new_epoch, clock
 
@@ -74,6 +76,8 @@ class Behavior:
             state = self._users.get(key)
             if await self._forgetting.erase(self._users, key, event):
                 self._examples.put(erased_of(event, state))
+            if self._searching is not None:
+                self._searching.forget(event.subject)
             return
         if self._forgetting.is_late(event.subject, event.at):
             self._metrics.folded.labels(outcome="erased").inc()
@@ -88,6 +92,8 @@ class Behavior:
         self._folded[outcome].inc()
         if teaches(event, outcome):
             self._examples.put(example_of(event, before))
+        if self._searching is not None and outcome is Outcome.MOVED:
+            self._searching.heard(event)
         if outcome is Outcome.DENIED:
             await self._forgetting.drop_lists(event.subject)
         if outcome in (Outcome.MOVED, Outcome.DENIED):

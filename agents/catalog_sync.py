@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from agents.catalog_reader import CatalogReader
 from agents.hints import follow
 from agents.process import Process
-from rec.catalog import Catalog, vectors_of
+from rec.catalog import Catalog, Item, vectors_of
 from rec.errors import Unavailable
 from rec.model.encoder import encode_batch, warm
 from rec.ports import Database, Exchange
@@ -43,10 +43,11 @@ class CatalogSync:
         encoder_id: str,
         holder: str,
         on_change: Callable[[set[str]], Awaitable[None]],
+        follow_items: Callable[[Iterable[Item], Iterable[str]], None] = lambda items, deleted: None,
     ) -> None:
         self._catalog, self._database, self._exchange = catalog, database, exchange
         self._encoder, self._holder, self._on_change = encoder, holder, on_change
-        self._encoder_id = encoder_id
+        self._encoder_id, self._follow_items = encoder_id, follow_items
         self._reader = CatalogReader(database, encoder_id)
         self._missing = asyncio.Event()
 
@@ -75,6 +76,7 @@ class CatalogSync:
         changes = await self._reader.changes()
         self._catalog.delete(changes.deleted)
         self._catalog.upsert(changes.items)
+        self._follow_items(changes.items, changes.deleted)
         return changes.ids
 
     async def _take_cached(self) -> None:

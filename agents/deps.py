@@ -24,9 +24,11 @@ from agents.forget import Forgetting
 from agents.metrics import Metrics
 from agents.model_sync import ModelSync
 from agents.presence import Presence
+from agents.query_encoder import QueryEncoder
 from agents.refresh import Refresher, Sweep
 from agents.requests import Requests
 from agents.scoring import INLINE_S, Scoring
+from agents.searching import Searching, search_engine
 from agents.shown import Learning, Shown
 from rec.catalog import Catalog, card
 from rec.config import Settings
@@ -148,6 +150,16 @@ async def wire(
         interval_s=settings.sweep_interval_s,
     )
     presence.on_gap = sweep.soon  # whatever moved while nobody was known to look is made up for at once
+    query_encoder = QueryEncoder(settings.encoder) if settings.search_vectors else None
+    searching = Searching(
+        engine=await asyncio.to_thread(search_engine, settings),
+        encoder=query_encoder,
+        world=world,
+        state_of=lambda user_id: users.get(user_id.encode()),
+        exchange=exchange,
+        metrics=metrics,
+        fusion_path=settings.fusion_path,
+    )
     behavior = Behavior(
         users=users,
         facets=catalog.facets,
@@ -161,6 +173,7 @@ async def wire(
         consents=consents,
         examples=examples,
         metrics=metrics,
+        searching=searching,
     )
     requests = Requests(
         users=users,
@@ -173,6 +186,7 @@ async def wire(
         dead_letters=dead_letters,
         forgetting=forgetting,
         consents=consents,
+        searching=searching,
         trail_of=counters.trail,
     )
 
@@ -193,6 +207,7 @@ async def wire(
         encoder_id=base_encoder,
         holder=name,
         on_change=on_catalog_change,
+        follow_items=searching.follow,
     )
     model_sync = ModelSync(
         world=world,
@@ -228,6 +243,9 @@ async def wire(
         "catalog": catalog_sync.run,
         "encoder": catalog_sync.encode_for_ever,
         "counting": counting.run,
+        "search": searching.run,
+        "fusion": searching.save_for_ever,
+        **({"query encoder": query_encoder.run} if query_encoder is not None else {}),
         "model": model_sync.run,
         "examples": examples.run,
         "snapshots": counting.save_for_ever,

@@ -80,6 +80,10 @@ class Settings(BaseSettings):
     refresh_batch: int = Field(32, ge=1, description="lists made in one go")
     sweep_interval_s: float = Field(4, gt=0, description="every connected client's list is checked this often")
     counters_snapshot_s: float = Field(30, gt=0)
+    # --- search
+    search_language: str = Field("en", description="of texts and queries, ISO 639-1; zh is segmented; none: as written")
+    search_synonyms: Path | None = Field(None, description="a file: `sofa, couch` or `tee => t-shirt` a line")
+    search_vectors: bool = Field(True, description="read queries with the encoder, too: 0.4 GB more for each worker")
     # --- the model
     train_fill_s: float = Field(2, gt=0, description="a batch of examples waits at most this long to be full")
     train_judge_s: float = Field(3, gt=0, description="this often what was learned may go live")
@@ -124,6 +128,11 @@ class Settings(BaseSettings):
     def counters_path(self) -> Path:
         """The counters' snapshot: written by workers, and by `rec up` when it restores them from the archive."""
         return self.data_dir / f"counters-{self.app_id}.msgpack"
+
+    @property
+    def fusion_path(self) -> Path:
+        """What clicks have taught this worker's search."""
+        return self.data_dir / f"search-{self.app_id}.json"
 
     @property
     def models_location(self) -> str:

@@ -180,7 +180,7 @@ def judge(asks: Sequence[Ask], world: World, brain: Brain | None, now: float) ->
 
 def plan(ask: Ask, on_shelf: Shelf, world: World, now: float) -> Plan:
     """Without consent or state nothing personal goes in: everyone without gets the same list."""
-    state = ask.state if ask.state is not None and _may_use(ask.state, world.rules) else None
+    state = ask.state if ask.state is not None and may_use(ask.state, world.rules) else None
     own = anchors_of(state) if state else []
     context = [Anchor(ask.item_id, now, 1, "view_item")] if ask.item_id and _known(ask.item_id, on_shelf) else []
     cart = state.cart() if state and ask.placement == "cart" and not context else {}
@@ -192,7 +192,8 @@ def plan(ask: Ask, on_shelf: Shelf, world: World, now: float) -> Plan:
     return Plan(ask, state, context or basket or own, own, mix, allowed, fresh)
 
 
-def _may_use(state: UserState, rules: FoldRules) -> bool:
+def may_use(state: UserState, rules: FoldRules) -> bool:
+    """Whether anything personal may go in."""
     return rules.consent_default if state.consent is None else state.consent
 
 
@@ -312,8 +313,8 @@ def _slate(
         cause=p.ask.cause,
         model_version=brain.version if brain else MODEL_VERSION,
         strategy=STRATEGY,
-        events_through=_moment(p.ask.state.events_through) if p.ask.state else None,
-        learned_through=_moment((brain.learned_through if brain else 0.0) or world.counters.learned_through),
+        events_through=moment(p.ask.state.events_through) if p.ask.state else None,
+        learned_through=moment((brain.learned_through if brain else 0.0) or world.counters.learned_through),
         created_at=instant(now),
         items=tuple(items),
     )
@@ -325,7 +326,8 @@ def _evidence(row: int, source: str, found: dict[str, Found]) -> Found | None:
     return found.get("taste", near) if source == "knn" and near is not None and row not in near.rows else near
 
 
-def _moment(at: float) -> datetime | None:
+def moment(at: float) -> datetime | None:
+    """None for a time that never was."""
     return instant(at) if at > 0 else None
 
 

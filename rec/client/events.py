@@ -77,6 +77,8 @@ def make_event(
 
     BadInput names the field. Names of events are not checked here: the server knows aliases and newer names.
     """
+    if slate is not None and slate.search is not msgspec.UNSET and slate.search.fallback is None:
+        details = {"search_term": slate.search.query, **details}
     event = Event(
         event=name,
         event_id=event_id,
