@@ -97,12 +97,21 @@ class Behavior:
         if outcome is Outcome.DENIED:
             await self._forgetting.drop_lists(event.subject)
         if outcome in (Outcome.MOVED, Outcome.DENIED):
-            self._refresher.refresh(event.subject, Cause("event", event.event_id), event.received_at)
+            self._refresh(event)
         if after is None:
             return
         if event.visitor_id is not None and after.visitors.get(event.visitor_id) == "asked":
             await self._ask_to_merge(event.visitor_id, event.subject, event.at)
         await self._consents.follow(event, before, after)
+
+    def _refresh(self, event: Event) -> None:
+        def now() -> None:
+            self._refresher.refresh(event.subject, Cause("event", event.event_id), event.received_at)
+
+        if self._searching is None:
+            now()
+        else:
+            self._searching.understood(event, now)
 
     async def _settled(self, key: bytes, event: Event) -> tuple[UserState | None, UserState | None, Outcome]:
         """State before and after the event, once every visitor for whom its choice holds has been told.

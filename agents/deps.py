@@ -151,6 +151,8 @@ async def wire(
     )
     presence.on_gap = sweep.soon  # whatever moved while nobody was known to look is made up for at once
     query_encoder = QueryEncoder(settings.encoder) if settings.search_vectors else None
+    if query_encoder is not None:
+        world.query_vector = query_encoder.known
     searching = Searching(
         engine=await asyncio.to_thread(search_engine, settings),
         encoder=query_encoder,

@@ -45,8 +45,8 @@ class QueryEncoder:
         return self._warm
 
     def known(self, query: str) -> Floats | None:
-        """The unit vector [dim] of a query, if it was read before."""
-        return self._vectors.get(_key(query))
+        """The unit vector [dim] of a query, if it was read before. Any thread may ask."""
+        return self._vectors.peek(_key(query))
 
     async def vector(self, query: str, within_s: float) -> Floats | None:
         """The same, read now if need be; None if that takes longer. A cold child is not waited for."""

@@ -52,6 +52,7 @@ from rec.policy.filters import ListRules, eligible, forbidden, tired
 from rec.policy.spread import spread
 from rec.ranking import CART, HOME, ITEM, Mix, rank
 from rec.reasons import reason_for
+from rec.search.intent import SPOKE, QueryVector, sought
 from rec.slates import Cause, Position, Slate, SlateItem
 from rec.state import FoldRules, UserState
 from rec.value import Heard, SequenceModel, Worth, hear, log_value
@@ -103,9 +104,10 @@ class World:
         brain: Brain | None = None,
         worth: Worth | None = None,
         shelf_s: float = 0.0,
+        query_vector: QueryVector = lambda query: None,
     ) -> None:
         self.brain = brain
-        self.worth = worth
+        self.worth, self.query_vector = worth, query_vector
         self._shelf_s = shelf_s
         self.catalog = catalog
         self.counters = counters
@@ -226,6 +228,9 @@ def _judged(
         dense["interest"] = leaning
     if says is not None:
         dense["sequence"] = np.exp(says.log_p)
+    searched = sought(view, p.state, world.query_vector, now, world.rules) if gated else None
+    if searched is not None:  # names candidates, and is no column of the gate's
+        dense["query"] = searched
     pool = gather(on_shelf, found, dense, p.fresh)
     features = None
     if brain is not None and gated:
@@ -234,8 +239,11 @@ def _judged(
         logits = weighed.logits
         if world.worth and says is not None and (chances := says.chances(pool.rows)) is not None:
             logits = logits + log_value(chances, world.worth)
-        scores = softmax(logits)
         sources = [weighed.sources[at] for at in weighed.source.tolist()]
+        if searched is not None:
+            logits = logits + searched[pool.rows]
+            sources = ["query" if searched[r] >= SPOKE else s for r, s in zip(pool.rows, sources, strict=True)]
+        scores = softmax(logits)
     else:
         ranked = rank(pool.features, p.mix)
         scores, sources = ranked.scores, [SOURCES[at] for at in ranked.source.tolist()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import click
 from msgspec import UNSET
@@ -47,7 +47,7 @@ def search(
     rec search "tent for two" --user u1
     rec search tent --user u1 --category camping --price-max 200 --sort price_asc
     """
-    slate = asyncio.run(_search(find_server(url, api_key), timeout_s, query, user, n, SearchOptions(**options)))
+    slate = asyncio.run(_search(find_server(url, api_key), timeout_s, query, user, n, cast(SearchOptions, options)))
     if as_json:
         emit_json(slate)
         return

@@ -85,8 +85,7 @@ class QueryClicks:
 
     def of(self, query: str) -> dict[str, float]:
         """item_id → what speaks for it in [0, 1): its share of the query's clicks, damped."""
-        digest = _digest(key_of(query))
-        asked = self._queries.young.get(digest) or self._queries.old.get(digest)  # a reader moves nothing
+        asked = self._queries.peek(_digest(key_of(query)))
         items = dict(asked.items) if asked is not None else {}
         most = max(items.values(), default=0.0)
         return {item_id: gain / most * gain / (gain + DAMPING) for item_id, gain in items.items()} if most > 0 else {}

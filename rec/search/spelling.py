@@ -60,8 +60,12 @@ class Speller:
         if not near:
             return []
         least = min(distance for _, distance in near)
-        best = sorted((w for w, d in near if d == least), key=lambda w: (w[0] != word[0], -self._counts.get(w, 0), w))
+        best = sorted((w for w, d in near if d == least), key=lambda w: self._unlikely(w, word))
         return [Guess(match, PER_STEP**least) for match in best[:GUESSES]]
+
+    def _unlikely(self, guess: str, typed: str) -> tuple[bool, bool, int, str]:
+        """Sorts guesses: people rarely miss the first letter, and swap or hit another key more than they leave out."""
+        return guess[0] != typed[0], len(guess) != len(typed), -self._counts.get(guess, 0), guess
 
     def apart(self, word: str) -> list[str]:
         """Two known words that were written together; [] if there are none.

@@ -82,7 +82,7 @@ class Suggester:
         self._queries = Prefixes(queries.popular())
         self._categories = Prefixes(_many(item.category for item in listed), inside=True)
         self._brands = Prefixes(_many(item.brand for item in listed), inside=True)
-        self._words = Prefixes({self._index.written(word): n for word, n in list(self._index.document_counts.items())})
+        self._words = Prefixes({word: n for word, n in self._index.title_words.items() if _worth_saying(word)})
         self._titles = Prefixes(dict.fromkeys((item.title for item in listed), 0.0))
         self._ids = {item.title: item.item_id for item in reversed(listed)}
         self._speller.renew(self._index.generation)
@@ -134,6 +134,11 @@ class Suggester:
             if self._index.has_all(item_id, needed):
                 counts.update(stem for stem in wanted if self._index.has_all(item_id, {stem}))
         return [wanted[stem] for stem, _ in counts.most_common()]
+
+
+def _worth_saying(word: str) -> bool:
+    """Not a number, and of more than two letters where letters are few: 帐 may be a word, `to` says nothing."""
+    return not word.isdecimal() and (len(word) > 2 or not word.isascii())
 
 
 def _many(names: Iterable[str]) -> dict[str, float]:
