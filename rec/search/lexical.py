@@ -56,7 +56,8 @@ class LexicalIndex:
         self._id_of: list[str] = []
         self._digests: dict[str, bytes] = {}
         self._vocabulary_of: dict[str, frozenset[str]] = {}
-        self.title_words: Counter[str] = Counter()  # as they are written, for suggestions; only grows
+        self.spelled: Counter[str] = Counter()  # words as they are written, for typos; only grows
+        self.title_words: Counter[str] = Counter()  # the same of titles alone, for suggestions
         self._written: dict[str, str] = {}
         self.document_counts: Counter[str] = Counter()
         self.generation = 0  # grows with every change of the words
@@ -89,8 +90,10 @@ class LexicalIndex:
         for name, text in texts.items():
             pairs = [(stem, word) for word in self.words.raw(text) for stem in self.words.stems(word)]
             document.add_text(name, " ".join(stem for stem, _ in pairs))
+            spelled = {word for _, word in pairs}
+            self.spelled.update(spelled)
             if name == "title":
-                self.title_words.update({word for _, word in pairs})
+                self.title_words.update(spelled)
             for stem, word in pairs:
                 self._written.setdefault(stem, word)
                 vocabulary.add(stem)

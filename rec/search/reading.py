@@ -22,12 +22,11 @@ APART, TOGETHER, SYNONYM = 0.7, 0.5, 0.6
 
 
 class Reading(NamedTuple):
-    """`typed`: the words of the query, each once. `unknown`: those no item has. `understood`: with them corrected."""
+    """`typed`: the words of the query, each once. `understood`: the query with those that no item has corrected."""
 
     query: str
     typed: tuple[str, ...]
     terms: tuple[Term, ...]
-    unknown: tuple[str, ...] = ()
     understood: str | None = None
 
 
@@ -52,7 +51,7 @@ class Reader:
     def __init__(self, index: LexicalIndex, synonyms: Synonyms | None = None) -> None:
         self._index, self._words = index, index.words
         self._synonyms = synonyms or Synonyms()
-        self._speller = Speller(index.document_counts)
+        self._speller = Speller(index.spelled)
 
     def read(self, query: str) -> Reading:
         """Raises BadInput."""
@@ -62,25 +61,27 @@ class Reader:
         stems = [stem for word in raw for stem in self._words.stems(word)]
         typed = tuple(dict.fromkeys(stems))
         counts, weights = self._index.document_counts, dict.fromkeys(typed, 1.0)
-        unknown = tuple(word for word in typed if word not in counts)
+        joined = self._speller.together(raw)
+        _add(weights, self._stems(joined), TOGETHER)
+        missing = [word for word in dict.fromkeys(raw) if not any(stem in counts for stem in self._words.stems(word))]
         changed: dict[str, str] = {}
-        for word in unknown:
+        for word in missing:
+            if any(word in one for one in joined):
+                continue
             if parts := self._speller.apart(word):
-                _add(weights, parts, APART)
-                changed[word] = " ".join(map(self._index.written, parts))
+                _add(weights, self._stems(parts), APART)
+                changed[word] = " ".join(parts)
             elif guesses := self._speller.guesses(word):
                 for guess in guesses:
-                    _add(weights, [guess.word], guess.weight)
-                changed[word] = self._index.written(guesses[0].word)
-        _add(weights, self._speller.together(stems), TOGETHER)
+                    _add(weights, self._stems([guess.word]), guess.weight)
+                changed[word] = guesses[0].word
         _add(weights, self._synonyms.of(stems), SYNONYM)
         terms = tuple(Term(word, weight) for word, weight in weights.items() if word in counts)
-        understood = None
-        if changed:
-            understood = " ".join(
-                " ".join(changed.get(stem, word) for stem in self._words.stems(word)) or word for word in raw
-            )
-        return Reading(line, typed, terms, unknown, understood)
+        understood = " ".join(changed.get(word, word) for word in raw) if changed else None
+        return Reading(line, typed, terms, understood)
+
+    def _stems(self, words: Iterable[str]) -> list[str]:
+        return [stem for word in words for stem in self._words.stems(word)]
 
 
 def _add(weights: dict[str, float], words: Iterable[str], weight: float) -> None:

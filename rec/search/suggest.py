@@ -67,7 +67,7 @@ class Suggester:
 
     def __init__(self, index: LexicalIndex) -> None:
         self._index = index
-        self._speller = Speller(index.document_counts)
+        self._speller = Speller(index.spelled)
         self._seen: tuple[int, int] | None = None
         self._queries = self._categories = self._brands = self._words = Prefixes({})
         self._titles = Prefixes({})
@@ -116,8 +116,7 @@ class Suggester:
         *before, last = prefix.split(" ")
         endings = self._words.of(last, 5 * n if before else n)
         if not endings:
-            stems = self._index.words(last)
-            endings = [self._index.written(guess.word) for stem in stems for guess in self._speller.guesses(stem)]
+            endings = [guess.word for guess in self._speller.guesses(last)]
         if before:
             endings = self._together(before, endings)
         return [Suggestion(" ".join([*before, ending]), "word") for ending in endings[:n]]

@@ -15,11 +15,11 @@ from rec.catalog import Item
 from rec.events import ACTIONS, Attribution, Consent, Event, EventItem
 from rec.ingest import MAX_CONTEXT_BYTES
 from rec.protocol import MAX_EVENTS, MAX_N
-from rec.slates import Cause, Reason, Slate, SlateItem
+from rec.slates import Cause, Reason, SearchFacts, Slate, SlateItem
 from tests.web.world import Shop, event, open_shop
 from web.health import OPENAPI
 from web.intake import Receipt
-from web.parsing import RecommendationQuery, SearchQuery, StreamQuery, TokenRequest
+from web.parsing import RecommendationQuery, SearchQuery, StreamQuery, SuggestQuery, TokenRequest
 
 DOCUMENT: dict[str, Any] = msgspec.json.decode(OPENAPI)
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
@@ -41,7 +41,8 @@ async def test_every_route_is_described_and_nothing_else(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    "struct", [Event, EventItem, Attribution, Consent, Slate, SlateItem, Reason, Cause, Item, TokenRequest, Receipt]
+    "struct",
+    [Event, EventItem, Attribution, Consent, Slate, SearchFacts, SlateItem, Reason, Cause, Item, TokenRequest, Receipt],
 )
 def test_every_field_is_described_with_its_type(struct: type[msgspec.Struct]) -> None:
     schema = SCHEMAS[struct.__name__]
@@ -57,7 +58,12 @@ def test_every_field_is_described_with_its_type(struct: type[msgspec.Struct]) ->
 
 @pytest.mark.parametrize(
     ("path", "query"),
-    [("/v1/recommendations", RecommendationQuery), ("/v1/search", SearchQuery), ("/v1/sse", StreamQuery)],
+    [
+        ("/v1/recommendations", RecommendationQuery),
+        ("/v1/search", SearchQuery),
+        ("/v1/suggest", SuggestQuery),
+        ("/v1/sse", StreamQuery),
+    ],
 )
 def test_every_parameter_is_described(path: str, query: type[msgspec.Struct]) -> None:
     parameters = [p for p in DOCUMENT["paths"][path]["get"]["parameters"] if p["in"] == "query"]
@@ -89,6 +95,9 @@ async def test_real_answers_are_as_described() -> None:
         check("Deleted", (await shop.call("DELETE", "/v1/items/a")).body)
         check("Receipt", (await shop.track(event("u1", "Product Viewed"), {})).body)
         check("Slate", (await shop.call("GET", "/v1/recommendations?user_id=u1")).body)
+        check("Slate", found := (await shop.call("GET", "/v1/search?user_id=u1&q=tent")).body)
+        check("SearchFacts", found["search"])
+        check("Suggestions", (await shop.call("GET", "/v1/suggest?q=te")).body)
         check("Token", (await shop.call("POST", "/v1/tokens", json={"user_id": "u1"})).body)
         check("User", (await shop.call("GET", "/v1/users/u1")).body)
         check("Erasure", (await shop.call("DELETE", "/v1/users/u1")).body)
