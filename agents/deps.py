@@ -60,6 +60,7 @@ class Deps(NamedTuple):
     name: str
     behavior: Behavior
     requests: Requests
+    searching: Searching
     sweep: Sweep
     consents: Consents
     exchange: Exchange
@@ -253,7 +254,7 @@ async def wire(
         "snapshots": counting.save_for_ever,
         "erasures": forgetting.finish_for_ever,
     }
-    return Deps(name, behavior, requests, sweep, consents, exchange, loops)
+    return Deps(name, behavior, requests, searching, sweep, consents, exchange, loops)
 
 
 class Background:

@@ -69,7 +69,7 @@ class Searching:
         rng: random.Random | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._engine, self._encoder, self._world, self._state_of = engine, encoder, world, state_of
+        self.engine, self._encoder, self.world, self._state_of = engine, encoder, world, state_of
         self._exchange, self._metrics, self._path = exchange, metrics, fusion_path
         self._rng, self._clock = rng or random.Random(), clock
         self._executor: ThreadPoolExecutor | None = None
@@ -157,10 +157,10 @@ class Searching:
 
     async def save_for_ever(self) -> None:
         """What clicks have taught, every now and then, if there is something new."""
-        saved = self._engine.fusion.learned
+        saved = self.engine.fusion.learned
         while True:
             await asyncio.sleep(SAVE_S)
-            fusion = self._engine.fusion
+            fusion = self.engine.fusion
             if fusion.learned != saved:
                 await asyncio.to_thread(write_atomically, self._path, msgspec.json.encode(fusion))
                 saved = fusion.learned
@@ -183,9 +183,9 @@ class Searching:
 
         def work() -> list[Reply]:
             for user_id in forgotten:
-                self._engine.forget(user_id)
+                self.engine.forget(user_id)
             for click in clicks:
-                self._engine.clicked(*click, shown=LOOKED_AT)
+                self.engine.clicked(*click, shown=LOOKED_AT)
             replies = [Reply(one.request_id, self._suggestions(one)) for one in typed]
             for one, state in zip(waiting, states, strict=True):
                 replies.append(Reply(one.request.request_id, self._slate(one, state, now, complete)))
@@ -210,11 +210,11 @@ class Searching:
         """A portion into the index. What changed again meanwhile waits for its turn."""
         items = [item for _, item in portion if item is not None]
         deleted = [item_id for item_id, item in portion if item is None]
-        await self._in_thread(lambda: self._engine.change(items, deleted))
+        await self._in_thread(lambda: self.engine.change(items, deleted))
         for item_id, item in portion:
             if self._items.get(item_id) is item:
                 self._items.pop(item_id, None)
-        self._metrics.indexed.set(len(self._engine.index))
+        self._metrics.indexed.set(len(self.engine.index))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         assert self._executor is not None, "only run() gets here"
@@ -226,8 +226,8 @@ class Searching:
         try:
             if not complete:
                 raise Unavailable("The products are still being read. Try again in some seconds.", retry_after=2)
-            slate = self._engine.search(
-                request.user_id, request.search, state, self._world, vector=one.vector, now=now, rng=self._rng
+            slate = self.engine.search(
+                request.user_id, request.search, state, self.world, vector=one.vector, now=now, rng=self._rng
             )
         except RecError as error:
             return _error(error)
@@ -246,7 +246,7 @@ class Searching:
 
     def _suggestions(self, request: SuggestRequest) -> bytes:
         try:
-            found = self._engine.suggest(request.q, request.n, self._world)
+            found = self.engine.suggest(request.q, request.n, self.world)
         except RecError as error:
             return _error(error)
         except Exception:

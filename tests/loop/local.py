@@ -69,7 +69,7 @@ async def local_worker(
                 for record in records:
                     await getattr(deps, handler).handle(record)
 
-        loops = [make() for name, make in deps.loops.items() if name not in ("snapshots", "encoder")]
+        loops = [make() for name, make in deps.loops.items() if name not in ("snapshots", "encoder", "query encoder")]
         feeds = [feed(BEHAVIOR, "behavior"), feed(REQUESTS, "requests")]
         tasks = [asyncio.create_task(coroutine) for coroutine in loops + feeds]
         try:
