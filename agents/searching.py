@@ -261,8 +261,9 @@ class Searching:
 
 def search_engine(settings: Settings) -> Engine:
     """The engine that the settings ask for, as it was taught. Raises ConfigError."""
-    words, synonyms, path = Words(settings.search_language), None, settings.search_synonyms
-    if path is not None:
+    words, synonyms = Words(settings.search_language), None
+    if settings.search_synonyms:
+        path = Path(settings.search_synonyms)
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:

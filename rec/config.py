@@ -82,8 +82,8 @@ class Settings(BaseSettings):
     counters_snapshot_s: float = Field(30, gt=0)
     # --- search
     search_language: str = Field("en", description="of texts and queries, ISO 639-1; zh is segmented; none: as written")
-    search_synonyms: Path | None = Field(None, description="a file: `sofa, couch` or `tee => t-shirt` a line")
-    search_vectors: bool = Field(True, description="read queries with the encoder, too: 0.4 GB more for each worker")
+    search_synonyms: str = Field("", description="a file: `sofa, couch` or `tee => t-shirt` a line")
+    search_vectors: bool = Field(True, description="read queries with the encoder, too: a process more for each worker")
     # --- the model
     train_fill_s: float = Field(2, gt=0, description="a batch of examples waits at most this long to be full")
     train_judge_s: float = Field(3, gt=0, description="this often what was learned may go live")

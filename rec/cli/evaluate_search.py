@@ -83,12 +83,8 @@ def command(
 
 def rows_of(path: Path, *columns: str) -> Iterator[dict[str, str]]:
     """The rows of a CSV; BadInput for a column that it does not have."""
-    opened = (
-        lzma.open(path, "rt", encoding="utf-8", errors="replace")
-        if path.suffix == ".xz"
-        else path.open(encoding="utf-8", errors="replace", newline="")
-    )
-    with opened as file:
+    open_file = lzma.open if path.suffix == ".xz" else open
+    with open_file(path, "rt", encoding="utf-8", errors="replace", newline="") as file:
         reader = csv.DictReader(file)
         for column in columns:
             if column not in (reader.fieldnames or ()):

@@ -1,9 +1,9 @@
 """queries + judgments → **search measures**. How good search is, through the code that serves it. No torch, no I/O.
 
-Every product is a candidate; a query without a relevant product is left out. Recall@k is the share of a query's relevant
-products among the first k, MRR@10 the mean of 1 / place of the first one among the first ten (Voorhees 1999), each a
-mean over queries. The learned fusion learns from one half of the queries and is measured on the other, beside the
-others on that half.
+Every product is a candidate; a query without a relevant product is left out. Recall@k is the share of a query's
+relevant products among the first k, MRR@10 the mean of 1 / place of the first one among the first ten (Voorhees 1999),
+each a mean over queries. The learned fusion learns from one half of the queries and is measured on the other, beside
+the others on that half.
 """
 
 from __future__ import annotations
