@@ -45,6 +45,7 @@ TOGETHER = 8  # searches made in one go
 MAX_WAITING = 512
 WITHIN_S = 0.1  # a warm encoder is waited for so long
 LOOKED_AT = 4  # places under the last click that count as seen: the others may never have been on the screen
+PRESSED_S = 0.5  # before its deadline a search is answered even if with an error
 SAVE_S = 30.0
 
 
@@ -173,11 +174,11 @@ class Searching:
         ]
         clicks, forgotten = _drained(self._clicks), _drained(self._forgotten)
         now = self._clock()
-        waiting = [one for one in _some(self._ready, TOGETHER) if one.request.deadline > now]
+        waiting = [one for one in self._due(now) if one.request.deadline > now]
         typed = [one for one in _some(self._typed, TOGETHER) if one.deadline > now]
         if not (portion or clicks or forgotten or waiting or typed):
-            self._built = True
-            return False
+            first, self._built = not self._built, True
+            return first
         states = [self._state_of(one.request.user_id) for one in waiting]
         complete = self._built
 
@@ -205,6 +206,15 @@ class Searching:
         if portion:
             await self._write(portion)
         return True
+
+    def _due(self, now: float) -> list[_Waiting]:
+        """The next to be answered. Until the index is built, those who can wait do: it is a matter of seconds."""
+        if self._built:
+            return _some(self._ready, TOGETHER)
+        pressed = [one for one in self._ready if one.request.deadline < now + PRESSED_S]
+        for one in pressed:
+            self._ready.remove(one)
+        return pressed
 
     async def _write(self, portion: list[tuple[str, Item | None]]) -> None:
         """A portion into the index. What changed again meanwhile waits for its turn."""

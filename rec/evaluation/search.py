@@ -18,7 +18,7 @@ from rec.candidates import Shelf, shelf
 from rec.catalog import Catalog, Floats, Item
 from rec.counters import Counters
 from rec.search.finding import DEPTH, Filters, find
-from rec.search.fusion import Fusion, FusionLearner
+from rec.search.fusion import RECIPROCAL, Fusion, FusionLearner
 from rec.search.lexical import LexicalIndex, Term
 from rec.search.reading import Reader
 from rec.search.words import Words
@@ -95,19 +95,20 @@ def evaluate_search(judged: Judged, language: str, seed: int, progress: Progress
     ways: dict[str, Callable[[str], list[str]]] = {"bm25, words as typed": bench.plain, "bm25": bench.words}
     if judged.queries:
         ways["dense"] = bench.dense
-    ranked: dict[str, dict[str, list[str]]] = {name: {} for name in (*ways, "fused")}
+    ranked: dict[str, dict[str, list[str]]] = {name: {} for name in (*ways, "reciprocal ranks", "fused")}
     read: dict[str, tuple[list[str], Floats]] = {}
     for at, query in enumerate(queries):
         for name, way in ways.items():
             ranked[name][query] = way(query)
         read[query] = bench.features(query)
+        ranked["reciprocal ranks"][query] = ordered(*read[query], Fusion(RECIPROCAL))
         ranked["fused"][query] = ordered(*read[query], Fusion())
         progress("searching", at + 1, len(queries))
     shuffled = random.Random(seed).sample(queries, len(queries))
     taught, tested = shuffled[: len(queries) // 2], sorted(shuffled[len(queries) // 2 :])
     fusion = learned([(*read[query], judged.relevant[query]) for query in taught])
     half = {name: {query: lists[query] for query in tested} for name, lists in ranked.items()}
-    half["fused, learned"] = {query: ordered(*read[query], fusion) for query in tested}
+    half["learned from reciprocal ranks"] = {query: ordered(*read[query], fusion) for query in tested}
     return {
         "queries": len(queries),
         "products": len(judged.items),
@@ -124,8 +125,8 @@ def ordered(item_ids: Sequence[str], features: Floats, fusion: Fusion) -> list[s
 
 
 def learned(lessons: Sequence[tuple[Sequence[str], Floats, frozenset[str]]]) -> Fusion:
-    """What the fusion is after a click on each relevant product among the first `SHOWN` of each query."""
-    learner = FusionLearner()
+    """What becomes of reciprocal ranks after a click on each relevant product among the first `SHOWN` of each query."""
+    learner = FusionLearner(Fusion(RECIPROCAL))
     for item_ids, features, relevant in lessons:
         first = np.argsort(-learner.fusion.score(features), kind="stable")[:SHOWN]
         clicked = [place for place, row in enumerate(first.tolist()) if item_ids[row] in relevant]

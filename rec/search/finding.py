@@ -28,7 +28,7 @@ from rec.search.reading import Reader, Reading
 DEPTH = 400  # candidates that BM25 names
 DENSE = 200  # ... and the vectors
 MEANT = 0.35  # cosine from which a product without any of the words may be what was meant
-TASTE = 1.5  # of a score on which 10 is the first of every list: about twelve places at the top
+TASTE = 0.5  # of a score: about twelve places among what has all words, and less than one word that is missing
 FACETS = 10  # values of a facet that are counted
 
 Taste = Callable[[Ints], Floats]  # rows [m] → [m] in [-1, 1]

@@ -1,4 +1,4 @@
-"""The fusion begins at reciprocal ranks, and clicks move it, by so much at most."""
+"""The fusion of ranks, words and clicks; and clicks move it, by so much at most."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from rec.counters import Counters
 from rec.events import Event, EventItem, instant
 from rec.search.clicks import PUBLIC, QueryClicks
-from rec.search.fusion import FARTHEST, FUSED, PRIOR, Fusion, FusionLearner, reciprocal
+from rec.search.fusion import FARTHEST, FUSED, PRIOR, RECIPROCAL, Fusion, FusionLearner, reciprocal
 
 NOW = 1_700_000_000.0
 
@@ -16,16 +16,16 @@ def ints(*values: int) -> np.ndarray:
     return np.array(values, np.int32)
 
 
-def test_a_fusion_that_learned_nothing_orders_by_reciprocal_ranks() -> None:
+def test_reciprocal_ranks_alone_order_by_places_in_both_lists() -> None:
     features = np.zeros((4, len(FUSED)), np.float32)
     features[:, 0] = reciprocal([ints(2, 0, 1), ints(0, 3)], 4)
     features[:, 1] = [0.1, 0.2, 1.0, 0.9]  # what nobody has learned to read
-    assert np.argsort(-Fusion().score(features)).tolist() == np.argsort(-features[:, 0]).tolist()
+    assert np.argsort(-Fusion(RECIPROCAL).score(features)).tolist() == np.argsort(-features[:, 0]).tolist()
     assert reciprocal([ints(2, 0, 1), ints(0, 3)], 4).argmax() == 0  # second and first beats first and nothing
 
 
 def test_clicks_teach_what_reciprocal_ranks_do_not_say() -> None:
-    rng, learner = np.random.default_rng(1), FusionLearner()
+    rng, learner = np.random.default_rng(1), FusionLearner(Fusion(RECIPROCAL))
     losses = []
     for _ in range(300):
         features = rng.random((20, len(FUSED))).astype(np.float32)
