@@ -19,6 +19,7 @@ from agents.feedback import Feedback
 from agents.forget import Forgetting
 from agents.metrics import Metrics
 from agents.refresh import Refresher
+from agents.searching import Searching
 from rec.choices import to_tell
 from rec.events import CONSENT, ERASE, Event, decode_event, encode_event, instant
 from rec.examples import erased_of, example_of, teaches
@@ -50,6 +51,7 @@ class Behavior:
         feedback: Feedback,
         steps: int,
         metrics: Metrics,
+        searching: Searching | None = None,
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -57,6 +59,7 @@ class Behavior:
         self._to, self._behavior_topic, self._requests_topic = to, behavior_topic, requests_topic
         self._dead_letters, self._forgetting, self._consents = dead_letters, forgetting, consents
         self._examples, self._feedback, self._steps, self._metrics = examples, feedback, steps, metrics
+        self._searching = searching
         self._folded = {outcome: metrics.folded.labels(outcome=outcome.value) for outcome in Outcome}
         self._new_epoch, self._clock = new_epoch, clock
 
@@ -78,6 +81,8 @@ class Behavior:
             if await self._forgetting.erase(self._users, key, event):
                 self._examples.put(erased_of(event, state))
                 self._feedback.erase(event)
+            if self._searching is not None:
+                self._searching.forget(event.subject)
             return
         if self._forgetting.is_late(event.subject, event.at):
             self._metrics.folded.labels(outcome="erased").inc()
@@ -92,18 +97,29 @@ class Behavior:
         self._folded[outcome].inc()
         if teaches(event, outcome):
             self._examples.put(example_of(event, before, self._steps))
+        if self._searching is not None and outcome is Outcome.MOVED:
+            self._searching.heard(event)
         if outcome is Outcome.DENIED:
             await self._feedback.withdraw(event.subject)
             await self._forgetting.drop_lists(event.subject)
         elif outcome is not Outcome.IGNORED:  # one that was folded before a crash may not have been joined
             self._feedback.note(event)
         if outcome in (Outcome.MOVED, Outcome.DENIED):
-            self._refresher.refresh(event.subject, Cause("event", event.event_id), event.received_at)
+            self._refresh(event)
         if after is None:
             return
         if event.visitor_id is not None and after.visitors.get(event.visitor_id) == "asked":
             await self._ask_to_merge(event.visitor_id, event.subject, event.at)
         await self._consents.follow(event, before, after)
+
+    def _refresh(self, event: Event) -> None:
+        def now() -> None:
+            self._refresher.refresh(event.subject, Cause("event", event.event_id), event.received_at)
+
+        if self._searching is None:
+            now()
+        else:
+            self._searching.understood(event, now)
 
     async def _settled(self, key: bytes, event: Event) -> tuple[UserState | None, UserState | None, Outcome]:
         """State before and after the event, once every visitor for whom its choice holds has been told.

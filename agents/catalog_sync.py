@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import heapq
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from agents.catalog_reader import CatalogReader
 from agents.hints import follow
@@ -61,10 +61,11 @@ class CatalogSync:
         holder: str,
         traffic: Callable[[str], float],
         on_change: Callable[[set[str]], Awaitable[None]],
+        follow_items: Callable[[Iterable[Item], Iterable[str]], None] = lambda items, deleted: None,
     ) -> None:
         self._catalog, self._database, self._exchange = catalog, database, exchange
         self._encoder, self._holder, self._on_change = encoder, holder, on_change
-        self._encoder_id, self._traffic = encoder_id, traffic
+        self._encoder_id, self._traffic, self._follow_items = encoder_id, traffic, follow_items
         self._reader = CatalogReader(database, encoder_id)
         self._missing = asyncio.Event()
 
@@ -93,6 +94,7 @@ class CatalogSync:
         changes = await self._reader.changes()
         self._catalog.delete(changes.deleted)
         self._catalog.upsert(changes.items)
+        self._follow_items(changes.items, changes.deleted)
         return changes.ids
 
     async def _take_cached(self) -> None:

@@ -25,6 +25,7 @@ from agents.forget import Forgetting
 from agents.metrics import Metrics
 from agents.model_sync import ModelSync
 from agents.presence import Presence
+from agents.query_encoder import QueryEncoder
 from agents.rating import Rating, load_rates
 from agents.refresh import Refresher, Sweep
 from agents.requests import Requests
@@ -32,6 +33,7 @@ from agents.retraction import Retraction
 from agents.rewarding import Rewarding, load_rewards
 from agents.rule_sync import RuleSync
 from agents.scoring import INLINE_S, Scoring
+from agents.searching import Searching, search_engine
 from agents.served import ServedLists
 from agents.shown import Learning, Shown
 from agents.strategies import Strategies
@@ -71,6 +73,7 @@ class Deps(NamedTuple):
     requests: Requests
     feedback: Feedback
     windows: Windows
+    searching: Searching
     sweep: Sweep
     consents: Consents
     exchange: Exchange
@@ -219,6 +222,18 @@ async def wire(
         interval_s=settings.sweep_interval_s,
     )
     presence.on_gap = sweep.soon  # whatever moved while nobody was known to look is made up for at once
+    query_encoder = QueryEncoder(settings.encoder) if settings.search_vectors else None
+    if query_encoder is not None:
+        world.query_vector = query_encoder.known
+    searching = Searching(
+        engine=await asyncio.to_thread(search_engine, settings),
+        encoder=query_encoder,
+        world=world,
+        state_of=lambda user_id: users.get(user_id.encode()),
+        exchange=exchange,
+        metrics=metrics,
+        fusion_path=settings.fusion_path,
+    )
     behavior = Behavior(
         users=users,
         facets=catalog.facets,
@@ -234,6 +249,7 @@ async def wire(
         feedback=feedback,
         steps=settings.model_steps,
         metrics=metrics,
+        searching=searching,
     )
     requests = Requests(
         users=users,
@@ -248,6 +264,7 @@ async def wire(
         consents=consents,
         feedback=feedback,
         rating=rating,
+        searching=searching,
         trail_of=counters.trail,
     )
 
@@ -278,6 +295,7 @@ async def wire(
         holder=name,
         traffic=lambda item_id: world.counters.tables.traffic_of(item_id),
         on_change=on_catalog_change,
+        follow_items=searching.follow,
     )
     model_sync = ModelSync(
         world=world,
@@ -316,6 +334,9 @@ async def wire(
         "rules": rule_sync.run,
         "encoder": catalog_sync.encode_for_ever,
         "counting": counting.run,
+        "search": searching.run,
+        "fusion": searching.save_for_ever,
+        **({"query encoder": query_encoder.run} if query_encoder is not None else {}),
         "model": model_sync.run,
         "strategies": strategies.run,
         "rewards": rewarding.run,
@@ -329,7 +350,7 @@ async def wire(
         "snapshots": counting.save_for_ever,
         "erasures": forgetting.finish_for_ever,
     }
-    return Deps(name, behavior, requests, feedback, windows, sweep, consents, exchange, loops)
+    return Deps(name, behavior, requests, feedback, windows, searching, sweep, consents, exchange, loops)
 
 
 class Background:

@@ -50,6 +50,14 @@ class Metrics:
         )
         self.served_lost = Counter("shunxi_served_lost_total", "Lists dropped before they were remembered", registry=r)
         self.swaps = Counter("shunxi_model_swaps_total", "Model versions this worker began to serve", registry=r)
+        self.searches = Counter("shunxi_searches_total", "Searches by what came of them", ["outcome"], registry=r)
+        self.search_retrieval = Counter(
+            "shunxi_search_retrievals_total", "Searches with vectors, or from words alone", ["retrieval"], registry=r
+        )
+        self.search_seconds = Histogram(
+            "shunxi_search_seconds", "Some searches in one go, in the worker", buckets=BUCKETS, registry=r
+        )
+        self.indexed = Gauge("shunxi_search_indexed_items", "Products in this worker's index", registry=r)
         self.archived = Counter("shunxi_events_archived_total", "New rows in the archive", registry=r)
         self.archive_lag = Gauge("shunxi_archive_lag_records", "Records not yet archived", registry=r)
 

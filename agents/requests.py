@@ -16,6 +16,7 @@ from agents.forget import Forgetting
 from agents.presence import Presence
 from agents.rating import Rating
 from agents.refresh import Refresher
+from agents.searching import Searching
 from rec.choices import to_tell
 from rec.events import instant
 from rec.merging import handed_over, may_merge, merged, refused
@@ -29,7 +30,9 @@ from rec.requests import (
     MergeRefused,
     Refresh,
     Request,
+    SearchRequest,
     SlateRequest,
+    SuggestRequest,
     decode_request,
     encode_request,
 )
@@ -58,6 +61,7 @@ class Requests:
         consents: Consents,
         feedback: Feedback,
         rating: Rating,
+        searching: Searching,
         trail_of: Callable[[str], Sequence[tuple[float, str]]],
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
         clock: Callable[[], float] = time.time,
@@ -66,6 +70,7 @@ class Requests:
         self._exchange, self._to, self._requests_topic = exchange, to, requests_topic
         self._dead_letters, self._forgetting, self._consents = dead_letters, forgetting, consents
         self._feedback, self._rating = feedback, rating
+        self._searching = searching
         self._trail_of, self._new_epoch, self._clock = trail_of, new_epoch, clock
 
     async def handle(self, record: Record) -> None:
@@ -84,6 +89,8 @@ class Requests:
         match request:
             case SlateRequest():
                 self._refresher.answer(request)
+            case SearchRequest() | SuggestRequest():
+                self._searching.answer(request)
             case Refresh():
                 self._refresh(key, request)
             case Inspect():

@@ -297,8 +297,12 @@ def gather(
     for part in (*named, popular):
         chosen[part] = True
     chosen[shelf.hot_rows] = True
-    rows = np.flatnonzero(chosen & eligible)
-    place = np.zeros(len(eligible), np.int32)
+    return pooled(shelf, found, dense, np.flatnonzero(chosen & eligible).astype(np.int32))
+
+
+def pooled(shelf: Shelf, found: Mapping[str, Found], dense: Mapping[str, Floats], rows: Ints) -> Pool:
+    """What every source says of these rows [m], ascending, and of no others."""
+    place = np.full(shelf.view.size, -1, np.int32)
     place[rows] = np.arange(len(rows), dtype=np.int32)
     features = np.zeros((len(rows), len(SOURCES)), np.float32)
     for column, source in enumerate(SOURCES):
@@ -307,9 +311,9 @@ def gather(
         elif source in dense:
             features[:, column] = dense[source][rows]
         elif (f := found.get(source)) is not None and len(f.rows) and len(rows):
-            here = eligible[f.rows]
+            here = place[f.rows] >= 0
             features[:, column] = np.bincount(place[f.rows[here]], weights=f.scores[here], minlength=len(rows))
-    return Pool(rows.astype(np.int32), features)
+    return Pool(rows, features)
 
 
 def top(scores: Floats, eligible: Mask, k: int) -> Ints:

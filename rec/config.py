@@ -93,6 +93,10 @@ class Settings(BaseSettings):
     feedback_window_s: float = Field(1_800, gt=0, description="what follows the first look at a list this long is its")
     feedback_late_s: float = Field(7_200, gt=0, description="a list is remembered this much longer, for late signs")
     feedback_half_life_s: float = Field(7 * 86_400, gt=0, description="of the counts behind CTR and CVR")
+    # --- search
+    search_language: str = Field("en", description="of texts and queries, ISO 639-1; zh is segmented; none: as written")
+    search_synonyms: str = Field("", description="a file: `sofa, couch` or `tee => t-shirt` a line")
+    search_vectors: bool = Field(True, description="read queries with the encoder, too: a process more for each worker")
     # --- the model
     train_fill_s: float = Field(2, gt=0, description="a batch of examples waits at most this long to be full")
     train_judge_s: float = Field(3, gt=0, description="this often what was learned may go live")
@@ -149,6 +153,11 @@ class Settings(BaseSettings):
     def rewards_path(self) -> Path:
         """The snapshot of what each strategy earned."""
         return self.data_dir / f"rewards-{self.app_id}.msgpack"
+
+    @property
+    def fusion_path(self) -> Path:
+        """What clicks have taught this worker's search."""
+        return self.data_dir / f"search-{self.app_id}.json"
 
     @property
     def models_location(self) -> str:

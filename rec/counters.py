@@ -24,11 +24,12 @@ from rec.errors import ModelError
 from rec.events import ACTIONS, ERASE, POSITIVE, Event
 from rec.pieces import pieces
 from rec.recent import Recent
+from rec.search.clicks import Asked, QueryClicks
 
 TRAIL = 20  # positive items remembered of a subject
 SUCCESSORS = 200  # rules, and neighbours, kept of an item
 SHIFT = 64  # half-lives after which the popularity is scaled back, long before a float64 overflows
-FORMAT = 4
+FORMAT = 5
 
 _WEIGHTS = [WHOLE // distance for distance in range(1, STEPS + 1)]
 
@@ -58,6 +59,7 @@ class Counters:
         self._events: Recent[int, bool] = Recent(max_events)
         self._trails: Recent[str, list[tuple[float, int]]] = Recent(max_subjects)
         self._choices: Recent[str, Standing] = Recent(max_subjects)
+        self.queries = QueryClicks()
         self._owners: Recent[str, str] = Recent(max_subjects)  # visitor → the first user recognised; user → itself
 
     # ------------------------------------------------------------------ learning
@@ -86,6 +88,7 @@ class Counters:
         self.counted += 1
         if event.user_id is not None and self._owners.get(subject) is None:
             self._owners.put(subject, subject)  # whoever ever was a user is nobody's visitor
+        self.queries.learn(event)
         if event.event in POSITIVE:
             trail = self._trail(event, subject, 0.0 if standing is None else standing.since)
             gain = ACTIONS[event.event].gain
@@ -227,6 +230,7 @@ class Counters:
             trails=[self._trails.old, self._trails.young],
             choices=[self._choices.old, self._choices.young],
             owners=[self._owners.old, self._owners.young],
+            queries=self.queries.to_parts(),
         )
         return pieces([getattr(snapshot, name) for name in _Snapshot.__struct_fields__])
 
@@ -275,6 +279,7 @@ class Counters:
         for owners in kept.owners:
             for subject, owner in owners.items():
                 self._owners.put(subject, owner)
+        self.queries.restore(kept.queries)
         return self
 
 
@@ -298,6 +303,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     trails: list[dict[str, list[tuple[float, int]]]]
     choices: list[dict[str, Standing]]
     owners: list[dict[str, str]]
+    queries: list[dict[int, Asked]]
 
 
 _decoder = msgspec.msgpack.Decoder(_Snapshot)

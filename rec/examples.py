@@ -122,11 +122,11 @@ def example_of(event: Event, before: UserState | None, steps: int = LEAST_TOUCHE
     `steps` is how many actions the network reads (REC_MODEL_STEPS): so many are in it, and LEAST_TOUCHES at least.
     """
     bare = msgspec.structs.replace(event, client_ts=None, sent_ts=None, session_id=None, context={}, search_term=None)
-    return Example(bare, None if before is None else compact(before, left_alone(before, event)))
+    return Example(bare, None if before is None else compact(before, left_alone(before, event), steps))
 
 
-def compact(before: UserState, shown: dict[str, Shown]) -> UserState:
-    """The part of a state that lists are made from; of what was shown, what is handed in."""
+def compact(before: UserState, shown: dict[str, Shown], steps: int = LEAST_TOUCHES) -> UserState:
+    """The part of a state that lists are made from; of what was shown, what is handed in; `steps` as above."""
     return UserState(
         epoch="",
         consent=before.consent,

@@ -22,10 +22,17 @@ MAX_BODY_BYTES = 256 * 1024
 MAX_FRAME_BYTES = MAX_BODY_BYTES + 1024  # as many events as a request may bring, in their envelope
 MAX_EVENTS = 500
 MAX_N = 200
+MAX_QUERY = 1024  # characters of a query
+MAX_SUGGESTIONS = 20
 
 Placement = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+\Z")]
 RateKind = Literal["all", "item", "category", "placement", "strategy"]  # what CTR and CVR are kept by
 Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_N)]
+Query = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_QUERY)]
+Facet = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_QUERY)]
+Amount = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+Sort = Literal["relevance", "price_asc", "price_desc", "newest", "popular"]
+Page = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f-]{36}\.[0-9]{1,4}\Z")]
 MAX_SCREENS = 16  # placements on one connection
 MAX_USER_SCREENS = 32  # lists (see rec.screens) of one user over all connections: each event makes all of them anew
 
@@ -72,9 +79,18 @@ class Track(msgspec.Struct, frozen=True):
     events: list[msgspec.Raw]
 
 
-class Search(msgspec.Struct, frozen=True):
-    q: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+class Search(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Filters are exact and combined; prices are inclusive. `page`: `search.next` of the slate before."""
+
+    q: Query
     n: Count = 20
+    category: Facet | None = None
+    brand: Facet | None = None
+    price_min: Amount | None = None
+    price_max: Amount | None = None
+    in_stock: bool = True  # False: those that are not in stock, too
+    sort: Sort = "relevance"
+    page: Page | None = None
 
 
 class Refresh(msgspec.Struct, frozen=True):

@@ -35,6 +35,8 @@ def reason_for(
     item = view.items[row]
     if source == "history":
         return Reason("seen_before", item_id=item.item_id)
+    if source == "query" and state is not None and state.searches:
+        return Reason("because_you_searched", value=state.searches[-1][1])
     if source == "sequence" and personal:
         return Reason("next_step")
     if source == "content" and (nearest := _nearest(row, anchors, shelf)) is not None:

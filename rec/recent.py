@@ -42,6 +42,11 @@ class Recent(Generic[K, V]):
             self.put(key, found)
         return found
 
+    def peek(self, key: K) -> V | None:
+        """As `get`, but it counts as no use: for readers in other threads, which may move nothing."""
+        found = self.young.get(key)
+        return found if found is not None else self.old.get(key)
+
     def put(self, key: K, value: V) -> None:
         self.old.pop(key, None)
         self.young[key] = value

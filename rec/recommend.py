@@ -55,6 +55,7 @@ from rec.policy.rules import Orders, Rulebook
 from rec.policy.strategy import Strategy
 from rec.ranking import CART, HOME, ITEM, Mix, rank
 from rec.reasons import discreet, reason_for
+from rec.search.intent import SPOKE, QueryVector, sought
 from rec.slates import Cause, Position, Reason, Slate, SlateItem
 from rec.state import FoldRules, UserState
 from rec.value import Heard, SequenceModel, Worth, hear, log_value
@@ -109,12 +110,14 @@ class World:
         shelf_s: float = 0.0,
         strategy: Strategy | None = None,
         rulebook: Rulebook | None = None,
+        query_vector: QueryVector = lambda query: None,
     ) -> None:
         self.brain = brain
         self.strategy = strategy or Strategy()  # of every list whose ask names none
         self.worth = worth
         self.rulebook = rulebook or Rulebook()
         self.audience = Audience()
+        self.query_vector = query_vector
         self._shelf_s = shelf_s
         self.catalog = catalog
         self.counters = counters
@@ -192,7 +195,7 @@ def judge(asks: Sequence[Ask], world: World, brain: Brain | None, now: float) ->
 
 def plan(ask: Ask, on_shelf: Shelf, world: World, now: float) -> Plan:
     """Without consent or state nothing personal goes in: everyone without gets the same list."""
-    state = ask.state if ask.state is not None and _may_use(ask.state, world.rules) else None
+    state = ask.state if ask.state is not None and may_use(ask.state, world.rules) else None
     own = anchors_of(state) if state else []
     context = [Anchor(ask.item_id, now, 1, "view_item")] if ask.item_id and _known(ask.item_id, on_shelf) else []
     cart = state.cart() if state and ask.placement == "cart" and not context else {}
@@ -215,7 +218,8 @@ def plan(ask: Ask, on_shelf: Shelf, world: World, now: float) -> Plan:
     )
 
 
-def _may_use(state: UserState, rules: FoldRules) -> bool:
+def may_use(state: UserState, rules: FoldRules) -> bool:
+    """Whether anything personal may go in."""
     return rules.consent_default if state.consent is None else state.consent
 
 
@@ -251,6 +255,9 @@ def _judged(
         dense["interest"] = leaning
     if says is not None:
         dense["sequence"] = np.exp(says.log_p)
+    searched = sought(view, p.state, world.query_vector, now, world.rules) if gated else None
+    if searched is not None:  # names candidates, and is no column of the gate's
+        dense["query"] = searched
     pool = gather(on_shelf, found, dense, p.fresh)
     features = None
     if brain is not None and gated:
@@ -259,8 +266,11 @@ def _judged(
         logits = weighed.logits
         if world.worth and says is not None and (chances := says.chances(pool.rows)) is not None:
             logits = logits + log_value(chances, world.worth)
-        scores = softmax(logits)
         sources = [weighed.sources[at] for at in weighed.source.tolist()]
+        if searched is not None:
+            logits = logits + searched[pool.rows]
+            sources = ["query" if searched[r] >= SPOKE else s for r, s in zip(pool.rows, sources, strict=True)]
+        scores = softmax(logits)
     else:
         ranked = rank(pool.features, p.mix)
         scores, sources = ranked.scores, [SOURCES[at] for at in ranked.source.tolist()]
@@ -314,8 +324,8 @@ def _slate(
         cause=p.ask.cause,
         model_version=brain.version if brain else MODEL_VERSION,
         strategy=p.strategy.name,
-        events_through=_moment(p.ask.state.events_through) if p.ask.state else None,
-        learned_through=_moment((brain.learned_through if brain else 0.0) or world.counters.learned_through),
+        events_through=moment(p.ask.state.events_through) if p.ask.state else None,
+        learned_through=moment((brain.learned_through if brain else 0.0) or world.counters.learned_through),
         created_at=instant(now),
         items=tuple(items),
     )
@@ -327,7 +337,8 @@ def _evidence(row: int, source: str, found: dict[str, Found]) -> Found | None:
     return found.get("taste", near) if source == "knn" and near is not None and row not in near.rows else near
 
 
-def _moment(at: float) -> datetime | None:
+def moment(at: float) -> datetime | None:
+    """None for a time that never was."""
     return instant(at) if at > 0 else None
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from rec.protocol import RateKind
+from rec.protocol import RateKind, Search
 from rec.slates import Cause, Position
 from rec.state import UserState
 
@@ -24,6 +24,27 @@ class SlateRequest(msgspec.Struct, frozen=True, tag="slate", tag_field="kind"):
     placement: str = "home"
     n: int = 20
     item_id: str | None = None
+
+
+class SearchRequest(msgspec.Struct, frozen=True, tag="search", tag_field="kind"):
+    """GET /v1/search: one slate, to the asker alone. Fields as in `rec.protocol.Search`."""
+
+    user_id: str
+    request_id: str
+    reply_to: str
+    deadline: float
+    search: Search
+
+
+class SuggestRequest(msgspec.Struct, frozen=True, tag="suggest", tag_field="kind"):
+    """GET /v1/suggest, to the asker alone. Nobody's state is looked at: any worker may answer, so the key is none's."""
+
+    user_id: str
+    request_id: str
+    reply_to: str
+    deadline: float
+    q: str
+    n: int
 
 
 class Refresh(msgspec.Struct, frozen=True, tag="refresh", tag_field="kind"):
@@ -101,7 +122,18 @@ class EraseVisitor(msgspec.Struct, frozen=True, tag="erase_visitor", tag_field="
     at: datetime
 
 
-Request = SlateRequest | Refresh | Inspect | AskRates | MergeOut | MergeIn | MergeRefused | EraseVisitor
+Request = (
+    SlateRequest
+    | SearchRequest
+    | SuggestRequest
+    | Refresh
+    | Inspect
+    | AskRates
+    | MergeOut
+    | MergeIn
+    | MergeRefused
+    | EraseVisitor
+)
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)

@@ -45,7 +45,8 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
     Kinds: because_you_viewed | because_you_carted | because_you_bought (item_id), goes_with (item_id),
     interest_category | interest_brand (value), popular, popular_in_category (value), seen_before (item_id), similar
     (item_id), next_step (what a network expects after the last actions, none of them alone), new, pinned (the shop put
-    it there), for_you (it follows from something sensitive, of which nothing more is said).
+    it there), for_you (it follows from something sensitive, of which nothing more is said); exact_match, matches, means
+    (the query: value), chosen_for (others who searched for value), because_you_searched (value).
     `policy`: what moved the item to where it stands beside that, as rec.policy.chain names its steps; rules by id.
     """
 
@@ -67,6 +68,23 @@ class SlateItem(msgspec.Struct, frozen=True):
     item: dict[str, Any] = {}
 
 
+class SearchFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What else a search has to say. Counts are of everything found, `next` asks for the page after this one.
+
+    `understood`: the query with words taken for others that the shop has. `fallback`: why the items are not what was
+    asked for: nothing_matches (they are the shopper's own list), or filters_exclude_all (they ignore the filters).
+    """
+
+    query: str
+    total: int
+    understood: str | None = None
+    categories: dict[str, int] = {}
+    brands: dict[str, int] = {}
+    prices: tuple[float, float] | None = None
+    next: str | None = None
+    fallback: Literal["nothing_matches", "filters_exclude_all"] | None = None
+
+
 class Slate(msgspec.Struct, frozen=True, kw_only=True):
     """A list for one user and placement, newest position first of all its kind."""
 
@@ -82,6 +100,7 @@ class Slate(msgspec.Struct, frozen=True, kw_only=True):
     learned_through: datetime | None
     created_at: datetime
     items: tuple[SlateItem, ...]
+    search: SearchFacts | msgspec.UnsetType = msgspec.UNSET  # of placement search alone
 
     @property
     def position(self) -> Position:

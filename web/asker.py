@@ -14,12 +14,13 @@ import msgspec
 from rec.client.errors import from_wire
 from rec.errors import DeadlineExceeded
 from rec.ports import Exchange, Log
-from rec.protocol import RateKind
-from rec.requests import AskRates, Inspect, SlateRequest, encode_request
+from rec.protocol import RateKind, Search
+from rec.requests import AskRates, Inspect, SearchRequest, SlateRequest, SuggestRequest, encode_request
 
 
 class _Answer(msgspec.Struct, frozen=True):
     slate: msgspec.Raw = msgspec.Raw()
+    suggestions: msgspec.Raw = msgspec.Raw()
     state: msgspec.Raw = msgspec.Raw()
     trail: msgspec.Raw = msgspec.Raw(b"[]")
     feedback: msgspec.Raw = msgspec.Raw(b"[]")
@@ -43,6 +44,15 @@ class Asker:
         """A new slate as JSON. Raises DeadlineExceeded, Unavailable, or what the worker answered."""
         request = SlateRequest(user_id, *self._envelope(), placement, n, item_id)
         return bytes((await self._ask(request)).slate)
+
+    async def search(self, user_id: str, wanted: Search) -> bytes:
+        """The slate for a search, as JSON. Raises as `slate` does, BadInput for a query that the worker refuses."""
+        return bytes((await self._ask(SearchRequest(user_id, *self._envelope(), wanted))).slate)
+
+    async def suggest(self, q: str, n: int) -> bytes:
+        """Suggestions as JSON, a list. Raises as `slate` does. Any worker may answer: the key is drawn."""
+        answer = await self._ask(SuggestRequest(secrets.token_hex(8), *self._envelope(), q, n))
+        return bytes(answer.suggestions)
 
     async def known(self, user_id: str) -> tuple[bytes, bytes, bytes]:
         """What the worker keeps of a user, as JSON: the state, `null` if there is none, the trail of the counters, and
@@ -68,7 +78,7 @@ class Asker:
     def _envelope(self) -> tuple[str, str, float]:
         return secrets.token_hex(8), self._node, self._clock() + self.timeout_s
 
-    async def _ask(self, request: SlateRequest | Inspect | AskRates) -> _Answer:
+    async def _ask(self, request: SlateRequest | SearchRequest | SuggestRequest | Inspect | AskRates) -> _Answer:
         waiting: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
         self._waiting[request.request_id] = waiting
         try:

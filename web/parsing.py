@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import TypeVar, get_args
+from typing import Annotated, TypeVar, get_args
 
 import msgspec
 from aiohttp import ClientError, web
@@ -15,7 +15,7 @@ from rec.errors import BadInput, TooSlow
 from rec.events import ID_RULE, Id
 from rec.halves import decoded
 from rec.ingest import explain, not_json
-from rec.protocol import MAX_N, MAX_SCREENS, Count, Placement, RateKind
+from rec.protocol import MAX_N, MAX_QUERY, MAX_SCREENS, MAX_SUGGESTIONS, Count, Placement, Query, RateKind, Search
 from rec.slates import MAX_VERSION
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -30,7 +30,13 @@ REMEDIES = {
     "by": f"Send one of {', '.join(get_args(RateKind))}",
     "key": f"Send {ID_RULE}, or leave it out",
     "n": f"Send a whole number from 1 to {MAX_N}",
-    "q": "Send 1 to 1024 characters",
+    "q": f"Send 1 to {MAX_QUERY} characters that are to be searched for",
+    "category": "Send the category as it is in the catalog, or leave it out",
+    "brand": "Send the brand as it is in the catalog, or leave it out",
+    "price_min": "Send a number of at least 0, or leave it out",
+    "price_max": "Send a number of at least 0, or leave it out",
+    "sort": "Send relevance, price_asc, price_desc, newest or popular, or leave it out",
+    "page": "Send search.next of the slate before, as it is, or leave it out",
     "token": "Send a token from POST /v1/tokens",
     "events": 'Send {"events":[…]}, a list of event objects',
     "items": 'Send {"items":[…]}, a list of item objects',
@@ -57,12 +63,18 @@ class RecommendationQuery(msgspec.Struct, frozen=True):
     item_id: Id | None = None
 
 
-class SearchQuery(msgspec.Struct, frozen=True):
-    """GET /v1/search."""
+class SearchQuery(Search, frozen=True):
+    """GET /v1/search: the websocket's command, and as whom."""
 
-    q: str
     user_id: Id | None = None
-    n: Count = 20
+
+
+class SuggestQuery(msgspec.Struct, frozen=True):
+    """GET /v1/suggest. Suggestions are the same for all, but a browser says who asks: so many a minute."""
+
+    q: Query
+    user_id: Id | None = None
+    n: Annotated[int, msgspec.Meta(ge=1, le=MAX_SUGGESTIONS)] = 10
 
 
 class FeedbackQuery(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""GET /v1/recommendations, and GET /v1/search until search exists: one slate for one asker."""
+"""GET /v1/recommendations, /v1/search and /v1/suggest: one answer for one asker."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import asyncio
 
 from aiohttp import web
 
-from rec.errors import DeadlineExceeded, NotSupported, RateLimited, Unavailable
+from rec.errors import BadInput, DeadlineExceeded, RateLimited, Unavailable
+from rec.protocol import Search
 from web.auth import Identity
 from web.connection import shortened
 from web.edge import EDGE, Edge
 from web.front import answer
-from web.parsing import RecommendationQuery, SearchQuery, query_of
+from web.parsing import RecommendationQuery, SearchQuery, SuggestQuery, query_of
 
 STALE = "Shunxi-Stale"
 
@@ -34,12 +35,39 @@ async def get_recommendations(request: web.Request) -> web.Response:
 
 
 async def get_search(request: web.Request) -> web.Response:
-    """Search is not part of this version."""
+    """Products for a query, for this user. There is no older answer to fall back on: no worker, an error."""
     edge = request.app[EDGE]
     who = edge.identify(request)
     _not_too_often(edge, who)
-    who.user(query_of(request, SearchQuery).user_id)
-    raise search_missing()
+    query = query_of(request, SearchQuery)
+    user_id = who.user(query.user_id)
+    return answer(await edge.asker.search(user_id, checked(query)))
+
+
+async def get_suggest(request: web.Request) -> web.Response:
+    """What can be searched for, of what begins like this."""
+    edge = request.app[EDGE]
+    who = edge.identify(request)
+    _not_too_often(edge, who)
+    query = query_of(request, SuggestQuery)
+    if query.user_id is not None:
+        who.user(query.user_id)  # a browser may name nobody else
+    _not_blank(query.q)
+    return answer(b'{"suggestions":' + await edge.asker.suggest(query.q, query.n) + b"}")
+
+
+def checked(wanted: Search) -> Search:
+    """The search as it goes to the worker. Raises BadInput for what no type can say."""
+    _not_blank(wanted.q)
+    low, high = wanted.price_min, wanted.price_max
+    if low is not None and high is not None and low > high:
+        raise BadInput("price_min is above price_max. Swap them, or leave one out.", field="price_min")
+    return Search(**{name: getattr(wanted, name) for name in Search.__struct_fields__})
+
+
+def _not_blank(q: str) -> None:
+    if not any(char.isprintable() and not char.isspace() for char in q):
+        raise BadInput("q is empty. Send 1 to 1024 characters that are to be searched for.", field="q")
 
 
 def _not_too_often(edge: Edge, who: Identity) -> None:
@@ -48,11 +76,6 @@ def _not_too_often(edge: Edge, who: Identity) -> None:
         return
     if wait := edge.questions.take(who.user_id, asyncio.get_running_loop().time()):
         raise RateLimited(f"Too many requests. Wait {wait:.2g} s.", retry_after=round(wait, 3))
-
-
-def search_missing() -> NotSupported:
-    """The answer to every search."""
-    return NotSupported("This version has no search. Ask for a list: GET /v1/recommendations.")
 
 
 async def _stored(edge: Edge, user_id: str, query: RecommendationQuery) -> bytes | None:

@@ -8,7 +8,7 @@ from web.events import post_events
 from web.feedback import get_feedback
 from web.health import get_live, get_metrics, get_openapi, get_ready, get_version
 from web.items import delete_item, get_item, put_items
-from web.recommendations import get_recommendations, get_search
+from web.recommendations import get_recommendations, get_search, get_suggest
 from web.rules import delete_rule, get_reviews, get_rule, get_rules, post_review, put_rule
 from web.socket import get_socket
 from web.sse import get_stream
@@ -32,6 +32,7 @@ def add_routes(app: web.Application) -> None:
             web.get("/v1/recommendations", get_recommendations, allow_head=False),
             web.get("/v1/search", get_search, allow_head=False),
             web.get("/v1/feedback", get_feedback, allow_head=False),
+            web.get("/v1/suggest", get_suggest, allow_head=False),
             web.put("/v1/items", put_items),
             web.get("/v1/items/{item_id}", get_item),
             web.delete("/v1/items/{item_id}", delete_item),

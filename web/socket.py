@@ -14,6 +14,7 @@ import secrets
 import socket as sockets
 import struct
 
+import msgspec
 from aiohttp import WSMsgType, hdrs, web
 
 from rec.errors import BadInput, Forbidden, RateLimited, RecError, Unauthorized
@@ -35,7 +36,7 @@ from web.auth import Identity
 from web.connection import Connection, Offer
 from web.edge import EDGE, Edge
 from web.front import discreet
-from web.recommendations import search_missing
+from web.recommendations import checked
 from web.session import Ask, Hangup, Pong, Session
 from web.subscribing import finish, prepare
 
@@ -243,8 +244,9 @@ class _Conversation:
         elif command.refresh is not None:
             self._refresh(command.refresh.token)
             await self._reply(ask.id, "refresh", {})
-        else:
-            raise search_missing()
+        elif command.search is not None:
+            slate = await edge.asker.search(self._connection.user_id, checked(command.search))
+            await self._reply(ask.id, "search", {"slate": msgspec.Raw(slate)})
 
     async def _subscribe(self, id: int, wanted: Subscribe) -> None:
         placement, screens = wanted.placement, self._connection.screens

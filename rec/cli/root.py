@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "audit": ("rec.cli.audit", "audit", "server", "Who changed items, erased users, imported and replayed, and when."),
     "evaluate": ("rec.cli.evaluate", "evaluate", "server", "How good the lists are on a recorded stream."),
     "simulate": ("rec.cli.simulate", "simulate", "server", "Strategies on shoppers whose interests drift and jump."),
+    "evaluate-search": ("rec.cli.evaluate_search", "command", "server", "How good search is on judged queries."),
     "tune": ("rec.cli.tune", "tune", "server", "Search for hyper-parameters on the warm-up of a recorded stream."),
     "doctor": ("rec.cli.doctor", "doctor", "server", "Probe every part; each failure names the command that mends it."),
 }

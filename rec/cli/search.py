@@ -4,40 +4,78 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any, cast, get_args
 
 import click
+from msgspec import UNSET
 
 from rec.cli.here import Server, find_server, server_options
 from rec.cli.output import console, emit, emit_json, json_option, say
-from rec.cli.slate_table import slate_view
+from rec.cli.slate_table import plain, slate_view
 from rec.client import RecClient, Slate, Timing
-from rec.protocol import MAX_N
+from rec.client.searches import SearchOptions
+from rec.protocol import MAX_N, Sort
+from rec.slates import SearchFacts
 
 
 @click.command()
 @click.argument("query")
 @click.option("--user", required=True, help="For whom to rank.")
 @click.option("--n", type=click.IntRange(1, MAX_N), default=20, show_default=True, help="How many items.")
+@click.option("--category", help="Only of this category.")
+@click.option("--brand", help="Only of this brand.")
+@click.option("--price-min", type=click.FloatRange(0), help="Only from this price on.")
+@click.option("--price-max", type=click.FloatRange(0), help="Only up to this price.")
+@click.option("--in-stock/--all", "in_stock", default=True, show_default=True, help="Only what can be bought now.")
+@click.option("--sort", type=click.Choice(get_args(Sort)), default="relevance", show_default=True, help="Their order.")
+@click.option("--page", help="search.next of the answer before, as --json shows it.")
 @server_options
 @json_option
 def search(
-    query: str, user: str, n: int, url: str | None, api_key: str | None, timeout_s: float, as_json: bool
+    query: str,
+    user: str,
+    n: int,
+    url: str | None,
+    api_key: str | None,
+    timeout_s: float,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Search the catalog as a user.
 
     \b
     rec search "tent for two" --user u1
+    rec search tent --user u1 --category camping --price-max 200 --sort price_asc
     """
-    slate = asyncio.run(_search(find_server(url, api_key), timeout_s, query, user, n))
+    slate = asyncio.run(_search(find_server(url, api_key), timeout_s, query, user, n, cast(SearchOptions, options)))
     if as_json:
         emit_json(slate)
-    elif slate.items:
+        return
+    if slate.search is not UNSET:
+        for line in told(slate.search):
+            say(line)
+    if slate.items:
         now = datetime.now(UTC)
         emit(slate_view(slate, None, now, now, console().width))
-    else:
-        say("nothing was found")
 
 
-async def _search(server: Server, timeout_s: float, query: str, user: str, n: int) -> Slate:
+def told(facts: SearchFacts) -> list[str]:
+    """What the list does not say of itself.
+
+    >>> told(SearchFacts(query="tetn", total=3, understood="tent"))
+    ['no product has these words; searched for: tent', '3 found']
+    """
+    lines = []
+    if facts.fallback == "nothing_matches":
+        return ["nothing was found; this is the list that the user would see anyway"]
+    if facts.fallback == "filters_exclude_all":
+        lines.append("the filters let nothing through; this is without them")
+    if facts.understood is not None:
+        lines.append(f"no product has these words; searched for: {plain(facts.understood)}")
+    lines.append(f"{facts.total:,} found" + (f"; next page: --page {facts.next}" if facts.next else ""))
+    return lines
+
+
+async def _search(server: Server, timeout_s: float, query: str, user: str, n: int, options: SearchOptions) -> Slate:
     async with RecClient(server.url, server.api_key, timing=Timing(timeout_s=timeout_s)) as client:
-        return await client.search(user, query, n)
+        return await client.search(user, query, n, **options)

@@ -24,6 +24,11 @@ _WORDS = {
     "popular_in_category": "popular in {value}",
     "seen_before": "you saw it before",
     "new": "new",
+    "exact_match": "what was asked for",
+    "matches": "matches {value}",
+    "means": "close to {value}",
+    "chosen_for": "chosen for {value}",
+    "because_you_searched": "you searched for {value}",
 }
 
 

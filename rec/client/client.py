@@ -39,6 +39,7 @@ from rec.client.journal import Journal
 from rec.client.links import Links
 from rec.client.outputs import State, Wish
 from rec.client.queue import EventQueue
+from rec.client.searches import SearchOptions, Suggested, Suggestions, search_query
 from rec.client.sender import OnDrop, Sender
 from rec.client.states import StateChange, States
 from rec.client.timing import Timing
@@ -215,11 +216,20 @@ class RecClient:
         query: dict[str, str | int | None] = {"user_id": user, "placement": placement, "n": n, "item_id": item_id}
         return await self._parts.caller.call("GET", "/v1/recommendations", Slate, user, query=query)
 
-    async def search(self, user_id: str | None, q: str, n: int = 20) -> Slate:
-        """Products for a query, ranked for this user. NotSupported if the server has no search."""
+    async def search(self, user_id: str | None, q: str, n: int = 20, **more: Unpack[SearchOptions]) -> Slate:
+        """Products for a query, ranked for this user. The next page is `page=slate.search.next`, with the same q.
+
+        Give the slate to `track`, as with any list: then the shop learns what is chosen for which query.
+        """
         user = self._user(user_id)
-        query: dict[str, str | int | None] = {"user_id": user, "q": q, "n": n}
+        query = {"user_id": user} | search_query(q, n, more)
         return await self._parts.caller.call("GET", "/v1/search", Slate, user, query=query)
+
+    async def suggest(self, q: str, n: int = 10) -> list[Suggested]:
+        """What can be searched for, of what begins like `q`."""
+        query: dict[str, str | int | None] = {"q": q, "n": n}
+        found = await self._parts.caller.call("GET", "/v1/suggest", Suggestions, self._self, query=query)
+        return list(found.suggestions)
 
     def subscribe(
         self, user_id: str | None = None, placement: str = "home", n: int = 20, item_id: str | None = None

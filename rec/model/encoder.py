@@ -140,12 +140,12 @@ def epoch_encoder(name: str, url: str, encoder: str) -> TextEncoder:
 _warm: list[TextEncoder] = []
 
 
-def warm(name: str = DEFAULT, threads: int = 1) -> None:
-    """Initializer of the child: load the weights, with low priority.
+def warm(name: str = DEFAULT, threads: int = 1, niceness: int = 10) -> None:
+    """Initializer of the child: load the weights; with low priority, for a new list matters more than a new vector.
 
     Raises ModelError, which the parent sees as BrokenProcessPool: call `locate` there first.
     """
-    begin_background(10, threads)  # a new list matters more than a new vector
+    begin_background(niceness, threads)
     _warm[:] = [TextEncoder(name)]
 
 

@@ -72,7 +72,8 @@ async def local_worker(
                 for record in records:
                     await getattr(deps, handler).handle(record)
 
-        loops = [make() for name, make in deps.loops.items() if name not in ("snapshots", "encoder")]
+        aside = ("snapshots", "encoder", "query encoder")
+        loops = [make() for name, make in deps.loops.items() if name not in aside]
         feeds = [feed(BEHAVIOR, "behavior"), feed(REQUESTS, "requests"), feed(SERVED, "feedback")]
         tasks = [asyncio.create_task(coroutine) for coroutine in loops + feeds]
         try:

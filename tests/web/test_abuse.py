@@ -117,7 +117,7 @@ async def test_a_user_has_so_many_connections_and_is_told_to_come_back_later() -
             assert len(shop.edge.hub.of("u1")) == 1
 
 
-@pytest.mark.parametrize("path", ["/v1/recommendations", "/v1/search?q=tent"])
+@pytest.mark.parametrize("path", ["/v1/recommendations", "/v1/search?q=tent", "/v1/suggest?q=te"])
 async def test_a_browser_asks_so_often_and_others_are_not_held_up(path: str) -> None:
     async with open_shop(requests_per_minute=3) as shop:
         mine, others = shop.browser("u1"), shop.browser("u2")

@@ -74,12 +74,6 @@ async def test_without_a_broker_the_latest_list_is_answered_as_stale(shop: Shop)
     assert (answer.status, answer.error["code"]) == (503, "unavailable")
 
 
-async def test_search_says_that_it_does_not_exist_yet(shop: Shop) -> None:
-    answer = await shop.call("GET", "/v1/search?user_id=u1&q=tent")
-    assert (answer.status, answer.error["code"], answer.error["temporary"]) == (501, "not_supported", False)
-    assert (await shop.call("GET", "/v1/search?user_id=u1")).error["field"] == "q"
-
-
 async def test_an_item_is_put_read_and_deleted(shop: Shop) -> None:
     item = {"item_id": "sku/1 ä", "title": "Tent", "price": 19.9, "attributes": {"color": "red"}}
     hints = shop.worker.exchange.hints()

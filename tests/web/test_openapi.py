@@ -17,11 +17,11 @@ from rec.ingest import MAX_CONTEXT_BYTES
 from rec.policy.desk import Proposal
 from rec.policy.rules import Rule
 from rec.protocol import MAX_EVENTS, MAX_N
-from rec.slates import Cause, Reason, Slate, SlateItem
+from rec.slates import Cause, Reason, SearchFacts, Slate, SlateItem
 from tests.web.world import Shop, event, open_shop
 from web.health import OPENAPI
 from web.intake import Receipt
-from web.parsing import FeedbackQuery, RecommendationQuery, SearchQuery, StreamQuery, TokenRequest
+from web.parsing import FeedbackQuery, RecommendationQuery, SearchQuery, StreamQuery, SuggestQuery, TokenRequest
 from web.rules import Decision, RulePut
 
 DOCUMENT: dict[str, Any] = msgspec.json.decode(OPENAPI)
@@ -51,6 +51,7 @@ async def test_every_route_is_described_and_nothing_else(shop: Shop) -> None:
         Attribution,
         Consent,
         Slate,
+        SearchFacts,
         SlateItem,
         Reason,
         Cause,
@@ -80,6 +81,7 @@ def test_every_field_is_described_with_its_type(struct: type[msgspec.Struct]) ->
     [
         ("/v1/recommendations", RecommendationQuery),
         ("/v1/search", SearchQuery),
+        ("/v1/suggest", SuggestQuery),
         ("/v1/sse", StreamQuery),
         ("/v1/feedback", FeedbackQuery),
     ],
@@ -121,6 +123,9 @@ async def test_real_answers_are_as_described() -> None:
         check("Decided", (await shop.call("POST", "/v1/reviews/item/f", json=verdict)).body)
         check("Receipt", (await shop.track(event("u1", "Product Viewed"), {})).body)
         check("Slate", (await shop.call("GET", "/v1/recommendations?user_id=u1")).body)
+        check("Slate", found := (await shop.call("GET", "/v1/search?user_id=u1&q=tent")).body)
+        check("SearchFacts", found["search"])
+        check("Suggestions", (await shop.call("GET", "/v1/suggest?q=te")).body)
         check("Token", (await shop.call("POST", "/v1/tokens", json={"user_id": "u1"})).body)
         check("User", (await shop.call("GET", "/v1/users/u1")).body)
         check("Feedback", (await shop.call("GET", "/v1/feedback")).body)

@@ -21,9 +21,9 @@ from rec.errors import Unavailable
 from rec.events import ERASE, decode_event, instant
 from rec.ports import Pushed, Reply, StoredSlate
 from rec.rates import Rates
-from rec.requests import AskRates, Inspect, Refresh, SlateRequest, decode_request
+from rec.requests import AskRates, Inspect, Refresh, SearchRequest, SlateRequest, SuggestRequest, decode_request
 from rec.screens import screen_key, split_screen
-from rec.slates import Cause, Reason, Slate, SlateItem, encode_slate
+from rec.slates import Cause, Reason, SearchFacts, Slate, SlateItem, encode_slate
 from rec.state import Outcome, UserState, fold, touched
 from rec.store.memory import MemoryExchange, MemoryLog
 from rec.store.memory_db import MemoryDatabase
@@ -130,6 +130,14 @@ class TinyWorker:
             state = state or UserState(epoch="e0", version=1)
             made = slate(request.user_id, request.placement, state.epoch, state.version, request.n, self.clock())
             body = b'{"slate":' + encode_slate(made) + b"}"
+            await self.exchange.reply(request.reply_to, Reply(request.request_id, body))
+        elif isinstance(request, SearchRequest):
+            made = slate(request.user_id, "search", "e0", 1, request.search.n, self.clock())
+            made = msgspec.structs.replace(made, search=SearchFacts(request.search.q, request.search.n))
+            body = b'{"slate":' + encode_slate(made) + b"}"
+            await self.exchange.reply(request.reply_to, Reply(request.request_id, body))
+        elif isinstance(request, SuggestRequest):
+            body = msgspec.json.encode({"suggestions": [{"text": request.q, "kind": "word"}]})
             await self.exchange.reply(request.reply_to, Reply(request.request_id, body))
         elif isinstance(request, Inspect):
             shown = None if state is None else msgspec.to_builtins(msgspec.structs.replace(state, ring=b""))

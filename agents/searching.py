@@ -1,0 +1,309 @@
+"""requests, catalog, behavior → **searching** → replies. The worker's side of search: whose turn it is, and no more.
+
+All that touches the engine runs in one thread, in order: changes of the catalog in portions, searches a few at a time,
+clicks. The event loop only queues, waits for vectors, and replies. A request behind its deadline is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from agents.metrics import Metrics
+from agents.query_encoder import QueryEncoder
+from rec.catalog import Floats, Item
+from rec.config import Settings
+from rec.errors import ConfigError, ModelError, RecError, Unavailable
+from rec.events import Event
+from rec.files import write_atomically
+from rec.ports import Exchange, Reply
+from rec.recommend import World
+from rec.requests import SearchRequest, SuggestRequest
+from rec.search.engine import Engine
+from rec.search.fusion import FUSED, Fusion
+from rec.search.reading import read_synonyms
+from rec.search.words import Words
+from rec.slates import encode_slate
+from rec.state import UserState
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+PORTION = 200  # products that are written to the index between two searches
+FIRST_PORTION = 2_000  # ... before the first of them
+TOGETHER = 8  # searches made in one go
+MAX_WAITING = 512
+WITHIN_S = 0.1  # a warm encoder is waited for so long
+LOOKED_AT = 4  # places under the last click that count as seen: the others may never have been on the screen
+PRESSED_S = 0.5  # before its deadline a search is answered even if with an error
+SAVE_S = 30.0
+
+
+class _Waiting(NamedTuple):
+    request: SearchRequest
+    vector: Floats | None
+
+
+class Searching:
+    """Answers searches and suggestions from `engine`, which nobody else touches."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        encoder: QueryEncoder | None,
+        world: World,
+        state_of: Callable[[str], UserState | None],
+        exchange: Exchange,
+        metrics: Metrics,
+        fusion_path: Path,
+        rng: random.Random | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.engine, self._encoder, self.world, self._state_of = engine, encoder, world, state_of
+        self._exchange, self._metrics, self._path = exchange, metrics, fusion_path
+        self._rng, self._clock = rng or random.Random(), clock
+        self._executor: ThreadPoolExecutor | None = None
+        self._items: dict[str, Item | None] = {}  # what the index does not know yet; None: deleted
+        self._built = False  # whether the index ever was as the catalog
+        self._ready: deque[_Waiting] = deque()
+        self._typed: deque[SuggestRequest] = deque()
+        self._clicks: deque[tuple[str, str, list[str]]] = deque()
+        self._forgotten: deque[str] = deque()
+        self._reading: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._wake.set()
+
+    # ------------------------------------------------------------------ what comes in: sync, from anywhere on the loop
+    def follow(self, items: Iterable[Item], deleted: Iterable[str]) -> None:
+        """The catalog has changed."""
+        self._items.update({item.item_id: item for item in items})
+        self._items.update(dict.fromkeys(deleted))
+        self._wake.set()
+
+    def answer(self, request: SearchRequest | SuggestRequest) -> None:
+        """Answer, before its deadline, or not at all."""
+        if len(self._ready) + len(self._typed) + len(self._reading) >= MAX_WAITING:
+            self._metrics.searches.labels(outcome="refused").inc()
+            return
+        if isinstance(request, SuggestRequest):
+            self._typed.append(request)
+            self._wake.set()
+            return
+        known = None if self._encoder is None else self._encoder.known(request.search.q)
+        if known is not None or self._encoder is None or request.search.page is not None:
+            self._ready.append(_Waiting(request, known))
+            self._wake.set()
+            return
+        task = asyncio.create_task(self._read(self._encoder, request))
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
+
+    async def _read(self, encoder: QueryEncoder, request: SearchRequest) -> None:
+        within = min(WITHIN_S, max(0.0, request.deadline - self._clock()))
+        vector = await encoder.vector(request.search.q, within)
+        self._ready.append(_Waiting(request, vector))
+        self._wake.set()
+
+    def heard(self, event: Event) -> None:
+        """Somebody acted on a product; if on a list made here, that teaches the fusion."""
+        if event.attribution is not None and event.items:
+            self._clicks.append((event.attribution.slate_id, event.subject, [item.item_id for item in event.items]))
+            self._wake.set()
+
+    def understood(self, event: Event, then: Callable[[], None]) -> None:
+        """Call `then` once the vector of what was searched for is known, if it will be soon: the list needs it."""
+        encoder, term = self._encoder, event.search_term
+        if event.event != "search" or not term or encoder is None or not encoder.is_warm:
+            then()
+            return
+
+        async def wait() -> None:
+            await encoder.vector(term, WITHIN_S)
+            then()
+
+        task = asyncio.create_task(wait())
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
+
+    def forget(self, user_id: str) -> None:
+        """Drop what is remembered of an erased user."""
+        self._forgotten.append(user_id)
+        self._wake.set()
+
+    # ------------------------------------------------------------------ what goes on
+    async def run(self) -> None:
+        """For ever: changes, clicks, searches, suggestions, in turns."""
+        with ThreadPoolExecutor(1, thread_name_prefix="search") as executor:
+            self._executor = executor
+            try:
+                while True:
+                    await self._wake.wait()
+                    self._wake.clear()
+                    while await self._turn():
+                        pass
+            finally:
+                for task in self._reading:
+                    task.cancel()
+
+    async def save_for_ever(self) -> None:
+        """What clicks have taught, every now and then, if there is something new."""
+        saved = self.engine.fusion.learned
+        while True:
+            await asyncio.sleep(SAVE_S)
+            fusion = self.engine.fusion
+            if fusion.learned != saved:
+                await asyncio.to_thread(write_atomically, self._path, msgspec.json.encode(fusion))
+                saved = fusion.learned
+
+    async def _turn(self) -> bool:
+        """One portion of everything; False if there was nothing."""
+        portion = [
+            (item_id, self._items[item_id])
+            for item_id in list(self._items)[: PORTION if self._built else FIRST_PORTION]
+        ]
+        clicks, forgotten = _drained(self._clicks), _drained(self._forgotten)
+        now = self._clock()
+        waiting = [one for one in self._due(now) if one.request.deadline > now]
+        typed = [one for one in _some(self._typed, TOGETHER) if one.deadline > now]
+        if not (portion or clicks or forgotten or waiting or typed):
+            first, self._built = not self._built, True
+            return first
+        states = [self._state_of(one.request.user_id) for one in waiting]
+        complete = self._built
+
+        def work() -> list[Reply]:
+            for user_id in forgotten:
+                self.engine.forget(user_id)
+            for click in clicks:
+                self.engine.clicked(*click, shown=LOOKED_AT)
+            replies = [Reply(one.request_id, self._suggestions(one)) for one in typed]
+            for one, state in zip(waiting, states, strict=True):
+                replies.append(Reply(one.request.request_id, self._slate(one, state, now, complete)))
+            return replies
+
+        began = time.perf_counter()
+        if waiting or typed or clicks or forgotten:
+            replies = await self._in_thread(work)
+            if waiting:
+                self._metrics.search_seconds.observe(time.perf_counter() - began)
+            senders = [one.reply_to for one in typed] + [one.request.reply_to for one in waiting]
+            for to, reply in zip(senders, replies, strict=True):
+                try:
+                    await self._exchange.reply(to, reply)
+                except Unavailable as error:
+                    log.warning("a search could not be answered: %s", error)
+        if portion:
+            await self._write(portion)
+        return True
+
+    def _due(self, now: float) -> list[_Waiting]:
+        """The next to be answered. Until the index is built, those who can wait do: it is a matter of seconds."""
+        if self._built:
+            return _some(self._ready, TOGETHER)
+        pressed = [one for one in self._ready if one.request.deadline < now + PRESSED_S]
+        for one in pressed:
+            self._ready.remove(one)
+        return pressed
+
+    async def _write(self, portion: list[tuple[str, Item | None]]) -> None:
+        """A portion into the index. What changed again meanwhile waits for its turn."""
+        items = [item for _, item in portion if item is not None]
+        deleted = [item_id for item_id, item in portion if item is None]
+        await self._in_thread(lambda: self.engine.change(items, deleted))
+        for item_id, item in portion:
+            if self._items.get(item_id) is item:
+                self._items.pop(item_id, None)
+        self._metrics.indexed.set(len(self.engine.index))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        assert self._executor is not None, "only run() gets here"
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    def _slate(self, one: _Waiting, state: UserState | None, now: float, complete: bool) -> bytes:
+        """The reply's body; a bad query's error is the asker's, anything else the log's too."""
+        request = one.request
+        try:
+            if not complete:
+                raise Unavailable("The products are still being read. Try again in some seconds.", retry_after=2)
+            slate = self.engine.search(
+                request.user_id, request.search, state, self.world, vector=one.vector, now=now, rng=self._rng
+            )
+        except RecError as error:
+            return _error(error)
+        except Exception:
+            log.exception("a search failed")
+            return _error(RecError("Something broke in search. The worker's log says what."))
+        facts = slate.search
+        outcome = "found"
+        if facts is not msgspec.UNSET and facts.fallback is not None:
+            outcome = facts.fallback
+        elif facts is not msgspec.UNSET and facts.understood is not None:
+            outcome = "corrected"
+        self._metrics.searches.labels(outcome=outcome).inc()
+        self._metrics.search_retrieval.labels(retrieval=slate.strategy.removeprefix("search-")).inc()
+        return b'{"slate":' + encode_slate(slate) + b"}"
+
+    def _suggestions(self, request: SuggestRequest) -> bytes:
+        try:
+            found = self.engine.suggest(request.q, request.n, self.world)
+        except RecError as error:
+            return _error(error)
+        except Exception:
+            log.exception("suggestions failed")
+            return _error(RecError("Something broke in search. The worker's log says what."))
+        listed = [
+            {"text": each.text, "kind": each.kind} | ({"item_id": each.item_id} if each.item_id else {})
+            for each in found
+        ]
+        return msgspec.json.encode({"suggestions": listed})
+
+
+def search_engine(settings: Settings) -> Engine:
+    """The engine that the settings ask for, as it was taught. Raises ConfigError."""
+    words, synonyms = Words(settings.search_language), None
+    if settings.search_synonyms:
+        path = Path(settings.search_synonyms)
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            message = f"REC_SEARCH_SYNONYMS: {path} cannot be read ({error}). Name a text file, or leave it out."
+            raise ConfigError(message, field="REC_SEARCH_SYNONYMS") from None
+        synonyms = read_synonyms(lines, words, str(path))
+    return Engine(words, synonyms, load_fusion(settings.fusion_path))
+
+
+def load_fusion(path: Path) -> Fusion | None:
+    """What clicks had taught when it was saved; None if nothing, or nothing that this version can read."""
+    try:
+        fusion = msgspec.json.decode(path.read_bytes(), type=Fusion)
+        if len(fusion.weights) != len(FUSED):
+            raise ModelError(f"{len(fusion.weights)} weights instead of {len(FUSED)}")
+    except FileNotFoundError:
+        return None
+    except (msgspec.MsgspecError, ModelError) as error:
+        log.warning("%s cannot be used (%s); search begins with reciprocal ranks again", path, error)
+        return None
+    return fusion
+
+
+def _error(error: RecError) -> bytes:
+    return msgspec.json.encode({"error": error.as_dict()})
+
+
+def _some(queue: deque[T], most: int) -> list[T]:
+    return [queue.popleft() for _ in range(min(most, len(queue)))]
+
+
+def _drained(queue: deque[T]) -> list[T]:
+    return _some(queue, len(queue))

@@ -1,0 +1,135 @@
+"""`rec evaluate-search`: how good search is on judged queries, every product ranked."""
+
+from __future__ import annotations
+
+import csv
+import lzma
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from rec.catalog import Floats, Item
+from rec.cli.output import emit, emit_json, json_option, say, table
+from rec.cli.progress import ProgressLine
+from rec.errors import BadInput
+from rec.evaluation.search import Judged, evaluate_search
+from rec.search.words import LANGUAGES
+
+
+@click.command("evaluate-search")
+@click.argument("products", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("judgments", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--item", default="product_uid", show_default=True, help="Column of the product, in both files.")
+@click.option("--title", default="product_title", show_default=True, help="Column of the product's title.")
+@click.option("--query", default="search_term", show_default=True, help="Column of the query.")
+@click.option("--relevance", default="relevance", show_default=True, help="Column of the judgment, a number.")
+@click.option("--relevant", default=2.67, show_default=True, help="From which judgment on a product is relevant.")
+@click.option("--language", default="en", show_default=True, type=click.Choice(LANGUAGES), help="Of the texts.")
+@click.option("--text/--no-text", default=True, show_default=True, help="Read titles and queries with the encoder.")
+@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Keep vectors in this folder.")
+@click.option("--limit", type=click.IntRange(2), help="Only the first so many queries.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the two halves.")
+@json_option
+def command(
+    products: Path,
+    judgments: Path,
+    item: str,
+    title: str,
+    query: str,
+    relevance: str,
+    relevant: float,
+    language: str,
+    text: bool,
+    cache: Path | None,
+    limit: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """How good search is: BM25, vectors, both, and both as clicks would have taught it. CSV files, .xz too.
+
+    Recall at 10 and 100 and MRR at 10, over all queries that have a relevant product; every product is ranked.
+
+    \b
+    rec evaluate-search products.csv.xz judgments.csv.xz --cache .rec/vectors
+    """
+    items = {row[item]: Item(item_id=row[item], title=row[title][:1024]) for row in rows_of(products, item, title)}
+    found: dict[str, set[str]] = defaultdict(set)
+    for row in rows_of(judgments, item, query, relevance):
+        if _number(row[relevance], judgments) >= relevant and row[item] in items:
+            found[row[query]].add(row[item])
+    if not found:
+        raise BadInput(
+            f"{judgments}: no judgment from {relevant} on is of a product in {products}.", field="--relevant"
+        )
+    queries = sorted(found)[:limit]
+    wanted = {each: frozenset(found[each]) for each in queries}
+    vectors: Mapping[str, Floats] = {}
+    read: Mapping[str, Floats] = {}
+    if text:
+        made = encoded({one.digest(): one.text() for one in items.values()}, cache, "titles")
+        vectors = {item_id: made[one.digest()] for item_id, one in items.items()}
+        read = encoded({each: each for each in queries}, cache, "queries")
+    with ProgressLine("searching", "queries") as line:
+        body = evaluate_search(
+            Judged(list(items.values()), vectors, read, wanted), language, seed,
+            lambda _, done, total: line.update(done, done / total),
+        )  # fmt: skip
+    emit_json(body) if as_json else _show(body)
+
+
+def rows_of(path: Path, *columns: str) -> Iterator[dict[str, str]]:
+    """The rows of a CSV; BadInput for a column that it does not have."""
+    open_file = lzma.open if path.suffix == ".xz" else open
+    with open_file(path, "rt", encoding="utf-8", errors="replace", newline="") as file:
+        reader = csv.DictReader(file)
+        for column in columns:
+            if column not in (reader.fieldnames or ()):
+                raise BadInput(f"{path} has no column {column}. It has: {', '.join(reader.fieldnames or ())}.")
+        try:
+            yield from reader
+        except (csv.Error, lzma.LZMAError, EOFError) as error:
+            raise BadInput(f"{path} cannot be read: {error}") from error
+
+
+def _number(text: str, path: Path) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise BadInput(f"{path}: {text!r} is no judgment; give the column of a number with --relevance.") from None
+
+
+def encoded(texts: Mapping[str, str], cache: Path | None, what: str) -> dict[str, Floats]:
+    """key → vector. With a cache, only texts that are not in it are read; the file is of one encoder."""
+    from rec.model.encoder import TextEncoder
+    from rec.model.weights import encoder_id
+
+    path = None if cache is None else cache / f"{what}-{encoder_id()}.npz"
+    known: dict[str, Floats] = {}
+    if path is not None and path.exists():
+        with np.load(path, allow_pickle=False) as kept:
+            known = dict(zip(kept["keys"].tolist(), kept["vectors"], strict=True))
+    missing = [key for key in texts if key not in known]
+    if missing:
+        say(f"encoding {len(missing):,} {what}")
+        known |= dict(zip(missing, TextEncoder().encode([texts[key] for key in missing]), strict=True))
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(path, keys=np.array(list(known)), vectors=np.stack(list(known.values())))
+    return {key: known[key] for key in texts}
+
+
+def _show(body: dict[str, Any]) -> None:
+    for part, queries in (("all", body["queries"]), ("half", body["half"]["queries"])):
+        said = f"{queries:,} queries, {body['products']:,} products"
+        if part == "half":
+            said += "; the fusion learned from the others"
+        say(said)
+        shown = table("search", "recall@10", "recall@100", "mrr@10", right=("recall@10", "recall@100", "mrr@10"))
+        for name, values in body[part].items():
+            if isinstance(values, dict):
+                shown.add_row(name, *(f"{values[each]:.3f}" for each in ("recall@10", "recall@100", "mrr@10")))
+        emit(shown)

@@ -1,0 +1,134 @@
+"""queries + judgments → **search measures**. How good search is, through the code that serves it. No torch, no I/O.
+
+Every product is a candidate; a query without a relevant product is left out. Recall@k is the share of a query's
+relevant products among the first k, MRR@10 the mean of 1 / place of the first one among the first ten (Voorhees 1999),
+each a mean over queries. The learned fusion learns from one half of the queries and is measured on the other, beside
+the others on that half.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rec.candidates import Shelf, shelf
+from rec.catalog import Catalog, Floats, Item
+from rec.counters import Counters
+from rec.search.finding import DEPTH, Filters, find
+from rec.search.fusion import RECIPROCAL, Fusion, FusionLearner
+from rec.search.lexical import LexicalIndex, Term
+from rec.search.reading import Reader
+from rec.search.words import Words
+
+SHOWN = 50  # candidates of a query that the fusion learns from
+Progress = Callable[[str, int, int], None]
+
+
+class Judged(NamedTuple):
+    """What is searched: products, their vectors and the queries' (may be empty), and query → relevant item_ids."""
+
+    items: Sequence[Item]
+    vectors: Mapping[str, Floats]
+    queries: Mapping[str, Floats]
+    relevant: Mapping[str, frozenset[str]]
+
+
+def measures(ranked: Mapping[str, Sequence[str]], relevant: Mapping[str, frozenset[str]]) -> dict[str, float]:
+    """
+    >>> measures({"q": ["x", "a", "b"]}, {"q": frozenset({"a", "c"})})
+    {'recall@10': 0.5, 'recall@100': 0.5, 'mrr@10': 0.5}
+    """
+    sums = {"recall@10": 0.0, "recall@100": 0.0, "mrr@10": 0.0}
+    for query, item_ids in ranked.items():
+        wanted = relevant[query]
+        places = [place for place, item_id in enumerate(item_ids[:100]) if item_id in wanted]
+        sums["recall@10"] += sum(place < 10 for place in places) / len(wanted)
+        sums["recall@100"] += len(places) / len(wanted)
+        sums["mrr@10"] += 1 / (places[0] + 1) if places and places[0] < 10 else 0.0
+    return {name: total / max(1, len(ranked)) for name, total in sums.items()}
+
+
+class _Bench:
+    """A catalog as a worker has it."""
+
+    def __init__(self, judged: Judged, language: str) -> None:
+        catalog = Catalog()
+        catalog.upsert(judged.items)
+        if judged.vectors:
+            catalog.set_vectors(judged.vectors)
+        self.index = LexicalIndex(Words(language))
+        self.index.change(judged.items)
+        self.reader = Reader(self.index)
+        self.shelf: Shelf = shelf(catalog.view(), Counters().tables)
+        self.judged = judged
+
+    def plain(self, query: str) -> list[str]:
+        """BM25 of the words as they are: no typos, nothing apart or together."""
+        words = dict.fromkeys(self.index.words(query))
+        return self.index.search([Term(word) for word in words], 100).item_ids
+
+    def words(self, query: str) -> list[str]:
+        return self.index.search(self.reader.read(query).terms, DEPTH).item_ids[:100]
+
+    def dense(self, query: str) -> list[str]:
+        view = self.shelf.view
+        likeness = view.vectors @ self.judged.queries[query]
+        first = np.argpartition(-likeness, min(100, view.size - 1))[:100]
+        return [view.ids[row] for row in first[np.argsort(-likeness[first], kind="stable")].tolist()]
+
+    def features(self, query: str) -> tuple[list[str], Floats]:
+        """The candidates of a query and what the fusion reads of them, best first by reciprocal ranks."""
+        found = find(
+            query, self.reader, self.index, self.shelf, vector=self.judged.queries.get(query),
+            filters=Filters(in_stock=False),
+        )  # fmt: skip
+        ids = self.shelf.view.ids
+        return [ids[row] for row in found.rows.tolist()], found.features
+
+
+def evaluate_search(judged: Judged, language: str, seed: int, progress: Progress) -> dict[str, Any]:
+    """All ways of searching, on all queries; and on one half of them, with the fusion that the other half taught."""
+    bench, queries = _Bench(judged, language), sorted(judged.relevant)
+    ways: dict[str, Callable[[str], list[str]]] = {"bm25, words as typed": bench.plain, "bm25": bench.words}
+    if judged.queries:
+        ways["dense"] = bench.dense
+    ranked: dict[str, dict[str, list[str]]] = {name: {} for name in (*ways, "reciprocal ranks", "fused")}
+    read: dict[str, tuple[list[str], Floats]] = {}
+    for at, query in enumerate(queries):
+        for name, way in ways.items():
+            ranked[name][query] = way(query)
+        read[query] = bench.features(query)
+        ranked["reciprocal ranks"][query] = ordered(*read[query], Fusion(RECIPROCAL))
+        ranked["fused"][query] = ordered(*read[query], Fusion())
+        progress("searching", at + 1, len(queries))
+    shuffled = random.Random(seed).sample(queries, len(queries))
+    taught, tested = shuffled[: len(queries) // 2], sorted(shuffled[len(queries) // 2 :])
+    fusion = learned([(*read[query], judged.relevant[query]) for query in taught])
+    half = {name: {query: lists[query] for query in tested} for name, lists in ranked.items()}
+    half["learned from reciprocal ranks"] = {query: ordered(*read[query], fusion) for query in tested}
+    return {
+        "queries": len(queries),
+        "products": len(judged.items),
+        "all": {name: measures(lists, judged.relevant) for name, lists in ranked.items()},
+        "half": {"queries": len(tested)} | {name: measures(lists, judged.relevant) for name, lists in half.items()},
+        "fusion": {"weights": list(fusion.weights), "learned": fusion.learned},
+    }
+
+
+def ordered(item_ids: Sequence[str], features: Floats, fusion: Fusion) -> list[str]:
+    """The first hundred by a fusion."""
+    order = np.argsort(-fusion.score(features), kind="stable")[:100]
+    return [item_ids[place] for place in order.tolist()]
+
+
+def learned(lessons: Sequence[tuple[Sequence[str], Floats, frozenset[str]]]) -> Fusion:
+    """What becomes of reciprocal ranks after a click on each relevant product among the first `SHOWN` of each query."""
+    learner = FusionLearner(Fusion(RECIPROCAL))
+    for item_ids, features, relevant in lessons:
+        first = np.argsort(-learner.fusion.score(features), kind="stable")[:SHOWN]
+        clicked = [place for place, row in enumerate(first.tolist()) if item_ids[row] in relevant]
+        learner.learn(features[first], clicked)
+    return learner.fusion

@@ -1,0 +1,130 @@
+"""events → **what was clicked for which query** → fusion, suggestions. Counts over all shoppers, by query.
+
+Learned from every event that names its `search_term`: a `search` says that it is asked for, an action on a product says
+that the product answers it. Sums decay, and everything is bounded. A query may be anything, a name or a telephone
+number too: under its digest it is counted from the first time on, in clear it is kept, and suggested to others, only
+once `PUBLIC` different subjects have asked for it. Pure; time comes with the events.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from hashlib import blake2b
+
+import msgspec
+
+from rec.events import ACTIONS, POSITIVE, Event
+from rec.recent import Recent
+
+HALF_LIFE_S = 14 * 86_400.0
+MAX_QUERIES = 50_000
+MAX_ITEMS = 50  # of a query
+PUBLIC = 3
+LONGEST = 80  # characters of a query that may become public: longer ones are no suggestions
+DAMPING = 5.0  # clicks' worth: what was clicked once or twice has little to say
+
+_WORD = re.compile(r"\w+")
+
+
+class Asked(msgspec.Struct, array_like=True):
+    """One query. Sums are as of `at`. `subjects`: digests of the first who asked, until there are PUBLIC of them."""
+
+    at: float = 0.0
+    times: float = 0.0
+    items: dict[str, float] = {}
+    subjects: list[int] = []
+    text: str | None = None
+
+
+def key_of(query: str) -> str:
+    """Queries that differ in case, accents' form, punctuation and spaces alone are one.
+
+    >>> key_of(" Tent,  for TWO!")
+    'tent for two'
+    """
+    return " ".join(_WORD.findall(unicodedata.normalize("NFKC", query[:1024]).casefold()))
+
+
+class QueryClicks:
+    """The counts. One thread learns, any may read."""
+
+    def __init__(self, max_queries: int = MAX_QUERIES, half_life_s: float = HALF_LIFE_S) -> None:
+        self._queries: Recent[int, Asked] = Recent(max_queries)
+        self._half_life_s = half_life_s
+        self.generation = 0  # grows with the public queries
+
+    def __len__(self) -> int:
+        return len(self._queries)
+
+    def learn(self, event: Event) -> bool:
+        """Count one event that was not counted before; whether it said anything of a query."""
+        action = event.event
+        if not event.search_term or not (action == "search" or (action in POSITIVE and event.items)):
+            return False
+        key = key_of(event.search_term)
+        if not key:
+            return False
+        digest = _digest(key)
+        asked = self._queries.get(digest)
+        if asked is None:
+            self._queries.put(digest, asked := Asked(at=event.at))
+        fade, worth = self._decayed(asked, event.at)
+        asked.times *= fade
+        asked.items = {item_id: gain * fade for item_id, gain in asked.items.items()}
+        if action == "search":
+            asked.times += worth
+            self._known(asked, key, event.subject)
+        else:
+            gain = ACTIONS[action].gain * worth
+            for item in event.items:
+                asked.items[item.item_id] = asked.items.get(item.item_id, 0.0) + gain
+            if len(asked.items) > MAX_ITEMS:
+                asked.items = dict(sorted(asked.items.items(), key=lambda pair: -pair[1])[: MAX_ITEMS // 2])
+        return True
+
+    def of(self, query: str) -> dict[str, float]:
+        """item_id → what speaks for it in [0, 1): its share of the query's clicks, damped."""
+        asked = self._queries.peek(_digest(key_of(query)))
+        items = dict(asked.items) if asked is not None else {}
+        most = max(items.values(), default=0.0)
+        return {item_id: gain / most * gain / (gain + DAMPING) for item_id, gain in items.items()} if most > 0 else {}
+
+    def popular(self) -> dict[str, float]:
+        """The public queries, and how often each is asked for, as of its last time."""
+        known = [*list(self._queries.old.values()), *list(self._queries.young.values())]
+        return {asked.text: asked.times for asked in known if asked.text is not None}
+
+    def _decayed(self, asked: Asked, at: float) -> tuple[float, float]:
+        """What the sums fade by, and what a gain at `at` is worth in them: a late one is decayed itself."""
+        age = (at - asked.at) / self._half_life_s
+        if age >= 0:
+            asked.at = at
+            return 0.5**age, 1.0
+        return 1.0, 0.5**-age
+
+    def _known(self, asked: Asked, key: str, subject: str) -> None:
+        if asked.text is not None or len(key) > LONGEST:
+            return
+        mark = _digest(subject)
+        if mark not in asked.subjects:
+            asked.subjects.append(mark)
+        if len(asked.subjects) >= PUBLIC:
+            asked.text, asked.subjects = key, []
+            self.generation += 1
+
+    # ------------------------------------------------------------------ snapshots
+    def to_parts(self) -> list[dict[int, Asked]]:
+        """The older generation first, for the snapshot of the counters."""
+        return [self._queries.old, self._queries.young]
+
+    def restore(self, parts: list[dict[int, Asked]]) -> None:
+        for part in parts:
+            for digest, asked in part.items():
+                self._queries.put(digest, asked)
+        self.generation += 1
+
+
+def _digest(text: str) -> int:
+    """A digest without a key hides nothing from one who guesses; it keeps what nobody guesses out of every file."""
+    return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little")

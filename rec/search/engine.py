@@ -1,0 +1,243 @@
+"""catalog, state, query → **engine** → slate. Search as one object with one owner: its thread does everything in order.
+
+What it holds: the index, the fusion that clicks teach, the suggestions, and the searches of the last minutes, so that
+the next page is of the same order and a click is known to be of its query. Nothing of it is a shopper's for longer.
+`now` and `rng` are arguments.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from rec.candidates import Shelf
+from rec.catalog import Floats, Item, card
+from rec.events import instant
+from rec.protocol import Search
+from rec.recent import Recent
+from rec.recommend import Ask, World, may_use, moment, recommend, uuid7
+from rec.search.finding import Filters, Matches, find
+from rec.search.fusion import FUSED, Fusion, FusionLearner
+from rec.search.lexical import LexicalIndex
+from rec.search.personal import taste
+from rec.search.reading import Reader, Synonyms
+from rec.search.suggest import Suggester, Suggestion
+from rec.search.words import Words
+from rec.slates import Cause, Position, Reason, SearchFacts, Slate, SlateItem
+from rec.state import UserState
+
+REMEMBERED = 4_000  # searches; what is shown of one is learned from, and paged through, while it is remembered
+RANKED = 1_000  # places of a search that pages can reach
+PLACEMENT = "search"
+NOWHERE = Position("none", 0)
+
+
+class _Ranked(NamedTuple):
+    """One search as it was answered."""
+
+    user_id: str
+    query: str
+    item_ids: list[str]
+    scores: Floats
+    features: Floats  # [m, len(FUSED)]
+    exact: list[bool]
+    facts: SearchFacts
+    strategy: str
+
+
+class Engine:
+    """Search over one worker's catalog. One thread at a time; start with `change`."""
+
+    def __init__(self, words: Words, synonyms: Synonyms | None = None, fusion: Fusion | None = None) -> None:
+        self.index = LexicalIndex(words)
+        self._reader = Reader(self.index, synonyms)
+        self._suggester = Suggester(self.index)
+        self._learner = FusionLearner(fusion)
+        self._fusion = self._learner.fusion
+        self._ranked: Recent[str, _Ranked] = Recent(REMEMBERED)
+
+    @property
+    def fusion(self) -> Fusion:
+        return self._fusion
+
+    def change(self, items: Iterable[Item], deleted: Iterable[str] = ()) -> int:
+        """Follow the catalog; how many documents that moved."""
+        return self.index.change(items, deleted)
+
+    # ------------------------------------------------------------------ asking
+    def search(
+        self,
+        user_id: str,
+        wanted: Search,
+        state: UserState | None,
+        world: World,
+        *,
+        vector: Floats | None,
+        now: float,
+        rng: random.Random,
+    ) -> Slate:
+        """The slate for a search, or for its next page. Raises BadInput."""
+        first, _, offset = (wanted.page or "").partition(".")
+        kept = self._ranked.get(first) if first else None
+        shelf = world.shelf(now)
+        if kept is not None and kept.user_id == user_id and kept.query == wanted.q:
+            return self._page(kept, first, int(offset), wanted.n, state, shelf, world, now, rng)
+        slate_id = uuid7(now, rng)
+        ranked = self._found(user_id, wanted, state, shelf, world, vector, now)
+        if ranked.facts.fallback == "nothing_matches":
+            return self._own_list(slate_id, ranked, wanted.n, state, world, now, rng)
+        self._ranked.put(slate_id, ranked)
+        return self._page(ranked, slate_id, int(offset or 0), wanted.n, state, shelf, world, now, rng, slate_id)
+
+    def _found(
+        self,
+        user_id: str,
+        wanted: Search,
+        state: UserState | None,
+        shelf: Shelf,
+        world: World,
+        vector: Floats | None,
+        now: float,
+    ) -> _Ranked:
+        filters = Filters(wanted.category, wanted.brand, wanted.price_min, wanted.price_max, wanted.in_stock)
+        clicks = world.counters.queries.of(wanted.q)
+
+        def look(filters: Filters) -> Matches:
+            return find(
+                wanted.q, self._reader, self.index, shelf, vector=vector, filters=filters, sort=wanted.sort,
+                fusion=self._fusion, clicks=clicks, taste=lambda rows: taste(rows, state, shelf, world, now),
+            )  # fmt: skip
+
+        matches, fallback = look(filters), None
+        if not len(matches.rows):
+            fallback = "nothing_matches"
+            if filters != Filters():
+                wider = look(Filters())
+                if len(wider.rows):
+                    matches, fallback = wider, "filters_exclude_all"
+        ids, rows = shelf.view.ids, matches.rows[:RANKED]
+        facets = matches.facets
+        facts = SearchFacts(
+            query=wanted.q,
+            total=len(matches.rows),
+            understood=matches.reading.understood,
+            categories=facets.category,
+            brands=facets.brand,
+            prices=facets.price,
+            fallback=fallback,  # type: ignore[arg-type]
+        )
+        return _Ranked(
+            user_id,
+            wanted.q,
+            [ids[row] for row in rows.tolist()],
+            matches.scores[:RANKED],
+            matches.features[:RANKED],
+            matches.exact[:RANKED].tolist(),
+            facts,
+            "search-hybrid" if matches.hybrid else "search-lexical",
+        )
+
+    def _page(
+        self,
+        ranked: _Ranked,
+        first: str,
+        offset: int,
+        n: int,
+        state: UserState | None,
+        shelf: Shelf,
+        world: World,
+        now: float,
+        rng: random.Random,
+        slate_id: str | None = None,
+    ) -> Slate:
+        """Places from `offset` on; what went out of the catalog meanwhile leaves a gap, and moves nothing."""
+        view = shelf.view
+        end = min(offset + n, len(ranked.item_ids))
+        items = []
+        for at in range(offset, end):
+            row = view.row(ranked.item_ids[at])
+            if row is None:
+                continue
+            reason, source = _why(ranked.features[at], ranked.exact[at], ranked.query)
+            item = view.items[row]
+            items.append(SlateItem(item.item_id, float(ranked.scores[at]), source, reason, item=card(item)))
+        made = slate_id or uuid7(now, rng)
+        if slate_id is None:  # what is clicked on a later page is of the same search
+            part = slice(offset, end)
+            self._ranked.put(
+                made,
+                ranked._replace(
+                    item_ids=ranked.item_ids[part], scores=ranked.scores[part], features=ranked.features[part],
+                    exact=ranked.exact[part],
+                ),
+            )  # fmt: skip
+        facts = msgspec.structs.replace(ranked.facts, next=f"{first}.{end}" if end < len(ranked.item_ids) else None)
+        brain = world.brain
+        position = state.position if state else NOWHERE
+        return Slate(
+            slate_id=made,
+            user_id=ranked.user_id,
+            placement=PLACEMENT,
+            epoch=position.epoch,
+            version=position.version,
+            cause=Cause("request"),
+            model_version=brain.version if brain else "none",
+            strategy=ranked.strategy,
+            events_through=moment(state.events_through) if state and may_use(state, world.rules) else None,
+            learned_through=moment((brain.learned_through if brain else 0.0) or world.counters.learned_through),
+            created_at=instant(now),
+            items=tuple(items),
+            search=facts,
+        )
+
+    def _own_list(
+        self, slate_id: str, ranked: _Ranked, n: int, state: UserState | None, world: World, now: float,
+        rng: random.Random,
+    ) -> Slate:  # fmt: skip
+        """Nothing was found: the shopper's own list, and it says so."""
+        ask = Ask(ranked.user_id, PLACEMENT, n, None, Cause("request"), state)
+        slate = recommend(ask, world, now=now, rng=rng)
+        return msgspec.structs.replace(slate, slate_id=slate_id, strategy="search-fallback", search=ranked.facts)
+
+    def suggest(self, typed: str, n: int, world: World) -> list[Suggestion]:
+        """Raises BadInput."""
+        queries = world.counters.queries
+        self._suggester.renew(world.catalog.view(), queries)
+        return self._suggester.suggest(typed, n)
+
+    # ------------------------------------------------------------------ learning
+    def clicked(self, slate_id: str, user_id: str, item_ids: Sequence[str], shown: int) -> bool:
+        """Learn from a click on a list that was made here; whether it was one. `shown`: places that were looked at."""
+        ranked = self._ranked.get(slate_id)
+        if ranked is None or ranked.user_id != user_id:
+            return False
+        places = [at for item_id in item_ids if item_id in ranked.item_ids and (at := ranked.item_ids.index(item_id))
+                  < len(ranked.features)]  # fmt: skip
+        if not places:
+            return False
+        seen = max(shown, max(places) + 1)
+        self._learner.learn(ranked.features[:seen], places)
+        self._fusion = self._learner.fusion
+        return True
+
+    def forget(self, user_id: str) -> int:
+        """Drop what is remembered of a user's searches; how many there were."""
+        theirs = [slate_id for slate_id, ranked in self._ranked.items() if ranked.user_id == user_id]
+        for slate_id in theirs:
+            self._ranked.pop(slate_id)
+        return len(theirs)
+
+
+def _why(features: Floats, exact: bool, query: str) -> tuple[Reason, str]:
+    """Reason and source of an item: what spoke most for it."""
+    rrf, lexical, dense, covered, clicks = (float(value) for value in features[: len(FUSED)])
+    if exact:
+        return Reason("exact_match", value=query), "search"
+    if clicks >= 0.5:
+        return Reason("chosen_for", value=query), "clicks"
+    if covered > 0 or lexical > 0:
+        return Reason("matches", value=query), "search"
+    return Reason("means", value=query), "content"

@@ -1,0 +1,95 @@
+"""The fusion of ranks, words and clicks; and clicks move it, by so much at most."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rec.counters import Counters
+from rec.events import Event, EventItem, instant
+from rec.search.clicks import PUBLIC, QueryClicks
+from rec.search.fusion import FARTHEST, FUSED, PRIOR, RECIPROCAL, Fusion, FusionLearner, reciprocal
+
+NOW = 1_700_000_000.0
+
+
+def ints(*values: int) -> np.ndarray:
+    return np.array(values, np.int32)
+
+
+def test_reciprocal_ranks_alone_order_by_places_in_both_lists() -> None:
+    features = np.zeros((4, len(FUSED)), np.float32)
+    features[:, 0] = reciprocal([ints(2, 0, 1), ints(0, 3)], 4)
+    features[:, 1] = [0.1, 0.2, 1.0, 0.9]  # what nobody has learned to read
+    assert np.argsort(-Fusion(RECIPROCAL).score(features)).tolist() == np.argsort(-features[:, 0]).tolist()
+    assert reciprocal([ints(2, 0, 1), ints(0, 3)], 4).argmax() == 0  # second and first beats first and nothing
+
+
+def test_clicks_teach_what_reciprocal_ranks_do_not_say() -> None:
+    rng, learner = np.random.default_rng(1), FusionLearner(Fusion(RECIPROCAL))
+    losses = []
+    for _ in range(300):
+        features = rng.random((20, len(FUSED))).astype(np.float32)
+        losses.append(learner.learn(features, [int(features[:, 3].argmax())]))  # they choose what covers the query
+    assert learner.fusion.weights[3] > 5
+    assert np.mean(losses[-50:]) < np.mean(losses[:50]) / 2
+    assert learner.fusion.learned == 300
+
+
+def test_no_flood_of_clicks_moves_the_fusion_without_end() -> None:
+    learner = FusionLearner(rate=100.0)
+    features = np.eye(2, len(FUSED), dtype=np.float32)
+    for _ in range(1_000):
+        learner.learn(features, [1])
+    assert max(abs(w - p) for w, p in zip(learner.fusion.weights, PRIOR, strict=True)) <= FARTHEST
+
+
+def asked(name: str, user: str, term: str, *items: str, at: float = NOW) -> Event:
+    return Event(
+        event=name, event_id=f"{name}{user}{term}{items}{at}", user_id=user, search_term=term,
+        items=tuple(map(EventItem, items)), event_ts=instant(at), received_ts=instant(at),
+    )  # fmt: skip
+
+
+def test_click_counts_are_by_query_fade_and_are_bounded() -> None:
+    clicks = QueryClicks(max_queries=100, half_life_s=1_000)
+    for n in range(10):
+        clicks.learn(asked("select_item", f"u{n}", "Tent", "old"))
+    early = clicks.of("tent")["old"]
+    for n in range(10):
+        clicks.learn(asked("select_item", f"v{n}", "tent", "new", at=NOW + 3_000))
+    assert clicks.of("TENT ")["new"] > clicks.of("tent")["old"] < early
+    for n in range(1_000):
+        clicks.learn(asked("search", "u", f"query {n}"))
+        clicks.learn(asked("select_item", "u", "tent", f"item {n}", at=NOW + 3_000))
+    assert len(clicks) <= 100
+    assert len(clicks.of("tent")) <= 50
+
+
+def test_the_order_of_events_does_not_matter() -> None:
+    events = [asked("select_item", f"u{n}", "tent", f"i{n % 3}", at=NOW + 500 * (n * 7 % 10)) for n in range(10)]
+    one, other = QueryClicks(half_life_s=1_000), QueryClicks(half_life_s=1_000)
+    for event in events:
+        one.learn(event)
+    for event in reversed(events):
+        other.learn(event)
+    assert one.of("tent").keys() == other.of("tent").keys()
+    assert all(abs(one.of("tent")[i] - other.of("tent")[i]) < 1e-9 for i in one.of("tent"))
+
+
+def test_a_query_is_kept_in_clear_only_once_several_asked_for_it() -> None:
+    counters = Counters()
+    for n in range(PUBLIC - 1):
+        counters.learn(asked("search", f"u{n}", "Jane Doe"))
+    assert b"jane doe" not in counters.to_bytes()
+    counters.learn(asked("search", "another", "Jane Doe"))
+    assert counters.queries.popular().keys() == {"jane doe"}
+
+
+def test_clicks_outlast_a_restart() -> None:
+    counters = Counters()
+    for n in range(5):
+        counters.learn(asked("select_item", f"u{n}", "tent", "a"))
+        counters.learn(asked("search", f"u{n}", "tent"))
+    again = Counters.from_bytes(counters.to_bytes())
+    assert again.queries.of("tent") == counters.queries.of("tent")
+    assert again.queries.popular() == counters.queries.popular()
