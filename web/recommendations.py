@@ -20,7 +20,7 @@ async def get_recommendations(request: web.Request) -> web.Response:
     """A slate made now; if no worker answers in time, the latest that is stored, marked as stale."""
     edge = request.app[EDGE]
     who = edge.identify(request)
-    _not_too_often(edge, who)
+    not_too_often(edge, who)
     query = query_of(request, RecommendationQuery)
     user_id = who.user(query.user_id)
     try:
@@ -37,12 +37,12 @@ async def get_search(request: web.Request) -> web.Response:
     """Search is not part of this version."""
     edge = request.app[EDGE]
     who = edge.identify(request)
-    _not_too_often(edge, who)
+    not_too_often(edge, who)
     who.user(query_of(request, SearchQuery).user_id)
     raise search_missing()
 
 
-def _not_too_often(edge: Edge, who: Identity) -> None:
+def not_too_often(edge: Edge, who: Identity) -> None:
     """A browser asks so often a minute; a backend asks for many users, and its key is trusted. Raises RateLimited."""
     if who.user_id is None:
         return

@@ -8,6 +8,7 @@ from web.events import post_events
 from web.health import get_live, get_metrics, get_openapi, get_ready, get_version
 from web.items import delete_item, get_item, put_items
 from web.recommendations import get_recommendations, get_search
+from web.sdk import get_sdk
 from web.socket import get_socket
 from web.sse import get_stream
 from web.tokens import post_tokens
@@ -35,5 +36,6 @@ def add_routes(app: web.Application) -> None:
             web.get("/metrics", get_metrics),
             web.get("/version", get_version),
             web.get("/openapi.json", get_openapi),
+            web.get("/shunxi.js", get_sdk),
         ]
     )
