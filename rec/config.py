@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     request_timeout_s: float = Field(2, gt=0, description="GET /v1/recommendations waits this long for its slate")
     dedupe_window_s: int = Field(86_400, ge=60, description="a repeated event_id is counted as duplicate this long")
     metrics_port: int = Field(0, ge=0, le=65535, description="worker, archiver, trainer: serve /metrics here; 0: not")
-    demo: bool = Field(False, description="serve the two-shoppers page and tokens for it; never in production")
+    demo: bool = Field(False, description="serve the demo shop and tokens for its shoppers; never in production")
 
     # --- privacy
     consent_default: Literal["granted", "denied"] = "granted"

@@ -17,7 +17,7 @@ from aiohttp import hdrs, web
 
 from rec.demo.pictures import picture
 from rec.errors import Forbidden, NotFound
-from web.assets import Asset, load, send
+from web.assets import load, send
 from web.edge import EDGE
 from web.front import answer
 from web.origins import is_own
@@ -55,7 +55,7 @@ PAGE_HEADERS = {
 }
 _PICTURE_HEADERS = {"Content-Security-Policy": "default-src 'none'; sandbox", "Cache-Control": "max-age=300"}
 SHELF = web.AppKey("shelf", Shelf)
-ASSETS = web.AppKey("assets", dict[str, Asset])
+_ASSETS = load(PAGES, ("shop.html", "two.html", *FILES))
 SEARCH = "/v1/suggest"  # a server that has this address has search
 
 
@@ -77,7 +77,6 @@ class _FilePath(msgspec.Struct, frozen=True):
 def add_demo(app: web.Application) -> None:
     """Routes of the pages."""
     app[SHELF] = Shelf(app[EDGE].database, time.monotonic)
-    app[ASSETS] = load(PAGES, ("shop.html", "two.html", *FILES))
     app.router.add_routes(
         [
             *(web.get(path, get_shop) for path in ("/", "/product/{item_id}", "/department/{name}", "/cart", "/search")),
@@ -94,12 +93,12 @@ def add_demo(app: web.Application) -> None:
 
 async def get_shop(request: web.Request) -> web.Response:
     """The shop, under a policy that lets it load only what this server sends. The page knows its own addresses."""
-    return send(request, request.app[ASSETS]["shop.html"], PAGE_HEADERS)
+    return send(request, _ASSETS["shop.html"], PAGE_HEADERS)
 
 
 async def get_two(request: web.Request) -> web.Response:
     """Two shoppers side by side, under the same policy."""
-    return send(request, request.app[ASSETS]["two.html"], PAGE_HEADERS)
+    return send(request, _ASSETS["two.html"], PAGE_HEADERS)
 
 
 async def get_file(request: web.Request) -> web.Response:
@@ -107,7 +106,7 @@ async def get_file(request: web.Request) -> web.Response:
     name = path_of(request, _FilePath).name
     if name not in FILES:
         raise NotFound("There is no such file.", code="no_such_address")
-    return send(request, request.app[ASSETS][name], PAGE_HEADERS)
+    return send(request, _ASSETS[name], PAGE_HEADERS)
 
 
 async def get_picture(request: web.Request) -> web.Response:

@@ -11,11 +11,18 @@ from xml.etree import ElementTree
 import aiohttp
 import pytest
 
+import web.sdk
+
 from rec.catalog import Item
 from rec.demo.world import demo_catalog
 from tests.browser.conftest import NASTY
 from tests.browser.shop import Shop, open_shop
+from web.assets import KINDS
 from web.demo import FILES, PAGES
+from web.sdk import NAME
+
+
+SDK = Path(web.sdk.__file__).parent
 
 
 @pytest.fixture
@@ -64,8 +71,11 @@ class _Markup(HTMLParser):
         self._script = False
 
 
-async def test_the_page_holds_no_inline_script_or_style_and_loads_from_here_alone(http: aiohttp.ClientSession) -> None:
-    async with http.get("/") as response:
+@pytest.mark.parametrize("path", ["/", "/product/camp-0001", "/department/Camping", "/cart", "/search", "/two"])
+async def test_a_page_holds_no_inline_script_or_style_and_loads_from_here_alone(
+    http: aiohttp.ClientSession, path: str
+) -> None:
+    async with http.get(path) as response:
         assert response.status == 200
         assert response.content_type == "text/html"
         policy = response.headers["Content-Security-Policy"]
@@ -84,16 +94,17 @@ async def test_the_page_holds_no_inline_script_or_style_and_loads_from_here_alon
     assert "unsafe" not in policy
     assert markup.inline == []
     assert markup.loads
-    for path in markup.loads:
-        async with http.get(path) as response:
-            assert response.status == 200, path
+    for load in markup.loads:
+        async with http.get(load) as response:
+            assert response.status == 200, load
 
 
 async def test_every_file_of_the_page_is_served_with_its_type_and_asked_about_again(
     http: aiohttp.ClientSession,
 ) -> None:
-    assert {path.name for path in PAGES.iterdir()} == {*FILES, "index.html"}
-    for name, kind in FILES.items():
+    assert {path.name for path in PAGES.iterdir()} == {*FILES, "shop.html", "two.html"}
+    for name in FILES:
+        kind = KINDS[Path(name).suffix]
         async with http.get(f"/static/{name}") as response:
             assert response.status == 200
             assert response.headers["Content-Type"] == f"{kind}; charset=utf-8"
@@ -104,7 +115,7 @@ async def test_every_file_of_the_page_is_served_with_its_type_and_asked_about_ag
             assert response.status == 304
 
 
-@pytest.mark.parametrize("name", ["index.html", "../demo.py", "..%2Fdemo.py", "%2e%2e/app.py", "no.js", ""])
+@pytest.mark.parametrize("name", ["shop.html", "../demo.py", "..%2Fdemo.py", "%2e%2e/app.py", "no.js", ""])
 async def test_nothing_but_those_files_leaves_the_folder(http: aiohttp.ClientSession, name: str) -> None:
     from yarl import URL
 
@@ -114,7 +125,7 @@ async def test_nothing_but_those_files_leaves_the_folder(http: aiohttp.ClientSes
 
 
 def test_no_script_of_the_page_writes_markup() -> None:
-    for path in PAGES.glob("*.js"):
+    for path in [*PAGES.glob("*.js"), SDK / NAME]:
         source = path.read_text()
         for risky in (
             "innerHTML",

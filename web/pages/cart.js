@@ -65,17 +65,20 @@ export function cartView({ cart, list }) {
   const empty = make("p", { className: "lead", text: "Nothing in it yet." });
   const done = make("p", { className: "lead thanks", role: "status" });
   const heading = make("h1", { tabindex: "-1", text: "Your cart" });
+  const till = make("div", { className: "till" }, sum, buy);
+  const also = make("h2");
+  const after = make("section", {}, also, list({ placement: "cart", n: "4" }));
   draw();
   cart.addEventListener("change", draw);
-  const after = make("section", {}, make("h2", { text: "Goes with your cart" }), list({ placement: "cart", n: "4" }));
-  return { title: "Cart", nodes: [heading, done, empty, lines, make("div", { className: "till" }, sum, buy), after], end: () => cart.removeEventListener("change", draw) };
+  return { title: "Cart", nodes: [heading, done, empty, lines, till, after], end: () => cart.removeEventListener("change", draw) };
 
   function draw() {
     const focused = lines.contains(document.activeElement);
     lines.replaceChildren(...cart.lines.map(lineOf));
     const none = cart.lines.length === 0;
     empty.hidden = !none || done.textContent !== "";
-    buy.parentElement?.toggleAttribute("hidden", none);
+    till.hidden = none;
+    also.textContent = none ? "For you" : "Goes with your cart";
     sum.textContent = none ? "" : `Together ${money(cart.total, cart.lines[0].card.currency)}`;
     if (focused) (lines.querySelector("button") ?? heading).focus();
   }

@@ -95,6 +95,7 @@ export class Panel {
       this.#ticker.reset();
       this.#slate = null;
       this.#show(false);
+      for (const list of document.querySelectorAll("shunxi-list")) list.client = this.#client; // empty again
       await this.#who.renew();
       this.#renewed();
       this.#client.start();

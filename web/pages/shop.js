@@ -73,6 +73,9 @@ function count() {
   byId("cart-link").setAttribute("aria-label", `Cart, ${cart.count} ${cart.count === 1 ? "product" : "products"}`);
 }
 
+document.addEventListener("click", ({ target }) => {
+  for (const why of document.querySelectorAll("details[open]")) if (!why.contains(target)) why.open = false;
+});
 const go = routing(show);
 client.start();
 

@@ -68,6 +68,7 @@ export class Shopper extends EventTarget {
   /** Be somebody new: nothing is known of them, and the list is everybody's. */
   async restart() {
     this.#client.stop({ forget: true });
+    this.#list.client = this.#client; // an empty list: what is on it was somebody else's
     this.#sight.drop();
     this.clicks = 0;
     this.slate = null;

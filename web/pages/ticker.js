@@ -17,7 +17,7 @@ export class Ticker {
     client.addEventListener("track", ({ detail }) => this.#sent(detail));
     client.addEventListener("slate", ({ detail }) => this.#arrived(detail));
     client.addEventListener("refused", ({ detail }) => detail.forEach((one) => this.note(`refused: ${one.message}`)));
-    client.addEventListener("dropped", ({ detail }) => this.note(`${detail.count} of the oldest events given up`));
+    client.addEventListener("dropped", ({ detail }) => this.note(`the ${detail.length} oldest events were given up`));
   }
 
   note(words) {

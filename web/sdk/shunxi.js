@@ -193,7 +193,7 @@ export class Shunxi extends EventTarget {
 
   #bound() {
     const count = this.#queue.length - QUEUE_LIMIT;
-    if (count > 0) this.#tell("dropped", { count, events: this.#queue.splice(0, count) });
+    if (count > 0) this.#tell("dropped", this.#queue.splice(0, count));
   }
 
   async #flush() {
@@ -536,7 +536,6 @@ const UNSEEN = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path
 const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 export function defineList(client, name = "shunxi-list") {
-  if (customElements.get(name)) throw new TypeError(`<${name}> is defined already; set its client`);
   const List = class extends ShunxiList {};
   List.prototype.fallback = client;
   customElements.define(name, List);
