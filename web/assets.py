@@ -1,6 +1,6 @@
 """files → **assets** → browsers. The files of a page or the SDK: read once, kept packed, told apart by their content.
 
-Invariants: only what was loaded by name is ever served; who has a file already is answered without it (RFC 9110 §13.1.2).
+Invariants: only what was loaded by name is ever served; who has a file already is answered 304 (RFC 9110 §13.1.2).
 """
 
 from __future__ import annotations

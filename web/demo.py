@@ -79,7 +79,10 @@ def add_demo(app: web.Application) -> None:
     app[SHELF] = Shelf(app[EDGE].database, time.monotonic)
     app.router.add_routes(
         [
-            *(web.get(path, get_shop) for path in ("/", "/product/{item_id}", "/department/{name}", "/cart", "/search")),
+            *(
+                web.get(path, get_shop)
+                for path in ("/", "/product/{item_id}", "/department/{name}", "/cart", "/search")
+            ),
             web.get("/two", get_two),
             web.get("/static/{name}", get_file),
             web.get("/pictures/{item_id}.svg", get_picture),

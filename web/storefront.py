@@ -61,8 +61,10 @@ async def get_receipt(request: web.Request) -> web.Response:
 def seen(state: UserState | None, now: float, rules: FoldRules) -> dict[str, Any]:
     """Pure: a state as the panel shows it. Interests decayed to `now`, the strongest first.
 
-    >>> seen(None, 0.0, FoldRules())["interests"], seen(UserState(epoch="a1", consent=False), 0.0, FoldRules())["consent"]
-    ([], 'denied')
+    >>> seen(None, 0.0, FoldRules())["interests"]
+    []
+    >>> seen(UserState(epoch="a1", consent=False), 0.0, FoldRules())["consent"]
+    'denied'
     """
     if state is None:
         state = UserState(epoch="")

@@ -26,7 +26,9 @@ def token(user: str = "u1", lifetime: int = 900, **claims: object) -> str:
 
 
 def slate(version: int, *ids: str, epoch: str = "e1", placement: str = "home", **more: object) -> dict[str, Any]:
-    items = [{"item_id": i, "item": {"title": f"Title {i}", "price": 9.5, "currency": "EUR", "url": f"/p/{i}"}} for i in ids]
+    items = [
+        {"item_id": i, "item": {"title": f"Title {i}", "price": 9.5, "currency": "EUR", "url": f"/p/{i}"}} for i in ids
+    ]
     return {
         "slate_id": f"{placement}-{epoch}-{version}", "placement": placement, "epoch": epoch, "version": version,
         "items": items, **more,

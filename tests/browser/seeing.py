@@ -63,8 +63,10 @@ async def too_wide(page: Page, width: int) -> list[str]:
     """What of the main part stands out of a phone's screen, but for what scrolls by itself or is for the ear alone."""
     assert await page.value("document.documentElement.scrollWidth") <= width
     found = await page.value(
-        "[...document.querySelectorAll('main *, header *')].filter((e) => !e.closest('.shelf, .chips, [role=status]') &&"
-        f" !e.matches('.unseen') && e.getBoundingClientRect().width && e.getBoundingClientRect().right > {width} + .5)"
+        "[...document.querySelectorAll('main *, header *')].filter((e) =>"
+        " !e.closest('.shelf, .chips, .departments, [role=status]')"
+        f" && !e.matches('.unseen') && e.getBoundingClientRect().width &&"
+        f" e.getBoundingClientRect().right > {width} + .5)"
         ".map((e) => e.className || e.tagName)"
     )
     assert isinstance(found, list)

@@ -12,7 +12,6 @@ import aiohttp
 import pytest
 
 import web.sdk
-
 from rec.catalog import Item
 from rec.demo.world import demo_catalog
 from tests.browser.conftest import NASTY
@@ -20,7 +19,6 @@ from tests.browser.shop import Shop, open_shop
 from web.assets import KINDS
 from web.demo import FILES, PAGES
 from web.sdk import NAME
-
 
 SDK = Path(web.sdk.__file__).parent
 

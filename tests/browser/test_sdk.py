@@ -161,7 +161,9 @@ async def test_a_token_of_somebody_else_ends_it(page: Page, fake: Fake) -> None:
 
 
 async def test_the_back_off_has_full_jitter_up_to_twenty_seconds(page: Page, fake: Fake) -> None:
-    await page.value("Math.random = () => 1; window.real = setTimeout; setTimeout = (f, ms) => real(f, Math.min(ms, 1))")
+    await page.value(
+        "Math.random = () => 1; window.real = setTimeout; setTimeout = (f, ms) => real(f, Math.min(ms, 1))"
+    )
     await client(page, "() => { throw new Error('the backend is away'); }")
     await page.wait("log.filter(([kind, detail]) => kind === 'state' && detail.wait).length >= 8")
     waits = [detail for [detail] in await logged(page, "state") if "wait" in detail][:8]
@@ -172,7 +174,10 @@ async def test_the_back_off_has_full_jitter_up_to_twenty_seconds(page: Page, fak
 
 async def test_lists_beside_products_begin_at_the_reply(page: Page, fake: Fake) -> None:
     talk = await connected(page, fake)
-    await page.value("window.end = client.subscribe('beside', {n: 2, itemId: 'p1'}, ({slate_id}) => log.push(['beside', slate_id])); 0")
+    await page.value(
+        "window.end = client.subscribe('beside', {n: 2, itemId: 'p1'},"
+        " ({slate_id}) => log.push(['beside', slate_id])); 0"
+    )
     one = await talk.hear("subscribe")
     assert (one["placement"], one["item_id"]) == ("beside", "p1")
     await talk.say(id=one["id"], subscribe={"recovered": False})
@@ -192,7 +197,9 @@ async def test_a_placement_that_is_refused_for_now_is_asked_for_again(page: Page
     talk = await connected(page, fake)
     await page.value("client.subscribe('more', {}, () => {}); 0")
     wanted = await talk.hear("subscribe")
-    await talk.say(id=wanted["id"], error={"code": "too_many_screens", "message": "later", "temporary": True, "retry_after": 0.05})
+    await talk.say(
+        id=wanted["id"], error={"code": "too_many_screens", "message": "later", "temporary": True, "retry_after": 0.05}
+    )
     again = await talk.hear("subscribe")
     assert again["placement"] == "more"
     [[error]] = await logged(page, "error")
@@ -203,7 +210,10 @@ async def test_a_placement_that_is_refused_for_now_is_asked_for_again(page: Page
 async def test_an_event_is_sent_again_with_its_id_until_it_is_acknowledged(page: Page, fake: Fake) -> None:
     await client(page)
     talk = await fake.talk()
-    await page.value("client.track('view_item', {items: ['p1']}); client.track('add_to_cart', {items: [{item_id: 'p1', price: 3}]}); 0")
+    await page.value(
+        "client.track('view_item', {items: ['p1']}); client.track('add_to_cart',"
+        " {items: [{item_id: 'p1', price: 3}]}); 0"
+    )
     await talk.welcome("home")
     track = await talk.hear("track")
     first, second = track["events"]
@@ -224,7 +234,9 @@ async def test_refusals_are_told_and_what_is_temporary_is_tried_again(page: Page
     talk = await connected(page, fake)
     await page.value("client.track('view_item', {items: ['p1']}); 0")
     track = await talk.hear("track")
-    await talk.say(id=track["id"], error={"code": "unavailable", "message": "no broker", "temporary": True, "retry_after": 0.05})
+    await talk.say(
+        id=track["id"], error={"code": "unavailable", "message": "no broker", "temporary": True, "retry_after": 0.05}
+    )
     again = await talk.hear("track")
     assert again["events"][0]["event_id"] == track["events"][0]["event_id"]
     refusal = {"index": 0, "code": "unknown_event", "message": "what is that?"}
@@ -238,7 +250,8 @@ async def test_refusals_are_told_and_what_is_temporary_is_tried_again(page: Page
 async def test_the_queue_is_bounded_and_gives_up_the_oldest(page: Page, fake: Fake) -> None:
     await page.value(
         f"window.client = new sdk.Shunxi({{token: () => {json.dumps(token())}}});"
-        "client.addEventListener('dropped', ({detail}) => log.push(['dropped', detail.length, detail[0].items[0].item_id]));"
+        "client.addEventListener('dropped', ({detail}) =>"
+        " log.push(['dropped', detail.length, detail[0].items[0].item_id]));"
         "for (let at = 0; at < 1002; at += 1) client.track('view_item', {items: [`p${at}`]}); 0"
     )
     assert await page.value("client.waiting") == 1_000
@@ -289,7 +302,8 @@ async def test_forgetting_leaves_nothing_in_the_browser(page: Page, fake: Fake) 
 
 async def test_a_field_that_is_none_is_refused_by_name(page: Page) -> None:
     message = await page.value(
-        f"(() => {{ try {{ new sdk.Shunxi({{token: () => {json.dumps(token())}}}).track('view_item', {{item: 'p1'}}); }}"
+        f"(() => {{ try {{ new sdk.Shunxi({{token: () => {json.dumps(token())}}})"
+        f".track('view_item', {{item: 'p1'}}); }}"
         " catch (error) { return error.message; } })()"
     )
     assert message.startswith("track: no field item; there are slate, items")
@@ -301,7 +315,9 @@ async def test_consent_goes_out_at_once_and_with_every_event_after_it(page: Page
     [told] = await talk.receipt()
     assert told["consent"] == {"personalization_storage": "denied"}
     assert (told["event"], told["items"], "search_term" in told) == ("search", [], False)
-    await page.value("client.setConsent({personalization_storage: 'denied'}); client.track('view_item', {items: ['p1']}); 0")
+    await page.value(
+        "client.setConsent({personalization_storage: 'denied'}); client.track('view_item', {items: ['p1']}); 0"
+    )
     [viewed] = await talk.receipt()  # nothing new was chosen, so nothing but the look is told
     assert (viewed["event"], viewed["consent"]) == ("view_item", {"personalization_storage": "denied"})
 
@@ -317,7 +333,8 @@ async def element(page: Page, attributes: str = 'placement="home" n="3"') -> Non
 async def test_half_of_a_card_for_a_second_is_one_impression_of_that_list(page: Page, fake: Fake) -> None:
     talk = await connected(page, fake)
     await page.value(
-        "document.body.innerHTML = '<style>div{height:200px} #gap{height:5000px}</style><div id=a></div><div id=gap></div><div id=b></div>';"
+        "document.body.innerHTML = '<style>div{height:200px} #gap{height:5000px}</style>"
+        "<div id=a></div><div id=gap></div><div id=b></div>';"
         f"window.s1 = {json.dumps(slate(1, 'b', 'a'))}; window.s2 = {json.dumps(slate(2, 'a', 'b'))};"
         "for (const id of ['a', 'b']) client.observe(document.getElementById(id), s1, id); 0"
     )
@@ -325,7 +342,9 @@ async def test_half_of_a_card_for_a_second_is_one_impression_of_that_list(page: 
     assert seen["event"] == "view_item_list"
     assert seen["items"] == [{"item_id": "a", "index": 1}]
     assert seen["attribution"] == {"slate_id": "home-e1-1", "version": 1}
-    await page.value("client.observe(document.getElementById('a'), s1, 'a'); document.getElementById('b').scrollIntoView(); 0")
+    await page.value(
+        "client.observe(document.getElementById('a'), s1, 'a'); document.getElementById('b').scrollIntoView(); 0"
+    )
     [other] = await talk.receipt()
     assert other["items"] == [{"item_id": "b", "index": 0}]  # the first one was told already
     await page.value("client.observe(document.getElementById('b'), s2, 'b'); 0")
@@ -338,13 +357,23 @@ async def test_a_click_names_the_list_and_what_follows_is_credited_to_it(page: P
     await element(page)
     await talk.push(slate(4, "a", "b"))
     await page.wait("list.querySelectorAll('li').length === 2")
-    await page.value("list.addEventListener('shunxi-click', (event) => { event.preventDefault(); log.push(['click', event.detail.item.item_id]); })")
+    await page.value(
+        "list.addEventListener('shunxi-click', (event) => { event.preventDefault();"
+        " log.push(['click', event.detail.item.item_id]); })"
+    )
     await page.click("li[data-item-id=b] a")
     [click] = await talk.receipt()
     credit = {"slate_id": "home-e1-4", "version": 4}
-    assert (click["event"], click["items"], click["attribution"]) == ("select_item", [{"item_id": "b", "index": 1}], credit)
+    assert (click["event"], click["items"], click["attribution"]) == (
+        "select_item",
+        [{"item_id": "b", "index": 1}],
+        credit,
+    )
     assert await logged(page, "click") == [["b"]]
-    await page.value("client.track('add_to_cart', {items: ['b']}); client.track('add_to_cart', {items: ['a']}); client.track('purchase', {items: ['a', 'b']}); 0")
+    await page.value(
+        "client.track('add_to_cart', {items: ['b']}); client.track('add_to_cart', {items: ['a']});"
+        " client.track('purchase', {items: ['a', 'b']}); 0"
+    )
     events = []
     while len(events) < 3:  # impressions of the cards on the screen may come between
         events += [event for event in await talk.receipt() if event["event"] != "view_item_list"]
@@ -355,7 +384,11 @@ async def test_a_card_is_text_and_its_link_never_a_script(page: Page, fake: Fake
     talk = await connected(page, fake)
     await element(page)
     nasty = slate(1, "a")
-    nasty["items"][0]["item"] = {"title": "<img src=x onerror='window.hacked=1'>", "url": "javascript:window.hacked=1", "price": 3}
+    nasty["items"][0]["item"] = {
+        "title": "<img src=x onerror='window.hacked=1'>",
+        "url": "javascript:window.hacked=1",
+        "price": 3,
+    }
     await talk.push(nasty)
     await page.wait("list.querySelectorAll('li').length === 1")
     assert await page.value("list.querySelector('.title').textContent") == "<img src=x onerror='window.hacked=1'>"
@@ -414,7 +447,10 @@ async def test_search_and_suggestions_over_http_carry_the_token_and_errors_are_t
     }
     await page.value(f"window.client = new sdk.Shunxi({{token: () => {json.dumps(token())}}}); 0")  # not connected
     assert await page.value("client.suggest('te')") == {"suggestions": [{"text": "tent", "kind": "word"}]}
-    error = await page.value("client.search('tent').catch(({code, message, temporary, constructor}) => ({code, message, temporary, of: constructor.name}))")
+    error = await page.value(
+        "client.search('tent').catch(({code, message, temporary, constructor}) =>"
+        " ({code, message, temporary, of: constructor.name}))"
+    )
     assert error == {"code": "not_supported", "message": "no search", "temporary": False, "of": "ShunxiError"}
     assert fake.asked[-2:] == [("/v1/suggest", {"q": "te", "n": "8"}), ("/v1/search", {"n": "20", "q": "tent"})]
 
@@ -423,12 +459,15 @@ async def test_search_and_suggestions_over_http_carry_the_token_and_errors_are_t
 async def test_the_data_layer_is_passed_on_what_was_there_before_too(page: Page, fake: Fake) -> None:
     talk = await connected(page, fake)
     await page.value(
-        "window.dataLayer = [{event: 'view_item', ecommerce: {items: [{item_id: 7, price: '19.90', item_name: 'x'}]}}, () => {}];"
+        "window.dataLayer = [{event: 'view_item', ecommerce:"
+        " {items: [{item_id: 7, price: '19.90', item_name: 'x'}]}}, () => {}];"
         "window.end = sdk.bridgeDataLayer(client);"
         "window.gtag = function () { dataLayer.push(arguments); };"
         "gtag('consent', 'default', {personalization_storage: 'denied'});"
-        "gtag('event', 'purchase', {transaction_id: 't1', value: '39.8', currency: 'EUR', items: [{item_id: 'a', quantity: 2}]});"
-        "dataLayer.push({event: 'gtm.click'}, {event: 'add_to_cart', ecommerce: {items: []}}, {event: 'select_item', ecommerce: {items: [{item_id: 'a'}]}});"
+        "gtag('event', 'purchase', {transaction_id: 't1', value: '39.8', currency: 'EUR',"
+        " items: [{item_id: 'a', quantity: 2}]});"
+        "dataLayer.push({event: 'gtm.click'}, {event: 'add_to_cart', ecommerce: {items: []}},"
+        " {event: 'select_item', ecommerce: {items: [{item_id: 'a'}]}});"
         "gtag('consent', 'update', {personalization_storage: 'granted', ad_storage: 'denied'});"
         "end(); dataLayer.push({event: 'view_item', ecommerce: {items: [{item_id: 'late'}]}}); dataLayer.length"
     )
@@ -468,5 +507,7 @@ async def test_the_types_name_everything_that_the_module_has(page: Page) -> None
         )
         body = re.search(rf"^export declare class {name} .*?^}}", types, re.M | re.S)
         assert body
-        missing = [member for member in members if not re.search(rf"^  (?:get |set |readonly )?{member}\b", body[0], re.M)]
+        missing = [
+            member for member in members if not re.search(rf"^  (?:get |set |readonly )?{member}\b", body[0], re.M)
+        ]
         assert missing == [], name

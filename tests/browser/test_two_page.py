@@ -106,7 +106,9 @@ async def test_a_click_in_the_list_names_the_list_it_was_made_on(page: Page, sho
 
 
 # ------------------------------------------------------------------ what can go wrong
-async def test_the_badge_tells_a_lost_server_and_the_list_and_the_clicks_come_back(page: Page, shop: Shop, lena: str) -> None:
+async def test_the_badge_tells_a_lost_server_and_the_list_and_the_clicks_come_back(
+    page: Page, shop: Shop, lena: str
+) -> None:
     await click_tents(page, LEFT, 1)
     state = await state_of(shop, lena)
     await shop.front.kill()
@@ -191,7 +193,9 @@ async def test_a_card_is_seen_once_a_list_whether_or_not_it_moves(page: Page, sh
     assert {shown.times for shown in again.values()} <= {1, 2}  # two lists were looked at
 
 
-async def test_start_over_is_a_new_shopper_with_everybodys_list_also_after_a_reload(page: Page, shop: Shop, lena: str) -> None:
+async def test_start_over_is_a_new_shopper_with_everybodys_list_also_after_a_reload(
+    page: Page, shop: Shop, lena: str
+) -> None:
     known = set(shop.local.users)
     everybodys = [card["id"] for card in await listed(page, RIGHT)]
     await click_tents(page, LEFT, 3)
