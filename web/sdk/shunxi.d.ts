@@ -180,6 +180,7 @@ export declare class Shunxi extends EventTarget {
   suggest(q: string, options?: { n?: number; signal?: AbortSignal }): Promise<{ suggestions: { text: string; kind: string; item_id?: string }[] }>;
 
   addEventListener<K extends keyof ShunxiEvents>(type: K, listener: (event: ShunxiEvents[K]) => void, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
 }
 
 export interface RenderContext {

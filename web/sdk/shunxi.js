@@ -287,12 +287,14 @@ export class Shunxi extends EventTarget {
 
   // -- the connection
   async #identify() {
+    const turn = this.#turn;
     const given = await this.#getToken();
     const { token, expires_in: expiresIn } = typeof given === "string" ? { token: given } : given;
     const { sub, visitor_id, iat, exp } = payload(token);
+    const identity = { token, lifetime: expiresIn ?? exp - iat, who: { user_id: sub, ...(visitor_id && { visitor_id }) } };
+    if (this.#turn !== turn) return identity; // stopped meanwhile; the next one may be somebody else
     if (this.#identity && this.userId !== sub) throw new ShunxiError({ message: "The token names another user. Make another client for them.", code: "another_user" });
-    this.#identity = { token, lifetime: expiresIn ?? exp - iat, who: { user_id: sub, ...(visitor_id && { visitor_id }) } };
-    return this.#identity;
+    return (this.#identity = identity);
   }
 
   async #connect() {
@@ -303,7 +305,7 @@ export class Shunxi extends EventTarget {
     try {
       identity = await this.#identify();
     } catch (error) {
-      if (this.#turn !== turn) return; // stopped meanwhile
+      if (this.#turn !== turn) return;
       if (error.code === "another_user") this.#halt(error.message);
       else this.#again(error.message);
       return;
