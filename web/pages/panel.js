@@ -10,7 +10,7 @@ const RECEIPT_MS = 1_000;
 const RECEIPT_TRIES = 20;
 
 export class Panel {
-  #panel; #who; #client; #titleOf; #bars; #ticker; #sight; #slate = null; #paused = false; #renewed;
+  #panel; #who; #client; #titleOf; #bars; #ticker; #sight; #slate = null; #paused = false; #receipt = null; #renewed;
 
   /** `renewed()` is called when the shopper was forgotten and is somebody new. */
   constructor(panel, { who, client, titleOf, renewed }) {
@@ -99,7 +99,7 @@ export class Panel {
       await this.#who.renew();
       this.#renewed();
       this.#client.start();
-      this.#follow(id);
+      this.#follow(id).catch(() => {}); // the receipt stays where it is; only its words stop growing
     } catch (error) {
       this.#say(`That did not work: ${error.message}`);
     }
@@ -108,10 +108,12 @@ export class Panel {
 
   /** The receipt grows as each store has removed its part. */
   async #follow(id) {
+    this.#receipt = id;
     for (let turn = 0; turn < RECEIPT_TRIES; turn += 1) {
       const response = await fetch(`/demo/erasures/${encodeURIComponent(id)}`);
       if (!response.ok) return;
       const { steps } = await response.json();
+      if (this.#receipt !== id) return;
       this.#say(`Forgotten. You are somebody new. Receipt: ${steps.length} stores so far (${steps.map(({ store }) => store).join(", ")}).`);
       await new Promise((resolve) => setTimeout(resolve, RECEIPT_MS));
     }

@@ -6,7 +6,7 @@ const STABLE_MS = 10_000; // connected this long: the next failure is a first on
 const GRACE_S = 10; // silence so much longer than the ping interval: the server is gone
 const CALL_MS = 5_000;
 const RECOVERED_MS = 4_000;
-const QUEUE_LIMIT = 1_000; // events that wait; the oldest go first
+const QUEUE_LIMIT = 1_000;
 const BATCH = 50; // a frame has at most 64 KiB
 const KEEPALIVE_BYTES = 60_000; // of 64 KiB that a page may have under way at its end
 const STORED_MS = 24 * 3_600_000; // as long as the server knows a repeated event_id
@@ -259,6 +259,7 @@ export class Shunxi extends EventTarget {
 
   #forget() {
     this.#queue = [];
+    this.#consent = {};
     this.#clicks.clear();
     this.#remember([]);
     this.#screens.forEach((screen) => Object.assign(screen, { position: null, slate: null }));
@@ -292,7 +293,7 @@ export class Shunxi extends EventTarget {
     const { token, expires_in: expiresIn } = typeof given === "string" ? { token: given } : given;
     const { sub, visitor_id, iat, exp } = payload(token);
     const identity = { token, lifetime: expiresIn ?? exp - iat, who: { user_id: sub, ...(visitor_id && { visitor_id }) } };
-    if (this.#turn !== turn) return identity; // stopped meanwhile; the next one may be somebody else
+    if (this.#turn !== turn) return identity; // stopped meanwhile
     if (this.#identity && this.userId !== sub) throw new ShunxiError({ message: "The token names another user. Make another client for them.", code: "another_user" });
     return (this.#identity = identity);
   }
@@ -704,7 +705,7 @@ const OWN_LISTS = ["select_item", "view_item_list"]; // <shunxi-list> tells thes
 export function bridgeDataLayer(client, { layer = (globalThis.dataLayer ??= []), skip = OWN_LISTS } = {}) {
   const wanted = GA4.filter((name) => !skip.includes(name));
   const take = (entry) => {
-    if (!entry || typeof entry !== "object") return; // the tag manager takes functions, too
+    if (!entry || typeof entry !== "object") return; // GTM takes functions, too
     const said = "length" in entry ? [...entry] : ["event", entry.event, { ...entry, ...entry.ecommerce }];
     const [command, name, body] = said;
     if (command === "consent" && name === "update") client.setConsent(body); // a default is nobody's choice
