@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     dedupe_window_s: int = Field(86_400, ge=60, description="a repeated event_id is counted as duplicate this long")
     metrics_port: int = Field(0, ge=0, le=65535, description="worker, archiver, trainer: serve /metrics here; 0: not")
     metrics_host: str = Field("127.0.0.1", description="the address that /metrics of these is served on")
-    demo: bool = Field(False, description="serve the two-shoppers page and tokens for it; never in production")
+    demo: bool = Field(False, description="serve the demo shop and tokens for its shoppers; never in production")
 
     # --- privacy
     consent_default: Literal["granted", "denied"] = "granted"

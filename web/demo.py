@@ -1,4 +1,4 @@
-"""The two-shoppers page: its files, pictures of its products, shelves, and tokens for its shoppers. Only with REC_DEMO.
+"""The demo shop: its pages, pictures of its products, shelves, and tokens for its shoppers. Only with REC_DEMO.
 
 Invariants: nothing here names a user who is not a demo shopper; no page runs a script or takes a style that is not a
 file of ours; only the files listed below leave the folder.
@@ -17,36 +17,46 @@ from aiohttp import hdrs, web
 
 from rec.demo.pictures import picture
 from rec.errors import Forbidden, NotFound
+from web.assets import load, send
 from web.edge import EDGE
 from web.front import answer
 from web.origins import is_own
 from web.parsing import ItemPath, body_of, path_of, query_of
 from web.shelf import Shelf
+from web.storefront import PREFIX, add_storefront
 
 PAGES = Path(__file__).parent / "pages"
-FILES = {
-    "app.js": "text/javascript",
-    "client.js": "text/javascript",
-    "dom.js": "text/javascript",
-    "ids.js": "text/javascript",
-    "impressions.js": "text/javascript",
-    "interests.js": "text/javascript",
-    "list.js": "text/javascript",
-    "shelf.js": "text/javascript",
-    "shopper.js": "text/javascript",
-    "ticker.js": "text/javascript",
-    "words.js": "text/javascript",
-    "style.css": "text/css",
-    "icon.svg": "image/svg+xml",
-}
+FILES = (
+    "card.js",
+    "cart.js",
+    "dom.js",
+    "home.js",
+    "icon.svg",
+    "panel.js",
+    "product.js",
+    "router.js",
+    "search.js",
+    "sees.js",
+    "shelf.js",
+    "shop.css",
+    "shop.js",
+    "shopper.js",
+    "style.css",
+    "ticker.js",
+    "two.css",
+    "two.js",
+    "who.js",
+    "words.js",
+)
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; "
     "connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",  # kept, but asked about each time: a new version is there at once
 }
 _PICTURE_HEADERS = {"Content-Security-Policy": "default-src 'none'; sandbox", "Cache-Control": "max-age=300"}
 SHELF = web.AppKey("shelf", Shelf)
+_ASSETS = load(PAGES, ("shop.html", "two.html", *FILES))
+SEARCH = "/v1/suggest"  # a server that has this address has search
 
 
 class _Wanted(msgspec.Struct, frozen=True):
@@ -65,11 +75,15 @@ class _FilePath(msgspec.Struct, frozen=True):
 
 
 def add_demo(app: web.Application) -> None:
-    """Routes of the page."""
+    """Routes of the pages."""
     app[SHELF] = Shelf(app[EDGE].database, time.monotonic)
     app.router.add_routes(
         [
-            web.get("/", get_page),
+            *(
+                web.get(path, get_shop)
+                for path in ("/", "/product/{item_id}", "/department/{name}", "/cart", "/search")
+            ),
+            web.get("/two", get_two),
             web.get("/static/{name}", get_file),
             web.get("/pictures/{item_id}.svg", get_picture),
             web.get("/demo/categories", get_categories),
@@ -77,19 +91,25 @@ def add_demo(app: web.Application) -> None:
             web.post("/demo/token", post_demo_token),
         ]
     )
+    add_storefront(app)
 
 
-async def get_page(request: web.Request) -> web.StreamResponse:
-    """The page, under a policy that lets it load only what this server sends."""
-    return web.FileResponse(PAGES / "index.html", headers=PAGE_HEADERS)
+async def get_shop(request: web.Request) -> web.Response:
+    """The shop, under a policy that lets it load only what this server sends. The page knows its own addresses."""
+    return send(request, _ASSETS["shop.html"], PAGE_HEADERS)
 
 
-async def get_file(request: web.Request) -> web.StreamResponse:
-    """A script, the style or the icon of the page."""
+async def get_two(request: web.Request) -> web.Response:
+    """Two shoppers side by side, under the same policy."""
+    return send(request, _ASSETS["two.html"], PAGE_HEADERS)
+
+
+async def get_file(request: web.Request) -> web.Response:
+    """A script, a style or the icon of the pages."""
     name = path_of(request, _FilePath).name
     if name not in FILES:
         raise NotFound("There is no such file.", code="no_such_address")
-    return web.FileResponse(PAGES / name, headers={**PAGE_HEADERS, hdrs.CONTENT_TYPE: f"{FILES[name]}; charset=utf-8"})
+    return send(request, _ASSETS[name], PAGE_HEADERS)
 
 
 async def get_picture(request: web.Request) -> web.Response:
@@ -101,8 +121,9 @@ async def get_picture(request: web.Request) -> web.Response:
 
 
 async def get_categories(request: web.Request) -> web.Response:
-    """The departments of the shop, with how many products each has."""
-    return answer({"categories": await request.app[SHELF].departments()})
+    """The departments of the shop, with how many products each has, and whether this server has search."""
+    search = any(resource.canonical == SEARCH for resource in request.app.router.resources())
+    return answer({"categories": await request.app[SHELF].departments(), "search": search})
 
 
 async def get_items(request: web.Request) -> web.Response:
@@ -121,7 +142,7 @@ async def post_demo_token(request: web.Request) -> web.Response:
         raise Forbidden("Demo tokens are for the demo page and for this machine.", code="foreign_origin")
     wanted = await body_of(request, _Wanted)
     shopper = f"{wanted.shopper[:23]}-{secrets.token_hex(4)}" if wanted.fresh else wanted.shopper
-    user_id = f"demo-{shopper}"
+    user_id = f"{PREFIX}{shopper}"
     token = edge.authority.issue(user_id, None, edge.clock())
     body = {"token": token, "user_id": user_id, "shopper": shopper, "expires_in": edge.authority.ttl_s}
     return answer({**body, "token_type": "Bearer"})

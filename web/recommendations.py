@@ -21,7 +21,7 @@ async def get_recommendations(request: web.Request) -> web.Response:
     """A slate made now; if no worker answers in time, the latest that is stored, marked as stale."""
     edge = request.app[EDGE]
     who = edge.identify(request)
-    _not_too_often(edge, who)
+    not_too_often(edge, who)
     query = query_of(request, RecommendationQuery)
     user_id = who.user(query.user_id)
     try:
@@ -38,7 +38,7 @@ async def get_search(request: web.Request) -> web.Response:
     """Products for a query, for this user. There is no older answer to fall back on: no worker, an error."""
     edge = request.app[EDGE]
     who = edge.identify(request)
-    _not_too_often(edge, who)
+    not_too_often(edge, who)
     query = query_of(request, SearchQuery)
     user_id = who.user(query.user_id)
     return answer(await edge.asker.search(user_id, checked(query)))
@@ -48,7 +48,7 @@ async def get_suggest(request: web.Request) -> web.Response:
     """What can be searched for, of what begins like this."""
     edge = request.app[EDGE]
     who = edge.identify(request)
-    _not_too_often(edge, who)
+    not_too_often(edge, who)
     query = query_of(request, SuggestQuery)
     if query.user_id is not None:
         who.user(query.user_id)  # a browser may name nobody else
@@ -70,7 +70,7 @@ def _not_blank(q: str) -> None:
         raise BadInput("q is empty. Send 1 to 1024 characters that are to be searched for.", field="q")
 
 
-def _not_too_often(edge: Edge, who: Identity) -> None:
+def not_too_often(edge: Edge, who: Identity) -> None:
     """A browser asks so often a minute; a backend asks for many users, and its key is trusted. Raises RateLimited."""
     if who.user_id is None:
         return

@@ -10,6 +10,7 @@ from web.health import get_live, get_metrics, get_openapi, get_ready, get_versio
 from web.items import delete_item, get_item, put_items
 from web.recommendations import get_recommendations, get_search, get_suggest
 from web.rules import delete_rule, get_reviews, get_rule, get_rules, post_review, put_rule
+from web.sdk import get_sdk
 from web.socket import get_socket
 from web.sse import get_stream
 from web.strategies import (
@@ -59,5 +60,6 @@ def add_routes(app: web.Application) -> None:
             web.get("/metrics", get_metrics),
             web.get("/version", get_version),
             web.get("/openapi.json", get_openapi),
+            web.get("/shunxi.js", get_sdk),
         ]
     )

@@ -61,23 +61,27 @@ async def delete_user(request: web.Request) -> web.Response:
     """Begin an erasure: the receipt so far. The stores add their lines within seconds."""
     edge = request.app[EDGE]
     edge.backend_only(request)
-    user_id = path_of(request, UserPath).user_id
+    return await erase(edge, path_of(request, UserPath).user_id, BACKEND_ACTOR)
+
+
+async def erase(edge: Edge, user_id: str, actor: str) -> web.Response:
+    """Begin the erasure of a user for `actor`, a name in the audit trail; the answer is the receipt so far."""
     now, erasure_id = instant(edge.clock()), secrets.token_hex(16)
     digest = edge.suppression.hash(user_id)
     await edge.database.open_erasure(erasure_id, digest, now)
-    await edge.database.record(BACKEND_ACTOR, "erase user", digest, {"erasure_id": erasure_id})
+    await edge.database.record(actor, "erase user", digest, {"erasure_id": erasure_id})
     edge.suppression.note(digest, now)
     await _tell_the_log(edge, user_id, erasure_id, now)
     closed = edge.hub.close_user(user_id, "erased")
     await _write_receipt(edge, erasure_id, closed, await _forget(edge, user_id))
-    return await _receipt(edge, erasure_id, 202)
+    return await receipt(edge, erasure_id, 202)
 
 
 async def get_erasure(request: web.Request) -> web.Response:
     """The receipt of an erasure."""
     edge = request.app[EDGE]
     edge.backend_only(request)
-    return await _receipt(edge, path_of(request, ErasurePath).erasure_id, 200)
+    return await receipt(edge, path_of(request, ErasurePath).erasure_id, 200)
 
 
 def visitors_of(state: bytes) -> list[str]:
@@ -120,7 +124,8 @@ async def _write_receipt(edge: Edge, erasure_id: str, closed: int, keys: int | N
         await edge.database.add_step(erasure_id, store, removed, instant(edge.clock()), note)
 
 
-async def _receipt(edge: Edge, erasure_id: str, status: int) -> web.Response:
+async def receipt(edge: Edge, erasure_id: str, status: int) -> web.Response:
+    """The receipt as it stands. Raises NotFound."""
     erasure = await edge.database.get_erasure(erasure_id)
     if erasure is None:
         raise NotFound("There is no such erasure.", code="unknown_erasure", field="erasure_id")

@@ -23,7 +23,7 @@ from rec.embedded.up import Options, Ready, run
 @click.option("--shoppers", type=click.IntRange(0, 100_000), default=0, help="Run this many simulated shoppers.")
 @click.option("--rate", type=click.FloatRange(0.01, 100_000), default=None, help="Their events a second, all together.")
 @click.option("--seed", type=int, default=7, show_default=True, help="Of the demo shop and the shoppers.")
-@click.option("--demo/--no-demo", default=True, help="Fill an empty catalog with the demo shop, serve the demo page.")
+@click.option("--demo/--no-demo", default=True, help="Fill an empty catalog with the demo shop, serve its pages.")
 @click.option("--json", "as_json", is_flag=True, help='Print {"url","api_key"} on one line when ready.')
 def up(
     port: int, host: str, data_dir: Path, shoppers: int, rate: float | None, seed: int, demo: bool, as_json: bool
@@ -45,6 +45,8 @@ def up(
             click.echo(
                 f"ready in {what.seconds:.1f} s: {what.url}   (API key: {data_dir / 'secrets.json'}; Ctrl-C stops)"
             )
+            if demo:
+                click.echo(f"two shoppers side by side: {what.url}/two")
 
     code = asyncio.run(run(options, report, progress, ready))
     report("stopped" if code == 0 else f"stopped with exit code {code}")

@@ -94,7 +94,7 @@ def _product(category: Category, family: Family, number: int, rng: Random, taken
         price=_price(family, brand, words["rank"], rng),
         currency=CURRENCY,
         in_stock=rng.random() >= OUT_OF_STOCK,
-        url=f"/#item/{item_id}",
+        url=f"/product/{item_id}",
         image_url=f"/pictures/{item_id}.svg",
         attributes=_attributes(family, template, about, words),
     )

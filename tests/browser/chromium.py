@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import tempfile
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ class Connection:
         self._socket = socket
         self._last = 0
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.events: defaultdict[str, asyncio.Queue[dict[str, Any]]] = defaultdict(asyncio.Queue)  # by session
         self._reader = asyncio.create_task(self._read())
 
     async def call(self, method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
@@ -56,7 +57,7 @@ class Connection:
             frame = json.loads(message.data)
             answer = self._waiting.pop(frame.get("id"), None)
             if answer is None:
-                self.events.put_nowait(frame)
+                self.events[frame.get("sessionId", "")].put_nowait(frame)
             elif "error" in frame:
                 answer.set_exception(Failure(frame["error"]["message"]))
             else:
@@ -71,14 +72,14 @@ class Connection:
 class Page:
     """One tab. What goes wrong on it (exceptions, console errors, refused loads) gathers in `complaints`."""
 
-    def __init__(self, connection: Connection, target: str, session: str) -> None:
-        self._connection, self._target, self._session = connection, target, session
+    def __init__(self, connection: Connection, target: str, session: str, context: str) -> None:
+        self._connection, self._target, self._session, self.context = connection, target, session, context
         self._listener = asyncio.create_task(self._listen())
         self.complaints: list[str] = []
 
     async def _listen(self) -> None:
         while True:
-            event = await self._connection.events.get()
+            event = await self._connection.events[self._session].get()
             params = event.get("params", {})
             if event["method"] == "Runtime.exceptionThrown":
                 details = params["exceptionDetails"]
@@ -137,7 +138,7 @@ class Page:
 
     async def press(self, key: str, modifiers: int = 0) -> None:
         """A real key: Tab, Enter, … Shift is modifier 8."""
-        codes = {"Tab": 9, "Enter": 13, " ": 32, "Escape": 27}
+        codes = {"Tab": 9, "Enter": 13, " ": 32, "Escape": 27, "ArrowDown": 40, "ArrowUp": 38}
         text = {"Enter": "\r", " ": " "}.get(key)
         common = {"key": key, "code": key, "windowsVirtualKeyCode": codes[key], "modifiers": modifiers}
         await self.send("Input.dispatchKeyEvent", type="keyDown", **common, **({"text": text} if text else {}))
@@ -213,14 +214,15 @@ async def _address(profile: Path, process: asyncio.subprocess.Process) -> tuple[
 
 
 @contextlib.asynccontextmanager
-async def tab(connection: Connection, width: int = 1280, height: int = 800) -> AsyncIterator[Page]:
-    """A new tab of a browsing context of its own: no storage is shared with another."""
-    context = await connection.call("Target.createBrowserContext")
-    target = await connection.call(
-        "Target.createTarget", url="about:blank", browserContextId=context["browserContextId"]
-    )
+async def tab(
+    connection: Connection, width: int = 1280, height: int = 800, beside: Page | None = None
+) -> AsyncIterator[Page]:
+    """A new tab of a browsing context of its own, whose storage is shared with nobody; or a tab `beside` another's."""
+    made = None if beside else await connection.call("Target.createBrowserContext")
+    context = beside.context if beside else (made or {})["browserContextId"]
+    target = await connection.call("Target.createTarget", url="about:blank", browserContextId=context)
     attached = await connection.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
-    page = Page(connection, target["targetId"], attached["sessionId"])
+    page = Page(connection, target["targetId"], attached["sessionId"], context)
     try:
         for domain in ("Page", "Runtime", "Log"):
             await page.send(f"{domain}.enable")
@@ -228,4 +230,5 @@ async def tab(connection: Connection, width: int = 1280, height: int = 800) -> A
         yield page
     finally:
         await page.close()
-        await connection.call("Target.disposeBrowserContext", browserContextId=context["browserContextId"])
+        if made:
+            await connection.call("Target.disposeBrowserContext", browserContextId=context)

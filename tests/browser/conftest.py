@@ -1,33 +1,49 @@
-"""A browser and a shop for each test that asks for them."""
+"""One browser and one shop for all tests of a module; a tab, and shoppers, of its own for each test."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
-from pathlib import Path
+from itertools import count
 
 import pytest
+import pytest_asyncio
 
 from rec.catalog import Item
-from tests.browser.chromium import Page, chromium, tab
+from tests.browser.chromium import Connection, Page, chromium, tab
 from tests.browser.shop import Shop, open_shop
 
 NASTY = '<script>window.hacked = 1</script><img src=x onerror="window.hacked = 2"> tent & "quotes"'
+_turns = count(1)
 
 
-@pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
     """The demo shop, with one product whose title is markup."""
     picture = "/pictures/nasty-1.svg"
     nasty = Item(item_id="nasty-1", title=NASTY, category="Camping", brand="<b>Bold</b>", image_url=picture)
-    async with open_shop(tmp_path, more=[nasty]) as opened:
+    async with open_shop(tmp_path_factory.mktemp("shop"), more=[nasty]) as opened:
         yield opened
 
 
-@pytest.fixture
-async def page(shop: Shop) -> AsyncIterator[Page]:
-    """The demo page at desktop size, with both lists shown."""
-    async with chromium() as browser, tab(browser) as opened:
-        await opened.goto(shop.url + "/")
-        await opened.wait("document.querySelectorAll('.list .card').length >= 20")
-        await opened.wait("document.querySelectorAll('.shelf button').length >= 10")
-        yield opened
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Connection]:
+    async with chromium() as connection:
+        yield connection
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def blank(browser: Connection) -> AsyncIterator[Page]:
+    """An empty tab at desktop size."""
+    async with tab(browser) as page:
+        yield page
+
+
+async def as_new(page: Page, shop: Shop, **shoppers: str) -> dict[str, str]:
+    """Put ids never used before where the pages keep their shoppers': {"left": "left-7"}."""
+    turn = next(_turns)
+    names = {name: f"{first}-{turn}" for name, first in shoppers.items()}
+    await page.goto(shop.url + "/static/icon.svg")  # a page of the same origin without a script
+    for name, shopper in names.items():
+        await page.value(f"localStorage.setItem('shunxi.shopper.{name}', {json.dumps(shopper)})")
+    return names

@@ -37,10 +37,26 @@ class Front:
         await site.start()
         self.port = self._runner.addresses[0][1]
 
+    def paths(self) -> list[str]:
+        """The addresses that it answers."""
+        assert self._runner is not None
+        assert self._runner.app is not None
+        return [resource.canonical for resource in self._runner.app.router.resources()]
+
     async def close(self) -> None:
+        """Stop as at SIGTERM: everybody is told."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+    async def kill(self) -> None:
+        """End as at SIGKILL: connections break, nobody is told."""
+        assert self._runner is not None
+        assert self._runner.server is not None
+        for connection in list(self._runner.server.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await self.close()
 
 
 class Shop(NamedTuple):
@@ -52,9 +68,11 @@ class Shop(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def open_shop(folder: Path, more: Sequence[Item] = (), events: int = 1_500) -> AsyncIterator[Shop]:
-    """The demo catalog, `more` items, and a past of `events` events."""
-    settings = loop_settings(folder, demo=True)
+async def open_shop(
+    folder: Path, more: Sequence[Item] = (), events: int = 1_500, **settings_: object
+) -> AsyncIterator[Shop]:
+    """The demo catalog, `more` items, a past of `events` events; more settings as `rec.config` has them."""
+    settings = loop_settings(folder, demo=True, **settings_)
     catalog = demo_catalog()
     history = demo_history(catalog, shoppers=120, events=events, seed=7, until=datetime.now(UTC))
     log = MemoryLog()

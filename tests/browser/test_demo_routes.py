@@ -11,11 +11,17 @@ from xml.etree import ElementTree
 import aiohttp
 import pytest
 
+import web.sdk
 from rec.catalog import Item
 from rec.demo.world import demo_catalog
 from tests.browser.conftest import NASTY
+from tests.browser.seeing import state_of
 from tests.browser.shop import Shop, open_shop
+from web.assets import KINDS
 from web.demo import FILES, PAGES
+from web.sdk import NAME
+
+SDK = Path(web.sdk.__file__).parent
 
 
 @pytest.fixture
@@ -64,8 +70,11 @@ class _Markup(HTMLParser):
         self._script = False
 
 
-async def test_the_page_holds_no_inline_script_or_style_and_loads_from_here_alone(http: aiohttp.ClientSession) -> None:
-    async with http.get("/") as response:
+@pytest.mark.parametrize("path", ["/", "/product/camp-0001", "/department/Camping", "/cart", "/search", "/two"])
+async def test_a_page_holds_no_inline_script_or_style_and_loads_from_here_alone(
+    http: aiohttp.ClientSession, path: str
+) -> None:
+    async with http.get(path) as response:
         assert response.status == 200
         assert response.content_type == "text/html"
         policy = response.headers["Content-Security-Policy"]
@@ -84,16 +93,17 @@ async def test_the_page_holds_no_inline_script_or_style_and_loads_from_here_alon
     assert "unsafe" not in policy
     assert markup.inline == []
     assert markup.loads
-    for path in markup.loads:
-        async with http.get(path) as response:
-            assert response.status == 200, path
+    for load in markup.loads:
+        async with http.get(load) as response:
+            assert response.status == 200, load
 
 
 async def test_every_file_of_the_page_is_served_with_its_type_and_asked_about_again(
     http: aiohttp.ClientSession,
 ) -> None:
-    assert {path.name for path in PAGES.iterdir()} == {*FILES, "index.html"}
-    for name, kind in FILES.items():
+    assert {path.name for path in PAGES.iterdir()} == {*FILES, "shop.html", "two.html"}
+    for name in FILES:
+        kind = KINDS[Path(name).suffix]
         async with http.get(f"/static/{name}") as response:
             assert response.status == 200
             assert response.headers["Content-Type"] == f"{kind}; charset=utf-8"
@@ -104,7 +114,7 @@ async def test_every_file_of_the_page_is_served_with_its_type_and_asked_about_ag
             assert response.status == 304
 
 
-@pytest.mark.parametrize("name", ["index.html", "../demo.py", "..%2Fdemo.py", "%2e%2e/app.py", "no.js", ""])
+@pytest.mark.parametrize("name", ["shop.html", "../demo.py", "..%2Fdemo.py", "%2e%2e/app.py", "no.js", ""])
 async def test_nothing_but_those_files_leaves_the_folder(http: aiohttp.ClientSession, name: str) -> None:
     from yarl import URL
 
@@ -114,7 +124,7 @@ async def test_nothing_but_those_files_leaves_the_folder(http: aiohttp.ClientSes
 
 
 def test_no_script_of_the_page_writes_markup() -> None:
-    for path in PAGES.glob("*.js"):
+    for path in [*PAGES.glob("*.js"), SDK / NAME]:
         source = path.read_text()
         for risky in (
             "innerHTML",
@@ -222,3 +232,68 @@ async def test_a_page_of_another_origin_gets_no_token(http: aiohttp.ClientSessio
     headers = {"Origin": "https://evil.example"}
     async with http.post("/demo/token", json={"shopper": "left"}, headers=headers) as response:
         assert response.status == 403
+
+
+# ------------------------------------------------------------------ the SDK, and what the system sees
+async def test_the_sdk_is_served_to_pages_of_any_origin_and_packed(http: aiohttp.ClientSession) -> None:
+    source = (SDK / NAME).read_bytes()
+    headers = {"Origin": "https://shop.example", "Accept-Encoding": "gzip"}
+    async with http.get("/shunxi.js", headers=headers) as response:
+        assert await response.read() == source
+        assert response.headers["Content-Type"] == "text/javascript; charset=utf-8"
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+        assert response.headers["Content-Encoding"] == "gzip"
+        assert int(response.headers["Content-Length"]) <= 10_000
+        assert "Accept-Encoding" in response.headers["Vary"]
+        tag = response.headers["ETag"]
+    async with http.get("/shunxi.js", headers={"If-None-Match": tag}) as response:
+        assert response.status == 304
+    async with http.get("/shunxi.js", headers={"Accept-Encoding": "identity"}) as response:
+        assert "Content-Encoding" not in response.headers
+        assert await response.read() == source
+
+
+async def bearer(http: aiohttp.ClientSession, shopper: str) -> dict[str, str]:
+    async with http.post("/demo/token", json={"shopper": shopper}) as response:
+        return {"Authorization": f"Bearer {(await response.json())['token']}"}
+
+
+async def test_a_shopper_sees_what_is_kept_of_them_and_can_end_it(http: aiohttp.ClientSession, shop: Shop) -> None:
+    me = await bearer(http, "zoe")
+    async with http.get("/demo/me", headers=me) as response:
+        nothing = await response.json()
+    assert (nothing["events"], nothing["interests"], nothing["consent"]) == (0, [], None)
+    items = [{"item_id": "camp-0001"}]
+    events = [
+        {"event": name, "event_id": f"e-{name}", "user_id": "demo-zoe", "items": items}
+        for name in ("view_item", "add_to_cart")
+    ]
+    async with http.post("/v1/events", json={"events": events}, headers=me) as response:
+        assert (await response.json())["accepted"] == 2
+    await state_of(shop, "demo-zoe", lambda state: state.applied == 2)
+    async with http.get("/demo/me", headers=me) as response:
+        seen = await response.json()
+    assert (seen["events"], seen["cart"], seen["half_life_s"]) == (2, ["camp-0001"], 1_800)
+    [interest] = seen["interests"]
+    assert interest["name"] == "Camping"
+    assert 3.9 < interest["now"] <= 4.0
+    async with http.post("/demo/forget", headers=me) as response:
+        assert response.status == 202
+        receipt = await response.json()
+    assert "connections" in [step["store"] for step in receipt["steps"]]
+    async with http.get(f"/demo/erasures/{receipt['erasure_id']}") as response:
+        assert (await response.json())["erasure_id"] == receipt["erasure_id"]
+    [entry] = [entry for entry in await shop.local.database.recent() if entry["action"] == "erase user"]
+    assert entry["actor"] == "demo shopper"
+
+
+async def test_nobody_but_a_demo_shopper_is_shown_or_ended_there(http: aiohttp.ClientSession, shop: Shop) -> None:
+    async with http.post("/v1/tokens", json={"user_id": "u1"}, headers={"Authorization": "Bearer key"}) as response:
+        other = {"Authorization": f"Bearer {(await response.json())['token']}"}
+    for headers, status in ((other, 403), ({"Authorization": "Bearer key"}, 403), ({}, 401)):
+        async with http.get("/demo/me", headers=headers) as response:
+            assert response.status == status
+        async with http.post("/demo/forget", headers=headers) as response:
+            assert response.status == status
+    assert (await body(http, f"/demo/erasures/{'0' * 32}", 404))["error"]["code"] == "unknown_erasure"
+    assert await shop.local.database.erasures() == []

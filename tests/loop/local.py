@@ -60,6 +60,7 @@ async def local_worker(
     if items:
         await database.put_items(items)
     with ThreadPoolExecutor(1, thread_name_prefix="scoring") as executor:
+        executor.submit(int).result()  # its thread is there from the start, and so is its owner's: see tests/hygiene.py
         stores = (log, exchange.connect(), database)
         everything = lambda _: True  # noqa: E731  the one worker there is
         if scoring is None:

@@ -82,7 +82,7 @@ def test_every_product_obeys_the_wire_form() -> None:
     for item in ITEMS:
         assert msgspec.json.decode(msgspec.json.encode(item), type=Item) == item
         assert item.image_url == f"/pictures/{item.item_id}.svg"
-        assert item.url == f"/#item/{item.item_id}"
+        assert item.url == f"/product/{item.item_id}"
         assert re.fullmatch(r"[a-z]+-\d{4}", item.item_id)
 
 

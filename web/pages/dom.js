@@ -11,5 +11,3 @@ export function make(tag, { text, className, on = {}, ...attributes } = {}, ...c
   element.append(...children);
   return element;
 }
-
-export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

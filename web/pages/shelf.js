@@ -1,7 +1,7 @@
 // Something to click on: departments as chips, a field to find products by their words, and a row of what was found.
 
 import { make } from "./dom.js";
-import { price } from "./words.js";
+import { money, safeUrl } from "/shunxi.js";
 
 const TYPING_MS = 180;
 const LIMIT = 16;
@@ -74,9 +74,9 @@ export class Shelf {
     const button = make(
       "button",
       { type: "button", title: card.title, on: { click: () => this.#open(card, button) } },
-      make("img", { src: card.image_url || undefined, alt: "", width: "72", height: "72", loading: "lazy" }),
+      make("img", { src: safeUrl(card.image_url), alt: "", width: "72", height: "72", loading: "lazy" }),
       make("span", { className: "name", text: card.title }),
-      make("span", { className: "price", text: price(card) }),
+      make("span", { className: "price", text: money(card.price, card.currency) }),
     );
     return make("li", { "data-id": card.item_id }, button);
   }

@@ -6,31 +6,18 @@ const KEPT = 30;
 const PATIENCE_MS = 8_000;
 
 export class Ticker {
-  #lines; #pending = new Map();
+  #lines; #words; #quiet; #pending = []; #newest = null; #told;
 
-  constructor(lines) {
+  /** `words(event)`: what happened; `told(milliseconds)`: a list came; `quiet`: names of events that are not shown. */
+  constructor(lines, client, { words, told = () => {}, quiet = ["view_item_list"] }) {
     this.#lines = lines;
-  }
-
-  /** An action was sent: `event` is the last event of it. */
-  sent(event, what, now = performance.now()) {
-    const outcome = make("span", { className: "outcome", text: "→ …" });
-    this.#line(make("code", { text: event.event }), make("span", { className: "what", text: what }), outcome);
-    const timer = setTimeout(() => this.#give(event.event_id), PATIENCE_MS);
-    this.#pending.set(event.event_id, { outcome, timer, at: now });
-  }
-
-  /** A list came. The action it was made for is settled, and those sent before it: they are part of this list too. */
-  arrived(slate, now = performance.now()) {
-    const cause = slate.cause?.event_id;
-    if (!this.#pending.has(cause)) return;
-    for (const [id, { outcome, timer, at }] of this.#pending) {
-      clearTimeout(timer);
-      this.#pending.delete(id);
-      outcome.textContent = `→ list v${slate.version} in ${Math.max(1, Math.round(now - at))} ms`;
-      outcome.classList.add("done");
-      if (id === cause) break;
-    }
+    this.#words = words;
+    this.#told = told;
+    this.#quiet = quiet;
+    client.addEventListener("track", ({ detail }) => this.#sent(detail));
+    client.addEventListener("slate", ({ detail }) => this.#arrived(detail));
+    client.addEventListener("refused", ({ detail }) => detail.forEach((one) => this.note(`refused: ${one.message}`)));
+    client.addEventListener("dropped", ({ detail }) => this.note(`the ${detail.length} oldest events were given up`));
   }
 
   note(words) {
@@ -38,13 +25,43 @@ export class Ticker {
   }
 
   reset() {
-    for (const { timer } of this.#pending.values()) clearTimeout(timer);
-    this.#pending.clear();
+    for (const { timer } of this.#pending.splice(0)) clearTimeout(timer);
     this.#lines.replaceChildren();
   }
 
-  #give(id) {
-    this.#pending.get(id).outcome.textContent = "→ no list yet";
+  /** What is tracked together, a click and the look that follows it, is one line under the last one's name. */
+  #sent(event, now = performance.now()) {
+    if (this.#quiet.includes(event.event)) return;
+    const seen = event.event === "view_item_list"; // an impression never makes a list
+    const entry = (!seen && this.#newest) || this.#entry(seen, now);
+    entry.ids.push(event.event_id);
+    entry.name.textContent = event.event;
+    entry.what.textContent = this.#words(event);
+    if (seen) return;
+    if (!this.#newest) queueMicrotask(() => (this.#newest = null));
+    this.#newest = entry;
+  }
+
+  #entry(seen, now) {
+    const [name, what] = [make("code"), make("span", { className: "what" })];
+    const outcome = make("span", { className: "outcome", text: seen ? "noted" : "→ …" });
+    this.#line(name, what, outcome);
+    const timer = seen ? 0 : setTimeout(() => (outcome.textContent = "→ no list yet"), PATIENCE_MS);
+    const entry = { ids: [], name, what, outcome, timer, at: now };
+    if (!seen) this.#pending.push(entry);
+    return entry;
+  }
+
+  /** The action it was made for is settled, and those sent before it: they are part of this list too. */
+  #arrived(slate, now = performance.now()) {
+    const found = this.#pending.findIndex(({ ids }) => ids.includes(slate.cause?.event_id));
+    for (const { outcome, timer, at } of this.#pending.splice(0, found + 1)) {
+      clearTimeout(timer);
+      const took = Math.max(1, Math.round(now - at));
+      outcome.textContent = `→ list v${slate.version} in ${took} ms`;
+      outcome.classList.add("done");
+      this.#told(took, slate);
+    }
   }
 
   #line(...parts) {

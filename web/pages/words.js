@@ -1,16 +1,4 @@
-// What people read: prices, reasons, states.
-
-const money = new Map();
-
-export function price(card) {
-  if (card.price === null || card.price === undefined) return "";
-  const currency = /^[A-Z]{3}$/.test(card.currency ?? "") ? card.currency : null;
-  if (!money.has(currency)) {
-    const style = currency ? { style: "currency", currency } : { minimumFractionDigits: 2 };
-    money.set(currency, new Intl.NumberFormat("en", style));
-  }
-  return money.get(currency).format(card.price);
-}
+// What people read: reasons, moves, ages, events.
 
 const ABOUT_ITEM = {
   because_you_viewed: ["because you viewed", "something you saw"],
@@ -24,6 +12,10 @@ const ABOUT_VALUE = {
   interest_category: (value) => `because you like ${value}`,
   interest_brand: (value) => `because you like ${value}`,
   popular_in_category: (value) => `popular in ${value}`,
+  matches: (value) => `matches “${value}”`,
+  means: (value) => `close to “${value}”`,
+  chosen_for: (value) => `others chose it for “${value}”`,
+  because_you_searched: (value) => `because you searched for ${value}`,
 };
 
 const PLAIN = {
@@ -31,6 +23,7 @@ const PLAIN = {
   next_step: "what you may want next",
   popular: "popular right now",
   new: "new here",
+  exact_match: "exactly what you typed",
 };
 
 /** A reason as a person says it; `titleOf` knows the titles of cards seen on this page. */
@@ -65,4 +58,19 @@ export function learnedAgo(through, now) {
   const seconds = Math.max(0, Math.round((now - Date.parse(through)) / 1000));
   if (seconds < 120) return `learned ${seconds} s ago`;
   return seconds < 7200 ? `learned ${Math.round(seconds / 60)} min ago` : `learned ${Math.round(seconds / 3600)} h ago`;
+}
+
+const DONE = {
+  view_item_list: "saw", select_item: "clicked", view_item: "looked at", add_to_cart: "put in the cart",
+  remove_from_cart: "took out of the cart", purchase: "bought", not_interested: "not interested in", search: "searched for",
+};
+
+/** An event as a person says it: "looked at Trail tent". */
+export function eventText(event, titleOf) {
+  if (event.event === "search" && !event.search_term) {
+    return event.consent?.personalization_storage === "denied" ? "paused personalization" : "resumed personalization";
+  }
+  const [first] = event.items;
+  const what = event.items.length > 1 ? `${event.items.length} products` : event.search_term ?? titleOf(first?.item_id) ?? first?.item_id ?? "";
+  return `${DONE[event.event] ?? event.event} ${what}`.trim();
 }

@@ -1,5 +1,6 @@
 // The page: two shoppers in one shop, and a line that says what has just been proved.
 
+import { ShunxiList } from "/shunxi.js";
 import { Shopper } from "./shopper.js";
 import { composition } from "./words.js";
 
@@ -10,6 +11,8 @@ const SHOPPERS = [
 const GOAL = 3;
 const coach = document.getElementById("coach");
 const titles = new Map();
+
+customElements.define("shunxi-list", ShunxiList); // each of the two has a client of its own
 
 const shoppers = SHOPPERS.map(({ side, name }) => {
   const panel = document.getElementById("panel").content.cloneNode(true).firstElementChild;

@@ -1,0 +1,119 @@
+// The cart: what lies in it stays in this browser; each change is an event.
+
+import { money } from "/shunxi.js";
+import { pathOf, picture } from "./card.js";
+import { make } from "./dom.js";
+
+const KEY = "shunxi.shop.cart";
+
+export class Cart extends EventTarget {
+  #client; #lines;
+
+  constructor(client) {
+    super();
+    this.#client = client;
+    this.#lines = new Map(read());
+  }
+
+  get count() { return [...this.#lines.values()].reduce((sum, { quantity }) => sum + quantity, 0); }
+  get lines() { return [...this.#lines.values()]; }
+  get total() { return Math.round(100 * this.lines.reduce((sum, { card, quantity }) => sum + (card.price ?? 0) * quantity, 0)) / 100; }
+  has(id) { return this.#lines.has(id); }
+
+  /** `card`: item_id and what a slate says of the item. */
+  add(card) {
+    const line = this.#lines.get(card.item_id) ?? { card, quantity: 0 };
+    line.quantity += 1;
+    this.#lines.set(card.item_id, line);
+    this.#client.track("add_to_cart", { items: [goods(card, 1)], ...currencyOf(card) });
+    this.#changed();
+  }
+
+  remove(id) {
+    const { card, quantity } = this.#lines.get(id);
+    this.#lines.delete(id);
+    this.#client.track("remove_from_cart", { items: [goods(card, quantity)] });
+    this.#changed();
+  }
+
+  buy() {
+    const lines = this.lines;
+    this.#client.track("purchase", {
+      items: lines.map(({ card, quantity }) => goods(card, quantity)), transaction_id: crypto.randomUUID(), value: this.total,
+      ...currencyOf(lines[0].card),
+    });
+    this.empty();
+    return lines;
+  }
+
+  empty() {
+    this.#lines.clear();
+    this.#changed();
+  }
+
+  #changed() {
+    localStorage.setItem(KEY, JSON.stringify([...this.#lines]));
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+/** The page of the cart. */
+export function cartView({ cart, list }) {
+  const lines = make("ul", { className: "cart-lines" });
+  const sum = make("p", { className: "sum" });
+  const buy = make("button", { type: "button", className: "main", text: "Buy", on: { click: bought } });
+  const empty = make("p", { className: "lead", text: "Nothing in it yet." });
+  const done = make("p", { className: "lead thanks", role: "status" });
+  const heading = make("h1", { tabindex: "-1", text: "Your cart" });
+  const till = make("div", { className: "till" }, sum, buy);
+  const also = make("h2");
+  const after = make("section", {}, also, list({ placement: "cart", n: "4" }));
+  draw();
+  cart.addEventListener("change", draw);
+  return { title: "Cart", nodes: [heading, done, empty, lines, till, after], end: () => cart.removeEventListener("change", draw) };
+
+  function draw() {
+    const focused = lines.contains(document.activeElement);
+    lines.replaceChildren(...cart.lines.map(lineOf));
+    const none = cart.lines.length === 0;
+    empty.hidden = !none || done.textContent !== "";
+    till.hidden = none;
+    also.textContent = none ? "For you" : "Goes with your cart";
+    sum.textContent = none ? "" : `Together ${money(cart.total, cart.lines[0].card.currency)}`;
+    if (focused) (lines.querySelector("button") ?? heading).focus();
+  }
+
+  function lineOf({ card, quantity }) {
+    return make(
+      "li",
+      {},
+      picture(card, 64),
+      make("a", { href: pathOf(card.item_id), text: card.title ?? card.item_id }),
+      make("span", { className: "times", text: quantity > 1 ? `${quantity} ×` : "" }),
+      make("span", { className: "price", text: money(card.price, card.currency) }),
+      make("button", { type: "button", className: "plain", text: "Remove", "aria-label": `Remove ${card.title ?? card.item_id}`, on: { click: () => cart.remove(card.item_id) } }),
+    );
+  }
+
+  function bought() {
+    const count = cart.count;
+    cart.buy();
+    done.textContent = `Bought ${count} ${count === 1 ? "product" : "products"}. Nothing was charged: this is a demo. They have left your lists.`;
+    draw();
+    heading.focus();
+  }
+}
+
+function goods(card, quantity) {
+  return { item_id: card.item_id, quantity, ...(typeof card.price === "number" ? { price: card.price } : {}) };
+}
+
+const currencyOf = (card) => (card.currency ? { currency: card.currency } : {});
+
+function read() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY)) ?? [];
+  } catch {
+    return []; // not ours, or broken: an empty cart
+  }
+}

@@ -1,0 +1,46 @@
+// Addresses of the shop: links open views without leaving the page, so that the connection stays; back and forward work.
+
+const ROUTES = [
+  ["home", /^\/$/], ["product", /^\/product\/([^/]+)$/], ["department", /^\/department\/([^/]+)$/], ["cart", /^\/cart$/],
+  ["search", /^\/search$/],
+];
+
+/** The view of an address: {name, argument, query}; null for an address that is not the shop's. */
+export function routeOf(url) {
+  for (const [name, pattern] of ROUTES) {
+    const found = url.pathname.match(pattern);
+    if (found) return { name, argument: found[1] === undefined ? null : decodeURIComponent(found[1]), query: url.searchParams };
+  }
+  return null;
+}
+
+/** `show(route, back)` is called for each address, at first for that of the page. Gives a function that goes elsewhere. */
+export function routing(show) {
+  const places = new Map(); // history entry → how far it was scrolled
+  let entry = history.state?.entry ?? 0;
+  history.scrollRestoration = "manual";
+
+  const go = (url) => {
+    const route = routeOf(url);
+    if (!route) return false;
+    places.set(entry, scrollY);
+    if (url.href !== location.href) history.pushState({ entry: (entry += 1) }, "", url);
+    show(route);
+    scrollTo(0, 0);
+    return true;
+  };
+  addEventListener("popstate", async ({ state }) => {
+    places.set(entry, scrollY);
+    entry = state?.entry ?? 0;
+    await show(routeOf(new URL(location.href)), true);
+    scrollTo(0, places.get(entry) ?? 0);
+  });
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[href]");
+    const plain = event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
+    if (!link || !plain || event.defaultPrevented || link.origin !== location.origin || link.hash || link.target) return;
+    if (go(new URL(link.href))) event.preventDefault();
+  });
+  show(routeOf(new URL(location.href)) ?? { name: "home", argument: null, query: new URLSearchParams() }, true);
+  return (path) => go(new URL(path, location.href));
+}
