@@ -42,7 +42,7 @@ async def get_me(request: web.Request) -> web.Response:
     """What the worker knows of the shopper. Raises DeadlineExceeded, Unavailable."""
     edge = request.app[EDGE]
     user_id = _shopper(edge, edge.identify(request))
-    state, _ = await edge.asker.known(user_id)
+    state, _, _ = await edge.asker.known(user_id)
     rules = FoldRules.from_settings(edge.settings)
     return answer(seen(_decode(state), edge.clock(), rules))
 

@@ -82,7 +82,7 @@ def make_event(
     BadInput names the field. Names of events are not checked here: the server knows aliases and newer names.
     """
     places = {place.item_id: at for at, place in enumerate(slate.items)} if isinstance(slate, Slate) else {}
-    if slate is not None and slate.search is not msgspec.UNSET and slate.search.fallback is None:
+    if isinstance(slate, Slate) and slate.search is not msgspec.UNSET and slate.search.fallback is None:
         details = {"search_term": slate.search.query, **details}
     event = Event(
         event=name,
