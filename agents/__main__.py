@@ -28,8 +28,8 @@ def run_worker(settings: Settings) -> int:
 async def run_archiver(settings: Settings) -> None:
     """The archiver, until SIGTERM or SIGINT, and then to the end of the log."""
     from agents.archiver import Archiver
-    from agents.deps import forgetting_of, open_stores
     from agents.metrics import Metrics, serve
+    from agents.stores import forgetting_of, open_stores
     from rec.signals import stop_on_signals
     from rec.topics import BEHAVIOR, topics
 

@@ -20,8 +20,9 @@ from faust.serializers import codecs
 from faust.types import TP
 
 from agents import faust_fixes, watchdog
+from agents.background import Background
 from agents.continuity import Continuity, LostDelivery
-from agents.deps import Background, Deps, open_deps
+from agents.deps import Deps, open_deps
 from agents.metrics import Metrics, serve
 from rec.collector import settle
 from rec.config import Settings, load_settings

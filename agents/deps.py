@@ -21,7 +21,6 @@ from agents.counting import Counting, load_counters
 from agents.dead_letters import DeadLetters
 from agents.examples import Examples
 from agents.feedback import Feedback
-from agents.forget import Forgetting
 from agents.metrics import Metrics
 from agents.model_sync import ModelSync
 from agents.presence import Presence
@@ -36,6 +35,7 @@ from agents.scoring import INLINE_S, Scoring
 from agents.searching import Searching, search_engine
 from agents.served import ServedLists
 from agents.shown import Learning, Shown
+from agents.stores import forgetting_of, open_stores
 from agents.strategies import Strategies
 from agents.windows import Table, Windows
 from rec.catalog import Catalog, card
@@ -47,14 +47,11 @@ from rec.policy.bandit import BanditRules
 from rec.policy.filters import ListRules
 from rec.policy.strategy import Strategy
 from rec.ports import Database, Exchange, Log
-from rec.privacy import erasure_secret
 from rec.recommend import Brain, World
 from rec.requests import Refresh, encode_request
 from rec.screens import split_screen
 from rec.slates import Cause
 from rec.state import FoldRules
-from rec.store import open_exchange, open_log
-from rec.store.sql import open_database
 from rec.topics import BEHAVIOR, DEAD_LETTERS, EXAMPLES, FEEDBACK, REQUESTS, SERVED, topics
 from rec.value import Worth
 
@@ -78,25 +75,6 @@ class Deps(NamedTuple):
     consents: Consents
     exchange: Exchange
     loops: dict[str, Callable[[], Coroutine[Any, Any, None]]]  # what runs for ever beside the agents
-
-
-@contextlib.asynccontextmanager
-async def open_stores(settings: Settings) -> AsyncIterator[tuple[Log, Exchange, Database]]:
-    """Connect to Kafka, Redis and SQL; raises Unavailable naming the one that is away."""
-    async with open_log(settings) as to, open_exchange(settings) as exchange, open_database(settings) as database:
-        yield to, exchange, database
-
-
-def forgetting_of(settings: Settings, to: Log, exchange: Exchange, database: Database) -> Forgetting:
-    """What was erased when, for whichever process asks; it knows nothing until `load`."""
-    return Forgetting(
-        secret=erasure_secret(settings),
-        database=database,
-        exchange=exchange,
-        to=to,
-        behavior_topic=settings.topic(BEHAVIOR),
-        requests_topic=settings.topic(REQUESTS),
-    )
 
 
 @contextlib.asynccontextmanager
@@ -351,28 +329,3 @@ async def wire(
         "erasures": forgetting.finish_for_ever,
     }
     return Deps(name, behavior, requests, feedback, windows, searching, sweep, consents, exchange, loops)
-
-
-class Background:
-    """Tasks that must not end. One that does takes the process with it: half a worker is worse than none."""
-
-    def __init__(self, on_failure: Callable[[str], None]) -> None:
-        self._on_failure = on_failure
-        self._tasks: list[asyncio.Task[None]] = []
-
-    def start(self, name: str, loop: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(loop, name=name)
-        task.add_done_callback(self._ended)
-        self._tasks.append(task)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
-            if (error := task.exception()) is not None:
-                log.critical("%s failed", task.get_name(), exc_info=error)
-            self._on_failure(f"the task {task.get_name()!r} has ended")
-
-    async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()

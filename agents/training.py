@@ -11,12 +11,12 @@ import socket
 from agents.catalog_reader import CatalogReader
 from agents.checkpoints import Checkpoints
 from agents.curves import Curves
-from agents.deps import forgetting_of, open_stores
 from agents.epochs import Epochs
 from agents.gpu import Gpu
 from agents.metrics import TrainerMetrics, serve
 from agents.paces import Paces
 from agents.rhythm import Rhythm
+from agents.stores import forgetting_of, open_stores
 from agents.trainer import Trainer
 from agents.tuner import Tuner
 from agents.tuning import Tuning

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from statistics import median
-from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -34,7 +33,7 @@ class ListRules(NamedTuple):
     purchase_block_s: float = 30 * 86_400
     fatigue_impressions: int = 6
     fatigue_s: float = 86_400
-    repurchase_s: Mapping[str, float] = MappingProxyType({})  # category → from one purchase to the next
+    repurchase_s: Mapping[str, float] = {}  # category → from one purchase to the next
 
     @classmethod
     def from_settings(cls, settings: Settings) -> ListRules:
