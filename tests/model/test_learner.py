@@ -149,8 +149,8 @@ def test_the_click_head_says_who_does_not_say_no() -> None:
     assert said is not None
     chances = said.chances(np.arange(2))
     assert chances is not None
-    assert chances[:, 0] == pytest.approx([0.5, 1.0], abs=0.12)
-    assert chances[:, 0] + chances[:, 3] == pytest.approx([1.0, 1.0], abs=0.12)
+    assert chances[:, 0] == pytest.approx([0.5, 1.0], abs=0.2)
+    assert chances[:, 0] + chances[:, 3] == pytest.approx([1.0, 1.0], abs=0.2)
 
 
 def test_a_no_is_no_target_of_the_next_item() -> None:

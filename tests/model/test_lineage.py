@@ -126,7 +126,9 @@ def test_from_a_gone_record_on_a_deleted_item_is_nobody_and_a_replay_comes_to_th
 
     once, again = taught(restarted=False), taught(restarted=True)
     for name, array in once.version()[0].items():
-        np.testing.assert_array_equal(array, again.version()[0][name], err_msg=name)
+        # The catalog of the one has a hole where the item was: sums over all items are rounded otherwise.
+        tolerance = 1e-7 if name == "gate" else 0.0
+        np.testing.assert_allclose(array, again.version()[0][name], rtol=tolerance, atol=tolerance, err_msg=name)
 
 
 def test_a_version_and_a_checkpoint_hold_what_the_network_makes_of_images() -> None:
