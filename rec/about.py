@@ -41,9 +41,9 @@ def told(about: About, event: Event) -> About:
     context = event.context
     if not context:
         return about
-    age, region, at = context.get("age"), context.get("region"), event.at
-    if _is_age(age) and (at, float(age)) > (about.age_at, about.age if about.age is not None else -1.0):
-        about = about._replace(age=float(age), age_at=at)
+    age, region, at = _age(context.get("age")), context.get("region"), event.at
+    if age is not None and (at, age) > (about.age_at, -1.0 if about.age is None else about.age):
+        about = about._replace(age=age, age_at=at)
     if isinstance(region, str) and 0 < len(region) <= MAX_REGION and (at, region) > (about.region_at, about.region):
         about = about._replace(region=region, region_at=at)
     return about
@@ -65,5 +65,6 @@ def said_since(about: About, at: float) -> About:
     return about
 
 
-def _is_age(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_AGE
+def _age(value: object) -> float | None:
+    years = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else -1.0
+    return years if 0 <= years <= MAX_AGE else None

@@ -5,11 +5,12 @@ Units are in the names (`_s` seconds, `_ms`, `max_`). Secrets never print. `rec 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from rec.errors import ConfigError
 
@@ -70,13 +71,17 @@ class Settings(BaseSettings):
     encoder_tuning: bool = Field(False, description="the trainer tunes the encoder with LoRA, on a slower clock")
     encoder_tune_s: float = Field(600, gt=0, description="that clock")
     encoder_tune_steps: int = Field(60, ge=1, description="contrastive steps a visit; a step reads up to 64 texts")
-    strategy: dict[str, Any] = Field({}, description="JSON: how scores become lists, see docs/policy.md")
+    strategy: dict[str, Any] = Field(
+        {"temperature": 0.1}, description="JSON: how scores become lists, see docs/policy.md"
+    )
     rules_need_review: bool = Field(False, description="a change of a rule waits until somebody approves it")
     bandit_half_life_s: float = Field(2 * 86_400, gt=0, description="what a strategy earned counts half after this")
     bandit_floor: float = Field(0.05, ge=0, le=0.5, description="share of the lists that each strategy gets for sure")
     seen: Literal["keep", "exclude"] = Field("keep", description="whether items already viewed may be listed again")
     purchase_block_days: float = Field(30, ge=0, description="a bought item is not listed again this long")
-    repurchase_days: dict[str, float] = Field({}, description="JSON: category → days after which it is bought again")
+    repurchase_days: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="JSON: category → days after which it is bought again"
+    )
     sensitive_categories: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="by comma: categories kept out of interests and of reasons"
     )
@@ -181,6 +186,11 @@ def load_settings(**overrides: object) -> Settings:
     """Settings from the environment; raises ConfigError naming the variable and what is wrong with it."""
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
+    except SettingsError as error:  # what is to be JSON and is none
+        named = re.search(r'field "(\w+)"', str(error))
+        variable = f"REC_{named[1].upper()}" if named else "a REC_* variable"
+        told = f"{variable}: not valid JSON. Set it in the environment or in .env."
+        raise ConfigError(told, field=variable) from None
     except ValidationError as error:
         first = error.errors()[0]
         name = "REC_" + "_".join(str(part) for part in first["loc"]).upper()

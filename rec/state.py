@@ -206,10 +206,9 @@ def _applied(
             bought = latest(bought, {item_id: at})
         elif name == "not_interested":
             hidden = latest(hidden, {item_id: at})
-    searches, visitors = state.searches, state.visitors
+    searches, visitors = state.searches, _asked(event, state.visitors)
     if event.search_term:
         searches = tuple(sorted({*searches, (at, event.search_term)})[-MAX_SEARCHES:])
-    visitors = _asked(event, visitors)
     after = msgspec.structs.replace(
         state,
         version=state.version + action.moves_list,

@@ -149,8 +149,10 @@ def test_the_readme_leads_to_every_page() -> None:
 def default_of(name: str) -> str:
     value = Settings.model_fields[name].default
     plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-    if plain in ("", ()):
+    if plain in ("", (), {}):
         return "empty"
+    if isinstance(plain, dict):
+        return f"`{json.dumps(plain)}`"
     return f"`{str(plain).lower() if isinstance(plain, bool) else plain}`"
 
 

@@ -29,6 +29,8 @@ _WORDS = {
     "means": "close to {value}",
     "chosen_for": "chosen for {value}",
     "because_you_searched": "you searched for {value}",
+    "pinned": "picked by the shop",
+    "for_you": "for you",
 }
 
 

@@ -106,7 +106,9 @@ class Rulebook:
         self._columns = Columns()
         self._view: View | None = None
         self._masks: dict[str, Mask] = {}
-        self._orders: dict[tuple[int, str], Orders] = {}
+        self._named = frozenset(placement for rule, _ in kept for placement in rule.placements)
+        self._period = 0
+        self._orders: dict[str | None, Orders] = {}  # by placement; None: all those that no rule names
 
     def __len__(self) -> int:
         return len(self._rules)
@@ -126,7 +128,9 @@ class Rulebook:
         if view is not self._view:
             self._view, self._masks, self._orders = view, {}, {}
             self._columns.follow(view)
-        key = (self.period(now), placement)
+        if (period := self.period(now)) != self._period:
+            self._period, self._orders = period, {}
+        key = placement if placement in self._named else None  # clients make up names, and would fill the memory
         if (known := self._orders.get(key)) is None:
             known = self._orders[key] = self._worked_out(view, placement, now)
         return known

@@ -16,7 +16,9 @@ from tests.model.test_learner import lessons, probabilities
 
 SHAPE = Shape(dim=16, layers=1, heads=2, steps=8, dropout=0.1, ids=64)
 # More items than the full softmax takes, more bytes than are written whole; a drawn negative would move its row, too.
-LARGE = Training(shape=SHAPE, batch=32, new=8, rate=5e-3, warmup_steps=5, seed=4, full_until=2, whole_until=0, negatives=0)
+LARGE = Training(
+    shape=SHAPE, batch=32, new=8, rate=5e-3, warmup_steps=5, seed=4, full_until=2, whole_until=0, negatives=0
+)
 
 
 def table(rows: int = 6, dim: int = 3) -> nn.Parameter:

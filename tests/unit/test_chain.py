@@ -21,6 +21,7 @@ from rec.gate import Gate
 from rec.policy.calibrate import calibrate
 from rec.policy.diversity import dpp, mmr
 from rec.policy.fairness import share_out
+from rec.policy.filters import ListRules
 from rec.policy.rules import Rule, Rulebook, rule_of
 from rec.policy.strategy import Strategy, strategy_of
 from rec.recommend import Brain, World, recommend
@@ -199,7 +200,7 @@ def test_what_is_boosted_moves_up_even_where_nothing_else_speaks_for_it_and_what
 
 def test_a_rule_holds_in_its_placements_and_in_its_time() -> None:
     here, soon = instant(NOW), instant(NOW) + timedelta(hours=1)
-    for fields, holds in [
+    cases: list[tuple[dict[str, Any], bool]] = [
         ({"placements": ["home"]}, True),
         ({"placements": ["cart"]}, False),
         ({"starts_at": here.isoformat()}, True),
@@ -207,7 +208,8 @@ def test_a_rule_holds_in_its_placements_and_in_its_time() -> None:
         ({"ends_at": here.isoformat()}, False),
         ({"ends_at": soon.isoformat()}, True),
         ({"enabled": False}, False),
-    ]:
+    ]
+    for fields, holds in cases:
         slate = listed(WORLD, None, (rule("pin", 'item_id = "garden-9"', **fields),))
         assert (ids(slate)[0] == "garden-9") is holds, fields
 
@@ -370,6 +372,28 @@ def test_the_slate_names_its_strategy_and_an_ask_may_bring_one() -> None:
 def test_a_strategy_that_makes_no_sense_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match=next(iter(values)) if "warmth" not in values else "warmth"):
         strategy_of(values)
+
+
+def test_settings_that_are_to_be_json_and_are_none_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REC_STRATEGY", "warm")
+    with pytest.raises(ConfigError, match="REC_STRATEGY: not valid JSON"):
+        load_settings()
+    monkeypatch.setenv("REC_STRATEGY", '{"temperature": 0}')
+    monkeypatch.setenv("REC_REPURCHASE_DAYS", '{"Coffee": 0}')
+    with pytest.raises(ConfigError, match="REC_REPURCHASE_DAYS"):
+        load_settings()
+    monkeypatch.setenv("REC_REPURCHASE_DAYS", '{"Coffee": 30}')
+    monkeypatch.setenv("REC_SENSITIVE_CATEGORIES", "Health, Faith")
+    found = load_settings()
+    assert (found.strategy, found.sensitive_categories) == ({"temperature": 0}, ("Health", "Faith"))
+    assert ListRules.from_settings(found).repurchase_s == {"Coffee": 30 * 86_400}
+
+
+def test_names_of_placements_that_no_rule_knows_do_not_fill_the_memory() -> None:
+    book, view = Rulebook([rule("pin", "in_stock", placements=["home"])]), WORLD.catalog.view()
+    assert [len(book.orders(view, f"p{n}", NOW).pins) for n in range(50)] == [0] * 50
+    assert len(book.orders(view, "home", NOW).pins) == 1
+    assert len(book._orders) == 2
 
 
 def test_the_strategy_comes_from_the_settings() -> None:

@@ -174,7 +174,7 @@ def holds(condition: Condition, item: Item) -> bool:
             bound = condition.values[0]
             assert isinstance(bound, float)
             compared = {"=": value == bound, "<": value < bound, "<=": value <= bound, ">": value > bound}
-            return compared.get(condition.operator, value >= bound)
+            return bool(compared.get(condition.operator, value >= bound))
 
 
 @settings(max_examples=150, deadline=None)

@@ -24,6 +24,8 @@ const PLAIN = {
   popular: "popular right now",
   new: "new here",
   exact_match: "exactly what you typed",
+  pinned: "picked by the shop",
+  for_you: "for you",
 };
 
 /** A reason as a person says it; `titleOf` knows the titles of cards seen on this page. */
