@@ -100,7 +100,7 @@ class Behavior:
         if self._searching is not None and outcome is Outcome.MOVED:
             self._searching.heard(event)
         if outcome is Outcome.DENIED:
-            await self._feedback.withdraw(event.subject)
+            await self._feedback.withdraw(event.subject, before)
             await self._forgetting.drop_lists(event.subject)
         elif outcome is not Outcome.IGNORED:  # one that was folded before a crash may not have been joined
             self._feedback.note(event)

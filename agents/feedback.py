@@ -209,12 +209,17 @@ class Feedback:
         dropped = self._drop(event.subject)
         self._retraction.erased(event, len(dropped))
 
-    async def withdraw(self, user_id: str) -> None:
-        """The user denied: the same, without a receipt. What is known to be out is taken back at once."""
+    async def withdraw(self, user_id: str, before: UserState | None) -> None:
+        """The user denied: the same, without a receipt. What is known to be out is taken back at once.
+
+        The topic is read for those alone who did something while they allowed it: most deny at their first step.
+        """
         out = [slate_id for slate_id, window in self._drop(user_id).items() if window.revision >= 0]
-        self._retraction.denied(user_id, self._clock())
+        if before is not None and (before.shown or before.history):
+            self._retraction.denied(user_id, self._clock())
         try:
-            await self._publish([(slate_id, None) for slate_id in out])
+            if out:
+                await self._publish([(slate_id, None) for slate_id in out])
         except Unavailable as error:
             log.warning("feedback of somebody who withdrew is taken back later: %s", error)
 

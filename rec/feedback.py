@@ -11,6 +11,7 @@ nobody looked at gives no example, one without a click does.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
@@ -54,8 +55,8 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
     """What is known of one list of one user: the value of the table, backed by its changelog.
 
     `touched`: when it last changed by the worker's clock, seconds since 1970; `due`: when it is to be looked at.
-    `served` is the encoded `Served`, empty as long as nobody has told of the list. `revision` and `digest` are of the
-    newest example that is out (-1: none); `news`: something has come since. `used`: how many signs are in it.
+    `served` is the encoded `Served`, compressed, empty as long as nobody has told of the list. `revision` and `digest`
+    are of the newest example that is out (-1: none); `news`: something has come since. `used`: signs in it.
     """
 
     touched: float
@@ -153,7 +154,9 @@ def fold(
     before = window or Window(touched=now, due=now)
     match what:
         case Served():
-            after = before if before.served else msgspec.structs.replace(before, served=encode_told(what))
+            after = (
+                before if before.served else msgspec.structs.replace(before, served=zlib.compress(encode_told(what), 1))
+            )
         case Handed():
             after = _both(before, what.window)
         case Event():
@@ -220,7 +223,7 @@ def joined(window: Window, user_id: str, rules: JoinRules = JoinRules()) -> Feed
     """The next example of a list: what was told of its own items; None if that is nothing, or the list is not known."""
     if not window.served:
         return None
-    served: Served = _served(window.served)
+    served: Served = _served(zlib.decompress(window.served))
     listed = {item.item_id for item in served.items}
     seen = {item_id: at for item_id, at in window.seen.items() if item_id in listed}
     acts = {item_id: actions for item_id, actions in window.acts.items() if item_id in listed}

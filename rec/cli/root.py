@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "track": ("rec.cli.track", "track", "cli", "Send one behavior event."),
     "watch": ("rec.cli.watch", "watch", "cli", "Show a user's list and every change of it."),
     "search": ("rec.cli.search", "search", "cli", "Search the catalog as a user."),
+    "feedback": ("rec.cli.feedback", "feedback", "cli", "How often what was seen is clicked and bought."),
     "migrate": ("rec.cli.migrate", "migrate", "server", "Bring the database's schema up to this version's."),
     "feedback": ("rec.cli.feedback", "feedback", "cli", "How often what was seen is clicked and bought."),
     "catalog": ("rec.cli.catalog", "catalog", "server", "Import and look at products."),

@@ -34,7 +34,7 @@ PARTITIONS = 4
 PLACES, SEEN = 10, 6
 LATE, SHUFFLED, REPEATED = 0.05, 0.20, 0.10  # shares of the signs
 TICK_S = 0.05
-DRAIN_S = 600.0
+DRAIN_S = 120.0
 
 
 class Telling(NamedTuple):
@@ -153,6 +153,7 @@ async def join(
     seconds: float,
     window_s: float,
     seed: int,
+    drain_s: float = DRAIN_S,
     embedded: bool = False,
 ) -> JoinVerdict:
     """Publish at the pace of `seconds` whatever the worker does, kill it in between, and compare at the end."""
@@ -172,13 +173,14 @@ async def join(
         try:
             rough = rough_feedback(lists, users, seconds, window_s, time.time(), Random(seed))
             gaps, publishing = [], asyncio.create_task(_publish(world, rough.told))
+            tasks.append(publishing)
             for _ in range(kills):
                 await asyncio.sleep(seconds / (kills + 1))
                 gaps.append(await _kill_and_restart(world, followed))
             await publishing
             expected = offline_join(rough.served, rough.signs, window_s)
             wrong: list[str] = ["not compared"]
-            until_s = time.monotonic() + DRAIN_S - 10
+            until_s = time.monotonic() + drain_s
 
             def same() -> bool:
                 nonlocal wrong
@@ -188,7 +190,7 @@ async def join(
                 wrong = differences(expected, newest(followed.newest.values()))
                 return not wrong
 
-            await until(same, DRAIN_S, every_s=5.0)
+            await until(same, drain_s + 60, every_s=5.0)
             dead = sum((await world.log.ends(world.settings.topic(DEAD_LETTERS))).values())
             if wrong:
                 click.echo(world.logs(), err=True)
@@ -265,9 +267,12 @@ def tell(verdict: JoinVerdict) -> None:
 @click.option("--kills", default=2, show_default=True)
 @click.option("--seconds", default=240.0, show_default=True, help="Over which the lists are made.")
 @click.option("--window", "window_s", default=60.0, show_default=True)
+@click.option("--drain", "drain_s", default=1_200.0, show_default=True, help="Seconds that the worker may lag behind.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--embedded", is_flag=True, help="On the embedded broker, used as `rec up` does.")
-def main(lists: int, users: int, kills: int, seconds: float, window_s: float, seed: int, embedded: bool) -> None:
+def main(
+    lists: int, users: int, kills: int, seconds: float, window_s: float, drain_s: float, seed: int, embedded: bool
+) -> None:
     """Kill the only worker while it joins, and compare what it made with a plain join."""
 
     async def trials() -> bool:
@@ -275,7 +280,7 @@ def main(lists: int, users: int, kills: int, seconds: float, window_s: float, se
             async with broker(Path(name), embedded) as bootstrap:
                 verdict = await join(
                     Path(name) / "world", bootstrap, lists=lists, users=users, kills=kills, seconds=seconds,
-                    window_s=window_s, seed=seed, embedded=embedded,
+                    window_s=window_s, seed=seed, drain_s=drain_s, embedded=embedded,
                 )  # fmt: skip
         tell(verdict)
         return verdict.ok

@@ -185,6 +185,17 @@ async def test_who_denies_leaves_neither_windows_nor_examples(loop: Local) -> No
     assert lists(loop) == []
 
 
+async def test_the_topic_is_not_read_for_who_denies_at_the_first_step(loop: Local) -> None:
+    await publish(loop, happened("view_item", "books-1", user="new", consent=DENIED))
+    await until(lambda: loop.metrics.folded.labels(outcome="denied")._value.get() == 1)
+    await publish(loop, happened("view_item", "books-1", user="known"))
+    await until(lambda: b"known" in loop.users)
+    await publish(loop, happened("view_item", "books-2", user="known", consent=DENIED))
+    await until(lambda: any(partition.records for partition in loop.log.partitions(FEEDBACK)))  # the marks of reading
+    keys = {record.key.split()[1] for partition in loop.log.partitions(FEEDBACK) for record in partition.records}
+    assert len(keys) == 1
+
+
 async def test_an_erased_user_is_in_no_window_and_no_example_and_the_receipt_says_so(loop: Local) -> None:
     async with Screen(loop, "u2") as other, Screen(loop) as screen:
         await until(lambda: screen.last.slate_id in lists(loop) and other.last.slate_id in lists(loop, "u2"))

@@ -36,7 +36,7 @@ async def test_what_was_seen_and_clicked_is_told_with_its_intervals(shop: Shop) 
 
 async def test_one_key_and_so_many_rows_can_be_asked_for(shop: Shop) -> None:
     seen(shop)
-    async with RecClient(str(shop.server.make_url("")), api_key=API_KEY) as client:
+    async with RecClient(shop.url, api_key=API_KEY) as client:
         assert [row["key"] for row in (await client.feedback("item", key="tent"))["rows"]] == ["tent"]
         assert (await client.feedback("item", key="nothing"))["rows"] == []
         assert len((await client.feedback("item", n=1))["rows"]) == 1
