@@ -29,21 +29,19 @@ from agents.rating import Rating, load_rates
 from agents.refresh import Refresher, Sweep
 from agents.requests import Requests
 from agents.retraction import Retraction
-from agents.rewarding import Rewarding, load_rewards
+from agents.rewarding import choosing
 from agents.rule_sync import RuleSync
 from agents.scoring import INLINE_S, Scoring
 from agents.searching import Searching, search_engine
 from agents.served import ServedLists
 from agents.shown import Learning, Shown
 from agents.stores import forgetting_of, open_stores
-from agents.strategies import Strategies
 from agents.windows import Table, Windows
 from rec.catalog import Catalog, card
 from rec.config import Settings
 from rec.feedback import JoinRules
 from rec.looptime import watch_gaps
 from rec.model.weights import encoder_id
-from rec.policy.bandit import BanditRules
 from rec.policy.filters import ListRules
 from rec.policy.strategy import Strategy
 from rec.ports import Database, Exchange, Log
@@ -122,16 +120,7 @@ async def wire(
     world = World(catalog, counters, rules, lists, Brain.untaught(), worth, SHELF_S, strategy)
     presence = Presence(exchange)
     shown = Shown(presence)
-    bandit = BanditRules.from_settings(settings)
-    strategies = Strategies(database=database, exchange=exchange, rules=bandit, rng=random.Random())
-    rewarding = Rewarding(
-        rewards=await asyncio.to_thread(load_rewards, settings.rewards_path, bandit),
-        strategies=strategies,
-        path=settings.rewards_path,
-        source=to,
-        topic=settings.topic(FEEDBACK),
-        snapshot_s=settings.counters_snapshot_s,
-    )
+    strategies, rewarding = await asyncio.to_thread(choosing, settings, to, exchange, database)
     served = ServedLists(
         to=to,
         topic=settings.topic(SERVED),

@@ -10,16 +10,19 @@ import asyncio
 import logging
 import time
 from pathlib import Path
+from random import Random
 
 import msgspec
 
 from agents.strategies import Strategies
+from rec.config import Settings
 from rec.errors import BadInput, ModelError
 from rec.feedback import decode_example
 from rec.files import write_atomically
 from rec.policy.bandit import BanditRules
 from rec.policy.rewards import Rewards
-from rec.ports import Log, Record
+from rec.ports import Database, Exchange, Log, Record
+from rec.topics import FEEDBACK
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +72,21 @@ class Rewarding:
         if self._dirty:
             self._dirty = False
             await asyncio.to_thread(write_atomically, self._path, self.rewards.to_bytes())
+
+
+def choosing(settings: Settings, to: Log, exchange: Exchange, database: Database) -> tuple[Strategies, Rewarding]:
+    """What chooses the strategy of each list, and what it learns from. Reads the snapshot: not on the event loop."""
+    rules, path = BanditRules.from_settings(settings), settings.rewards_path
+    strategies = Strategies(database=database, exchange=exchange, rules=rules, rng=Random())
+    rewarding = Rewarding(
+        rewards=load_rewards(path, rules),
+        strategies=strategies,
+        path=path,
+        source=to,
+        topic=settings.topic(FEEDBACK),
+        snapshot_s=settings.counters_snapshot_s,
+    )
+    return strategies, rewarding
 
 
 def load_rewards(path: Path, rules: BanditRules) -> Rewards:

@@ -62,13 +62,6 @@ class Arm(NamedTuple):
         return Arm(self.lists * kept, self.reward * kept, self.squares * kept, max(now, self.at))
 
 
-class Choice(NamedTuple):
-    """A strategy, and how probable it was that this one would be chosen; None: not worked out."""
-
-    strategy: str
-    propensity: float | None
-
-
 class Bandit(msgspec.Struct, frozen=True):
     """All that is believed: group → strategy → arm. A group is a segment and a placement."""
 
@@ -108,14 +101,14 @@ def rewarded(
 
 def choose(
     bandit: Bandit, group: tuple[str, str], strategies: Sequence[str], *, now: float, rng: Random, rules: BanditRules
-) -> Choice:
+) -> str:
     """One of the strategies for a list of this group. Raises BadInput without any, or for floors that sum over 1."""
     floor = checked_floor(strategies, rules)
     if rng.random() < floor * len(strategies):
-        return Choice(rng.choice(strategies), None)
+        return rng.choice(strategies)
     belief = believed(bandit, group, strategies, now=now, rules=rules)
     drawn = {name: rng.gauss(mean, sd) for name, (mean, sd) in belief.items()}
-    return Choice(max(drawn, key=drawn.__getitem__), None)
+    return max(drawn, key=drawn.__getitem__)
 
 
 def propensities(

@@ -78,7 +78,7 @@ def strategy_for(
     if len(offered) < 2:
         return None
     group = (segment_of(state), placement)
-    return Assignment(offered[choose(bandit, group, list(offered), now=now, rng=rng, rules=rules).strategy])
+    return Assignment(offered[choose(bandit, group, list(offered), now=now, rng=rng, rules=rules)])
 
 
 def enrolled(experiments: Sequence[Experiment], subject: str, placement: str) -> tuple[Experiment, Arm] | None:

@@ -39,7 +39,7 @@ def _regret(setting: Setting, rules: BanditRules, names: list[str], rng: Random)
     for at in range(setting.lists):
         now = setting.seconds * at / setting.lists
         means = setting.before if at < setting.lists // 2 else setting.after
-        choice = choose(bandit, GROUP, names, now=now, rng=rng, rules=rules).strategy
+        choice = choose(bandit, GROUP, names, now=now, rng=rng, rules=rules)
         mean = means[names.index(choice)]
         lost += max(means) - mean
         reward = float(rng.random() < mean)

@@ -89,7 +89,7 @@ class Adaptive:
     def listed(self, ask: Ask, world: World, *, now: float, rng: Random) -> Listed:
         group = (segment_of(ask.state), ask.placement)
         choice = choose(self.bandit, group, list(self._arms), now=now, rng=rng, rules=self._rules)
-        return Greedy(self._arms[choice.strategy]).listed(ask, world, now=now, rng=rng)
+        return Greedy(self._arms[choice]).listed(ask, world, now=now, rng=rng)
 
     def earned(self, ask: Ask, strategy: str, reward: float, *, now: float) -> None:
         group = (segment_of(ask.state), ask.placement)

@@ -13,7 +13,6 @@ an item, its propensity the probability to be anywhere on the list.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
 from random import Random
 from typing import Any, NamedTuple
 
@@ -65,6 +64,15 @@ class Replay:
         lists = ListRules(purchase_block_s=0.0, fatigue_s=0.0)
         self.world = World(Catalog(), Counters(half_life_s), FoldRules(max_late_s=NEVER), lists)
         self._items, self._gate, self._states = items, GateLearner(), dict[str, UserState]()
+
+    def copied(self) -> Replay:
+        """Another that has learned the same; the two go ways of their own from here on."""
+        other, counters = Replay(self._items), self.world.counters
+        other.world.counters = Counters.from_bytes(counters.to_bytes(), counters.half_life_s)
+        other.world.catalog.upsert(list(self.world.catalog.view().items))
+        other._gate.load(self._gate.state())
+        other._states = dict(self._states)
+        return other
 
     def before(self, event: Event) -> tuple[UserState | None, Judgement | None]:
         """What is known of the shopper, and the candidates; None if the items are new to everybody."""
@@ -136,7 +144,7 @@ def drawn(chances: Chances, rng: np.random.Generator) -> npt.NDArray[np.int64]:
 
 def play(name: str, warm: Replay, events: Sequence[Event], *, seed: int) -> Played:
     """A policy's own run, from the same start."""
-    learner, rng, dice = deepcopy(warm), np.random.default_rng(seed), Random(f"{seed}/arms")
+    learner, rng, dice = warm.copied(), np.random.default_rng(seed), Random(f"{seed}/arms")
     bandit, reward, lists, now = Bandit(), 0.0, 0, 0.0
     names = [arm.name for arm in ARMS]
     for event in events:
@@ -148,7 +156,7 @@ def play(name: str, warm: Replay, events: Sequence[Event], *, seed: int) -> Play
         if found is not None:
             size, arm, group = learner.world.catalog.view().size, ARMS[0], (segment_of(state), PLACEMENT)
             if name == "adaptive":
-                chosen = choose(bandit, group, names, now=now, rng=dice, rules=RULES).strategy
+                chosen = choose(bandit, group, names, now=now, rng=dice, rules=RULES)
                 arm = ARMS[names.index(chosen)]
             chances = anything(size) if name == "random" else chances_of(arm, found, size)
             if name == "epsilon_greedy":
@@ -168,7 +176,7 @@ def log_and_truth(
     warm: Replay, events: Sequence[Event], mix: Mapping[str, Mapping[str, float]], *, seed: int
 ) -> dict[str, dict[str, Any]]:
     """For each policy: its true reward a list on this log's path, and the estimates from the log alone."""
-    learner, rng = deepcopy(warm), np.random.default_rng(seed)
+    learner, rng = warm.copied(), np.random.default_rng(seed)
     even = {arm.name: 1 / len(ARMS) for arm in ARMS}
     names = ("adaptive", "greedy", "epsilon_greedy", "random")
     truth: dict[str, list[float]] = {name: [] for name in names}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from random import Random
+
 import pytest
 
 from tests.cli.runner import rec_now
@@ -51,3 +54,21 @@ def test_what_cannot_be_played_is_refused_by_name(asked: tuple[str, ...], named:
     done = rec_now("simulate", *asked)
     assert done.code == 2
     assert named in done.err
+
+
+def test_a_recorded_stream_is_replayed_beside_what_a_log_says_of_each_strategy(tmp_path: Path) -> None:
+    rng = Random(1)
+    for name, sessions in (("train_full", range(60)), ("test", range(60, 70))):
+        lines = ["SessionId\tItemId\tTime"]
+        lines += [f"{s}\ti{(s + n + rng.randrange(2)) % 20}\t{1_000 * s + n}.0" for s in sessions for n in range(5)]
+        (tmp_path / f"yoochoose-clicks-100k_{name}.txt").write_text("\n".join(lines) + "\n")
+    asked = ("simulate", "--compare", "greedy,random", "--replay", str(tmp_path), "--events", "60")
+    (body,) = rec_now(*asked, "--json").lines
+    assert body["lists"] == 60
+    assert set(body["strategies"]) == set(body["off_policy"]) == {"greedy", "random"}
+    shown = rec_now(*asked)
+    assert "SNIPS" in shown.out
+    assert "60 lists" in shown.err
+    refused = rec_now(*asked, "--shoppers", "5")
+    assert refused.code == 2
+    assert "--shoppers" in refused.err

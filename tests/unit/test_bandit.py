@@ -24,7 +24,7 @@ def taught(rewards: dict[str, tuple[float, float]], at: float = 0.0) -> Bandit:
 
 def shares(bandit: Bandit, now: float, count: int = 4_000, rules: BanditRules = RULES) -> dict[str, float]:
     rng = Random(5)
-    chosen = [choose(bandit, HOME, ["a", "b"], now=now, rng=rng, rules=rules).strategy for _ in range(count)]
+    chosen = [choose(bandit, HOME, ["a", "b"], now=now, rng=rng, rules=rules) for _ in range(count)]
     return {name: chosen.count(name) / count for name in ("a", "b")}
 
 

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from rec.errors import BadInput, NotFound
+from rec.policy import chosen
 from rec.policy.bandit import BanditRules
-from rec.policy.chosen import MAX_NAMED, Offer
+from rec.policy.chosen import Offer
 from rec.policy.experiments import Arm, Experiment
 from rec.policy.store import Who
 from rec.policy.strategy import Strategy
@@ -89,8 +90,9 @@ async def test_the_bandit_gets_no_more_strategies_than_have_a_floor_of_traffic(d
     assert [one.bandit for one in (await database.stored()).offers] == [True, True, False]
 
 
-async def test_there_is_a_most_that_is_stored(database: Database) -> None:
-    for at in range(MAX_NAMED):
+async def test_there_is_a_most_that_is_stored(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chosen, "MAX_NAMED", 5)
+    for at in range(5):
         await database.put_strategy(offer(f"s{at}"), ANNA)
     await database.put_strategy(offer("s0", share=0.2), ANNA)
     with pytest.raises(BadInput, match="Drop one first"):
