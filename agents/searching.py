@@ -29,6 +29,7 @@ from rec.ports import Exchange, Reply
 from rec.recommend import World
 from rec.requests import SearchRequest, SuggestRequest
 from rec.search.engine import Engine
+from rec.search.finding import likeness
 from rec.search.fusion import FUSED, Fusion
 from rec.search.reading import read_synonyms
 from rec.search.words import Words
@@ -45,8 +46,10 @@ TOGETHER = 8  # searches made in one go
 MAX_WAITING = 512
 WITHIN_S = 0.1  # a warm encoder is waited for so long
 LOOKED_AT = 4  # places under the last click that count as seen: the others may never have been on the screen
+MOST_BEHIND = 4 * TOGETHER  # searches that wait for their turn
 PRESSED_S = 0.5  # before its deadline a search is answered even if with an error
 SAVE_S = 30.0
+SHELF_S = 3.0  # what is popular in a search may be so old
 
 
 class _Waiting(NamedTuple):
@@ -188,8 +191,9 @@ class Searching:
             for click in clicks:
                 self.engine.clicked(*click, shown=LOOKED_AT)
             replies = [Reply(one.request_id, self._suggestions(one)) for one in typed]
-            for one, state in zip(waiting, states, strict=True):
-                replies.append(Reply(one.request.request_id, self._slate(one, state, now, complete)))
+            alike = likeness(self.world.catalog.view(), [one.vector for one in waiting])
+            for one, state, dense in zip(waiting, states, alike, strict=True):
+                replies.append(Reply(one.request.request_id, self._slate(one, state, dense, now, complete)))
             return replies
 
         began = time.perf_counter()
@@ -210,6 +214,9 @@ class Searching:
     def _due(self, now: float) -> list[_Waiting]:
         """The next to be answered. Until the index is built, those who can wait do: it is a matter of seconds."""
         if self._built:
+            while len(self._ready) > MOST_BEHIND:  # more than can be made in time: the newest are, not all of them late
+                self._metrics.searches.labels(outcome="refused").inc()
+                self._ready.popleft()
             return _some(self._ready, TOGETHER)
         pressed = [one for one in self._ready if one.request.deadline < now + PRESSED_S]
         for one in pressed:
@@ -230,14 +237,21 @@ class Searching:
         assert self._executor is not None, "only run() gets here"
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
-    def _slate(self, one: _Waiting, state: UserState | None, now: float, complete: bool) -> bytes:
+    def _slate(self, one: _Waiting, state: UserState | None, dense: Floats | None, now: float, complete: bool) -> bytes:
         """The reply's body; a bad query's error is the asker's, anything else the log's too."""
         request = one.request
         try:
             if not complete:
                 raise Unavailable("The products are still being read. Try again in some seconds.", retry_after=2)
             slate = self.engine.search(
-                request.user_id, request.search, state, self.world, vector=one.vector, now=now, rng=self._rng
+                request.user_id,
+                request.search,
+                state,
+                self.world,
+                vector=one.vector,
+                dense=dense,
+                now=now,
+                rng=self._rng,
             )
         except RecError as error:
             return _error(error)
@@ -280,7 +294,7 @@ def search_engine(settings: Settings) -> Engine:
             message = f"REC_SEARCH_SYNONYMS: {path} cannot be read ({error}). Name a text file, or leave it out."
             raise ConfigError(message, field="REC_SEARCH_SYNONYMS") from None
         synonyms = read_synonyms(lines, words, str(path))
-    return Engine(words, synonyms, load_fusion(settings.fusion_path))
+    return Engine(words, synonyms, load_fusion(settings.fusion_path), SHELF_S)
 
 
 def load_fusion(path: Path) -> Fusion | None:

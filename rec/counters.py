@@ -105,6 +105,7 @@ class Counters:
         """
         trail, choice = self._trails.pop(subject), self._choices.pop(subject)
         self._owners.pop(subject)
+        self.queries.forget(subject)
         return trail is not None or choice is not None
 
     def trail(self, subject: str) -> list[tuple[float, str]]:

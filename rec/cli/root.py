@@ -24,7 +24,6 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "search": ("rec.cli.search", "search", "cli", "Search the catalog as a user."),
     "feedback": ("rec.cli.feedback", "feedback", "cli", "How often what was seen is clicked and bought."),
     "migrate": ("rec.cli.migrate", "migrate", "server", "Bring the database's schema up to this version's."),
-    "feedback": ("rec.cli.feedback", "feedback", "cli", "How often what was seen is clicked and bought."),
     "catalog": ("rec.cli.catalog", "catalog", "server", "Import and look at products."),
     "events": ("rec.cli.events", "events", "server", "Import, replay and export behavior events."),
     "topics": ("rec.cli.topics", "topics", "server", "Topics, partitions, records, lag, dead letters."),

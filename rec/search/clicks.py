@@ -90,6 +90,13 @@ class QueryClicks:
         most = max(items.values(), default=0.0)
         return {item_id: gain / most * gain / (gain + DAMPING) for item_id, gain in items.items()} if most > 0 else {}
 
+    def forget(self, subject: str) -> None:
+        """Drop the digest of an erased subject wherever it waits for others. Sums stay: they name nobody."""
+        mark = _digest(subject)
+        for _, asked in self._queries.items():
+            if mark in asked.subjects:
+                asked.subjects.remove(mark)
+
     def popular(self) -> dict[str, float]:
         """The public queries, and how often each is asked for, as of its last time."""
         known = [*list(self._queries.old.values()), *list(self._queries.young.values())]

@@ -49,9 +49,14 @@ class _Ranked(NamedTuple):
 
 
 class Engine:
-    """Search over one worker's catalog. One thread at a time; start with `change`."""
+    """Search over one worker's catalog. One thread at a time; start with `change`. For `shelf_s` (seconds) the counts
+    over the whole catalog are not brought together again."""
 
-    def __init__(self, words: Words, synonyms: Synonyms | None = None, fusion: Fusion | None = None) -> None:
+    def __init__(
+        self, words: Words, synonyms: Synonyms | None = None, fusion: Fusion | None = None, shelf_s: float = 0.0
+    ) -> None:
+        self._shelved: Shelf | None = None
+        self._shelf_s, self._shelved_at = shelf_s, 0.0
         self.index = LexicalIndex(words)
         self._reader = Reader(self.index, synonyms)
         self._suggester = Suggester(self.index)
@@ -76,21 +81,31 @@ class Engine:
         world: World,
         *,
         vector: Floats | None,
+        dense: Floats | None = None,
         now: float,
         rng: random.Random,
     ) -> Slate:
         """The slate for a search, or for its next page. Raises BadInput."""
         first, _, offset = (wanted.page or "").partition(".")
         kept = self._ranked.get(first) if first else None
-        shelf = world.shelf(now)
+        shelf = self._shelf(world, now)
         if kept is not None and kept.user_id == user_id and kept.query == wanted.q:
             return self._page(kept, first, int(offset), wanted.n, state, shelf, world, now, rng)
         slate_id = uuid7(now, rng)
-        ranked = self._found(user_id, wanted, state, shelf, world, vector, now)
+        ranked = self._found(user_id, wanted, state, shelf, world, vector, dense, now)
         if ranked.facts.fallback == "nothing_matches":
             return self._own_list(slate_id, ranked, wanted.n, state, world, now, rng)
         self._ranked.put(slate_id, ranked)
         return self._page(ranked, slate_id, int(offset or 0), wanted.n, state, shelf, world, now, rng, slate_id)
+
+    def _shelf(self, world: World, now: float) -> Shelf:
+        """The catalog as it is, what is popular as it was at most `shelf_s` ago: counting is dear."""
+        kept = self._shelved
+        same = kept is not None and kept.view is world.catalog.view() and kept.tables is world.counters.tables
+        if kept is None or not same or not 0 <= now - self._shelved_at < self._shelf_s:
+            kept, self._shelved_at = world.shelf(now), now
+            self._shelved = kept
+        return kept
 
     def _found(
         self,
@@ -100,6 +115,7 @@ class Engine:
         shelf: Shelf,
         world: World,
         vector: Floats | None,
+        dense: Floats | None,
         now: float,
     ) -> _Ranked:
         filters = Filters(wanted.category, wanted.brand, wanted.price_min, wanted.price_max, wanted.in_stock)
@@ -107,8 +123,9 @@ class Engine:
 
         def look(filters: Filters) -> Matches:
             return find(
-                wanted.q, self._reader, self.index, shelf, vector=vector, filters=filters, sort=wanted.sort,
-                fusion=self._fusion, clicks=clicks, taste=lambda rows: taste(rows, state, shelf, world, now),
+                wanted.q, self._reader, self.index, shelf, vector=vector, dense=dense, filters=filters,
+                sort=wanted.sort, fusion=self._fusion, clicks=clicks,
+                taste=lambda rows: taste(rows, state, shelf, world, now),
             )  # fmt: skip
 
         matches, fallback = look(filters), None

@@ -13,7 +13,7 @@ most once and passes the filters; taste moves an item by at most `TASTE`, and ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -79,18 +79,21 @@ def find(
     shelf: Shelf,
     *,
     vector: Floats | None = None,
+    dense: Floats | None = None,
     filters: Filters = NO_FILTERS,
     sort: Sort = "relevance",
     fusion: Fusion = UNTAUGHT,
     clicks: Mapping[str, float] | None = None,
     taste: Taste | None = None,
 ) -> Matches:
-    """All matches of a query. `vector` [dim] is the query's, of the catalog's encoder. Raises BadInput."""
+    """All matches of a query. `vector` [dim] is the query's, of the catalog's encoder; `dense` [size] what
+    `likeness` makes of it, if that is known. Raises BadInput."""
     view, reading = shelf.view, reader.read(query)
     allowed = allowing(view, filters)
     hits = index.search(reading.terms, len(index) if filters.narrow else DEPTH)
     worded, bm25 = _rows_of(hits, view, allowed)
-    dense = _likeness(view, vector)
+    if dense is None or len(dense) != view.size:
+        [dense] = likeness(view, [vector])
     meant = _nearest(dense, allowed, worded) if dense is not None else np.zeros(0, np.int32)
     named = np.array([row for item_id in clicks or {} if (row := view.row(item_id)) is not None], np.int32)
     rows = np.unique(np.concatenate([worded, meant, named[allowed[named]]])).astype(np.int32)
@@ -131,12 +134,18 @@ def _rows_of(hits: Hits, view: View, allowed: Mask) -> tuple[Ints, Floats]:
     return rows[there], hits.scores[there]
 
 
-def _likeness(view: View, vector: Floats | None) -> Floats | None:
-    """Cosines [size] of the query with every item; None without vectors that it can be compared with."""
-    if vector is None or view.vectors.shape[1] != len(vector):
-        return None
-    likeness: Floats = view.vectors @ vector
-    return likeness
+def likeness(view: View, vectors: Sequence[Floats | None]) -> list[Floats | None]:
+    """Cosines [size] of each query with every item; None without a vector that can be compared with theirs.
+
+    For all of them at once: what takes the time is to read the items' vectors from memory.
+    """
+    there = [at for at, vector in enumerate(vectors) if vector is not None and len(vector) == view.vectors.shape[1]]
+    out: list[Floats | None] = [None] * len(vectors)
+    if there:
+        stacked = np.stack([vector for at in there if (vector := vectors[at]) is not None])
+        for at, row in zip(there, stacked @ view.vectors.T, strict=True):
+            out[at] = row
+    return out
 
 
 def _nearest(dense: Floats, allowed: Mask, worded: Ints) -> Ints:
@@ -182,14 +191,9 @@ def _features(
 
 def _exact(rows: Ints, view: View, index: LexicalIndex, reading: Reading) -> Mask:
     """[m]: whose title is the query, word for word, or whose id it is."""
-    wanted = " ".join(index.words(reading.query))
-    exact = np.zeros(len(rows), np.bool_)
-    words = set(reading.typed)
-    for at, item_id in enumerate(view.ids[row] for row in rows.tolist()):
-        if item_id == reading.query:
-            exact[at] = True
-        elif index.has_all(item_id, words):
-            exact[at] = " ".join(index.words(view.items[rows[at]].title)) == wanted
+    wanted, ids = " ".join(index.words(reading.query)), view.ids
+    named = [ids[row] for row in rows.tolist()]
+    exact = np.array([item_id == reading.query or index.title(item_id) == wanted for item_id in named], np.bool_)
     return exact
 
 

@@ -55,6 +55,7 @@ class LexicalIndex:
         self._key_of: dict[str, int] = {}
         self._id_of: list[str] = []
         self._digests: dict[str, bytes] = {}
+        self._titles: dict[str, str] = {}
         self._vocabulary_of: dict[str, frozenset[str]] = {}
         self.spelled: Counter[str] = Counter()  # words as they are written, for typos; only grows
         self.title_words: Counter[str] = Counter()  # the same of titles alone, for suggestions
@@ -93,6 +94,7 @@ class LexicalIndex:
             spelled = {word for _, word in pairs}
             self.spelled.update(spelled)
             if name == "title":
+                self._titles[item.item_id] = " ".join(stem for stem, _ in pairs)
                 self.title_words.update(spelled)
             for stem, word in pairs:
                 self._written.setdefault(stem, word)
@@ -109,6 +111,7 @@ class LexicalIndex:
             return False
         self._writer.delete_documents_by_term("key", key)
         self._digests.pop(item_id)
+        self._titles.pop(item_id, None)
         for word in self._vocabulary_of.pop(item_id):
             self.document_counts[word] -= 1
             if self.document_counts[word] <= 0:
@@ -122,6 +125,10 @@ class LexicalIndex:
     def has_all(self, item_id: str, words: Set[str]) -> bool:
         """Whether an item has every one of the words."""
         return words <= self._vocabulary_of.get(item_id, frozenset())
+
+    def title(self, item_id: str) -> str:
+        """The words of an item's title, stemmed, with a space between; empty if it is not known."""
+        return self._titles.get(item_id, "")
 
     def covered(self, item_ids: Sequence[str], terms: Sequence[Term]) -> Floats:
         """[n]: how much of the query each item has, its rare words counting more (by inverse document frequency)."""

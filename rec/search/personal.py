@@ -14,13 +14,13 @@ from rec.candidates import (
     Pool,
     Shelf,
     anchors_of,
-    by_content,
     by_history,
     by_interest,
     by_neighbours,
     by_rules,
     by_taste,
     pooled,
+    profile,
 )
 from rec.catalog import Floats, Ints
 from rec.features import features_of
@@ -41,7 +41,7 @@ def taste(rows: Ints, state: UserState | None, shelf: Shelf, world: World, now: 
         "history": by_history(shelf.view, own),
         "taste": by_taste(shelf, own),
     }
-    dense, said = _dense(own, used, shelf, world, brain, now)
+    dense, said = _dense(rows, own, used, shelf, world, brain, now)
     pool: Pool = pooled(shelf, found, dense, rows)
     logits = weigh(features_of(pool, shelf, found, own, said, now), brain.gate, bucket_of(len(own))).logits
     spread = float(logits.std())
@@ -52,12 +52,14 @@ def taste(rows: Ints, state: UserState | None, shelf: Shelf, world: World, now: 
 
 
 def _dense(
-    own: list[Anchor], state: UserState | None, shelf: Shelf, world: World, brain: Brain, now: float
+    rows: Ints, own: list[Anchor], state: UserState | None, shelf: Shelf, world: World, brain: Brain, now: float
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
-    """What has a number for every row, and of that the network's log-probabilities."""
+    """What has a number for every row, and of that the network's log-probabilities. Likeness is of `rows` alone."""
     dense: dict[str, Floats] = {}
-    if (alike := by_content(shelf.view, [own])[0]) is not None:
-        dense["content"] = alike
+    view = shelf.view
+    if (about := profile(view, own)) is not None:
+        dense["content"] = np.zeros(view.size, np.float32)
+        dense["content"][rows] = np.maximum(view.vectors[rows] @ about, 0)
     if state is not None and (leaning := by_interest(shelf, state, own, now, world.rules)) is not None:
         dense["interest"] = leaning
     if not own or brain.network is None:

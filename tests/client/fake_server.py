@@ -33,10 +33,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
+import msgspec
 from aiohttp import WSMsgType, web
 
 from rec.protocol import SUBPROTOCOL
-from rec.slates import Cause, Reason, Slate, SlateItem, encode_slate
+from rec.slates import Cause, Reason, SearchFacts, Slate, SlateItem, encode_slate
 
 VANISH = object()  # as an HTTP hook's answer: the connection drops
 WAIT_S = 5.0
@@ -296,9 +297,11 @@ class FakeServer:
                 slate = a_slate(user=request.query["user_id"], n=int(request.query["n"]))
                 return web.Response(body=encode_slate(slate), content_type="application/json")
             case "GET", "/v1/search":
-                return web.json_response(
-                    {"error": {"code": "not_supported", "message": "no search yet", "temporary": False}}, status=501
-                )
+                slate = a_slate(user=request.query["user_id"], n=int(request.query["n"]))
+                slate = msgspec.structs.replace(slate, search=SearchFacts(request.query["q"], len(slate.items)))
+                return web.Response(body=encode_slate(slate), content_type="application/json")
+            case "GET", "/v1/suggest":
+                return {"suggestions": [{"text": "tent", "kind": "word"}]}
             case "PUT", "/v1/items":
                 return {"accepted": len(body["items"]), "rejected": [], "revision": 1}
         return {"path": request.path}

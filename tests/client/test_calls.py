@@ -18,7 +18,7 @@ import rec.errors
 from rec.client import RecClient, Timing
 from rec.client.errors import from_close, from_response, from_wire
 from rec.client.tokens import renew_in
-from rec.errors import BadInput, DeadlineExceeded, NotFound, NotSupported, RecError, Unauthorized, Unavailable
+from rec.errors import BadInput, DeadlineExceeded, NotFound, RecError, Unauthorized, Unavailable
 from rec.events import EventItem
 from rec.protocol import CloseCode
 from tests.client.conftest import QUICK
@@ -31,9 +31,21 @@ async def test_recommend_gives_a_typed_slate(server: FakeServer, client: RecClie
     assert server.calls[0].query == {"user_id": "u1", "placement": "item", "n": "2", "item_id": "i7"}
 
 
-async def test_search_that_does_not_exist_yet_is_a_typed_error(client: RecClient) -> None:
-    with pytest.raises(NotSupported, match="no search yet"):
-        await client.search("u1", "tent")
+async def test_search_gives_a_slate_and_its_options_travel(server: FakeServer, client: RecClient) -> None:
+    slate = await client.search("u1", "tent", n=2, category="Camping", price_max=99.5, in_stock=False, sort="newest")
+    assert [item.item_id for item in slate.items] == ["i0", "i1"]
+    asked = {"user_id": "u1", "q": "tent", "n": "2", "category": "Camping", "price_max": "99.5"}
+    assert server.calls[0].query == asked | {"in_stock": "false", "sort": "newest"}
+    with pytest.raises(BadInput, match="sort"):
+        await client.search("u1", "tent", sort="cheapest")  # type: ignore[arg-type]
+    assert [each.text for each in await client.suggest("te")] == ["tent"]
+
+
+async def test_what_is_done_on_a_search_names_its_query(server: FakeServer, client: RecClient) -> None:
+    slate = await client.search("u1", "tent", n=2)
+    await client.track("select_item", user_id="u1", items=["i1"], slate=slate)
+    [event] = server.calls[-1].body["events"]
+    assert (event["search_term"], event["attribution"]["slate_id"]) == ("tent", slate.slate_id)
 
 
 async def test_ids_are_quoted_in_paths(server: FakeServer, client: RecClient) -> None:

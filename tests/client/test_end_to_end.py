@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 
 from rec.catalog import Item
 from rec.client import EventItem, RecClient, Slate, State
-from rec.errors import Forbidden, NotFound, NotSupported, Unauthorized
+from rec.errors import Forbidden, NotFound, Unauthorized
 from tests.client.conftest import QUICK
 from tests.client.fake_server import WAIT_S
 from tests.loop.local import Local, local_worker, loop_settings
@@ -151,9 +151,11 @@ async def test_what_is_stored_about_a_user_can_be_read(client: RecClient) -> Non
         await client.get_user("nobody-knows")
 
 
-async def test_search_is_a_typed_error_until_it_exists(client: RecClient) -> None:
-    with pytest.raises(NotSupported):
-        await client.search("u1", "tent")
+async def test_a_search_and_what_is_clicked_on_it(client: RecClient) -> None:
+    slate = await client.search("u1", "tent", n=3)
+    assert all("tent" in place.item_id for place in slate.items)
+    assert (await client.track("select_item", user_id="u1", items=[slate.items[0].item_id], slate=slate)).accepted == 1
+    assert "tent" in [each.text.lower() for each in await client.suggest("te")]
 
 
 async def test_a_device_with_a_token_is_its_user_and_no_other(world: World, client: RecClient) -> None:

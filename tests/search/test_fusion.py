@@ -85,6 +85,17 @@ def test_a_query_is_kept_in_clear_only_once_several_asked_for_it() -> None:
     assert counters.queries.popular().keys() == {"jane doe"}
 
 
+def test_an_erased_subject_does_not_count_towards_making_a_query_public() -> None:
+    counters = Counters()
+    for n in range(PUBLIC - 1):
+        counters.learn(asked("search", f"u{n}", "Jane Doe"))
+    counters.forget("u0")
+    counters.learn(asked("search", "another", "Jane Doe"))
+    assert counters.queries.popular() == {}
+    counters.learn(asked("search", "one more", "Jane Doe"))
+    assert counters.queries.popular().keys() == {"jane doe"}
+
+
 def test_clicks_outlast_a_restart() -> None:
     counters = Counters()
     for n in range(5):
