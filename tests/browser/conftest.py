@@ -39,7 +39,7 @@ async def blank(browser: Connection) -> AsyncIterator[Page]:
         yield page
 
 
-async def as_new(page: Page, shop: Shop, **shoppers: str) -> dict[str, str]:
+async def as_new(page: Page, shop: Shop, /, **shoppers: str) -> dict[str, str]:
     """Put ids never used before where the pages keep their shoppers': {"left": "left-7"}."""
     turn = next(_turns)
     names = {name: f"{first}-{turn}" for name, first in shoppers.items()}

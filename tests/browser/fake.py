@@ -38,14 +38,14 @@ def slate(version: int, *ids: str, epoch: str = "e1", placement: str = "home", *
 class Talk:
     """One websocket of a page."""
 
-    def __init__(self, ws: web.WebSocketResponse[bool]) -> None:
-        self.ws = ws
-        self._heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    def __init__(self, ws: web.WebSocketResponse[bool], transport: asyncio.Transport) -> None:
+        self.ws, self._transport = ws, transport
+        self.heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def hear(self, name: str | None = None) -> dict[str, Any]:
         """The next frame, which has to be the command `name`; its body, with the frame's id."""
         async with asyncio.timeout(PATIENCE_S):
-            frame = await self._heard.get()
+            frame = await self.heard.get()
         if name is None:
             return frame
         assert name in frame, frame
@@ -74,14 +74,19 @@ class Talk:
         await self.say(id=track["id"], track={"accepted": len(events), "duplicates": 0, "rejected": [], **more})
         return events
 
+    async def acts(self, count: int) -> list[dict[str, Any]]:
+        """Acknowledge events until so many have come that are no impressions; those."""
+        found: list[dict[str, Any]] = []
+        while len(found) < count:
+            found += [event for event in await self.receipt() if event["event"] != "view_item_list"]
+        return found
+
     async def close(self, code: int, reason: str = "") -> None:
         await self.ws.close(code=code, message=reason.encode())
 
     def cut(self) -> None:
         """The connection breaks, without a word."""
-        transport = self.ws._req.transport if self.ws._req else None  # aiohttp offers no other way
-        assert transport is not None
-        transport.abort()
+        self._transport.abort()
 
 
 class Fake:
@@ -108,12 +113,13 @@ class Fake:
     async def _ws(self, request: web.Request) -> web.WebSocketResponse[bool]:
         ws: web.WebSocketResponse[bool] = web.WebSocketResponse(protocols=("shunxi.v1",))
         await ws.prepare(request)
-        talk = Talk(ws)
+        assert request.transport is not None
+        talk = Talk(ws, request.transport)
         self.talks += 1
         self._talks.put_nowait(talk)
         async for message in ws:
             if message.type is WSMsgType.TEXT:
-                talk._heard.put_nowait(json.loads(message.data))
+                talk.heard.put_nowait(json.loads(message.data))
         return ws
 
     async def _events(self, request: web.Request) -> web.Response:

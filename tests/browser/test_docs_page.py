@@ -88,4 +88,5 @@ async def test_the_page_of_the_docs_shows_a_live_list_on_another_origin(tmp_path
         await page.value("window.shunxi.track('add_to_cart', {items: [{item_id: '" + second + "', quantity: 1}]}); 0")
         await page.goto(url + "/")  # away, and back: what waited is there
         assert second in (await state_of(shop, "nina", lambda state: state.cart())).cart()
-        assert [complaint for complaint in page.complaints if "favicon" not in complaint] == []
+        other = [said for said in page.complaints if "favicon" not in said and "/pictures/" not in said]
+        assert other == []  # the demo catalog names its pictures by path, so they are not on this origin

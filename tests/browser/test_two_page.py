@@ -123,7 +123,7 @@ async def test_the_badge_tells_a_lost_server_and_the_list_and_the_clicks_come_ba
     await page.wait(f"document.querySelectorAll('{LEFT} .lines .done').length >= 2")
     await page.wait(f"document.querySelector('{LEFT} .link').dataset.state === 'connected'")
     after = await state_of(shop, lena)
-    assert after.applied >= state.applied + 2
+    assert after.applied > state.applied
     views = [touch for touch in after.history if touch.action == "view_item"]
     assert len(views) == 2
 
