@@ -20,7 +20,6 @@ import random
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
-from uuid import UUID
 
 import msgspec
 import numpy as np
@@ -48,6 +47,7 @@ from rec.counters import Counters
 from rec.events import instant
 from rec.features import features_of
 from rec.gate import Gate, bucket_of, weigh
+from rec.ids import uuid7
 from rec.policy.audience import Audience
 from rec.policy.chain import Bench, Placed, lay_out
 from rec.policy.filters import ListRules, cycle_in, due_again, eligible, forbidden, tired
@@ -316,7 +316,7 @@ def _slate(
         items.append(SlateItem(item.item_id, place.score, source, reason, place.propensity, card(item)))
     position = p.ask.state.position if p.ask.state else NOWHERE
     return Slate(
-        slate_id=uuid7(now, rng),
+        slate_id=uuid7(now, rng.getrandbits),
         user_id=p.ask.user_id,
         placement=p.ask.placement,
         epoch=position.epoch,
@@ -340,14 +340,3 @@ def _evidence(row: int, source: str, found: dict[str, Found]) -> Found | None:
 def moment(at: float) -> datetime | None:
     """None for a time that never was."""
     return instant(at) if at > 0 else None
-
-
-def uuid7(now: float, rng: random.Random) -> str:
-    """RFC 9562 version 7: milliseconds first, so that ids sort by time; the rest from `rng`.
-
-    >>> uuid7(0.5, random.Random(1))[:14]
-    '00000000-01f4-'
-    """
-    value = (int(now * 1000) & (1 << 48) - 1) << 80 | rng.getrandbits(80)
-    value = value & ~(0xF << 76) | 7 << 76
-    return str(UUID(int=value & ~(0b11 << 62) | 0b10 << 62))

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, Unpack
-from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -33,8 +32,7 @@ from rec.client.events import (
     make_batch,
     make_event,
 )
-from rec.client.http import Http, check_url
-from rec.client.ids import uuid7
+from rec.client.http import Http, check_url, path_to
 from rec.client.journal import Journal
 from rec.client.links import Links
 from rec.client.outputs import State, Wish
@@ -46,6 +44,7 @@ from rec.client.timing import Timing
 from rec.client.tokens import AskedToken, GivenToken, TokenCallable, TokenSource
 from rec.errors import BadInput, RecError
 from rec.events import Event
+from rec.ids import uuid7
 from rec.protocol import RateKind, Subscribe
 from rec.slates import Slate
 
@@ -266,25 +265,27 @@ class RecClient:
 
     async def get_item(self, item_id: str) -> Answer:
         """One catalog item; NotFound if there is none."""
-        return await self._parts.caller.call("GET", _path("/v1/items", item_id, "item_id"), Answer, self._self)
+        return await self._parts.caller.call("GET", path_to("/v1/items", item_id, "item_id"), Answer, self._self)
 
     async def delete_item(self, item_id: str) -> None:
         """Take an item out of the catalog (needs the API key); NotFound if there is none."""
-        await self._parts.caller.call("DELETE", _path("/v1/items", item_id, "item_id"), msgspec.Raw, self._self)
+        await self._parts.caller.call("DELETE", path_to("/v1/items", item_id, "item_id"), msgspec.Raw, self._self)
 
     async def get_user(self, user_id: str | None = None) -> Answer:
         """All that is stored about a user."""
         user = self._user(user_id)
-        return await self._parts.caller.call("GET", _path("/v1/users", user, "user_id"), Answer, user)
+        return await self._parts.caller.call("GET", path_to("/v1/users", user, "user_id"), Answer, user)
 
     async def erase_user(self, user_id: str | None = None) -> Answer:
         """Begin to erase a user; the receipt, with the erasure_id for `get_erasure`."""
         user = self._user(user_id)
-        return await self._parts.caller.call("DELETE", _path("/v1/users", user, "user_id"), Answer, user)
+        return await self._parts.caller.call("DELETE", path_to("/v1/users", user, "user_id"), Answer, user)
 
     async def get_erasure(self, erasure_id: str) -> Answer:
         """The receipt as it stands: each store, what was removed and when."""
-        return await self._parts.caller.call("GET", _path("/v1/erasures", erasure_id, "erasure_id"), Answer, self._self)
+        return await self._parts.caller.call(
+            "GET", path_to("/v1/erasures", erasure_id, "erasure_id"), Answer, self._self
+        )
 
     async def feedback(self, by: RateKind = "all", n: int = 50, key: str | None = None) -> Answer:
         """CTR and CVR of what was seen on lists, the most seen first (needs the API key). `key`: that one alone."""
@@ -349,8 +350,3 @@ class RecClient:
 
     def _backoff(self) -> Backoff:
         return Backoff(self._timing.backoff_low_s, self._timing.backoff_high_s, random.Random())
-
-
-def _path(before: str, value: str, field: str) -> str:
-    """A path whose last part is an id, whatever is in it."""
-    return f"{before}/{quote(check_id(value, field), safe='')}"

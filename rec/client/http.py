@@ -10,10 +10,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
 
+from rec.client.checks import check_id
 from rec.client.errors import from_response
 from rec.errors import BadInput, DeadlineExceeded, NotSupported, RecError, Unavailable
 from rec.protocol import SUBPROTOCOL
@@ -123,3 +125,8 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
 def encode(body: Any) -> bytes:
     """A request's body as JSON."""
     return msgspec.json.encode(body)
+
+
+def path_to(before: str, value: str, field: str) -> str:
+    """A path whose last part is an id, whatever is in it."""
+    return f"{before}/{quote(check_id(value, field), safe='')}"

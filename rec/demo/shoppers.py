@@ -17,10 +17,10 @@ from typing import NamedTuple
 import msgspec
 
 from rec.catalog import Item
-from rec.client.ids import uuid7
 from rec.demo.data import FAMILIES
 from rec.demo.tastes import Shop, Taste
 from rec.events import Attribution, Event, EventItem, instant
+from rec.ids import uuid7
 
 PAGE = 12  # products on a list
 THINK_S = 20.0  # between two actions of a visit, on average

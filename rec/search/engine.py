@@ -16,9 +16,10 @@ import msgspec
 from rec.candidates import Shelf
 from rec.catalog import Floats, Item, card
 from rec.events import instant
+from rec.ids import uuid7
 from rec.protocol import Search
 from rec.recent import Recent
-from rec.recommend import Ask, World, may_use, moment, recommend, uuid7
+from rec.recommend import Ask, World, may_use, moment, recommend
 from rec.search.finding import Filters, Matches, find
 from rec.search.fusion import FUSED, Fusion, FusionLearner
 from rec.search.lexical import LexicalIndex
@@ -91,7 +92,7 @@ class Engine:
         shelf = self._shelf(world, now)
         if kept is not None and kept.user_id == user_id and kept.query == wanted.q:
             return self._page(kept, first, int(offset), wanted.n, state, shelf, world, now, rng)
-        slate_id = uuid7(now, rng)
+        slate_id = uuid7(now, rng.getrandbits)
         ranked = self._found(user_id, wanted, state, shelf, world, vector, dense, now)
         if ranked.facts.fallback == "nothing_matches":
             return self._own_list(slate_id, ranked, wanted.n, state, world, now, rng)
@@ -181,7 +182,7 @@ class Engine:
             reason, source = _why(ranked.features[at], ranked.exact[at], ranked.query)
             item = view.items[row]
             items.append(SlateItem(item.item_id, float(ranked.scores[at]), source, reason, item=card(item)))
-        made = slate_id or uuid7(now, rng)
+        made = slate_id or uuid7(now, rng.getrandbits)
         if slate_id is None:  # what is clicked on a later page is of the same search
             part = slice(offset, end)
             self._ranked.put(

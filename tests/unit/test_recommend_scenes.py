@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from rec.events import Event, instant
 from rec.features import FEATURES
 from rec.gate import BUCKETS, Gate
-from rec.recommend import MODEL_VERSION, NOWHERE, Brain, World, recommend, recommend_many, uuid7
+from rec.ids import uuid7
+from rec.recommend import MODEL_VERSION, NOWHERE, Brain, World, recommend, recommend_many
 from rec.slates import Slate, decode_slate, encode_slate
 from rec.state import FoldRules, UserState
 from tests.unit.shop import CATEGORIES, NOW, after, ask, event, item, shop
@@ -164,7 +165,7 @@ def test_a_slate_survives_the_wire() -> None:
 
 def test_slate_ids_are_of_version_7_sort_by_time_and_differ() -> None:
     rng = random.Random(2)
-    made_ids = [uuid7(NOW + n / 100, rng) for n in range(500)]
+    made_ids = [uuid7(NOW + n / 100, rng.getrandbits) for n in range(500)]
     assert made_ids == sorted(made_ids)
     assert len(set(made_ids)) == 500
     assert {UUID(each).version for each in made_ids} == {7}

@@ -1,4 +1,4 @@
-"""**UUIDv7** (RFC 9562 §5.7): event ids that sort by time, made once by the client. Clock and dice are arguments."""
+"""**UUIDv7** (RFC 9562 §5.7): ids of events and slates, which sort by time. Clock and dice are arguments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def uuid7(now: float, bits: Callable[[int], int]) -> str:
-    """A UUIDv7 for `now` (seconds since 1970); `bits(k)` gives k random bits (`secrets.randbits`).
+    """A UUIDv7 for `now` (seconds since 1970); `bits(k)` gives k random bits (`secrets.randbits`, `Random.getrandbits`).
 
     >>> uuid7(1645557742.0, lambda k: 0)
     '017f22e2-79b0-7000-8000-000000000000'
