@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def uuid7(now: float, bits: Callable[[int], int]) -> str:
-    """A UUIDv7 for `now` (seconds since 1970); `bits(k)` gives k random bits (`secrets.randbits`, `Random.getrandbits`).
+    """A UUIDv7 for `now` (seconds since 1970); `bits(k)` gives k random bits (`Random.getrandbits`).
 
     >>> uuid7(1645557742.0, lambda k: 0)
     '017f22e2-79b0-7000-8000-000000000000'

@@ -65,7 +65,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "web": ("web", "rec"),
     "migrations": ("migrations", "rec"),
 }
-SDK_MODULES = ("rec", "rec.errors", "rec.events", "rec.slates", "rec.protocol")  # beside rec.client itself
+SDK_MODULES = ("rec", "rec.errors", "rec.events", "rec.slates", "rec.protocol", "rec.ids")  # beside rec.client itself
 SDK_LIBRARIES = ("aiohttp", "msgspec", "yarl", "multidict")
 FORBIDDEN_EVERYWHERE = ("pickle", "cloudpickle", "dill", "aioredis", "requests")
 

@@ -94,12 +94,10 @@ class RecClient:
         if bool(api_key) == bool(token):
             raise BadInput("give RecClient either an api_key or a token", field="api_key")
         self.url = check_url(url)
-        self._api_key, self._token = api_key, token
-        self._user_id = user_id
+        self._api_key, self._token, self._user_id = api_key, token, user_id
         self._path = None if path is None else Path(path)
         self._queue = EventQueue(queue_limit)
-        self._on_drop = on_drop
-        self._timing = timing or Timing()
+        self._on_drop, self._timing = on_drop, timing or Timing()
         self._states = States()
         self._open: _Parts | None = None
 

@@ -273,10 +273,12 @@ async def appears(shown: bytearray, text: str) -> None:
 
 
 # ---------------------------------------------------------------- search
-async def test_search_says_that_there_is_none_yet(server: FakeServer) -> None:
-    done = await rec("search", "tent", "--user", "u1")
-    assert (done.code, done.out) == (1, "")
-    assert "no search yet" in done.err
+async def test_search_says_how_much_was_found_and_its_filters_travel(server: FakeServer) -> None:
+    done = await rec("search", "tent", "--user", "u1", "--n", "3", "--price-max", "9", "--all", "--sort", "newest")
+    assert done.code == 0
+    assert "3 found" in done.err
+    asked = {"price_max": "9.0", "in_stock": "false", "sort": "newest"}
+    assert server.calls[-1].query == asked | {"user_id": "u1", "q": "tent", "n": "3"}
 
 
 async def test_search_shows_what_was_found(server: FakeServer) -> None:
