@@ -19,7 +19,7 @@ def check_id(value: str, field: str) -> str:
     'a/b'
     >>> check_id("..", "item_id")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    rec.errors.BadInput: item_id: '..' is no id. Give an id of 1 to 128 characters ...
+    rec.errors.BadInput: item_id: '..' is no id. Give an id of 1 to 128 whole characters ...
     """
     try:
         msgspec.convert(value, Id).encode()

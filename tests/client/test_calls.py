@@ -257,12 +257,13 @@ def test_the_sdk_imports_with_aiohttp_and_msgspec_alone() -> None:
 import sys
 import aiohttp, msgspec
 allowed = set(sys.modules)
+wire = {"rec", "rec.errors", "rec.events", "rec.slates", "rec.protocol", "rec.ids"}
 class Block:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
         if top in sys.stdlib_module_names or name in allowed or top in {"aiohttp", "msgspec"}:
             return None
-        if name in {"rec", "rec.errors", "rec.events", "rec.slates", "rec.protocol", "rec.ids"} or name.startswith("rec.client"):
+        if name in wire or name.startswith("rec.client"):
             return None
         raise ModuleNotFoundError(f"{name} is not installed here")
 sys.meta_path.insert(0, Block())
