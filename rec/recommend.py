@@ -50,6 +50,7 @@ from rec.gate import Gate, bucket_of, weigh
 from rec.ids import uuid7
 from rec.policy.audience import Audience
 from rec.policy.chain import Bench, Placed, lay_out
+from rec.policy.dice import Dice
 from rec.policy.filters import ListRules, cycle_in, due_again, eligible, forbidden, tired
 from rec.policy.rules import Orders, Rulebook
 from rec.policy.strategy import Strategy
@@ -291,7 +292,9 @@ def _made(judged: Judged, world: World, brain: Brain | None, now: float, rng: ra
     p, rules = judged.plan, world.rules
     ranked = judged.pool.rows, judged.scores, judged.features, judged.order
     bench = Bench(*ranked, p.ask.n, judged.shelf, p.allowed, p.fresh, p.mix is HOME, p.state, rules, now, p.orders)
-    placed = lay_out(bench, p.strategy, rng)
+    who = p.ask.user_id if p.state else ""  # without a state everybody gets the same list
+    dice = Dice.thrown(rng, f"{p.ask.placement}/{p.ask.item_id}/{who}", p.strategy.steady_s, now)
+    placed = lay_out(bench, p.strategy, dice)
     ranker = brain if p.mix is HOME else None  # beside an item and in the cart the mix ranks
     return _slate(judged, placed, world, ranker, now, rng)
 

@@ -23,7 +23,6 @@ are not in the first one.
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -33,6 +32,7 @@ from rec.candidates import Shelf, tail
 from rec.catalog import Floats, Ints, Mask
 from rec.features import FEATURES
 from rec.policy.calibrate import calibrate, interests
+from rec.policy.dice import Dice
 from rec.policy.diversity import dpp, mmr
 from rec.policy.explore import draw
 from rec.policy.fairness import share_out
@@ -42,6 +42,7 @@ from rec.policy.strategy import MOST_COLD, Strategy
 from rec.state import FoldRules, UserState
 
 NEWEST = 1_000  # where there is no cold candidate, among so many of the newest items one is looked for
+COLD = 1  # the salt of the cold place: its draw is another one
 _LEAST = float(np.finfo(np.float32).tiny)  # of a score, before its logarithm
 
 
@@ -98,7 +99,7 @@ class Placed(NamedTuple):
     step: str = ""  # the step that put it there although nothing else spoke for it: pin or cold
 
 
-def lay_out(bench: Bench, strategy: Strategy, rng: random.Random) -> list[Placed]:
+def lay_out(bench: Bench, strategy: Strategy, dice: Dice) -> list[Placed]:
     """The list: min(n, allowed items) of them, each once."""
     draft, pins = weigh(bench, strategy), pinned(bench)
     if pins:
@@ -113,9 +114,9 @@ def lay_out(bench: Bench, strategy: Strategy, rng: random.Random) -> list[Placed
     if bench.of_the_shopper and strategy.category_share < 1:
         categories = bench.shelf.view.category[bench.rows[draft.order]].tolist()
         draft = draft.permuted(spread(categories, head, strategy.category_share), "spread")
-    cold = drawn_cold(draft, bench, strategy, head, pins, rng)
+    cold = drawn_cold(draft, bench, strategy, head, pins, dice)
     wanted = places - (cold is not None)
-    listed = explored(draft, bench, strategy, wanted, head, rng)
+    listed = explored(draft, bench, strategy, wanted, head, dice)
     fixed = [(pin.place, Placed(pin.row, None, 0.0, 1.0, (f"pin:{pin.rule_id}",), "pin")) for pin in pins]
     if cold is not None and strategy.cold_place is not None:
         fixed.append((_free(strategy.cold_place, {place for place, _ in fixed}), cold))
@@ -185,9 +186,9 @@ def _sellers(rows: Ints, bench: Bench) -> Ints:
 
 
 # ---------------------------------------------------------------- the draw
-def explored(draft: Draft, bench: Bench, strategy: Strategy, n: int, head: int, rng: random.Random) -> list[Placed]:
+def explored(draft: Draft, bench: Bench, strategy: Strategy, n: int, head: int, dice: Dice) -> list[Placed]:
     """n of the first `head` candidates, drawn; at temperature 0 the first n."""
-    drawn = draw(draft.logits[:head], n, strategy.temperature, rng)
+    drawn = draw(draft.logits[:head], n, strategy.temperature, dice.uniform(bench.rows[draft.order[:head]]))
     order = draft.order[drawn.order]
     scores = np.minimum.accumulate(bench.scores[order])  # a list's scores fall
     rows, places = bench.rows[order].tolist(), drawn.order.tolist()
@@ -201,7 +202,7 @@ def explored(draft: Draft, bench: Bench, strategy: Strategy, n: int, head: int, 
 
 
 def drawn_cold(
-    draft: Draft, bench: Bench, strategy: Strategy, head: int, pins: Sequence[Pinned], rng: random.Random
+    draft: Draft, bench: Bench, strategy: Strategy, head: int, pins: Sequence[Pinned], dice: Dice
 ) -> Placed | None:
     """One item that hardly anybody came to: a candidate behind the head, else one of the newest.
 
@@ -213,7 +214,8 @@ def drawn_cold(
     behind = draft.order[head:]
     cold = behind[support[bench.rows[behind]] < strategy.cold_support][:MOST_COLD]
     if len(cold):
-        one = draw(draft.logits[head:][: len(cold)], 1, strategy.temperature, rng)
+        chances = dice.uniform(bench.rows[cold], COLD)
+        one = draw(draft.logits[head:][: len(cold)], 1, strategy.temperature, chances)
         at = int(cold[one.order[0]])
         row, score = int(bench.rows[at]), float(bench.scores[at])
         return Placed(row, at, score, float(one.propensities[0]), ("cold_start",), "cold")
@@ -223,7 +225,7 @@ def drawn_cold(
     rows = newest[~np.isin(newest, barred)][:MOST_COLD]
     if not len(rows):
         return None
-    one = draw(np.zeros(len(rows), np.float32), 1, strategy.temperature, rng)
+    one = draw(np.zeros(len(rows), np.float32), 1, strategy.temperature, dice.uniform(rows, COLD))
     return Placed(int(rows[one.order[0]]), None, 0.0, float(one.propensities[0]), ("cold_start",), "cold")
 
 

@@ -2,7 +2,7 @@
 
 Plackett-Luce: the first place is drawn with probabilities softmax(logits / temperature), the next from what is left,
 and so on. Adding Gumbel noise and sorting draws just so (Yellott 1977; Kool et al. 2019, "Gumbel top-k"). Pure; all
-randomness comes from `rng`.
+randomness comes in as numbers.
 
 The propensity of an item is its inclusion probability: that of being anywhere among the k drawn, over the draws of
 this list with everything else as it is. It is exact, by integrating over the arrival times of a race: with
@@ -12,7 +12,6 @@ first k if fewer than k others have arrived by T_i; how many others have is a su
 
 from __future__ import annotations
 
-import random
 from typing import NamedTuple
 
 import numpy as np
@@ -35,10 +34,12 @@ class Drawn(NamedTuple):
     propensities: Doubles
 
 
-def draw(logits: Floats, k: int, temperature: float, rng: random.Random) -> Drawn:
+def draw(logits: Floats, k: int, temperature: float, uniform: Doubles) -> Drawn:
     """Draw k of the candidates [m] by their logits; all of them if there are no more. Temperature 0: the k largest.
 
-    >>> draw(np.array([3.0, 1.0, 2.0], np.float32), 2, 0.0, random.Random(1)).order.tolist()
+    `uniform` [m] are independent numbers in (0, 1] (rec.policy.dice).
+
+    >>> draw(np.array([3.0, 1.0, 2.0], np.float32), 2, 0.0, np.ones(3)).order.tolist()
     [0, 2]
     """
     m = len(logits)
@@ -46,7 +47,6 @@ def draw(logits: Floats, k: int, temperature: float, rng: random.Random) -> Draw
     if temperature <= 0 or m == 0:
         return Drawn(np.argsort(-logits, kind="stable")[:k].astype(np.int32), np.ones(k))
     scaled = logits.astype(np.float64) / temperature
-    uniform = np.array([1.0 - rng.random() for _ in range(m)])  # in (0, 1]
     noise = -np.log(np.maximum(-np.log(uniform), np.finfo(np.float64).tiny))
     order = np.argsort(-(scaled + noise), kind="stable")[:k].astype(np.int32)
     return Drawn(order, inclusion(scaled, k)[order])

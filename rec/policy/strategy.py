@@ -44,6 +44,9 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     # how much is left to chance:
     temperature: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0  # of Plackett-Luce; 0 greedy
     explore_depth: Annotated[float, msgspec.Meta(ge=1, le=10)] = 1.5  # it draws from so many times the list's length
+    steady_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = (
+        0.0  # a shopper's draw stays for so long; 0: each list anew
+    )
     # how eagerly a list on a screen is replaced:
     hold_s: Annotated[float, msgspec.Meta(ge=0, le=3)] = 0.0  # at least so long between two lists that events cause
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from rec.policy.dice import Dice
 from rec.policy.explore import draw, inclusion
 
 DRAWS = 100_000
+ROWS = np.arange(1_000, dtype=np.int32)
+
+
+def thrown(seed: int, m: int) -> np.ndarray:
+    return Dice(seed).uniform(ROWS[:m])
 
 
 def drawn(scaled: np.ndarray, k: int, rng: np.random.Generator, times: int = DRAWS) -> np.ndarray:
@@ -61,28 +68,46 @@ def test_extremes_are_still_probabilities(spread: float) -> None:
 
 
 def test_temperature_nought_is_greedy_and_certain() -> None:
-    order, chances = draw(np.array([0.1, 0.9, 0.5], np.float32), 2, 0.0, random.Random(1))
+    order, chances = draw(np.array([0.1, 0.9, 0.5], np.float32), 2, 0.0, thrown(1, 3))
     assert order.tolist() == [1, 2]
     assert chances.tolist() == [1.0, 1.0]
 
 
 def test_a_draw_is_the_seeds() -> None:
     logits = np.random.default_rng(2).normal(size=40).astype(np.float32)
-    one, same, other = (draw(logits, 20, 0.5, random.Random(seed)) for seed in (7, 7, 8))
+    one, same, other = (draw(logits, 20, 0.5, thrown(seed, 40)) for seed in (7, 7, 8))
     assert one.order.tolist() == same.order.tolist() != other.order.tolist()
     assert one.propensities.tolist() == same.propensities.tolist()
 
 
 def test_the_draw_draws_what_its_propensities_say() -> None:
-    logits, rng, times = np.array([1.0, 0.8, 0.3, 0.0, -0.5], np.float32), random.Random(3), 4_000
+    logits, times = np.array([1.0, 0.8, 0.3, 0.0, -0.5], np.float32), 4_000
     counts, logged = np.zeros(5), np.zeros(5)
-    for _ in range(times):
-        order, chances = draw(logits, 2, 0.5, rng)
+    for seed in range(times):
+        order, chances = draw(logits, 2, 0.5, thrown(seed, 5))
         counts[order] += 1
         logged[order] = chances
     assert counts / times == pytest.approx(logged, abs=0.03)
 
 
 def test_whoever_is_few_is_there_for_certain() -> None:
-    assert draw(np.array([1.0, 2.0], np.float32), 5, 1.0, random.Random(1)).propensities.tolist() == [1.0, 1.0]
-    assert draw(np.zeros(0, np.float32), 5, 1.0, random.Random(1)).order.tolist() == []
+    assert draw(np.array([1.0, 2.0], np.float32), 5, 1.0, thrown(1, 2)).propensities.tolist() == [1.0, 1.0]
+    assert draw(np.zeros(0, np.float32), 5, 1.0, thrown(1, 0)).order.tolist() == []
+
+
+def test_the_noise_is_even_independent_from_row_to_row_and_from_seed_to_seed() -> None:
+    thrown_ = np.array([Dice(seed).uniform(ROWS) for seed in range(200)])
+    assert ((thrown_ > 0) & (thrown_ <= 1)).all()
+    counts, _ = np.histogram(thrown_, bins=50, range=(0, 1))
+    expected = thrown_.size / 50
+    assert ((counts - expected) ** 2 / expected).sum() < 100  # chi-square, 49 degrees of freedom: p about 2e-5
+    assert max(abs(np.corrcoef(one, other)[0, 1]) for one, other in pairwise(thrown_)) < 0.15
+    assert abs(np.corrcoef(Dice(5).uniform(ROWS), Dice(5).uniform(ROWS, 1))[0, 1]) < 0.15
+
+
+def test_a_shoppers_dice_stay_for_as_long_as_the_strategy_says_and_are_thrown_anew_without() -> None:
+    rng = random.Random(1)
+    assert Dice.thrown(rng, "mia", 1_800, 3_600.0) == Dice.thrown(rng, "mia", 1_800, 5_399.0)
+    assert Dice.thrown(rng, "mia", 1_800, 3_600.0) != Dice.thrown(rng, "mia", 1_800, 5_400.0)
+    assert Dice.thrown(rng, "mia", 1_800, 3_600.0) != Dice.thrown(rng, "ben", 1_800, 3_600.0)
+    assert Dice.thrown(rng, "mia", 0, 3_600.0) != Dice.thrown(rng, "mia", 0, 3_600.0)
