@@ -292,7 +292,7 @@ def _made(judged: Judged, world: World, brain: Brain | None, now: float, rng: ra
     p, rules = judged.plan, world.rules
     ranked = judged.pool.rows, judged.scores, judged.features, judged.order
     bench = Bench(*ranked, p.ask.n, judged.shelf, p.allowed, p.fresh, p.mix is HOME, p.state, rules, now, p.orders)
-    who = p.ask.user_id if p.state else ""  # without a state everybody gets the same list
+    who = p.ask.user_id if p.own else ""  # of whom nothing is known gets what everybody gets
     dice = Dice.thrown(rng, f"{p.ask.placement}/{p.ask.item_id}/{who}", p.strategy.steady_s, now)
     placed = lay_out(bench, p.strategy, dice)
     ranker = brain if p.mix is HOME else None  # beside an item and in the cart the mix ranks

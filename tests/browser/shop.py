@@ -72,7 +72,9 @@ async def open_shop(
     folder: Path, more: Sequence[Item] = (), events: int = 1_500, **settings_: object
 ) -> AsyncIterator[Shop]:
     """The demo catalog, `more` items, a past of `events` events; more settings as `rec.config` has them."""
-    settings = loop_settings(folder, demo=True, **settings_)
+    # Greedy: what a test clicks away is all that goes. That two new shoppers see one list holds with a draw, too:
+    # tests/unit/test_chain.py.
+    settings = loop_settings(folder, demo=True, **{"strategy": {}, **settings_})
     catalog = demo_catalog()
     history = demo_history(catalog, shoppers=120, events=events, seed=7, until=datetime.now(UTC))
     log = MemoryLog()

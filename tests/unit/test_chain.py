@@ -152,6 +152,14 @@ def test_the_same_seed_gives_the_same_list() -> None:
     assert ids(listed(WORLD, warm, seed=3)) != ids(listed(WORLD, warm, seed=4))
 
 
+def test_a_shoppers_draw_stays_and_who_has_not_acted_yet_gets_everybodys() -> None:
+    steady = Strategy(temperature=1.0, steady_s=1_800)
+    assert ids(listed(WORLD, steady, seed=3)) == ids(listed(WORLD, steady, seed=4))
+    assert ids(listed(WORLD, steady, user="u2")) != ids(listed(WORLD, steady, user="u3"))
+    new = UserState(epoch="e")
+    assert ids(listed(WORLD, steady, state=new, user="u2")) == ids(listed(WORLD, steady, state=new, user="u3"))
+
+
 def test_what_is_logged_is_how_often_an_item_is_on_the_list_with_every_step_on() -> None:
     strategy = Strategy(
         temperature=1.0,

@@ -40,7 +40,7 @@ function list(attributes, pick, most = Infinity) {
 }
 
 const VIEWS = { product: productView, department: departmentView, cart: cartView, search: searchView };
-let [ended, turn] = [() => {}, 0];
+let [ended, turn, department] = [() => {}, 0, ""];
 
 async function show(route, back = false) {
   const mine = (turn += 1);
@@ -61,11 +61,16 @@ async function show(route, back = false) {
   view.hidden = !make_;
   view.replaceChildren(...made.nodes);
   document.title = [made.title, "Shunxi Shop"].filter(Boolean).join(" – ");
+  department = route.name === "department" ? route.argument : "";
+  markDepartment();
+  if (!back) (make_ ? view : main).querySelector("h1")?.focus({ preventScroll: true });
+}
+
+function markDepartment() {
   for (const link of byId("departments").children) {
-    if (link.textContent === route.argument && route.name === "department") link.setAttribute("aria-current", "page");
+    if (link.textContent === department) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  if (!back) (make_ ? view : main).querySelector("h1")?.focus({ preventScroll: true });
 }
 
 function count() {
@@ -82,4 +87,5 @@ client.start();
 const response = await fetch("/demo/categories");
 const { categories, search } = response.ok ? await response.json() : { categories: [], search: false };
 byId("departments").append(...categories.map(({ name }) => make("a", { href: `/department/${encodeURIComponent(name)}`, text: name })));
+markDepartment(); // the page may have been there first
 if (search) searchField(byId("search"), { client, go });
