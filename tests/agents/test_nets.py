@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import faust
 import pytest
+from faust.transport.producer import ProducerBuffer
 
 from agents import faust_fixes
 from agents.continuity import Continuity, LostDelivery
@@ -105,3 +107,30 @@ def test_another_version_of_faust_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(faust, "__version__", "0.16.0")
     with pytest.raises(ConfigError, match=r"faust-streaming==0\.15\.3"):
         faust_fixes.apply()
+
+
+class _Gate:
+    """A channel of Faust whose records leave when they are let."""
+
+    def __init__(self) -> None:
+        self.open, self.sent = asyncio.Event(), 0
+
+    async def publish_message(self, fut: object, wait: bool = False) -> None:
+        await self.open.wait()
+        self.sent += 1
+
+
+async def test_a_commit_waits_for_every_changelog_record_however_slow_the_broker_is() -> None:
+    faust_fixes.apply()
+    gate, buffer = _Gate(), ProducerBuffer()
+    buffer.app = SimpleNamespace(conf=SimpleNamespace(producer_threaded=False))
+    async with buffer:
+        for _ in range(3):
+            buffer.put(SimpleNamespace(message=SimpleNamespace(channel=gate)))
+        flushing = asyncio.create_task(buffer.flush())
+        done, _ = await asyncio.wait({flushing}, timeout=0.35)  # Faust's own gives up after 0.1 s
+        assert not done
+        assert gate.sent == 0
+        gate.open.set()
+        await flushing
+        assert gate.sent == 3
