@@ -97,7 +97,7 @@ async def test_a_healthy_world_gives_a_fact_for_each_part_and_exit_code_0(
     assert found["groups"] == "warn"  # no worker has run yet
     facts = {probe["probe"]: probe["fact"] for probe in done.lines}
     assert "event to push in" in facts["round trip"]
-    assert "5 topics as they should be" in facts["topics"]
+    assert "8 topics as they should be" in facts["topics"]
     assert "revision" in facts["database"]
     assert KEY not in done.out + done.err
     assert SECRET not in done.out + done.err

@@ -87,7 +87,7 @@ async def test_looking_at_a_fresh_broker_creates_nothing(world: Settings) -> Non
         done = await rec("topics", "--json")
         assert done.code == 0, done.err
         assert done.lines[0]["topics"] == []
-        assert len(done.lines[0]["missing"]) == 5
+        assert len(done.lines[0]["missing"]) == 8
     assert "no dead letters" in (await rec("topics", "dead-letters")).err
     assert "missing: the worker creates it" in (await rec("topics")).out
 
