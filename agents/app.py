@@ -91,7 +91,7 @@ class WorkerApp(faust.App):  # type: ignore[misc]
 
     async def _open(self) -> None:
         self.background_.start("loop watchdog", watchdog.LoopWatchdog(self.settings_.loop_stall_s).run())
-        users, windows = self.tables["users"], self.tables["windows"]
+        users, windows = self.tables["users"], self.tables.get("windows", {})
         deps = open_deps(self.settings_, users, windows, self.owns, self.metrics_)
         self.deps_: Deps = await self.stack_.enter_async_context(deps)
         for name, loop in self.deps_.loops.items():
@@ -191,15 +191,11 @@ def create_app(settings: Settings) -> WorkerApp:
     app.settings_, app.metrics_ = settings, Metrics()
     app.background_, app.stack_ = Background(watchdog.end), contextlib.AsyncExitStack()  # closed whatever was opened
     _table(app, settings, "users", settings.users_changelog, "user_state")
-    windows = _table(app, settings, "windows", settings.windows_changelog, "window")
-
-    async def recovered(*_: Any) -> None:
-        app.deps_.windows.recovered()
-
-    windows.on_recover(recovered)
     continuity = Continuity()
-    for name, handler in ((BEHAVIOR, "behavior"), (REQUESTS, "requests"), (SERVED, "feedback")):
+    for name, handler in ((BEHAVIOR, "behavior"), (REQUESTS, "requests")):
         _agent(app, settings, name, handler, continuity)
+    if settings.feedback:
+        _join(app, settings, continuity)
     app.on_partitions_revoked.connect(lambda *_, **__: continuity.forget(), weak=False)
     return app
 
@@ -222,6 +218,17 @@ def _table(app: Any, settings: Settings, name: str, topic: str, codec: str) -> A
     table = app.Table(name, partitions=settings.partitions, key_type=bytes, changelog_topic=changelog)
     table.value_serializer = codec
     return table
+
+
+def _join(app: Any, settings: Settings, continuity: Continuity) -> None:
+    """The table and the agent of lists that wait for what becomes of them."""
+    windows = _table(app, settings, "windows", settings.windows_changelog, "window")
+
+    async def recovered(*_: Any) -> None:
+        app.deps_.windows.recovered()
+
+    windows.on_recover(recovered)
+    _agent(app, settings, SERVED, "feedback", continuity)
 
 
 def _agent(app: Any, settings: Settings, name: str, handler: str, continuity: Continuity) -> None:

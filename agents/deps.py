@@ -127,6 +127,7 @@ async def wire(
         category_of=lambda item_id: facets.category if (facets := catalog.facets(item_id)) is not None else "",
         consent_default=rules.consent_default,
         lost=metrics.served_lost,
+        wanted=settings.feedback,
     )
     retraction = Retraction(
         to=to,
@@ -151,6 +152,7 @@ async def wire(
         retraction=retraction,
         dead_letters=dead_letters,
         metrics=metrics,
+        wanted=settings.feedback,
     )
     rating = Rating(
         rates=await asyncio.to_thread(load_rates, settings.rates_path, settings),

@@ -68,7 +68,9 @@ class Feedback:
         dead_letters: DeadLetters,
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
+        wanted: bool = True,
     ) -> None:
+        self._wanted = wanted  # else nothing is joined
         self._windows, self._users, self._owned, self._rules = windows, users, owned, rules
         self._to, self._served_topic, self._feedback_topic = to, served_topic, feedback_topic
         self._partitions, self._forgetting, self._retraction = partitions, forgetting, retraction
@@ -115,7 +117,7 @@ class Feedback:
 
     def note(self, event: Event) -> None:
         """What an event says of the list that it names. Sync; for events that may be used, as often as they come."""
-        if event.attribution is not None and (event.event == IMPRESSION or event.event in OUTCOMES):
+        if self._wanted and event.attribution is not None and (event.event == IMPRESSION or event.event in OUTCOMES):
             self._fold(event.subject, event.attribution.slate_id, event)
 
     def _fold(self, user_id: str, slate_id: str, what: Told | Event) -> None:

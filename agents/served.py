@@ -31,7 +31,10 @@ EVERY_S = 0.1
 class ServedLists:
     """A bounded queue in front of the topic. `consent_default`: whether lists of who never chose are remembered."""
 
-    def __init__(self, *, to: Log, topic: str, category_of: CategoryOf, consent_default: bool, lost: Counter) -> None:
+    def __init__(
+        self, *, to: Log, topic: str, category_of: CategoryOf, consent_default: bool, lost: Counter, wanted: bool = True
+    ) -> None:
+        self._wanted = wanted
         self._to, self._topic, self._category_of, self._lost = to, topic, category_of, lost
         self._consent_default = consent_default
         self._waiting: deque[Making] = deque(maxlen=MAX_WAITING)
@@ -40,7 +43,7 @@ class ServedLists:
     def put(self, slate: Slate, state: UserState | None) -> None:
         """This list went out; it was made from `state`. Sync. Without consent nothing of it is kept."""
         consent = None if state is None else state.consent
-        if not slate.items or not (self._consent_default if consent is None else consent):
+        if not self._wanted or not slate.items or not (self._consent_default if consent is None else consent):
             return
         if len(self._waiting) == MAX_WAITING:
             self._lost.inc()

@@ -95,6 +95,7 @@ class Settings(BaseSettings):
     sweep_interval_s: float = Field(4, gt=0, description="every connected client's list is checked this often")
     counters_snapshot_s: float = Field(30, gt=0)
     # --- feedback
+    feedback: bool = Field(False, description="join lists with what became of them; docs/feedback.md says more")
     feedback_window_s: float = Field(1_800, gt=0, description="what follows the first look at a list this long is its")
     feedback_late_s: float = Field(7_200, gt=0, description="a list is remembered this much longer, for late signs")
     feedback_half_life_s: float = Field(7 * 86_400, gt=0, description="of the counts behind CTR and CVR")

@@ -160,7 +160,7 @@ async def join(
     started, name = time.monotonic(), f"join-{seed}-{Random().randrange(10**6)}"
     names: dict[str, object] = {
         "app_id": name, "topic_prefix": f"{name}-", "partitions": PARTITIONS, "feedback_window_s": window_s,
-        "feedback_late_s": 3_600,
+        "feedback_late_s": 3_600, "feedback": True,
     }  # fmt: skip
     if embedded:
         names["session_timeout_s"] = SESSION_TIMEOUT_S

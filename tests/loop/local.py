@@ -28,6 +28,7 @@ SECRET = "a-secret-for-tests-of-32-characters"
 
 def loop_settings(folder: Path, **more: object) -> Settings:
     base = {"data_dir": folder, "api_key": "key", "token_secret": SECRET, "partitions": 2, "sweep_interval_s": 0.1}
+    base |= {"feedback": True}
     return Settings(_env_file=None, **{**base, **more})  # type: ignore[arg-type,call-arg]
 
 
