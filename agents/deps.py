@@ -308,15 +308,18 @@ async def wire(
         **({"query encoder": query_encoder.run} if query_encoder is not None else {}),
         "model": model_sync.run,
         "strategies": strategies.run,
-        "rewards": rewarding.run,
-        "snapshots of rewards": rewarding.save_for_ever,
         "examples": examples.run,
-        "served": served.run,
-        "feedback": feedback.sweep_for_ever,
-        "rates": rating.run,
-        "rate snapshots": rating.save_for_ever,
         "retraction": retraction.run,
         "snapshots": counting.save_for_ever,
         "erasures": forgetting.finish_for_ever,
     }
+    if settings.feedback:  # else nothing comes, and two readers of a topic would ask the broker all the time
+        loops |= {
+            "rewards": rewarding.run,
+            "snapshots of rewards": rewarding.save_for_ever,
+            "served": served.run,
+            "feedback": feedback.sweep_for_ever,
+            "rates": rating.run,
+            "rate snapshots": rating.save_for_ever,
+        }
     return Deps(name, behavior, requests, feedback, windows, searching, sweep, consents, exchange, loops)
