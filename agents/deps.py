@@ -155,7 +155,7 @@ async def wire(
         wanted=settings.feedback,
     )
     rating = Rating(
-        rates=await asyncio.to_thread(load_rates, settings.rates_path, settings),
+        await asyncio.to_thread(load_rates, settings.rates_path, settings),
         path=settings.rates_path,
         source=to,
         topic=settings.topic(FEEDBACK),

@@ -7,7 +7,7 @@ what was chosen in a group is learned in that group. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 
 import msgspec
@@ -68,6 +68,10 @@ class Rewards:
         groups = [(segment, placement, arms) for (segment, placement), arms in self.bandit.arms.items()]
         known = [self._known.old, self._known.young]
         return msgspec.msgpack.encode(_Snapshot(FORMAT, self.offsets, groups, known))
+
+    def to_pieces(self) -> Iterator[bytes]:
+        """The same, in one piece: it is small."""
+        yield self.to_bytes()
 
     @classmethod
     def from_bytes(cls, raw: bytes, rules: BanditRules, *, rewound: bool = False) -> Rewards:

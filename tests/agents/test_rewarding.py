@@ -71,9 +71,7 @@ async def test_the_topic_moves_the_bandit_of_the_worker_and_the_snapshot_is_read
     async def worker(log: MemoryLog) -> tuple[Rewarding, Strategies]:
         strategies = Strategies(database=MemoryDatabase(), exchange=MemoryExchange(), rules=RULES, rng=Random(1))
         rewards = await asyncio.to_thread(load_rewards, path, RULES)
-        made = Rewarding(
-            rewards=rewards, strategies=strategies, path=path, source=log, topic="feedback", snapshot_s=1e9
-        )
+        made = Rewarding(rewards, strategies=strategies, path=path, source=log, topic="feedback", snapshot_s=1e9)
         return made, strategies
 
     async with MemoryLog() as log:

@@ -259,7 +259,7 @@ async def test_rates_are_answered_by_any_worker_and_outlive_it(tmp_path: Path) -
             await seen_and_clicked(loop, screen.last)
             await closed(loop, 1)
         rating = loop.deps.requests._rating
-        await until(lambda: rating.rates.lists == 1)
+        await until(lambda: rating.pupil.lists == 1)
         replies = loop.exchange.connect().replies("web-1")
         waiting = asyncio.ensure_future(anext(replies))
         await asyncio.sleep(0)
@@ -271,7 +271,7 @@ async def test_rates_are_answered_by_any_worker_and_outlive_it(tmp_path: Path) -
         assert row["ctr"]["low"] < row["ctr"]["value"] < row["ctr"]["high"]
         await rating.save()
         async with local_worker(settings, [], loop.log, loop.database) as again:
-            assert again.deps.requests._rating.rates.lists == 1
+            assert again.deps.requests._rating.pupil.lists == 1
 
 
 async def test_a_record_that_is_none_goes_to_the_dead_letters_and_the_next_is_taken(loop: Local) -> None:

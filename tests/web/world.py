@@ -144,7 +144,7 @@ class TinyWorker:
             body = msgspec.json.encode({"state": shown})
             await self.exchange.reply(request.reply_to, Reply(request.request_id, body))
         elif isinstance(request, AskRates):
-            rating = Rating(rates=self.rates, path=Path("unused"), source=self.log, topic="", snapshot_s=60)
+            rating = Rating(self.rates, path=Path("unused"), source=self.log, topic="", snapshot_s=60)
             await self.exchange.reply(request.reply_to, Reply(request.request_id, rating.answer(request, self.clock())))
         elif isinstance(request, Refresh):
             if state is None:

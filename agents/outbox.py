@@ -1,0 +1,92 @@
+"""values → **outbox** → a topic. What waits to be published, behind the agents' backs: in batches, in order, bounded.
+
+A value is encoded when its batch goes, so that leaving it here costs next to nothing. What lies here when the process
+is killed is not published; when it ends in order, what lies here goes out first, for as long as `LAST_S`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from typing import Generic, TypeVar
+
+from prometheus_client import Counter
+
+from rec.errors import Unavailable
+from rec.ports import Log
+
+log = logging.getLogger(__name__)
+
+LAST_S = 2.0
+AGAIN_S = 0.5
+
+T = TypeVar("T")
+
+
+class Outbox(Generic[T]):
+    """At most `most` values; who cannot be kept is counted in `lost`. A subclass says what a record of one is."""
+
+    what = "records"  # in the log's words
+    most, batch, every_s = 20_000, 500, 0.05  # values that wait; of a batch; seconds that they gather
+
+    def __init__(self, *, to: Log, topic: str, lost: Counter) -> None:
+        self._to, self._topic, self._lost = to, topic, lost
+        self._waiting: deque[T] = deque()
+        self._wake = asyncio.Event()
+
+    def record_of(self, value: T) -> tuple[str, bytes]:
+        """Key and value."""
+        raise NotImplementedError
+
+    def may_go(self, value: T) -> bool:
+        """Whether it may be dropped where there is no room."""
+        return True
+
+    def add(self, value: T) -> None:
+        """Sync: callable from the middle of a fold."""
+        self._waiting.append(value)
+        self._bound()
+        self._wake.set()
+
+    def _bound(self) -> None:
+        """The oldest that may go, go."""
+        while len(self._waiting) > self.most:
+            at = next((at for at, value in enumerate(self._waiting) if self.may_go(value)), None)
+            if at is None:
+                return
+            del self._waiting[at]
+            self._lost.inc()
+
+    async def run(self) -> None:
+        """Publish for ever, and what is left at the end."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await asyncio.sleep(self.every_s)
+                while self._waiting:
+                    await self._publish()
+        except asyncio.CancelledError:
+            with contextlib.suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(LAST_S):
+                    while self._waiting:
+                        await self._publish()
+            raise
+
+    async def _publish(self) -> None:
+        batch = [self._waiting.popleft() for _ in range(min(self.batch, len(self._waiting)))]
+        try:
+            await self._to.publish_many(self._topic, [self.record_of(value) for value in batch])
+        except Unavailable as error:
+            log.warning("%s could not be published, trying again: %s", self.what, error)
+            self._put_back(batch)
+            await asyncio.sleep(AGAIN_S)
+        except asyncio.CancelledError:  # they may be there or not; what comes twice counts once, what is lost does not
+            self._put_back(batch)
+            raise
+
+    def _put_back(self, batch: list[T]) -> None:
+        self._waiting.extendleft(reversed(batch))
+        self._bound()
