@@ -1,4 +1,4 @@
-"""topic `feedback`, every partition → **what is learned of outcomes**: rates (agents.rating), rewards (agents.rewarding).
+"""topic `feedback`, every partition → **outcomes**: what rates (agents.rating) and rewards (agents.rewarding) share.
 
 Every worker reads all of it, so all learn alike, however the partitions of the user table move. What is learned
 carries the offsets it has seen, in one file with it: a restart goes on where the file ends (as in agents.counting).

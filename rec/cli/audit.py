@@ -19,6 +19,8 @@ from rec.store.sql import open_database
 
 SHOWN = 100  # characters of an entry's detail
 
+why_option = click.option("--why", required=True, help="The reason; it is kept in the audit trail.")
+
 
 @click.command()
 @click.option("--last", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many, newest last.")

@@ -10,8 +10,9 @@ from pathlib import Path
 import click
 import msgspec
 
+from rec.cli.audit import why_option
 from rec.cli.output import emit, emit_json, json_option, pretty, say, table
-from rec.cli.strategies import changed, json_of, stored_here, why_option
+from rec.cli.strategies import changed, json_of, stored_here
 from rec.errors import BadInput, NotFound
 from rec.policy.experiments import Effect, Experiment, assigned, effects, experiment_of
 from rec.policy.results import Earned, tally

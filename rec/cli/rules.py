@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from rec.catalog import Catalog
-from rec.cli.audit import actor
+from rec.cli.audit import actor, why_option
 from rec.cli.here import settings_here
 from rec.cli.hints import tell_workers
 from rec.cli.output import emit, emit_json, json_option, say, table
@@ -26,8 +26,6 @@ from rec.store.sql import open_database
 
 T = TypeVar("T")
 EXAMPLES = 10  # items that `check` names
-
-why_option = click.option("--why", required=True, help="The reason, for the audit trail.")
 
 
 @click.group()

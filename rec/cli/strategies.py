@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from rec.cli.audit import actor
+from rec.cli.audit import actor, why_option
 from rec.cli.here import settings_here
 from rec.cli.hints import tell_workers
 from rec.cli.output import emit, emit_json, json_option, pretty, say, table
@@ -24,11 +24,6 @@ from rec.store.sql import open_database
 
 HINT = Hint("strategies", "")
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def why_option(command: F) -> F:
-    """`--why`: it goes into the audit trail, beside the name of whoever runs the command."""
-    return click.option("--why", required=True, help="The reason; it is kept in the audit trail.")(command)
 
 
 def json_of(given: str) -> Any:
