@@ -118,14 +118,14 @@ class WorkerApp(faust.App):  # type: ignore[misc]
     async def begins_at(self, first: Record) -> int:
         """Where this assignment of a partition has to begin, given the first record that came of it.
 
-        At the committed offset; at the oldest record where that is gone (retention); anywhere if nothing was committed.
+        At the committed offset; at the oldest record where that is gone (retention) or nothing was committed.
         """
         tp = TP(first.topic, first.partition)
         committed = self.consumer._committed_offset.get(tp)  # as of the seek: nothing of this assignment is acked yet
-        if committed is None or first.offset <= committed:
+        if first.offset <= (committed or 0):
             return first.offset
         earliest = (await self.consumer.earliest_offsets(tp)).get(tp) or 0
-        return max(int(committed), int(earliest))
+        return max(int(committed or 0), int(earliest))
 
     def _partitions(self) -> set[int]:
         topic = self.settings_.topic(BEHAVIOR)

@@ -1,4 +1,4 @@
-"""Four defects of Faust's tables, mended; applied only to the exact version they were checked against.
+"""Five defects of Faust's tables, mended; applied only to the exact version they were checked against.
 
 1. Loss. `Recovery.on_recovery_completed` resumes the source partitions while the flow is open and then calls
    `flow_control.resume()`, which clears the agents' queues: an event that was queued in between is gone, and the
@@ -13,7 +13,11 @@
 4. Commit before the changelog. A commit waits for `Producer.flush`, which gives up on the buffer of changelog records
    as soon as none of them has left it for 0.1 s, and knows nothing of the one that is on its way out. With a slow
    broker the offsets are committed first, and a kill then loses the writes of events that nobody sends again. Mended
-   by waiting until the buffer is empty and nothing is on its way.
+   by waiting until what was in the buffer when the commit began has left it; what came later, later commits wait for:
+   a buffer that is never empty under load would hold up every commit.
+5. No commit yet. Records that were fetched while the flow was being stopped are thrown away, and the consumer seeks
+   back to what was committed. Where nothing was committed yet there is nowhere to seek to: they are lost, and recovery
+   begins behind them. Mended by seeking to the beginning of such partitions.
 
 Shown and measured in docs/reliability.md. Check again at every upgrade, then raise CHECKED.
 """
@@ -69,21 +73,26 @@ def apply() -> None:
     Recovery._seek_offsets = _seek_offsets
     ThreadDelegateConsumer._getmany = _getmany
     _flush_all()
+    _seek_where_nothing_was_committed()
     Recovery._shunxi_fixed = True
 
 
 def _flush_all() -> None:
-    send_pending = ProducerBuffer._send_pending
+    put, send_pending = ProducerBuffer.put, ProducerBuffer._send_pending
+
+    def put_(self: Any, fut: Any) -> None:
+        self._came = getattr(self, "_came", 0) + 1
+        put(self, fut)
 
     async def _send_pending(self: Any, fut: Any) -> None:
-        self._on_its_way = True
         try:
             await send_pending(self, fut)
         finally:
-            self._on_its_way = False
+            self._left = getattr(self, "_left", 0) + 1
 
     async def flush(self: Any) -> None:
-        while self.size or getattr(self, "_on_its_way", False):
+        upto = getattr(self, "_came", 0)  # they leave in the order in which they came
+        while getattr(self, "_left", 0) < upto:
             if self.state != "running":
                 if self.size:
                     raise RuntimeError("Cannot flush: Producer not Running")
@@ -93,8 +102,22 @@ def _flush_all() -> None:
                 async with asyncio.timeout(LOOK_AGAIN_S):
                     await self.message_sent.wait()
 
+    ProducerBuffer.put = put_
     ProducerBuffer._send_pending = _send_pending
     ProducerBuffer.flush = flush
+
+
+def _seek_where_nothing_was_committed() -> None:
+    seek_to_committed = AIOKafkaConsumerThread.seek_to_committed
+
+    async def seek_to_committed_or_beginning(self: Any) -> Any:
+        committed = await seek_to_committed(self)
+        is_source = self.app.topics.acks_enabled_for  # nothing of a changelog is ever committed
+        if nowhere := [tp for tp, offset in committed.items() if not offset and is_source(tp.topic)]:
+            await self.seek_to_beginning(*nowhere)
+        return committed
+
+    AIOKafkaConsumerThread.seek_to_committed = seek_to_committed_or_beginning
 
 
 def set_fetch_wait(wait_ms: int) -> None:
