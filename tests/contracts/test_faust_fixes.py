@@ -12,7 +12,8 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
 from agents import faust_fixes
 from rec.topics import Topic
-from tests.contracts.conftest import Server, kafka_log
+from tests.contracts.conftest import kafka_log
+from tests.servers import Server
 
 
 class _Thread:
