@@ -32,7 +32,7 @@ Query = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_QUERY)]
 Facet = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_QUERY)]
 Amount = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 Sort = Literal["relevance", "price_asc", "price_desc", "newest", "popular"]
-Page = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f-]{36}\.[0-9]{1,4}\Z")]
+Page = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f-]{36}\.[0-9]{1,4}\.[0-9a-f]{8}\Z")]
 MAX_SCREENS = 16  # placements on one connection
 MAX_USER_SCREENS = 32  # lists (see rec.screens) of one user over all connections: each event makes all of them anew
 
@@ -80,7 +80,8 @@ class Track(msgspec.Struct, frozen=True):
 
 
 class Search(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Filters are exact and combined; prices are inclusive. `page`: `search.next` of the slate before."""
+    """Filters are combined; category and brand are exact but for case, prices are inclusive. `page`: `search.next` of
+    the slate before, with the same q, filters and sort."""
 
     q: Query
     n: Count = 20

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rec.catalog import Item
@@ -78,8 +80,50 @@ def test_filters_let_through_what_they_say_and_facets_count_what_was_found() -> 
 
 def test_filters_that_let_nothing_through_are_left_out_and_it_says_so() -> None:
     slate = Shop().slate("tent", category="Paint")
-    assert facts(slate).fallback == "filters_exclude_all"
+    assert (facts(slate).fallback, facts(slate).ignored) == ("filters_exclude_all", ("category",))
     assert {place.item_id for place in slate.items} == {"tent-1", "tent-2", "tent-3", "lamp-1"}
+
+
+def test_category_and_brand_are_found_however_they_are_written() -> None:
+    slate = Shop().slate("tent", category="camping ", brand="OAK")
+    assert {place.item_id for place in slate.items} == {"tent-1", "tent-3"}
+    assert (facts(slate).fallback, facts(slate).ignored) == (None, ())
+
+
+def test_a_filter_that_lets_nothing_through_takes_no_other_with_it() -> None:
+    shop = Shop()
+    slate = shop.slate("tent", category="Tents", price_max=150, sort="price_asc")
+    assert [place.item_id for place in slate.items] == ["tent-3", "lamp-1", "tent-2"]
+    assert (facts(slate).fallback, facts(slate).ignored) == ("filters_exclude_all", ("category",))
+    both = shop.slate("tent", brand="Glim", category="Camping", price_max=150)  # each lets something through, alone
+    assert facts(both).ignored == ("brand",)
+    assert {place.item_id for place in both.items} == {"tent-2", "tent-3"}
+    prices = shop.slate("tent", price_min=9_000, price_max=30)
+    assert (facts(prices).ignored, {p.item_id for p in prices.items}) == (("price_min",), {"tent-3", "lamp-1"})
+    assert facts(shop.slate("zzzzqq", category="Camping")).ignored == ()
+
+
+def test_what_is_flagged_is_not_found_among_what_is_not_in_stock_either() -> None:
+    shop = Shop()
+    shop.change(Item(item_id="tent-2", title="Trekking tent", category="Camping", flagged=True))
+    assert "tent-2" not in shop.found("tent", in_stock=False)
+
+
+@pytest.mark.parametrize("q", ["SKU77", "sku77", " Sku77 "])
+@pytest.mark.parametrize("sort", ["relevance", "price_asc"])
+def test_a_product_is_found_by_its_id_however_that_is_written(q: str, sort: str) -> None:
+    shop = Shop()
+    shop.change(Item(item_id="SKU77", title="Blue enamel mug"))
+    slate = shop.slate(q, sort=sort)
+    assert [(place.item_id, place.reason.kind) for place in slate.items] == [("SKU77", "exact_match")]
+    assert facts(slate).fallback is None
+    shop.change(deleted=("SKU77",))
+    assert facts(shop.slate(q)).fallback == "nothing_matches"
+
+
+def test_a_title_is_an_exact_match_however_it_is_written() -> None:
+    for q in ("Trekking tent", "TREKKING TENT", " trekking  Tent."):
+        assert Shop().slate(q).items[0].reason.kind == "exact_match", q
 
 
 def test_nothing_found_is_the_shoppers_own_list_and_it_says_so() -> None:
@@ -120,8 +164,24 @@ def test_pages_follow_one_order_whatever_happens_in_between() -> None:
 
 
 def test_a_page_that_nobody_remembers_is_made_anew() -> None:
-    page = f"{'0' * 8}-0000-0000-0000-{'0' * 12}.2"
+    page = facts(Shop().slate("tent", n=2)).next
     assert Shop().found("tent", n=2, page=page) == Shop().found("tent")[2:4]
+
+
+@pytest.mark.parametrize(
+    ("q", "other"),
+    [("lamp", {}), ("tent", {"brand": "Oak"}), ("tent", {"price_max": 99}), ("tent", {"sort": "newest"})],
+)
+def test_a_page_of_another_search_is_refused_by_name_also_when_nobody_remembers_it(
+    q: str, other: dict[str, Any]
+) -> None:
+    shop = Shop()
+    page = facts(shop.slate("tent", n=1)).next
+    for asked in (shop, Shop()):
+        with pytest.raises(BadInput, match="another q, sort or filter") as refused:
+            asked.slate(q, n=1, page=page, **other)
+        assert refused.value.field == "page"
+    assert len(shop.found("tent", n=3, page=page)) == 3  # another length is another page of the same search
 
 
 def test_the_catalog_changes_and_search_with_it() -> None:
