@@ -231,6 +231,18 @@ def test_what_was_clicked_for_a_query_comes_first_for_that_query_alone() -> None
     assert shop.found("trekking tent", user="new")[0] == "tent-2"
 
 
+def test_one_shopper_cannot_buy_a_place_for_all_others() -> None:
+    many = [Item(item_id=f"t{n}", title=f"Tent number {n} for camping") for n in range(300)]
+    once, often = Shop(many), Shop(many)
+    [bought] = once.found("tent", n=200, user="other")[-1:]
+    for shop, times in ((once, 1), (often, 100)):
+        for n in range(times):
+            shop.does("purchase", bought, user="seller", search_term="tent", at=NOW - 200 + n)
+    places = [shop.found("tent", n=200, user="other").index(bought) for shop in (once, often)]
+    assert abs(places[0] - places[1]) <= 2
+    assert min(places) > 30
+
+
 def test_clicks_on_lists_teach_the_fusion_and_strangers_teach_nothing() -> None:
     shop = Shop()
     slate = shop.slate("tent")
