@@ -87,6 +87,24 @@ async def test_a_query_that_the_worker_refuses_is_answered_with_the_reason(loop:
     assert (answer["error"]["code"], answer["error"]["field"]) == ("bad_request", "q")
 
 
+async def test_a_search_too_many_is_told_so_at_once(loop: Local) -> None:
+    exchange, deadline = loop.exchange.connect(), time.time() + 600
+    replies = exchange.replies("web-2")
+    first = asyncio.ensure_future(anext(replies))
+    await asyncio.sleep(0)
+    for n in range(100):  # in one go: the worker has not answered any of them meanwhile
+        loop.deps.searching.answer(SearchRequest("u1", f"many-{n}", "web-2", deadline, Search(f"audio {n}", page=None)))
+    async with asyncio.timeout(10):
+        answers = [await first, *[await anext(replies) for _ in range(99)]]
+    said = {reply.request_id: msgspec.json.decode(reply.body) for reply in answers}
+    refused = [name for name, body in said.items() if "error" in body]
+    assert refused[:3] == ["many-0", "many-1", "many-2"]  # the oldest
+    assert said["many-0"]["error"]["code"] == "busy"
+    assert said["many-0"]["error"]["temporary"]
+    assert "slate" in said["many-99"]
+    assert loop.metrics.registry.get_sample_value("shunxi_searches_total", {"outcome": "refused"}) == len(refused)
+
+
 async def test_a_search_without_results_is_the_users_own_list_and_is_counted(loop: Local) -> None:
     slate = await search(loop, "zzzzqq", n=5)
     assert (slate.search.fallback, len(slate.items)) == ("nothing_matches", 5)  # type: ignore[union-attr]
