@@ -144,21 +144,6 @@ class Searching:
             self._clicks.append((event.attribution.slate_id, event.subject, [item.item_id for item in event.items]))
             self._wake.set()
 
-    def understood(self, event: Event, then: Callable[[], None]) -> None:
-        """Call `then` once the vector of what was searched for is known, if it will be soon: the list needs it."""
-        encoder, term = self._encoder, event.search_term
-        if event.event != "search" or not term or encoder is None or not encoder.is_warm:
-            then()
-            return
-
-        async def wait() -> None:
-            await encoder.vector(term, WITHIN_S)
-            then()
-
-        task = asyncio.create_task(wait())
-        self._reading.add(task)
-        task.add_done_callback(self._reading.discard)
-
     def forget(self, user_id: str) -> None:
         """Drop what is remembered of an erased user."""
         self._forgotten.append(user_id)
