@@ -197,7 +197,7 @@ class Searching:
                 self.engine.forget(user_id)
             for click in clicks:
                 self.engine.clicked(*click, shown=LOOKED_AT)
-            replies = [Reply(one.request_id, self._suggestions(one)) for one in typed]
+            replies = [Reply(one.request_id, self._suggestions(one, now)) for one in typed]
             alike = likeness(self.world.catalog.view(), [one.vector for one in waiting])
             for one, state, dense in zip(waiting, states, alike, strict=True):
                 replies.append(Reply(one.request.request_id, self._slate(one, state, dense, now, complete)))
@@ -269,9 +269,9 @@ class Searching:
         self._metrics.search_retrieval.labels(retrieval=slate.strategy.removeprefix("search-")).inc()
         return b'{"slate":' + encode_slate(slate) + b"}"
 
-    def _suggestions(self, request: SuggestRequest) -> bytes:
+    def _suggestions(self, request: SuggestRequest, now: float) -> bytes:
         try:
-            found = self.engine.suggest(request.q, request.n, self.world)
+            found = self.engine.suggest(request.q, request.n, self.world, now)
         except RecError as error:
             return _error(error)
         except Exception:

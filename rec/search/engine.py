@@ -65,7 +65,7 @@ class Engine:
         self._shelf_s, self._shelved_at = shelf_s, 0.0
         self.index = LexicalIndex(words)
         self._reader = Reader(self.index, synonyms)
-        self._suggester = Suggester(self.index)
+        self._suggester = Suggester(self.index, self._reader)
         self._learner = FusionLearner(fusion)
         self._fusion = self._learner.fusion
         self._ranked: Recent[str, _Ranked] = Recent(REMEMBERED)
@@ -227,11 +227,12 @@ class Engine:
         slate = recommend(ask, world, now=now, rng=rng)
         return msgspec.structs.replace(slate, slate_id=slate_id, strategy="search-fallback", search=ranked.facts)
 
-    def suggest(self, typed: str, n: int, world: World) -> list[Suggestion]:
-        """Raises BadInput."""
-        queries = world.counters.queries
-        self._suggester.renew(world.catalog.view(), queries)
-        return self._suggester.suggest(typed, n)
+    def suggest(self, typed: str, n: int, world: World, now: float) -> list[Suggestion]:
+        """For nobody in particular, so nothing of what is for certain people alone. Raises BadInput."""
+        view = world.catalog.view()
+        self._suggester.renew(view, world.counters.queries)
+        shown = permission(view, None, world, now).allowed & view.listed
+        return self._suggester.suggest(typed, view, shown, n)
 
     # ------------------------------------------------------------------ learning
     def clicked(self, slate_id: str, user_id: str, item_ids: Sequence[str], shown: int) -> bool:

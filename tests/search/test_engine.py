@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from rec.catalog import Item
 from rec.errors import BadInput
+from rec.policy.rules import Rulebook, rule_of
 from tests.search.shop import NOW, Shop, facts, toward
 
 
@@ -265,21 +267,55 @@ def test_an_erased_shoppers_searches_are_forgotten() -> None:
 
 def test_suggestions_complete_what_is_typed() -> None:
     shop = Shop()
-    tr = [s.text for s in shop.engine.suggest("tr", 5, shop.world)]
+    tr = [s.text for s in shop.engine.suggest("tr", 5, shop.world, NOW)]
     assert tr == ["trail", "trekking", "Trail running shoes", "Trekking tent"]
-    assert [s.text for s in shop.engine.suggest("running s", 5, shop.world)][0] == "running shoes"
-    assert ("Camping", "category") in [s[:2] for s in shop.engine.suggest("camp", 5, shop.world)]
-    assert ("Behr", "brand") in [s[:2] for s in shop.engine.suggest("be", 5, shop.world)]
-    assert [s.text for s in shop.engine.suggest("trekkign", 5, shop.world)] == ["trekking"]
-    [product] = [s for s in shop.engine.suggest("green", 9, shop.world) if s.kind == "product"]
+    assert [s.text for s in shop.engine.suggest("running s", 5, shop.world, NOW)][0] == "running shoes"
+    assert ("Camping", "category") in [s[:2] for s in shop.engine.suggest("camp", 5, shop.world, NOW)]
+    assert ("Behr", "brand") in [s[:2] for s in shop.engine.suggest("be", 5, shop.world, NOW)]
+    assert [s.text for s in shop.engine.suggest("trekkign", 5, shop.world, NOW)] == ["trekking"]
+    [product] = [s for s in shop.engine.suggest("green", 9, shop.world, NOW) if s.kind == "product"]
     assert product.item_id == "sofa-1"
-    assert shop.engine.suggest("?", 5, shop.world) == []
+    assert shop.engine.suggest("?", 5, shop.world, NOW) == []
 
 
 def test_a_query_is_suggested_to_others_once_three_have_asked_for_it() -> None:
     shop = Shop()
     for user in ("a", "a", "b"):
         shop.does("search", user=user, search_term="tent for two", at=NOW - len(user) - ord(user))
-    assert "tent for two" not in [s.text for s in shop.engine.suggest("tent f", 5, shop.world)]
+    assert "tent for two" not in [s.text for s in shop.engine.suggest("tent f", 5, shop.world, NOW)]
     shop.does("search", user="c", search_term="Tent for  two")
-    assert [s.text for s in shop.engine.suggest("tent f", 5, shop.world)][0] == "tent for two"
+    assert [s.text for s in shop.engine.suggest("tent f", 5, shop.world, NOW)][0] == "tent for two"
+
+
+def suggested(shop: Shop, typed: str) -> set[str]:
+    return {each.text for each in shop.engine.suggest(typed, 9, shop.world, NOW)}
+
+
+def test_what_nothing_listed_is_found_for_is_not_suggested() -> None:
+    shop = Shop()
+    for user in ("a", "b", "c"):
+        shop.does("search", user=user, search_term="trekking")
+    assert suggested(shop, "trek") == {"trekking", "Trekking tent"}
+    assert suggested(shop, "lamp") == {"lamp"}
+    assert suggested(shop, "behr") == {"Behr"}
+    gone = Item(item_id="tent-2", title="Trekking tent", category="Camping", brand="Birch", in_stock=False)
+    shop.change(gone, deleted=("lamp-2", "deck-1"))
+    assert not suggested(shop, "trek") | suggested(shop, "trekkign") | suggested(shop, "lamp") | suggested(shop, "behr")
+    shop.change(msgspec.structs.replace(gone, in_stock=True))
+    assert suggested(shop, "trek") == {"trekking", "Trekking tent"}
+
+
+def test_what_a_rule_excludes_or_an_age_keeps_back_is_not_suggested() -> None:
+    shop = Shop()
+    shop.change(Item(item_id="gin", title="Sloe gin", brand="Gordon", attributes={"min_age": 18}))
+    assert not suggested(shop, "slo") | suggested(shop, "gordon")
+    shop.world.rulebook = Rulebook([rule_of({"rule_id": "r", "effect": "exclude", "condition": 'item_id = "tent-2"'})])
+    assert not suggested(shop, "trek")
+    assert "tent" in suggested(shop, "ten")
+
+
+def test_of_two_products_of_one_title_the_one_that_is_there_is_suggested() -> None:
+    shop = Shop()
+    shop.change(Item(item_id="other", title="Trekking tent"), deleted=("tent-2",))
+    [product] = [each for each in shop.engine.suggest("trek", 9, shop.world, NOW) if each.kind == "product"]
+    assert product.item_id == "other"
