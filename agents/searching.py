@@ -23,7 +23,7 @@ from agents.metrics import Metrics
 from agents.query_encoder import QueryEncoder
 from rec.catalog import Floats, Item
 from rec.config import Settings
-from rec.errors import ConfigError, ModelError, RecError, Unavailable
+from rec.errors import ModelError, RecError, Unavailable
 from rec.events import Event
 from rec.files import write_atomically
 from rec.ports import Exchange, Reply
@@ -32,7 +32,7 @@ from rec.requests import SearchRequest, SuggestRequest
 from rec.search.engine import Engine
 from rec.search.finding import likeness
 from rec.search.fusion import FUSED, Fusion
-from rec.search.reading import read_synonyms
+from rec.search.reading import load_synonyms
 from rec.search.words import Words
 from rec.slates import encode_slate
 from rec.state import UserState
@@ -286,15 +286,8 @@ class Searching:
 
 def search_engine(settings: Settings) -> Engine:
     """The engine that the settings ask for, as it was taught. Raises ConfigError."""
-    words, synonyms = Words(settings.search_language), None
-    if settings.search_synonyms:
-        path = Path(settings.search_synonyms)
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            message = f"REC_SEARCH_SYNONYMS: {path} cannot be read ({error}). Name a text file, or leave it out."
-            raise ConfigError(message, field="REC_SEARCH_SYNONYMS") from None
-        synonyms = read_synonyms(lines, words, str(path))
+    words = Words(settings.search_language)
+    synonyms = load_synonyms(settings.search_synonyms, words)
     return Engine(words, synonyms, load_fusion(settings.fusion_path), SHELF_S)
 
 
