@@ -16,7 +16,8 @@ from rec.errors import ConfigError
 
 # Those of rec.search.words, which is not read where nothing is searched.
 Language = Literal[
-    "ar", "da", "nl", "en", "fi", "fr", "de", "el", "hu", "it", "no", "pt", "ro", "ru", "es", "sv", "ta", "tr", "zh", "none"
+    "ar", "da", "nl", "en", "fi", "fr", "de", "el", "hu", "it", "no", "pt", "ro", "ru", "es", "sv", "ta", "tr", "zh",
+    "none",
 ]  # fmt: skip
 
 
