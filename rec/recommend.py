@@ -55,7 +55,7 @@ from rec.policy.filters import ListRules, cycle_in, due_again, eligible, forbidd
 from rec.policy.rules import Orders, Rulebook
 from rec.policy.strategy import Strategy
 from rec.ranking import CART, HOME, ITEM, Mix, rank
-from rec.reasons import discreet, reason_for
+from rec.reasons import Why, discreet
 from rec.search.intent import SPOKE, QueryVector, sought
 from rec.slates import Cause, Position, Reason, Slate, SlateItem
 from rec.state import FoldRules, UserState
@@ -305,6 +305,7 @@ def _slate(
     judged: Judged, placed: Sequence[Placed], world: World, brain: Brain | None, now: float, rng: random.Random
 ) -> Slate:
     p, view = judged.plan, judged.shelf.view
+    why = Why(judged.found, p.anchors, judged.shelf, p.state, p.mix is HOME)
     items = []
     for place in placed:
         source = _UNASKED.get(place.step, "popular")
@@ -313,8 +314,7 @@ def _slate(
         item = view.items[place.row]
         reason = Reason("pinned")
         if place.step != "pin":
-            evidence = _evidence(place.row, source, judged.found)
-            reason = reason_for(place.row, source, evidence, p.anchors, judged.shelf, p.state, p.mix is HOME)
+            reason = why.reason(place.row, source)
         moved = (*place.moved, "due_again") if item.item_id in p.due else place.moved
         if world.rules.sensitive:
             reason = discreet(reason, item, view, world.rules.sensitive)
@@ -336,12 +336,6 @@ def _slate(
         created_at=instant(now),
         items=tuple(items),
     )
-
-
-def _evidence(row: int, source: str, found: dict[str, Found]) -> Found | None:
-    """What the source found; for an item that is no neighbour of the last ten items, the neighbours of all of them."""
-    near = found.get(source)
-    return found.get("taste", near) if source == "knn" and near is not None and row not in near.rows else near
 
 
 def moment(at: float) -> datetime | None:
