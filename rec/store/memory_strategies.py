@@ -9,7 +9,7 @@ import msgspec
 
 from rec.errors import NotFound
 from rec.policy.bandit import DEFAULTS, BanditRules
-from rec.policy.chosen import Offer, Stored, checked_drop, checked_experiment, checked_offers
+from rec.policy.chosen import Offer, Stored, checked_drop, checked_experiment, checked_offer
 from rec.policy.experiments import Experiment
 from rec.policy.store import Who
 
@@ -33,9 +33,8 @@ class MemoryStrategies:
         return self._strategies_revision
 
     async def put_strategy(self, offer: Offer, who: Who, rules: BanditRules = DEFAULTS) -> None:
-        offers = {**self._offers, offer.strategy.name: offer}
-        checked_offers([*offers.values()], rules)
-        self._offers = offers
+        checked_offer([*self._offers.values()], offer, rules)
+        self._offers[offer.strategy.name] = offer
         await self._changed(who, "put strategy", offer.strategy.name, offer)
 
     async def drop_strategy(self, name: str, who: Who) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from rec.errors import NotFound
 from rec.policy.bandit import DEFAULTS, BanditRules
-from rec.policy.chosen import Offer, Stored, checked_drop, checked_experiment, checked_offers
+from rec.policy.chosen import Offer, Stored, checked_drop, checked_experiment, checked_offer
 from rec.policy.experiments import Experiment
 from rec.policy.store import Who
 from rec.store.sql.connection import Connected, lock_counter
@@ -38,8 +38,7 @@ class SqlStrategies(Connected):
     async def put_strategy(self, offer: Offer, who: Who, rules: BanditRules = DEFAULTS) -> None:
         async with self._unit() as session:
             seq = await lock_counter(session, STRATEGIES, add=1)
-            there = {each.strategy.name: each for each in (await _stored(session, seq)).offers}
-            checked_offers([*{**there, offer.strategy.name: offer}.values()], rules)
+            checked_offer((await _stored(session, seq)).offers, offer, rules)
             await self._put(session, STRATEGY_ROWS, offer.strategy.name, seq, offer)
             await _audit(session, who, "put strategy", offer.strategy.name, offer)
 

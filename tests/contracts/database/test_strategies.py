@@ -90,6 +90,17 @@ async def test_the_bandit_gets_no_more_strategies_than_have_a_floor_of_traffic(d
     assert [one.bandit for one in (await database.stored()).offers] == [True, True, False]
 
 
+async def test_where_the_floor_was_raised_over_what_is_stored_a_step_back_is_taken(database: Database) -> None:
+    for name in "abcd":
+        await database.put_strategy(offer(name, bandit=True), ANNA, BanditRules(floor=0.1))
+    raised = BanditRules(floor=0.4)
+    await database.put_strategy(offer("a", bandit=True, share=0.9), ANNA, raised)  # as many as before
+    await database.put_strategy(offer("b"), ANNA, raised)
+    with pytest.raises(BadInput, match="more than all of it"):
+        await database.put_strategy(offer("b", bandit=True), ANNA, raised)
+    assert [one.bandit for one in (await database.stored()).offers] == [True, False, True, True]
+
+
 async def test_there_is_a_most_that_is_stored(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chosen, "MAX_NAMED", 5)
     for at in range(5):
