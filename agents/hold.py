@@ -1,9 +1,9 @@
 """behavior → **hold** → mailbox. How eagerly a list on a screen is replaced: not sooner than `hold_s` after the last.
 
 Events alone are held, and the newest of a user is let go when the time is over, so no change is lost: a list is late by
-at most `hold_s` (`rec.policy.strategy`, at most 3 s, which the promise of 5 s leaves room for). It is that of the strategy
-which made the list; of several screens of a user the longest counts, as their lists are made together. At 0 nothing is
-held.
+at most `hold_s` (`rec.policy.strategy`, at most 3 s, which the promise of 5 s leaves room for). It is that of the
+strategy which made the list; of several screens of a user the longest counts, as their lists are made together. At 0
+nothing is held.
 """
 
 from __future__ import annotations

@@ -6,9 +6,10 @@ there, and its number is the revision that workers wait for.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Table, delete, insert, select
@@ -21,6 +22,9 @@ from rec.policy.experiments import Experiment
 from rec.policy.store import Who
 from rec.store.sql.connection import Connected, lock_counter
 from rec.store.sql.models import AUDIT, EXPERIMENT_ROWS, STRATEGIES, STRATEGY_ROWS, CounterRow
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class SqlStrategies(Connected):
@@ -75,9 +79,20 @@ async def _revision(session: AsyncSession) -> int:
 
 
 async def _stored(session: AsyncSession, revision: int) -> Stored:
-    offers = [msgspec.convert(body, Offer) for body in await _bodies(session, STRATEGY_ROWS)]
-    experiments = [msgspec.convert(body, Experiment) for body in await _bodies(session, EXPERIMENT_ROWS)]
+    offers = _understood(await _bodies(session, STRATEGY_ROWS), Offer, "strategy")
+    experiments = _understood(await _bodies(session, EXPERIMENT_ROWS), Experiment, "experiment")
     return Stored(revision, tuple(offers), tuple(experiments))
+
+
+def _understood(bodies: list[Mapping[str, Any]], kind: type[T], what: str) -> list[T]:
+    """Those that this version takes; one that it does not is left aside, and the others go on."""
+    found = []
+    for body in bodies:
+        try:
+            found.append(msgspec.convert(body, kind))
+        except msgspec.ValidationError as error:
+            log.error("a stored %s does not hold here (%s); put it anew: %s", what, error, body)  # noqa: TRY400
+    return found
 
 
 async def _bodies(session: AsyncSession, table: Table) -> list[Mapping[str, Any]]:

@@ -12,6 +12,9 @@ from sqlalchemy.exc import DBAPIError
 
 from rec.catalog import Item
 from rec.errors import ConfigError, Unavailable
+from rec.policy.chosen import Offer
+from rec.policy.store import Who
+from rec.policy.strategy import Strategy
 from rec.store.sql import SqlDatabase
 from rec.store.sql.schema import SCHEMA_HEAD
 from tests.backends import Postgres
@@ -103,3 +106,21 @@ async def test_a_value_that_the_tables_refuse_is_not_called_an_outage_and_is_not
 async def test_a_database_that_is_not_open_says_so(url: str) -> None:
     with pytest.raises(RuntimeError, match="not open"):
         await SqlDatabase(url).count_items()
+
+
+async def test_a_stored_strategy_that_this_version_refuses_is_left_aside_and_put_anew(
+    sqlite_template: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "rec.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    who, good = Who("anna", "to try it"), Offer(Strategy(name="good"))
+    async with SqlDatabase(f"sqlite:///{path}") as database:
+        for name in ("good", "hot"):
+            await database.put_strategy(Offer(Strategy(name=name)), who)
+        with sqlite3.connect(path) as connection:
+            body = '{"strategy":{"name":"hot","temperature":5e-324}}'
+            connection.execute("UPDATE strategies SET body = ? WHERE name = 'hot'", (body,))
+        assert (await database.stored()).offers == (good,)
+        assert "temperature" in caplog.text
+        await database.put_strategy(Offer(Strategy(name="hot", temperature=0.5)), who)
+        assert (await database.stored()).strategy("hot") == Strategy(name="hot", temperature=0.5)
