@@ -13,7 +13,9 @@ from rec.requests import AskRates
 
 
 class Rating(Outcomes[Rates]):
-    """CTR and CVR, for whoever asks."""
+    """CTR and CVR, for whoever asks. `joining`: whether lists are joined here at all (REC_FEEDBACK)."""
+
+    joining = True
 
     def answer(self, request: AskRates, now: float) -> bytes:
         """The body of a reply: what is known of a kind, the most seen first."""
@@ -21,6 +23,7 @@ class Rating(Outcomes[Rates]):
         ctr, cvr = rates.priors(now)
         feedback = {
             "by": request.by,
+            "joining": self.joining,
             "through": rates.through or None,
             "lists": rates.lists,
             "half_life_s": rates.half_life_s,

@@ -51,6 +51,13 @@ def test_a_strategy_is_stored_looked_at_and_dropped_and_the_trail_says_who_and_w
     ]
 
 
+def test_a_bandit_that_learns_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "REC_FEEDBACK=true" in put("bold", "--bandit").err
+    assert "REC_FEEDBACK" not in put("bold").err
+    monkeypatch.setenv("REC_FEEDBACK", "true")
+    assert "REC_FEEDBACK" not in put("bold", "--bandit").err
+
+
 def test_an_experiment_is_put_from_a_file_stopped_and_dropped(database: SqlDatabase) -> None:
     for name in ("calm", "bold"):
         assert put(name).code == 0
