@@ -8,7 +8,8 @@ import msgspec
 
 from agents.outcomes import Outcomes, last_or_new
 from rec.config import Settings
-from rec.rates import LEVEL, STRENGTH, Rates
+from rec.priors import STRONGEST
+from rec.rates import LEVEL, Rates
 from rec.requests import AskRates
 
 
@@ -20,7 +21,7 @@ class Rating(Outcomes[Rates]):
     def answer(self, request: AskRates, now: float) -> bytes:
         """The body of a reply: what is known of a kind, the most seen first."""
         rates = self.pupil
-        ctr, cvr = rates.priors(now)
+        ctr, cvr = (others.prior("") for others in rates.others(request.by, now))  # of one that is not among them
         feedback = {
             "by": request.by,
             "joining": self.joining,
@@ -28,7 +29,7 @@ class Rating(Outcomes[Rates]):
             "lists": rates.lists,
             "half_life_s": rates.half_life_s,
             "level": LEVEL,
-            "prior": {"strength": STRENGTH, "ctr": ctr._asdict(), "cvr": cvr._asdict()},
+            "prior": {"strength": STRONGEST, "ctr": ctr._asdict(), "cvr": cvr._asdict()},
             "rows": rates.rows(request.by, now, limit=request.n, key=request.key),
         }
         return msgspec.json.encode({"feedback": feedback})

@@ -31,7 +31,7 @@ def feedback(
 ) -> None:
     """How often what was seen on lists is clicked (CTR), and what was clicked is bought (CVR).
 
-    Counts decay; rates are smoothed towards the rate of the whole, with their 95 % intervals.
+    Counts decay; rates are smoothed towards those of the others, if these are ten or more, with their 95 % intervals.
 
     \b
     rec feedback --by placement
