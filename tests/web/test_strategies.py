@@ -49,6 +49,10 @@ async def test_what_is_in_use_stays_and_the_rest_can_be_dropped() -> None:
     [
         ("/v1/strategies/bold", {"strategy": {}}, "why"),
         ("/v1/strategies/bold", {"why": "", "strategy": {}}, "why"),
+        ("/v1/strategies/bold", {"why": " \t ", "strategy": {}}, "why"),
+        ("/v1/experiments/ab", {"why": "   ", "experiment": AB}, "why"),
+        ("/v1/strategies/bold", {"why": "w", "strategy": {"name": "wild"}}, "strategy.name"),
+        ("/v1/experiments/ab", {"why": "w", "experiment": {**AB, "name": "ba"}}, "experiment.name"),
         ("/v1/strategies/bold", {"why": "w", "strategy": {"hue": 1}}, "strategy"),
         ("/v1/strategies/bold", {"why": "w", "strategy": {"category_share": 3}}, "strategy"),
         ("/v1/experiments/ab", {"why": "w", "experiment": AB}, "arms"),  # its strategies are not stored

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Table, delete, insert, select
+from sqlalchemy import Table, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rec.errors import NotFound
@@ -20,8 +19,9 @@ from rec.policy.bandit import DEFAULTS, BanditRules
 from rec.policy.chosen import Offer, Stored, checked_drop, checked_experiment, checked_offer
 from rec.policy.experiments import Experiment
 from rec.policy.store import Who
+from rec.store.sql.audit import enter
 from rec.store.sql.connection import Connected, lock_counter
-from rec.store.sql.models import AUDIT, EXPERIMENT_ROWS, STRATEGIES, STRATEGY_ROWS, CounterRow
+from rec.store.sql.models import EXPERIMENT_ROWS, STRATEGIES, STRATEGY_ROWS, CounterRow
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -101,5 +101,4 @@ async def _bodies(session: AsyncSession, table: Table) -> list[Mapping[str, Any]
 
 async def _audit(session: AsyncSession, who: Who, action: str, name: str, body: Offer | Experiment | None) -> None:
     detail = {"why": who.why, **({"body": msgspec.to_builtins(body)} if body is not None else {})}
-    entry = {"at": datetime.now(UTC), "actor": who.actor, "action": action, "target": name, "detail": detail}
-    await session.execute(insert(AUDIT).values(entry))
+    await enter(session, who.actor, action, name, detail)
