@@ -91,7 +91,7 @@ async def put_experiment(request: web.Request) -> web.Response:
     """Insert or replace an experiment."""
     edge, name, body = _edge(request), path_of(request, NamePath).name, await body_of(request, ExperimentPut)
     experiment = experiment_of(_named(body.experiment, name, "experiment"))
-    await edge.database.put_experiment(experiment, body.who())
+    experiment = await edge.database.put_experiment(experiment, body.who())
     await _tell(edge)
     return answer(experiment)
 

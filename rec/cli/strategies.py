@@ -44,7 +44,7 @@ def json_of(given: str) -> Any:
         raise BadInput(f"{given[:60]}: this is not valid JSON: {error}.", field="JSON") from None
 
 
-async def changed(change: Callable[[Database, Who], Awaitable[None]], why: str) -> bool:
+async def changed(change: Callable[[Database, Who], Awaitable[object]], why: str) -> bool:
     """Make a change as whoever runs the command; whether workers could be told of it."""
     if not why.strip():
         raise BadInput("--why is empty. Say why, for whoever reads the audit trail.", field="--why")

@@ -18,12 +18,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from hashlib import blake2b
 from typing import Annotated, NamedTuple
 
 import msgspec
 
 from rec.errors import BadInput
+from rec.events import Instant
 
 LEAST = 100  # subjects in an arm before its interval says anything: below, the normal limit is not there yet
 LEAST_VARIED = 10.0  # and rewards, counted by how unlike zero they are: of a handful nobody knows the spread
@@ -48,6 +50,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     alpha: Annotated[float, msgspec.Meta(gt=0, lt=0.5)] = 0.05  # chance of ever seeing a difference that is not there
     window_s: Annotated[float, msgspec.Meta(gt=0)] = 86_400.0
     horizon: Annotated[int, msgspec.Meta(ge=100)] = 10_000  # subjects at which the interval is tightest
+    since: Instant | None = None  # when its arms became what they are; set as it is stored, whatever is given
 
     def __post_init__(self) -> None:
         """Raises ValueError, which msgspec turns into a ValidationError."""
@@ -104,6 +107,18 @@ def experiment_of(values: object) -> Experiment:
     except msgspec.ValidationError as error:
         known = ", ".join(Experiment.__struct_fields__)
         raise BadInput(f"{error}. Fields of an experiment: {known}.", field="experiment") from None
+
+
+def begun(before: Experiment | None, after: Experiment, now: datetime) -> Experiment:
+    """What is stored where `after` is put in the place of `before`: with the moment from which on its lists count.
+
+    It begins anew where others than before are compared: other arms, shares, salt or placements, or running again.
+    """
+    if before is not None:
+        same = all(getattr(before, field) == getattr(after, field) for field in ("arms", "salt", "placements"))
+        if same and (before.running or not after.running):
+            return msgspec.structs.replace(after, since=before.since)
+    return msgspec.structs.replace(after, since=now)
 
 
 def place(salt: str, subject: str) -> float:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,6 +20,7 @@ from rec.policy.experiments import (
     Moments,
     _holder,
     assigned,
+    begun,
     boundary,
     effects,
     experiment_of,
@@ -102,6 +106,32 @@ def test_a_control_that_has_the_rest_gives_way_to_the_arms_that_grow() -> None:
     before, after = arms_of(split(0.8, 0.1, 0.1)), arms_of(split(0.4, 0.3, 0.3))
     assert kept(before, after, "a1")
     assert kept(before, after, "a2")
+
+
+@pytest.mark.parametrize(
+    ("change", "anew"),
+    [
+        ({}, False),
+        ({"alpha": 0.01, "window_s": 60.0, "horizon": 500}, False),
+        ({"running": False}, False),
+        ({"arms": split(0.2, 0.2).arms}, True),
+        ({"salt": "pepper"}, True),
+        ({"placements": ("cart",)}, True),
+    ],
+)
+def test_an_experiment_begins_anew_where_others_are_compared_than_before(change: dict[str, Any], anew: bool) -> None:
+    then, now = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)
+    first = begun(None, split(0.5, 0.5), then)
+    assert first.since == then
+    assert begun(first, msgspec.structs.replace(split(0.5, 0.5), **change), now).since == (now if anew else then)
+
+
+def test_an_experiment_that_runs_again_begins_anew_and_one_of_an_unknown_age_keeps_it_unknown() -> None:
+    then, now = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)
+    running, stopped = split(0.5, 0.5), msgspec.structs.replace(split(0.5, 0.5), running=False)
+    assert begun(begun(None, stopped, then), running, now).since == now
+    assert begun(begun(None, stopped, then), stopped, now).since == then
+    assert begun(running, stopped, now).since is None
 
 
 def test_an_experiment_that_is_over_or_about_another_placement_assigns_nobody() -> None:

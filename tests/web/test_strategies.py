@@ -25,7 +25,8 @@ async def test_what_a_backend_puts_is_stored_with_who_and_why() -> None:
         check("StrategyList", listed)
         assert listed["strategies"][0] == {"strategy": {"name": "bold", "category_share": 0.4}, "bandit": True}
         body = {"why": "does it pay?", "actor": "anna", "experiment": AB}
-        check("Experiment", (await shop.call("PUT", "/v1/experiments/ab", json=body)).body)
+        check("Experiment", put_one := (await shop.call("PUT", "/v1/experiments/ab", json=body)).body)
+        assert put_one["since"]
         listed = (await shop.call("GET", "/v1/experiments")).body
         check("ExperimentList", listed)
         assert [experiment["name"] for experiment in listed["experiments"]] == ["ab"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from rec.errors import NotFound
 from rec.policy.bandit import DEFAULTS, BanditRules
 from rec.policy.chosen import Offer, Stored, checked_drop, checked_experiment, checked_offer
-from rec.policy.experiments import Experiment
+from rec.policy.experiments import Experiment, begun
 from rec.policy.store import Who
 from rec.store.sql.audit import enter
 from rec.store.sql.connection import Connected, lock_counter
@@ -53,12 +54,16 @@ class SqlStrategies(Connected):
             await session.execute(delete(STRATEGY_ROWS).where(STRATEGY_ROWS.c.name == name))
             await _audit(session, who, "drop strategy", name, None)
 
-    async def put_experiment(self, experiment: Experiment, who: Who) -> None:
+    async def put_experiment(self, experiment: Experiment, who: Who) -> Experiment:
         async with self._unit() as session:
             seq = await lock_counter(session, STRATEGIES, add=1)
-            checked_experiment(experiment, (await _stored(session, seq)).offers)
+            stored = await _stored(session, seq)
+            checked_experiment(experiment, stored.offers)
+            before = next((each for each in stored.experiments if each.name == experiment.name), None)
+            experiment = begun(before, experiment, datetime.now(UTC))
             await self._put(session, EXPERIMENT_ROWS, experiment.name, seq, experiment)
             await _audit(session, who, "put experiment", experiment.name, experiment)
+        return experiment
 
     async def drop_experiment(self, name: str, who: Who) -> None:
         async with self._unit() as session:

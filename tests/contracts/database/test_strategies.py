@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from rec.errors import BadInput, NotFound
@@ -70,6 +72,20 @@ async def test_an_experiment_keeps_its_strategies_alive(database: Database) -> N
     with pytest.raises(BadInput, match="experiment 'ab' needs 'b'"):
         await database.drop_strategy("b", ANNA)
     assert len((await database.stored()).offers) == 2
+
+
+async def test_an_experiment_keeps_when_its_arms_became_what_they_are(database: Database) -> None:
+    for name in "abc":
+        await database.put_strategy(offer(name), ANNA)
+    first = await database.put_experiment(ab(), ANNA)
+    assert first.since is not None
+    assert abs((datetime.now(UTC) - first.since).total_seconds()) < 60
+    given = msgspec.structs.replace(ab(running=False), since=datetime(2020, 1, 1, tzinfo=UTC))
+    assert (await database.put_experiment(given, ANNA)).since == first.since
+    other = await database.put_experiment(ab(strategies=("a", "c")), ANNA)
+    assert other.since is not None
+    assert other.since > first.since
+    assert (await database.stored()).experiments == (other,)
 
 
 async def test_what_is_not_there_cannot_be_dropped(database: Database) -> None:
