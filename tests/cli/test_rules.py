@@ -80,6 +80,16 @@ def test_another_shell_goes_by_the_settings_of_the_rec_up_that_runs(
     assert "3 strategies with 0.4" in done.err
 
 
+async def test_a_pin_of_an_item_that_is_not_in_the_catalog_is_stored_and_said(database: SqlDatabase) -> None:
+    async with database as opened:
+        await opened.put_items([Item(item_id="sku_7", title="Tent")])
+    wrong = await rec("rules", "put", "hero", "pin", 'item_id = "sku_77"', "--why", "front page", "--json")
+    assert wrong.code == 0
+    assert "pins nothing as yet: none of the 1 items" in wrong.err
+    assert "pins nothing" not in (await rec("rules", "put", "hero", "pin", 'item_id = "sku_7"', "--why", "it is")).err
+    assert "nothing" not in (await rec("rules", "put", "out", "exclude", 'item_id = "sku_77"', "--why", "no")).err
+
+
 async def test_what_waits_is_listed_and_decided(database: SqlDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REC_RULES_NEED_REVIEW", "true")
     async with database as opened:
