@@ -129,7 +129,7 @@ def result(name: str, log: Path, since: float | None, now: float | None, as_json
 
 def _since(experiment: Experiment, given: float | None) -> float:
     """From when on its lists count. Raises BadInput for a time before its arms were what they are."""
-    began = experiment.since and experiment.since.timestamp()
+    began = None if experiment.since is None else experiment.since.timestamp()
     if given is None and began is None:
         message = "was stored before experiments kept when they began. Say from when on its lists count."
         raise BadInput(f"--since: {experiment.name} {message}", field="--since")

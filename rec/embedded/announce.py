@@ -22,8 +22,8 @@ DECIDING = ("rules_need_review", "bandit_floor", "feedback")
 def deciding(settings: Settings) -> dict[str, str]:
     """Those of the settings that other commands must share, as REC_* variables.
 
-    >>> from rec.config import Settings
-    >>> deciding(Settings(bandit_floor=0.1))["REC_BANDIT_FLOOR"]
+    >>> from rec.config import load_settings
+    >>> deciding(load_settings(bandit_floor=0.1))["REC_BANDIT_FLOOR"]
     '0.1'
     """
     return {f"REC_{name.upper()}": json.dumps(getattr(settings, name)) for name in DECIDING}

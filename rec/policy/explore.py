@@ -48,7 +48,7 @@ def draw(logits: Floats, k: int, temperature: float, uniform: Doubles) -> Drawn:
     k = min(k, m)
     if temperature <= 0 or m == 0:
         return Drawn(np.argsort(-logits, kind="stable")[:k].astype(np.int32), np.ones(k))
-    least, most = np.finfo(np.float32).min, np.finfo(np.float32).max
+    least, most = float(np.finfo(np.float32).min), float(np.finfo(np.float32).max)
     finite = np.nan_to_num(logits.astype(np.float64), nan=least, neginf=least, posinf=most)
     scaled = (finite - finite.max()) / max(temperature, COLDEST)
     noise = -np.log(np.maximum(-np.log(uniform), np.finfo(np.float64).tiny))

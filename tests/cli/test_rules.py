@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rec.catalog import Item
-from rec.config import Settings
+from rec.config import load_settings
 from rec.embedded.announce import announce, deciding
 from rec.store.sql import SqlDatabase
 from tests.cli.databases import new_database
@@ -70,7 +70,7 @@ def test_another_shell_goes_by_the_settings_of_the_rec_up_that_runs(
     database: SqlDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".rec").mkdir()
-    up = Settings(rules_need_review=True, bandit_floor=0.4)
+    up = load_settings(rules_need_review=True, bandit_floor=0.4)
     announce(tmp_path / ".rec", {"REC_BROKER_URL": "kafka://127.0.0.1:7", **deciding(up)})
     put = rec_now("rules", "put", "hero", "boost", "in_stock", "--why", "front page", "--json")
     assert put.lines[0]["proposal"]["why"] == "front page"
