@@ -172,7 +172,8 @@ class Judged(NamedTuple):
     pool: Pool
     features: Floats | None  # [m, len(FEATURES)] where the gate ranks, None where the mix does
     scores: Floats  # [m] in [0, 1]
-    sources: list[str]  # [m]
+    source: Ints  # [m] which of `sources` spoke most for it
+    sources: tuple[str, ...]
     order: Ints  # [m]
 
 
@@ -267,16 +268,17 @@ def _judged(
         logits = weighed.logits
         if world.worth and says is not None and (chances := says.chances(pool.rows)) is not None:
             logits = logits + log_value(chances, world.worth)
-        sources = [weighed.sources[at] for at in weighed.source.tolist()]
+        source, sources = weighed.source, weighed.sources
         if searched is not None:
             logits = logits + searched[pool.rows]
-            sources = ["query" if searched[r] >= SPOKE else s for r, s in zip(pool.rows, sources, strict=True)]
+            source = np.where(searched[pool.rows] >= SPOKE, len(sources), source).astype(np.int32)
+            sources = (*sources, "query")
         scores = softmax(logits)
     else:
         ranked = rank(pool.features, p.mix)
-        scores, sources = ranked.scores, [SOURCES[at] for at in ranked.source.tolist()]
+        scores, source, sources = ranked.scores, ranked.source, SOURCES
     order = np.lexsort((-view.born[pool.rows], -scores))  # of equals the newer first, as in the tail
-    return Judged(p, on_shelf, found, pool, features, scores, sources, order.astype(np.int32))
+    return Judged(p, on_shelf, found, pool, features, scores, source, sources, order.astype(np.int32))
 
 
 def softmax(logits: Floats) -> Floats:
@@ -305,7 +307,9 @@ def _slate(
     p, view = judged.plan, judged.shelf.view
     items = []
     for place in placed:
-        source = judged.sources[place.at] if place.at is not None else _UNASKED.get(place.step, "popular")
+        source = _UNASKED.get(place.step, "popular")
+        if place.at is not None:
+            source = judged.sources[judged.source[place.at]]
         item = view.items[place.row]
         reason = Reason("pinned")
         if place.step != "pin":

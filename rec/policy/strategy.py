@@ -25,6 +25,9 @@ Weight = Annotated[float, msgspec.Meta(ge=-1_000, le=1_000)]
 MOST_COLD = 50  # candidates that the cold-start slot is drawn from
 
 
+EXPLORING: Mapping[str, Any] = {"temperature": 0.1, "steady_s": 1800}
+
+
 class Strategy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One way to make lists. Places are 0-based."""
 
@@ -61,9 +64,12 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Strategy:
-        """The one that serves where nothing else is chosen. Raises ConfigError naming the variable."""
+        """The one that serves where nothing else is chosen. Raises ConfigError naming the variable.
+
+        Chance costs sales and CPU, and pays in what is learned of it: by itself it is there with the feedback alone.
+        """
         try:
-            return strategy_of(settings.strategy)
+            return strategy_of(settings.strategy or (EXPLORING if settings.feedback else {}))
         except BadInput as error:
             raise ConfigError(f"REC_STRATEGY: {error.message}", field="REC_STRATEGY") from None
 
