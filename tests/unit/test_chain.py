@@ -376,7 +376,19 @@ def test_the_slate_names_its_strategy_and_an_ask_may_bring_one() -> None:
     assert listed(WORLD, Strategy(name="bold")).strategy == "bold"
 
 
-@pytest.mark.parametrize("values", [{"mix": {"colour": 1}}, {"temperature": -1}, {"warmth": 1}, {"name": "a b"}])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"mix": {"colour": 1}},
+        {"mix": {"popular": 1e300}},
+        {"mix": {"support": -1_001}},
+        {"temperature": -1},
+        {"temperature": 5e-324},
+        {"temperature": 0.0009},
+        {"warmth": 1},
+        {"name": "a b"},
+    ],
+)
 def test_a_strategy_that_makes_no_sense_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match=next(iter(values)) if "warmth" not in values else "warmth"):
         strategy_of(values)
