@@ -38,12 +38,6 @@ class Front:
         await site.start()
         self.port = self._runner.addresses[0][1]
 
-    def paths(self) -> list[str]:
-        """The addresses that it answers."""
-        assert self._runner is not None
-        assert self._runner.app is not None
-        return [resource.canonical for resource in self._runner.app.router.resources()]
-
     async def close(self) -> None:
         """Stop as at SIGTERM: everybody is told."""
         if self._runner is not None:
