@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 
+from rec import loop
 from rec.config import Settings, load_settings
 from rec.errors import RecError
 
@@ -59,6 +60,7 @@ def main(argv: list[str]) -> int:
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("aiokafka", "alembic"):
         logging.getLogger(noisy).setLevel("WARNING")
+    loop.use()
     try:
         settings = load_settings()
         if argv == ["worker"]:

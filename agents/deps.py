@@ -120,7 +120,7 @@ async def wire(
     world = World(catalog, counters, rules, lists, Brain.untaught(), worth, SHELF_S, strategy)
     presence = Presence(exchange)
     shown = Shown(presence)
-    strategies, rewarding = await asyncio.to_thread(choosing, settings, to, exchange, database)
+    strategies, rewarding = await asyncio.to_thread(choosing, settings, to, exchange, database, metrics)
     served = ServedLists(
         to=to,
         topic=settings.topic(SERVED),
@@ -161,6 +161,7 @@ async def wire(
         topic=settings.topic(FEEDBACK),
         snapshot_s=settings.counters_snapshot_s,
     )
+    rating.joining = settings.feedback
     refresher = Refresher(
         state_of=lambda user_id: users.get(user_id.encode()),
         erased_at=forgetting.moment,
@@ -317,6 +318,7 @@ async def wire(
         loops |= {
             "rewards": rewarding.run,
             "snapshots of rewards": rewarding.save_for_ever,
+            "what strategies earned": rewarding.show_for_ever,
             "served": served.run,
             "feedback": feedback.sweep_for_ever,
             "rates": rating.run,

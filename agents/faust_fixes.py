@@ -10,11 +10,8 @@
 3. Stale keys. The memory store forgets which partition a key written live belongs to, so keys of a partition that
    moved away stay behind, and come back to life if it returns after they were deleted elsewhere. Mended by dropping
    every key of a partition that is not assigned when recovery ends.
-4. Commit before the changelog. A commit waits for `Producer.flush`, which gives up on the buffer of changelog records
-   as soon as none of them has left it for 0.1 s, and knows nothing of the one that is on its way out. With a slow
-   broker the offsets are committed first, and a kill then loses the writes of events that nobody sends again. Mended
-   by waiting until what was in the buffer when the commit began has left it; what came later, later commits wait for:
-   a buffer that is never empty under load would hold up every commit.
+4. Commit before the changelog. A commit waits for `Producer.flush`, which gives up too early; a kill then loses what
+   was committed. Mended in agents.changelog_buffer, which takes the place of Faust's.
 5. No commit yet. Records that were fetched while the flow was being stopped are thrown away, and the consumer seeks
    back to what was committed. Where nothing was committed yet there is nowhere to seek to: they are lost, and recovery
    begins behind them. Mended by seeking to the beginning of such partitions.
@@ -24,22 +21,20 @@ Shown and measured in docs/reliability.md. Check again at every upgrade, then ra
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from typing import Any
 
 import faust
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
+from faust.transport import producer
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
-from faust.transport.producer import ProducerBuffer
 
+from agents.changelog_buffer import ChangelogBuffer
 from rec.errors import ConfigError
 from rec.topics import partition_of
 
 CHECKED = "0.15.3"
-LOOK_AGAIN_S = 0.1
 
 
 def apply() -> None:
@@ -72,39 +67,9 @@ def apply() -> None:
     Recovery.on_recovery_completed = on_recovery_completed
     Recovery._seek_offsets = _seek_offsets
     ThreadDelegateConsumer._getmany = _getmany
-    _flush_all()
+    producer.ProducerBuffer = ChangelogBuffer
     _seek_where_nothing_was_committed()
     Recovery._shunxi_fixed = True
-
-
-def _flush_all() -> None:
-    put, send_pending = ProducerBuffer.put, ProducerBuffer._send_pending
-
-    def put_(self: Any, fut: Any) -> None:
-        self._came = getattr(self, "_came", 0) + 1
-        put(self, fut)
-
-    async def _send_pending(self: Any, fut: Any) -> None:
-        try:
-            await send_pending(self, fut)
-        finally:
-            self._left = getattr(self, "_left", 0) + 1
-
-    async def flush(self: Any) -> None:
-        upto = getattr(self, "_came", 0)  # they leave in the order in which they came
-        while getattr(self, "_left", 0) < upto:
-            if self.state != "running":
-                if self.size:
-                    raise RuntimeError("Cannot flush: Producer not Running")
-                return
-            self.message_sent.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_AGAIN_S):
-                    await self.message_sent.wait()
-
-    ProducerBuffer.put = put_
-    ProducerBuffer._send_pending = _send_pending
-    ProducerBuffer.flush = flush
 
 
 def _seek_where_nothing_was_committed() -> None:

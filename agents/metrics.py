@@ -49,6 +49,12 @@ class Metrics:
             "shunxi_feedback_evicted_total", "Lists forgotten early since a user had too many", registry=r
         )
         self.served_lost = Counter("shunxi_served_lost_total", "Lists dropped before they were remembered", registry=r)
+        self.strategy_reward = Gauge(
+            "shunxi_strategy_reward", "What a list of this strategy earned, decayed mean", ["strategy"], registry=r
+        )
+        self.strategy_lists = Gauge(
+            "shunxi_strategy_lists", "Joined lists of this strategy, decayed", ["strategy"], registry=r
+        )
         self.swaps = Counter("shunxi_model_swaps_total", "Model versions this worker began to serve", registry=r)
         self.searches = Counter("shunxi_searches_total", "Searches by what came of them", ["outcome"], registry=r)
         self.search_retrieval = Counter(

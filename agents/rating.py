@@ -8,24 +8,28 @@ import msgspec
 
 from agents.outcomes import Outcomes, last_or_new
 from rec.config import Settings
-from rec.rates import LEVEL, STRENGTH, Rates
+from rec.priors import STRONGEST
+from rec.rates import LEVEL, Rates
 from rec.requests import AskRates
 
 
 class Rating(Outcomes[Rates]):
-    """CTR and CVR, for whoever asks."""
+    """CTR and CVR, for whoever asks. `joining`: whether lists are joined here at all (REC_FEEDBACK)."""
+
+    joining = True
 
     def answer(self, request: AskRates, now: float) -> bytes:
         """The body of a reply: what is known of a kind, the most seen first."""
         rates = self.pupil
-        ctr, cvr = rates.priors(now)
+        ctr, cvr = (others.prior("") for others in rates.others(request.by, now))  # of one that is not among them
         feedback = {
             "by": request.by,
+            "joining": self.joining,
             "through": rates.through or None,
             "lists": rates.lists,
             "half_life_s": rates.half_life_s,
             "level": LEVEL,
-            "prior": {"strength": STRENGTH, "ctr": ctr._asdict(), "cvr": cvr._asdict()},
+            "prior": {"strength": STRONGEST, "ctr": ctr._asdict(), "cvr": cvr._asdict()},
             "rows": rates.rows(request.by, now, limit=request.n, key=request.key),
         }
         return msgspec.json.encode({"feedback": feedback})

@@ -58,7 +58,7 @@ class Refresher:
         hold_s: Callable[[], float] = lambda: 0.0,
         strategy_of: StrategyOf = lambda *_: None,
     ) -> None:
-        self._hold = Hold(hold_s, self._put)
+        self._hold, self._hold_s = Hold(self._put), hold_s  # hold_s: of the installation's own strategy
         self._state_of, self._erased_at = state_of, erased_at
         self._presence, self._shown, self._served = presence, shown, served
         self._exchange, self._scoring = exchange, scoring
@@ -128,10 +128,10 @@ class Refresher:
         for ask, slate in zip(asks, slates, strict=True):
             if self._life(ask.user_id) == begun[ask.user_id]:
                 self._served.put(slate, ask.state)
-        for screen, slate in pushed:
+        for ask, (screen, slate) in zip(asks, pushed, strict=False):  # the asks of requests come behind
             shown = frozenset(place.item_id for place in slate.items)
             self._shown.note(slate.user_id, screen, slate.position, shown)
-            self._hold.made(slate.user_id)
+            self._hold.made(slate.user_id, self._hold_s() if ask.strategy is None else ask.strategy.hold_s)
         done = self._clock()
         for due in dues:
             self._metrics.slates.labels(cause=due.entry.cause.kind).inc()

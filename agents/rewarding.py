@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 from random import Random
 
+from agents.metrics import Metrics
 from agents.outcomes import Outcomes, last_or_new
 from agents.strategies import Strategies
 from rec.config import Settings
@@ -13,22 +16,46 @@ from rec.policy.rewards import Rewards
 from rec.ports import Database, Exchange, Log
 from rec.topics import FEEDBACK
 
+SHOW_S = 5.0
+
 
 class Rewarding(Outcomes[Rewards]):
-    """Gives `strategies` the belief of now."""
+    """Gives `strategies` the belief of now, and shows it in the metrics."""
 
     def __init__(
-        self, rewards: Rewards, *, strategies: Strategies, path: Path, source: Log, topic: str, snapshot_s: float
+        self,
+        rewards: Rewards,
+        *,
+        strategies: Strategies,
+        path: Path,
+        source: Log,
+        topic: str,
+        snapshot_s: float,
+        metrics: Metrics,
     ) -> None:
         super().__init__(rewards, path=path, source=source, topic=topic, snapshot_s=snapshot_s)
-        self._strategies = strategies
+        self._strategies, self._metrics = strategies, metrics
         self.learned()
 
     def learned(self) -> None:
         self._strategies.bandit = self.pupil.bandit
 
+    def show(self, now: float) -> None:
+        """What each strategy has earned a list, as of `now`, and on how many lists that rests."""
+        for strategy, (reward, lists) in self.pupil.by_strategy(now).items():
+            self._metrics.strategy_reward.labels(strategy=strategy).set(reward)
+            self._metrics.strategy_lists.labels(strategy=strategy).set(lists)
 
-def choosing(settings: Settings, to: Log, exchange: Exchange, database: Database) -> tuple[Strategies, Rewarding]:
+    async def show_for_ever(self) -> None:
+        """Every `SHOW_S`: what is not heard of decays all the same."""
+        while True:
+            self.show(time.time())
+            await asyncio.sleep(SHOW_S)
+
+
+def choosing(
+    settings: Settings, to: Log, exchange: Exchange, database: Database, metrics: Metrics
+) -> tuple[Strategies, Rewarding]:
     """What chooses the strategy of each list, and what it learns from. Reads the snapshot: not on the event loop."""
     rules, path = BanditRules.from_settings(settings), settings.rewards_path
     strategies = Strategies(database=database, exchange=exchange, rules=rules, rng=Random())
@@ -39,6 +66,7 @@ def choosing(settings: Settings, to: Log, exchange: Exchange, database: Database
         source=to,
         topic=settings.topic(FEEDBACK),
         snapshot_s=settings.counters_snapshot_s,
+        metrics=metrics,
     )
     return strategies, rewarding
 

@@ -1,9 +1,10 @@
-"""mailbox → **whose thread makes the lists** → slates. Cheap lists on the event loop one by one, dear ones in a thread.
+"""mailbox → **whose thread makes the lists** → slates. Cheap lists on the event loop, dear ones in a thread.
 
 A thread of Python numbers and the event loop take the interpreter lock from each other at every system call and every
 array of some size. At 200 events a second that is most of a list's way (docs/decisions.md). So a list
-that costs less than `INLINE_S` is made where it is needed, and the loop takes a turn after each; one that costs more,
-as with a large network, would hold up everybody else and goes to the thread.
+that costs less than `INLINE_S` is made where it is needed; one that costs more, as with a large network, would hold up
+everybody else and goes to the thread. Where several wait they are made together, which is cheaper (the vectors of the
+catalog come through the processor's cache once for all of them), and the loop takes a turn every `TURN_S`.
 """
 
 from __future__ import annotations
@@ -18,14 +19,23 @@ from rec.recommend import Ask, World, recommend_many
 from rec.slates import Slate
 
 INLINE_S = 0.004  # CPU seconds of one list; a tenth of what a loop may stand still
+TURN_S = 0.008  # CPU seconds of lists between two turns of the loop
 MEMORY = 0.9  # of the running mean of what a list costs
 
 
 class Scoring:
     """Makes lists for `world`, in `executor` until they are known to be cheap, and again after every swap."""
 
-    def __init__(self, world: World, executor: Executor, rng: random.Random, inline_s: float = INLINE_S) -> None:
-        self._world, self._executor, self._rng, self._inline_s = world, executor, rng, inline_s
+    def __init__(
+        self,
+        world: World,
+        executor: Executor,
+        rng: random.Random,
+        inline_s: float = INLINE_S,
+        turn_s: float = TURN_S,
+    ) -> None:
+        self._world, self._executor, self._rng = world, executor, rng
+        self._inline_s, self._turn_s = inline_s, turn_s
         self._version = ""
         self._cost_s = float("inf")
 
@@ -40,14 +50,14 @@ class Scoring:
         if version != self._version:  # what the new one costs is not known
             self._version, self._cost_s = version, float("inf")
         slates: list[Slate] = []
-        for at, ask in enumerate(asks):
+        while rest := asks[len(slates) :]:
             if not self.inline:
-                rest = asks[at:]
                 made, spent = await asyncio.get_running_loop().run_in_executor(self._executor, self._timed, rest, now)
                 self._learn(spent / len(rest))
                 return slates + made
-            made, spent = self._timed([ask], now)
-            self._learn(spent)
+            some = rest[: max(1, int(self._turn_s / max(self._cost_s, 1e-6)))]
+            made, spent = self._timed(some, now)
+            self._learn(spent / len(some))
             slates += made
             await asyncio.sleep(0)
         return slates

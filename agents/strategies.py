@@ -2,7 +2,8 @@
 believes of them.
 
 Invariant: a change in SQL is in force within `POLL_S`, and at once where its hint arrives; while SQL is away, what was
-read last goes on. One revision holds for all lists of a batch.
+read last goes on. One revision holds for all lists of a batch. Choosing never raises: whatever is stored, and whatever
+this worker's settings are, a list is made.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 from random import Random
 
 from agents.hints import follow
-from rec.policy.bandit import Bandit, BanditRules
+from rec.policy.bandit import Bandit, BanditRules, fitting_floor
 from rec.policy.chosen import NOTHING, strategy_for
 from rec.policy.strategy import Strategy
 from rec.ports import Database, Exchange
@@ -28,6 +29,7 @@ class Strategies:
     def __init__(self, *, database: Database, exchange: Exchange, rules: BanditRules, rng: Random) -> None:
         self._database, self._exchange, self._rules, self._rng = database, exchange, rules, rng
         self._stored = NOTHING
+        self._told = 0  # strategies offered, when last looked at
         self.bandit = Bandit()
 
     def choose(self, user_id: str, placement: str, state: UserState | None, now: float) -> Strategy | None:
@@ -47,6 +49,20 @@ class Strategies:
                 len(self._stored.offers),
                 len(self._stored.experiments),
             )
+            self._say_floor(len(self._stored.offered))
+
+    def _say_floor(self, offered: int) -> None:
+        """Once for each number of strategies that the floor does not fit."""
+        fits = fitting_floor(offered, self._rules.floor)
+        if fits < self._rules.floor and offered != self._told:
+            log.warning(
+                "REC_BANDIT_FLOOR=%g is more than %d strategies can have: each gets %.3g of the lists, and what they "
+                "earn decides nothing. Lower it, or offer fewer: rec strategies put … --no-bandit",
+                self._rules.floor,
+                offered,
+                fits,
+            )
+        self._told = offered
 
     async def run(self) -> None:
         """Follow for ever."""

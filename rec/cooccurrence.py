@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy.typing as npt
 STEPS = 10  # how far back a rule reaches, and how many last items count as "together"
 WHOLE = 2520  # the weight of a rule at distance 1; divisible by 1..10, so sums are whole and exact in any order
 DAMPING = 5.0  # co-occurrences below this say little
+MOST_MADE = 4_096  # rows that are kept as arrays, of some kB each
 TREND = 20  # the half-life of what is popular now, as a part of that of popularity: hours instead of days
 
 Codes = npt.NDArray[np.int32]
@@ -27,6 +27,53 @@ class Linked(NamedTuple):
     codes: Codes
     amounts: Amounts
     origins: Codes  # index into the given ones, ascending
+
+
+class Row(NamedTuple):
+    """What one item is linked to, as arrays of one length, and as of which change of it."""
+
+    version: int
+    codes: Codes
+    amounts: Amounts
+
+
+class Links:
+    """code → {code: count}. The learner writes the dicts and says so; readers get arrays, made anew after a change."""
+
+    __slots__ = ("_made", "_versions", "rows")
+
+    def __init__(self, rows: list[dict[int, int]] | None = None) -> None:
+        self.rows = rows or []
+        self._versions = [0] * len(self.rows)
+        self._made: dict[int, Row] = {}
+
+    def append(self) -> None:
+        """Another item, linked to none."""
+        self._versions.append(0)
+        self.rows.append({})
+
+    def changed(self, code: int) -> None:
+        """To be called after every change of `rows[code]`."""
+        self._versions[code] += 1
+
+    def row(self, code: int) -> Row:
+        """What an item is linked to. The version is read before the dict: a change in between makes the row anew."""
+        version = self._versions[code]
+        row = self._made.get(code)
+        if row is None or row.version != version:
+            counts = self.rows[code].copy()
+            row = Row(
+                version,
+                np.fromiter(counts, np.int32, len(counts)),
+                np.fromiter(counts.values(), np.float64, len(counts)),
+            )
+            if len(self._made) >= MOST_MADE:
+                self._made.clear()
+            self._made[code] = row
+        return row
+
+
+_NOTHING = Row(0, np.zeros(0, np.int32), np.zeros(0))
 
 
 class Tables:
@@ -46,8 +93,8 @@ class Tables:
     def __init__(self) -> None:
         self.code_of: dict[str, int] = {}
         self.ids: list[str] = []
-        self.rules: list[dict[int, int]] = []  # code → {next code: sum of WHOLE / distance}
-        self.neighbours: list[dict[int, int]] = []  # code → {code: trails that held both within STEPS}
+        self.rules = Links()  # code → {next code: sum of WHOLE / distance}
+        self.neighbours = Links()  # code → {code: trails that held both within STEPS}
         self.support: Amounts = np.zeros(256)  # [codes] trails that an item came into
         self.popularity: Amounts = np.zeros(256)  # [codes] sum of gains, each times 2^(its time in half-lives)
         self.trend: Amounts = np.zeros(256)  # [codes] the same with a half-life TREND times shorter
@@ -64,8 +111,8 @@ class Tables:
             if code == len(self.support):
                 for name in ("support", "popularity", "trend", "seen_at"):
                     setattr(self, name, np.concatenate([getattr(self, name), np.zeros(code)]))
-            self.rules.append({})
-            self.neighbours.append({})
+            self.rules.append()
+            self.neighbours.append()
             self.ids.append(item_id)  # readers go by the length of `ids`: the rest is there first
             self.code_of[item_id] = code
         return code
@@ -87,12 +134,11 @@ class Tables:
         cosine = counts / np.sqrt(np.maximum(1.0, own[origins] * self.support[codes]))
         return Linked(codes, np.minimum(1.0, cosine) * counts / (counts + DAMPING), origins)
 
-    def _linked(self, table: list[dict[int, int]], item_ids: Sequence[str]) -> Linked:
-        rows = [table[code].copy() if (code := self.code_of.get(i)) is not None else {} for i in item_ids]
-        sizes = [len(row) for row in rows]
-        total = sum(sizes)
+    def _linked(self, links: Links, item_ids: Sequence[str]) -> Linked:
+        rows = [links.row(code) if (code := self.code_of.get(i)) is not None else _NOTHING for i in item_ids]
+        rows = rows or [_NOTHING]
         return Linked(
-            np.fromiter(chain.from_iterable(rows), np.int32, total),
-            np.fromiter(chain.from_iterable(row.values() for row in rows), np.float64, total),
-            np.repeat(np.arange(len(rows), dtype=np.int32), sizes),
+            np.concatenate([row.codes for row in rows]),
+            np.concatenate([row.amounts for row in rows]),
+            np.repeat(np.arange(len(rows), dtype=np.int32), [len(row.codes) for row in rows]),
         )

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from rec.consent import Standing, heard, usable
-from rec.cooccurrence import STEPS, TREND, WHOLE, Amounts, Tables
+from rec.cooccurrence import STEPS, TREND, WHOLE, Amounts, Links, Tables
 from rec.errors import ModelError
 from rec.events import ACTIONS, ERASE, POSITIVE, Event
 from rec.pieces import pieces
@@ -153,7 +153,7 @@ class Counters:
         if place and trail[place - 1][1] == code:  # a click and the view it leads to are one step, not two
             trail[place - 1] = entry
             return
-        rules, neighbours = tables.rules, tables.neighbours
+        rules, neighbours = tables.rules.rows, tables.neighbours.rows
         window = [trail[i][1] for i in range(place - 1, max(-1, place - 1 - STEPS), -1)]
         for other, weight in zip(window, _WEIGHTS, strict=False):
             if other != code:
@@ -161,6 +161,7 @@ class Counters:
                 row[code] = row.get(code, 0) + weight
                 if len(row) > 2 * SUCCESSORS:
                     rules[other] = _strongest(row)
+                tables.rules.changed(other)
         if code not in window:  # else the pairs were counted when it came in first
             tables.support[code] += 1.0
             mine = neighbours[code]
@@ -170,8 +171,10 @@ class Counters:
                 theirs[code] = theirs.get(code, 0) + 1
                 if len(theirs) > 2 * SUCCESSORS:
                     neighbours[other] = _strongest(theirs)
+                tables.neighbours.changed(other)
             if len(mine) > 2 * SUCCESSORS:
                 neighbours[code] = _strongest(mine)
+            tables.neighbours.changed(code)
         trail.insert(place, entry)
         if len(trail) > TRAIL:
             del trail[0]
@@ -195,8 +198,8 @@ class Counters:
         order = np.argsort(-old.popularity[: len(old)], kind="stable")[: self.max_items // 2]
         moved = {int(code): fresh.code(old.ids[code]) for code in order}
         for code, to in moved.items():
-            fresh.rules[to] = {moved[c]: count for c, count in old.rules[code].items() if c in moved}
-            fresh.neighbours[to] = {moved[c]: count for c, count in old.neighbours[code].items() if c in moved}
+            for links, linked in ((fresh.rules, old.rules), (fresh.neighbours, old.neighbours)):
+                links.rows[to] = {moved[c]: count for c, count in linked.rows[code].items() if c in moved}
             for name in ("support", "popularity", "trend", "seen_at"):
                 getattr(fresh, name)[to] = getattr(old, name)[code]
         for _, trail in self._trails.items():
@@ -221,8 +224,8 @@ class Counters:
             duplicates=self.duplicates,
             offsets=self.offsets,
             ids=tables.ids,
-            rules=tables.rules,
-            neighbours=tables.neighbours,
+            rules=tables.rules.rows,
+            neighbours=tables.neighbours.rows,
             support=tables.support[:n].tobytes(),
             popularity=tables.popularity[:n].tobytes(),
             trend=tables.trend[:n].tobytes(),
@@ -257,7 +260,7 @@ class Counters:
         for item_id in kept.ids:
             tables.code(item_id)
         n = len(tables)
-        tables.rules, tables.neighbours = kept.rules, kept.neighbours
+        tables.rules, tables.neighbours = Links(kept.rules), Links(kept.neighbours)
         tables.support[:n] = np.frombuffer(kept.support)
         tables.popularity[:n], tables.trend[:n] = np.frombuffer(kept.popularity), np.frombuffer(kept.trend)
         tables.seen_at[:n] = np.frombuffer(kept.seen_at)

@@ -96,13 +96,12 @@ def _own_columns(rows: Ints, shelf: Shelf, own: Sequence[Anchor], now: float) ->
     """What the shopper did with each candidate before."""
     size = shelf.view.size
     rank, times, age = np.zeros(size, np.float32), np.zeros(size, np.float32), np.zeros(size, np.float32)
-    nth: list[int | None] = []
-    for place, anchor in enumerate(own):
-        row = shelf.view.row(anchor.item_id)
-        nth.append(row)
-        if row is not None:
-            rank[row], times[row] = 1 / (1 + place), anchor.times
-            age[row] = 1 / (1 + np.log1p(max(0.0, now - anchor.at) / 60))
+    nth = [shelf.view.row(anchor.item_id) for anchor in own]
+    if there := [place for place, row in enumerate(nth) if row is not None]:
+        mine = np.array([row for row in nth if row is not None])
+        ages = np.maximum(0.0, now - np.array([own[place].at for place in there])) / 60
+        rank[mine], times[mine] = 1 / (1 + np.array(there)), [own[place].times for place in there]
+        age[mine] = 1 / (1 + np.log1p(ages))
     columns = {
         "own_rank": _log(rank[rows], 0.02),
         "own": (times[rows] > 0).astype(np.float32),

@@ -4,9 +4,9 @@
     CVR   of those, how many to a purchase
 
 Counts decay by half in `half_life_s` of event time. A rate is the mean of a Beta posterior (beta-binomial; Gelman et
-al., Bayesian Data Analysis, 2.4) with its equal-tailed 95 % interval. The prior of the whole is Jeffreys' Beta(½, ½);
-that of everything else is worth `STRENGTH` observations at the rate of the whole, so a thing seen three times does not
-claim 100 %. Pure: time comes with the examples.
+al., Bayesian Data Analysis, 2.4) with its equal-tailed 95 % interval. The prior of the whole is Jeffreys' Beta(½, ½).
+That of a part is what the others of its kind say (empirical Bayes, rec.priors), so a thing seen three times does not
+claim 100 %; where they are too few to say anything it is Jeffreys' too. Pure: time comes with the examples.
 
 Invariants: of several revisions of an example the newest is counted, in whatever order and however often they come;
 nobody is named: of a list a hash and what was counted of it is remembered, and that of the last `max_lists` alone.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import blake2b
+from itertools import islice
 from typing import NamedTuple, get_args
 
 import msgspec
@@ -24,14 +25,15 @@ from rec.errors import ModelError
 from rec.events import POSITIVE
 from rec.feedback import FeedbackExample, Place
 from rec.pieces import pieces
+from rec.priors import Others, Prior
 from rec.protocol import RateKind
 from rec.recent import Recent
 
 KINDS: tuple[RateKind, ...] = get_args(RateKind)
 EVERYTHING = "all"  # the key of the kind `all`
-STRENGTH = 20.0  # observations that the prior of a part is worth
 LEVEL = 0.95
 FORMAT = 1
+MAX_PARTS = 2_000  # that the prior of the others is made from
 
 UNSEEN, SEEN, CLICKED, BOUGHT = range(4)
 
@@ -151,23 +153,27 @@ class Rates:
     def rows(self, kind: RateKind, now: float, *, limit: int = 50, key: str | None = None) -> list[Row]:
         """The most seen of a kind as of `now`, at most `limit`; with `key` that one alone, if it was ever seen."""
         counts = self._counts[kind]
+        ctr, cvr = self.others(kind, now)
         if key is not None:
             counts = {key: counts[key]} if key in counts else {}
         found = [(name, count.as_of(now, self.half_life_s)) for name, count in counts.items()]
         found.sort(key=lambda pair: (-pair[1][0], pair[0]))
-        ctr, cvr = self.priors(now) if kind != "all" else (JEFFREYS, JEFFREYS)
-        return [
-            Row(name, seen, clicks, purchases, rate_of(clicks, seen, ctr), rate_of(purchases, clicks, cvr))
-            for name, (seen, clicks, purchases) in found[:limit]
-        ]
+        rows = []
+        for name, (seen, clicks, purchases) in found[:limit]:
+            priors = ctr.prior(name), cvr.prior(name)
+            rates = rate_of(clicks, seen, priors[0]), rate_of(purchases, clicks, priors[1])
+            rows.append(Row(name, seen, clicks, purchases, *rates))
+        return rows
 
-    def priors(self, now: float) -> tuple[Prior, Prior]:
-        """Of the CTR and of the CVR of a part: `STRENGTH` observations at the rate of the whole."""
-        whole = self._counts["all"].get(EVERYTHING, Count())
-        seen, clicks, purchases = whole.as_of(now, self.half_life_s)
-        means = [(hits + 0.5) / (tries + 1.0) for hits, tries in ((clicks, seen), (purchases, clicks))]
-        ctr, cvr = (Prior(STRENGTH * mean, STRENGTH * (1 - mean)) for mean in means)
-        return ctr, cvr
+    def others(self, kind: RateKind, now: float) -> tuple[Others, Others]:
+        """What the parts of a kind say about the CTR and the CVR of one of them; of many a sample of `MAX_PARTS`."""
+        counts = self._counts[kind]
+        sample = islice(counts, 0, None, max(1, -(-len(counts) // MAX_PARTS)))
+        parts = {name: counts[name].as_of(now, self.half_life_s) for name in sample}
+        return (
+            Others({name: (clicks, seen) for name, (seen, clicks, _) in parts.items()}),
+            Others({name: (purchases, clicks) for name, (_, clicks, purchases) in parts.items()}),
+        )
 
     # ------------------------------------------------------------------ snapshots
     def to_bytes(self) -> bytes:
@@ -199,16 +205,6 @@ class Rates:
             for mark, counted in generation.items():
                 self._known.put(mark, counted)
         return self
-
-
-class Prior(NamedTuple):
-    """Beta(a, b)."""
-
-    a: float
-    b: float
-
-
-JEFFREYS = Prior(0.5, 0.5)
 
 
 class _Snapshot(msgspec.Struct, array_like=True):

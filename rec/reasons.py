@@ -5,12 +5,13 @@ A reason never names an item or an interest that did not speak for the item it i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
 from rec.candidates import Anchor, Found, Shelf
-from rec.catalog import Item, View
+from rec.catalog import Floats, Item, View
 from rec.cooccurrence import STEPS
 from rec.slates import Reason
 from rec.state import UserState
@@ -18,45 +19,71 @@ from rec.state import UserState
 _BECAUSE = {"purchase": "because_you_bought", "add_to_cart": "because_you_carted"}
 
 
-def reason_for(
-    row: int,
-    source: str,
-    found: Found | None,
-    anchors: Sequence[Anchor],
-    shelf: Shelf,
-    state: UserState | None,
-    personal: bool,
-) -> Reason:
-    """Why this row, given the source that spoke most for it and what that source found.
+class Why:
+    """Why the rows of one list are on it: `found` is what each source found, from `anchors`.
 
     `personal`: the anchors are what the shopper did, not the item or the cart on the page.
     """
-    view = shelf.view
-    item = view.items[row]
-    if source == "history":
-        return Reason("seen_before", item_id=item.item_id)
-    if source == "query" and state is not None and state.searches:
-        return Reason("because_you_searched", value=state.searches[-1][1])
-    if source == "sequence" and personal:
-        return Reason("next_step")
-    if source == "content" and (nearest := _nearest(row, anchors, shelf)) is not None:
-        return _because(nearest) if personal else Reason("similar", item_id=nearest.item_id)
-    if source in ("rules", "knn") and found is not None:
-        spoke = np.flatnonzero(found.rows == row)
-        if len(spoke):
-            anchor = anchors[int(found.anchors[spoke[np.argmax(found.scores[spoke])]])]
+
+    def __init__(
+        self,
+        found: Mapping[str, Found],
+        anchors: Sequence[Anchor],
+        shelf: Shelf,
+        state: UserState | None,
+        personal: bool,
+    ) -> None:
+        self._found, self._anchors, self._shelf = found, anchors, shelf
+        self._state, self._personal = state, personal
+
+    def reason(self, row: int, source: str) -> Reason:
+        """Why this row, given the source that spoke most for it."""
+        shelf, state, personal = self._shelf, self._state, self._personal
+        item = shelf.view.items[row]
+        if source == "history":
+            return Reason("seen_before", item_id=item.item_id)
+        if source == "query" and state is not None and state.searches:
+            return Reason("because_you_searched", value=state.searches[-1][1])
+        if source == "sequence" and personal:
+            return Reason("next_step")
+        if source == "content" and (nearest := self._nearest(row)) is not None:
+            return _because(nearest) if personal else Reason("similar", item_id=nearest.item_id)
+        if source in ("rules", "knn") and (anchor := self._spoke(row, source)) is not None:
             return _because(anchor) if personal else Reason("goes_with", item_id=anchor.item_id)
-    if source == "interest" and state is not None:
-        by_category, by_brand = state.categories.get(item.category), state.brands.get(item.brand)
-        if by_category is not None and by_category.long > 0:
-            return Reason("interest_category", value=item.category)
-        if by_brand is not None and by_brand.long > 0:
-            return Reason("interest_brand", value=item.brand)
-    if shelf.popularity[row] <= 0:
-        return Reason("new")
-    if state is not None and item.category and item.category in state.categories:
-        return Reason("popular_in_category", value=item.category)
-    return Reason("popular")
+        if source == "interest" and state is not None:
+            by_category, by_brand = state.categories.get(item.category), state.brands.get(item.brand)
+            if by_category is not None and by_category.long > 0:
+                return Reason("interest_category", value=item.category)
+            if by_brand is not None and by_brand.long > 0:
+                return Reason("interest_brand", value=item.brand)
+        if shelf.popularity[row] <= 0:
+            return Reason("new")
+        if state is not None and item.category and item.category in state.categories:
+            return Reason("popular_in_category", value=item.category)
+        return Reason("popular")
+
+    def _spoke(self, row: int, source: str) -> Anchor | None:
+        """The anchor from which the source came to the row; one that is no neighbour of the last ten items may be one
+        of all of them."""
+        for name in (source, "taste") if source == "knn" else (source,):
+            if (found := self._found.get(name)) is not None:
+                spoke = np.flatnonzero(found.rows == row)
+                if len(spoke):
+                    return self._anchors[int(found.anchors[spoke[np.argmax(found.scores[spoke])]])]
+        return None
+
+    def _nearest(self, row: int) -> Anchor | None:
+        """The anchor whose text is most like the row's."""
+        anchors, vectors = self._near
+        if not anchors:
+            return None
+        return anchors[int((vectors @ self._shelf.view.vectors[row]).argmax())]
+
+    @cached_property
+    def _near(self) -> tuple[list[Anchor], Floats]:
+        view = self._shelf.view
+        near = [(a, r) for a in self._anchors[:STEPS] if (r := view.row(a.item_id)) is not None and view.has_vector[r]]
+        return [anchor for anchor, _ in near], view.vectors[[row for _, row in near]]
 
 
 def discreet(reason: Reason, item: Item, view: View, sensitive: frozenset[str]) -> Reason:
@@ -68,12 +95,3 @@ def discreet(reason: Reason, item: Item, view: View, sensitive: frozenset[str]) 
 
 def _because(anchor: Anchor) -> Reason:
     return Reason(_BECAUSE.get(anchor.action, "because_you_viewed"), item_id=anchor.item_id)
-
-
-def _nearest(row: int, anchors: Sequence[Anchor], shelf: Shelf) -> Anchor | None:
-    view = shelf.view
-    near = [(a, r) for a in anchors[:STEPS] if (r := view.row(a.item_id)) is not None and view.has_vector[r]]
-    if not near:
-        return None
-    likeness = view.vectors[[r for _, r in near]] @ view.vectors[row]
-    return near[int(likeness.argmax())][0]

@@ -55,7 +55,7 @@ from rec.policy.filters import ListRules, cycle_in, due_again, eligible, forbidd
 from rec.policy.rules import Orders, Rulebook
 from rec.policy.strategy import Strategy
 from rec.ranking import CART, HOME, ITEM, Mix, rank
-from rec.reasons import discreet, reason_for
+from rec.reasons import Why, discreet
 from rec.search.intent import SPOKE, QueryVector, sought
 from rec.slates import Cause, Position, Reason, Slate, SlateItem
 from rec.state import FoldRules, UserState
@@ -172,7 +172,8 @@ class Judged(NamedTuple):
     pool: Pool
     features: Floats | None  # [m, len(FEATURES)] where the gate ranks, None where the mix does
     scores: Floats  # [m] in [0, 1]
-    sources: list[str]  # [m]
+    source: Ints  # [m] which of `sources` spoke most for it
+    sources: tuple[str, ...]
     order: Ints  # [m]
 
 
@@ -267,16 +268,17 @@ def _judged(
         logits = weighed.logits
         if world.worth and says is not None and (chances := says.chances(pool.rows)) is not None:
             logits = logits + log_value(chances, world.worth)
-        sources = [weighed.sources[at] for at in weighed.source.tolist()]
+        source, sources = weighed.source, weighed.sources
         if searched is not None:
             logits = logits + searched[pool.rows]
-            sources = ["query" if searched[r] >= SPOKE else s for r, s in zip(pool.rows, sources, strict=True)]
+            source = np.where(searched[pool.rows] >= SPOKE, len(sources), source).astype(np.int32)
+            sources = (*sources, "query")
         scores = softmax(logits)
     else:
         ranked = rank(pool.features, p.mix)
-        scores, sources = ranked.scores, [SOURCES[at] for at in ranked.source.tolist()]
+        scores, source, sources = ranked.scores, ranked.source, SOURCES
     order = np.lexsort((-view.born[pool.rows], -scores))  # of equals the newer first, as in the tail
-    return Judged(p, on_shelf, found, pool, features, scores, sources, order.astype(np.int32))
+    return Judged(p, on_shelf, found, pool, features, scores, source, sources, order.astype(np.int32))
 
 
 def softmax(logits: Floats) -> Floats:
@@ -303,14 +305,16 @@ def _slate(
     judged: Judged, placed: Sequence[Placed], world: World, brain: Brain | None, now: float, rng: random.Random
 ) -> Slate:
     p, view = judged.plan, judged.shelf.view
+    why = Why(judged.found, p.anchors, judged.shelf, p.state, p.mix is HOME)
     items = []
     for place in placed:
-        source = judged.sources[place.at] if place.at is not None else _UNASKED.get(place.step, "popular")
+        source = _UNASKED.get(place.step, "popular")
+        if place.at is not None:
+            source = judged.sources[judged.source[place.at]]
         item = view.items[place.row]
         reason = Reason("pinned")
         if place.step != "pin":
-            evidence = _evidence(place.row, source, judged.found)
-            reason = reason_for(place.row, source, evidence, p.anchors, judged.shelf, p.state, p.mix is HOME)
+            reason = why.reason(place.row, source)
         moved = (*place.moved, "due_again") if item.item_id in p.due else place.moved
         if world.rules.sensitive:
             reason = discreet(reason, item, view, world.rules.sensitive)
@@ -332,12 +336,6 @@ def _slate(
         created_at=instant(now),
         items=tuple(items),
     )
-
-
-def _evidence(row: int, source: str, found: dict[str, Found]) -> Found | None:
-    """What the source found; for an item that is no neighbour of the last ten items, the neighbours of all of them."""
-    near = found.get(source)
-    return found.get("taste", near) if source == "knn" and near is not None and row not in near.rows else near
 
 
 def moment(at: float) -> datetime | None:

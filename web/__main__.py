@@ -14,6 +14,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from rec import loop
 from rec.collector import settle
 from rec.config import Settings, load_settings
 from rec.errors import RecError, Unavailable
@@ -93,6 +94,7 @@ def main() -> int:
     logging.getLogger("aiokafka").setLevel("WARNING")
     logging.getLogger("aiohttp.server").addFilter(Discreet())
     try:
+        loop.use()
         asyncio.run(_run(load_settings()))
     except RecError as error:
         log.error("%s", error.message)

@@ -12,9 +12,11 @@ from typing import Annotated, Any
 import msgspec
 from aiohttp import web
 
-from rec.errors import Unavailable
+from rec.errors import BadInput, Unavailable
+from rec.events import MAX_TEXT
 from rec.policy.bandit import BanditRules
 from rec.policy.chosen import Offer
+from rec.policy.desk import reason
 from rec.policy.experiments import experiment_of
 from rec.policy.store import Who
 from rec.policy.strategy import strategy_of
@@ -23,7 +25,7 @@ from web.edge import BACKEND_ACTOR, EDGE, Edge
 from web.front import answer
 from web.parsing import body_of, path_of, query_of
 
-Words = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+Words = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
 Actor = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
@@ -40,7 +42,7 @@ class Why(msgspec.Struct, frozen=True):
     actor: Actor | None = None
 
     def who(self) -> Who:
-        return Who(f"{BACKEND_ACTOR}: {self.actor}" if self.actor else BACKEND_ACTOR, self.why)
+        return Who(f"{BACKEND_ACTOR}: {self.actor}" if self.actor else BACKEND_ACTOR, reason(self.why, MAX_TEXT))
 
 
 class StrategyPut(Why, frozen=True, kw_only=True):
@@ -65,7 +67,7 @@ async def get_strategies(request: web.Request) -> web.Response:
 async def put_strategy(request: web.Request) -> web.Response:
     """Insert or replace a strategy; workers have it within two seconds."""
     edge, name, body = _edge(request), path_of(request, NamePath).name, await body_of(request, StrategyPut)
-    offer = Offer(strategy_of({**body.strategy, "name": name}), body.bandit)
+    offer = Offer(strategy_of(_named(body.strategy, name, "strategy")), body.bandit)
     await edge.database.put_strategy(offer, body.who(), BanditRules.from_settings(edge.settings))
     await _tell(edge)
     return answer(offer)
@@ -88,8 +90,8 @@ async def get_experiments(request: web.Request) -> web.Response:
 async def put_experiment(request: web.Request) -> web.Response:
     """Insert or replace an experiment."""
     edge, name, body = _edge(request), path_of(request, NamePath).name, await body_of(request, ExperimentPut)
-    experiment = experiment_of({**body.experiment, "name": name})
-    await edge.database.put_experiment(experiment, body.who())
+    experiment = experiment_of(_named(body.experiment, name, "experiment"))
+    experiment = await edge.database.put_experiment(experiment, body.who())
     await _tell(edge)
     return answer(experiment)
 
@@ -100,6 +102,13 @@ async def delete_experiment(request: web.Request) -> web.Response:
     await edge.database.drop_experiment(path_of(request, NamePath).name, query_of(request, Why).who())
     await _tell(edge)
     return answer({"deleted": True})
+
+
+def _named(values: dict[str, Any], name: str, what: str) -> dict[str, Any]:
+    """Of the name in the path. Raises BadInput where the body says another."""
+    if values.get("name", name) != name:
+        raise BadInput(f"{what}.name: is another one in the path. Leave it out of the body.", field=f"{what}.name")
+    return {**values, "name": name}
 
 
 def _edge(request: web.Request) -> Edge:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -47,6 +48,7 @@ def list_(as_json: bool) -> None:
     for experiment in found:
         arms = ", ".join(f"{arm.name} {arm.share:.0%} {arm.strategy}" for arm in experiment.arms)
         state = "running" if experiment.running else "stopped"
+        state += f" since {experiment.since:%Y-%m-%d %H:%M} UTC" if experiment.running and experiment.since else ""
         shown.add_row(experiment.name, state, ", ".join(experiment.placements) or "all", arms)
     emit(shown)
 
@@ -70,11 +72,13 @@ def show(name: str, as_json: bool) -> None:
 @json_option
 def who(name: str, subject: str, placement: str, as_json: bool) -> None:
     """The arm that a subject is in; nothing is asked of anybody, it follows from the name."""
+    if not subject.strip():
+        raise BadInput("subject is empty. Give the id of a user or visitor.", field="subject")
     arm = assigned(_named(name), subject, placement)
     if as_json:
         emit_json({"experiment": name, "subject": subject, "placement": placement, "arm": arm and arm.name})
     else:
-        say(
+        click.echo(
             f"{subject} is in arm {arm.name}, which is {arm.strategy}" if arm is not None else f"{subject} is in no arm"
         )
 
@@ -82,23 +86,35 @@ def who(name: str, subject: str, placement: str, as_json: bool) -> None:
 @experiments.command()
 @click.argument("name")
 @click.argument("log", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--since", type=float, help="Lists from then on, seconds since 1970.  [when its arms became what they are]"
+)
 @click.option("--now", type=float, help="As of then, seconds since 1970.  [the newest row]")
 @json_option
-def result(name: str, log: Path, now: float | None, as_json: bool) -> None:
+def result(name: str, log: Path, since: float | None, now: float | None, as_json: bool) -> None:
     """What each arm earned beside the control, from a log of lists: JSONL, CSV or Parquet.
 
     Columns: subject, at (seconds since 1970), reward, and where there are any placement and strategy (which made the
-    list; lists of another strategy than the arm's are left out). The interval may be looked at as often as you like.
+    list; lists of another strategy than the arm's are left out). Lists count from when the experiment was put, or its
+    arms, shares, salt or placements were last changed. The interval may be looked at as often as you like.
     """
+    for option, given in (("--since", since), ("--now", now)):
+        if given is not None and not math.isfinite(given):
+            raise BadInput(f"{option} {given:g} is no time. Give seconds since 1970.", field=option)
     experiment, rows = _named(name), list(_earned(log))
     if not rows:
         raise BadInput(f"There is no usable row in {log}.", field="LOG")
-    found = tally(experiment, rows, max(row.at for row in rows) if now is None else now)
+    since = _since(experiment, since)
+    found = tally(experiment, rows, since, max(row.at for row in rows) if now is None else now)
+    if found.before:
+        when = datetime.fromtimestamp(since, UTC)
+        say(f"{found.before:,} lists of before {when:%Y-%m-%d %H:%M:%S} UTC are left out: the arms were not these yet")
     shown = effects(experiment, found.earned)
     if as_json:
         arms = {arm.name: {"subjects": one.subjects, "mean": one.mean}
                 for arm, one in zip(experiment.arms, found.earned, strict=True)}  # fmt: skip
-        emit_json({"arms": arms, "waiting": found.waiting, "otherwise": found.otherwise,
+        emit_json({"arms": arms, "waiting": found.waiting, "otherwise": found.otherwise, "before": found.before,
+                   "since": since,
                    "effects": [_finite(effect) for effect in shown]})  # fmt: skip
         return
     body = table("arm", "subjects", "a subject", "beside control", "low", "high", "verdict")
@@ -109,6 +125,20 @@ def result(name: str, log: Path, now: float | None, as_json: bool) -> None:
         body.add_row(effect.arm, f"{one.subjects:,}", f"{one.mean:.4f}", *numbers, effect.verdict)
     emit(body)
     say(f"{found.waiting:,} subjects are still within their {experiment.window_s:,.0f} s")
+
+
+def _since(experiment: Experiment, given: float | None) -> float:
+    """From when on its lists count. Raises BadInput for a time before its arms were what they are."""
+    began = None if experiment.since is None else experiment.since.timestamp()
+    if given is None and began is None:
+        message = "was stored before experiments kept when they began. Say from when on its lists count."
+        raise BadInput(f"--since: {experiment.name} {message}", field="--since")
+    if given is not None and began is not None and given < began:
+        message = f"--since: the arms of {experiment.name} are what they are since {began:.3f}, and not earlier."
+        raise BadInput(message, field="--since")
+    since = began if given is None else given
+    assert since is not None
+    return since
 
 
 def _finite(effect: Effect) -> dict[str, float | str | None]:

@@ -13,6 +13,10 @@ from rec.cli.output import ago, emit, emit_json, json_option, say, table
 from rec.client import RecClient, Timing
 from rec.protocol import MAX_N, RateKind
 
+OFF = (
+    "lists are not joined with what became of them: REC_FEEDBACK is off. Set REC_FEEDBACK=true where the workers run "
+    "(rec up, rec worker) and start them again; docs/feedback.md says what that costs"
+)
 NUMBERS = ("seen", "clicks", "CTR", "95 %", "purchases", "CVR", "of 95 %")
 
 
@@ -27,7 +31,7 @@ def feedback(
 ) -> None:
     """How often what was seen on lists is clicked (CTR), and what was clicked is bought (CVR).
 
-    Counts decay; rates are smoothed towards the rate of the whole, with their 95 % intervals.
+    Counts decay; rates are smoothed towards those of the others, if these are ten or more, with their 95 % intervals.
 
     \b
     rec feedback --by placement
@@ -37,13 +41,16 @@ def feedback(
     found = asyncio.run(_rates(server, timeout_s, cast(RateKind, by), n, key))
     if as_json:
         emit_json(found)
-    elif not found["rows"]:
+    elif not found["rows"] and found.get("joining", True):
         say("nothing that was seen on a list has been joined yet; lists are joined when their window is over")
-    else:
+    elif found["rows"]:
         emit(_table(found))
         if found["through"]:
             age = datetime.now(UTC).timestamp() - found["through"]
             say(f"{found['lists']} lists; the newest was first seen {ago(age)}")
+
+    if not found.get("joining", True):
+        say(OFF)
 
 
 def _table(found: dict[str, Any]) -> Any:

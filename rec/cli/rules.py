@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 import msgspec
 import numpy as np
 
-from rec.catalog import Catalog
+from rec.catalog import Catalog, Ints, View
 from rec.cli.audit import actor, why_option
 from rec.cli.here import settings_here
 from rec.cli.hints import tell_workers
@@ -19,7 +19,7 @@ from rec.cli.output import emit, emit_json, json_option, say, table
 from rec.config import Settings
 from rec.policy.columns import Columns
 from rec.policy.desk import Desk, StoredRule
-from rec.policy.expression import parse
+from rec.policy.expression import Condition, parse
 from rec.policy.rules import Rule, rule_of
 from rec.ports import Database, Hint
 from rec.store.sql import open_database
@@ -73,6 +73,8 @@ def put(why: str, as_json: bool, off: bool, **fields: Any) -> None:
     after = _changed("rules", lambda desk: desk.put(rule, why))
     if after.proposal is not None:
         say(f"{rule.rule_id} waits for a review: rec review approve rule {rule.rule_id} --why …")
+    if rule.effect == "pin" and not len((found := _meant(parse(rule.condition))).rows):
+        say(f"{rule.rule_id} pins nothing as yet: none of the {found.of:,} items of the catalog is what it means")
     _tell_one(after, as_json)
 
 
@@ -94,19 +96,31 @@ def remove(rule_id: str, why: str, as_json: bool) -> None:
 @json_option
 def check(condition: str, as_json: bool) -> None:
     """Which items a condition means, without changing anything. A wrong one is told by position, with exit code 2."""
-    parsed = parse(condition)
-    catalog = asyncio.run(_catalog())
-    view, columns = catalog.view(), Columns()
-    columns.follow(view)
-    found = np.flatnonzero(columns.mask(parsed) & view.known)
+    meant = _meant(parse(condition))
+    view, found = meant.view, meant.rows
     listed = int(view.listed[found].sum())
     first = [{"item_id": view.ids[row], "title": view.items[row].title} for row in found[:EXAMPLES].tolist()]
     if as_json:
-        emit_json({"items": len(found), "listed": listed, "of": len(catalog), "first": first})
+        emit_json({"items": len(found), "listed": listed, "of": meant.of, "first": first})
         return
     for each in first:
         click.echo(f"{each['item_id']}  {each['title']}")
-    say(f"{len(found):,} of {len(catalog):,} items, {listed:,} of them may be shown")
+    say(f"{len(found):,} of {meant.of:,} items, {listed:,} of them may be shown")
+
+
+class _Meant(NamedTuple):
+    """The rows of a catalog that a condition means, and how many items there are."""
+
+    view: View
+    rows: Ints
+    of: int
+
+
+def _meant(condition: Condition) -> _Meant:
+    catalog = asyncio.run(_catalog())
+    view, columns = catalog.view(), Columns()
+    columns.follow(view)
+    return _Meant(view, np.flatnonzero(columns.mask(condition) & view.known).astype(np.int32), len(catalog))
 
 
 async def _catalog() -> Catalog:

@@ -22,6 +22,10 @@ from rec.policy.strategy import strategy_of
 from rec.ports import Database, Hint
 from rec.store.sql import open_database
 
+DEAF = (
+    "the bandit learns nothing: REC_FEEDBACK is off, so each of its strategies gets an equal part of the lists. Set "
+    "REC_FEEDBACK=true where the workers run and start them again; docs/feedback.md says what that costs"
+)
 HINT = Hint("strategies", "")
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,7 +44,7 @@ def json_of(given: str) -> Any:
         raise BadInput(f"{given[:60]}: this is not valid JSON: {error}.", field="JSON") from None
 
 
-async def changed(change: Callable[[Database, Who], Awaitable[None]], why: str) -> bool:
+async def changed(change: Callable[[Database, Who], Awaitable[object]], why: str) -> bool:
     """Make a change as whoever runs the command; whether workers could be told of it."""
     if not why.strip():
         raise BadInput("--why is empty. Say why, for whoever reads the audit trail.", field="--why")
@@ -111,7 +115,9 @@ def put(json: str, bandit: bool, why: str, as_json: bool) -> None:
     if not isinstance(values, dict) or "name" not in values:
         raise BadInput('A strategy is an object with a name, like {"name":"bold","temperature":0.3}.', field="JSON")
     offer = Offer(strategy_of(values), bandit)
-    told = asyncio.run(_put(offer, why))
+    told, learns = asyncio.run(_put(offer, why))
+    if bandit and not learns:
+        say(DEAF)
     if as_json:
         emit_json({"strategy": offer.strategy.name, "bandit": bandit, "workers_told": told})
     else:
@@ -131,7 +137,8 @@ def drop(name: str, why: str, as_json: bool) -> None:
         say(f"{name} is gone")
 
 
-async def _put(offer: Offer, why: str) -> bool:
+async def _put(offer: Offer, why: str) -> tuple[bool, bool]:
+    """Whether workers could be told, and whether they join lists with what became of them."""
     settings, _ = await asyncio.to_thread(settings_here)
     rules = BanditRules.from_settings(settings)
-    return await changed(lambda database, who: database.put_strategy(offer, who, rules), why)
+    return await changed(lambda database, who: database.put_strategy(offer, who, rules), why), settings.feedback

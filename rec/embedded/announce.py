@@ -9,8 +9,24 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rec.config import Settings
 
 _FILE = "running.json"
+# What decides whether a command's change is taken, and what it does: another shell has to go by the same.
+DECIDING = ("rules_need_review", "bandit_floor", "feedback")
+
+
+def deciding(settings: Settings) -> dict[str, str]:
+    """Those of the settings that other commands must share, as REC_* variables.
+
+    >>> from rec.config import load_settings
+    >>> deciding(load_settings(bandit_floor=0.1))["REC_BANDIT_FLOOR"]
+    '0.1'
+    """
+    return {f"REC_{name.upper()}": json.dumps(getattr(settings, name)) for name in DECIDING}
 
 
 def announce(root: Path, env: Mapping[str, str], metrics: Mapping[str, int] | None = None) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rec.config import Settings, load_settings
-from rec.embedded.announce import announce
+from rec.embedded.announce import announce, deciding
 from rec.embedded.broker import broker_command, broker_ready
 from rec.embedded.home import Home, Secrets
 from rec.embedded.ports import check_address, free_port
@@ -166,6 +166,7 @@ async def _start(
     }
     settings = load_settings(**{name.removeprefix("REC_").lower(): value for name, value in env.items()})
 
+    env |= deciding(settings)
     metrics = {name: free_port() for name in ("worker", "archiver", "trainer")}  # one port would be one for all of them
     await asyncio.to_thread(announce, home.root, env, metrics)  # for `rec topics` and `rec doctor` in this folder
 

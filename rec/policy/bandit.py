@@ -102,8 +102,8 @@ def rewarded(
 def choose(
     bandit: Bandit, group: tuple[str, str], strategies: Sequence[str], *, now: float, rng: Random, rules: BanditRules
 ) -> str:
-    """One of the strategies for a list of this group. Raises BadInput without any, or for floors that sum over 1."""
-    floor = checked_floor(strategies, rules)
+    """One of the strategies for a list of this group. Raises BadInput without any."""
+    floor = fitting_floor(len(_some(strategies)), rules.floor)
     if rng.random() < floor * len(strategies):
         return rng.choice(strategies)
     belief = believed(bandit, group, strategies, now=now, rules=rules)
@@ -122,12 +122,12 @@ def propensities(
     draws: int = 2_000,
 ) -> dict[str, float]:
     """How probable each strategy is to be chosen, estimated from `draws` draws of the belief; they sum to 1."""
-    floor = checked_floor(strategies, rules)
+    floor = fitting_floor(len(_some(strategies)), rules.floor)
     belief = believed(bandit, group, strategies, now=now, rules=rules)
     many = np.random.default_rng(rng.getrandbits(64))
     drawn = np.stack([many.normal(mean, sd, draws) for mean, sd in belief.values()])
     best = np.bincount(drawn.argmax(axis=0), minlength=len(strategies)) / draws
-    free = 1 - floor * len(strategies)
+    free = max(0.0, 1 - floor * len(strategies))
     return {name: floor + free * float(share) for name, share in zip(strategies, best, strict=True)}
 
 
@@ -158,14 +158,16 @@ def means(
     return found
 
 
-def checked_floor(strategies: Sequence[str], rules: BanditRules) -> float:
-    """The floor. Raises BadInput where there is nothing to choose from, or the floors leave nothing to choose."""
+def fitting_floor(strategies: int, floor: float) -> float:
+    """The floor, or the largest that so many strategies can have: a list is always made by one of them.
+
+    >>> fitting_floor(2, 0.4), fitting_floor(4, 0.4)
+    (0.4, 0.25)
+    """
+    return min(floor, 1 / max(1, strategies))
+
+
+def _some(strategies: Sequence[str]) -> Sequence[str]:
     if not strategies:
         raise BadInput("There is no strategy to choose from. Name at least one.", field="strategies")
-    if not 0 <= rules.floor * len(strategies) <= 1:
-        raise BadInput(
-            f"{len(strategies)} strategies with {rules.floor:g} of the traffic each are more than all of it. "
-            "Lower the floor, or name fewer.",
-            field="floor",
-        )
-    return rules.floor
+    return strategies

@@ -40,6 +40,11 @@ class Stored(NamedTuple):
     offers: tuple[Offer, ...] = ()
     experiments: tuple[Experiment, ...] = ()
 
+    @property
+    def offered(self) -> tuple[Strategy, ...]:
+        """Those that the bandit may choose."""
+        return tuple(offer.strategy for offer in self.offers if offer.bandit)
+
     def strategy(self, name: str) -> Strategy | None:
         """By name."""
         return next((offer.strategy for offer in self.offers if offer.strategy.name == name), None)
@@ -74,7 +79,7 @@ def strategy_for(
         strategy = stored.strategy(arm.strategy)
         if strategy is not None:
             return Assignment(strategy, experiment.name, arm.name)
-    offered = {offer.strategy.name: offer.strategy for offer in stored.offers if offer.bandit}
+    offered = {strategy.name: strategy for strategy in stored.offered}
     if len(offered) < 2:
         return None
     group = (segment_of(state), placement)
@@ -96,14 +101,20 @@ def segment_of(state: UserState | None) -> str:
 
 
 # ---------------------------------------------------------------- what may be stored
-def checked_offers(offers: Sequence[Offer], rules: BanditRules) -> None:
-    """Raises BadInput where there are too many, or the bandit could not give each its floor of traffic."""
-    if len(offers) > MAX_NAMED:
+def checked_offer(there: Sequence[Offer], offer: Offer, rules: BanditRules) -> None:
+    """Raises BadInput where there would be too many, or the bandit could not give one more its floor of traffic.
+
+    What makes it no worse is taken: where the floor was raised over what is stored, it is the way back.
+    """
+    known = {each.strategy.name: each for each in there}
+    before, name = known.get(offer.strategy.name), offer.strategy.name
+    if before is None and len(known) >= MAX_NAMED:
         raise BadInput(
             f"There are {MAX_NAMED} strategies already. Drop one first: rec strategies drop NAME.", field="name"
         )
-    offered = sum(offer.bandit for offer in offers)
-    if offered * rules.floor > 1:
+    offered = sum(each.bandit for each in {**known, name: offer}.values())
+    one_more = offer.bandit and not (before is not None and before.bandit)
+    if one_more and offered * rules.floor > 1:
         raise BadInput(
             f"{offered} strategies with {rules.floor:g} of the traffic each are more than all of it. "
             "Lower REC_BANDIT_FLOOR, or offer fewer to the bandit.",

@@ -16,6 +16,7 @@ from rec.catalog import Item
 from rec.errors import BadInput, NotFound
 from rec.events import Instant
 from rec.policy.rules import Rule, checked
+from rec.policy.store import Who
 
 if TYPE_CHECKING:
     from rec.ports import Database
@@ -58,13 +59,42 @@ def decided(known: StoredRule | None, rule_id: str, approved: bool) -> StoredRul
     return None if rule is None else StoredRule(rule_id, rule)
 
 
+class Entry(NamedTuple):
+    """A line of the audit trail, written in one transaction with the change that it tells of."""
+
+    actor: str
+    action: str
+    target: str
+    detail: dict[str, Any]
+
+
+def proposal_entry(rule_id: str, proposal: Proposal, after: StoredRule | None) -> Entry:
+    """Of a proposal, and of whether it waits in what became of it."""
+    action = "remove rule" if proposal.rule is None else "put rule"
+    waits = after is not None and after.proposal is not None
+    return Entry(proposal.by, f"propose: {action}" if waits else action, rule_id, _detail(proposal.why, proposal.rule))
+
+
+def decision_entry(known: StoredRule | None, rule_id: str, approved: bool, who: Who) -> Entry:
+    """Of a review. The rule is that of the proposal which was approved or rejected; none: to remove it."""
+    rule = known.proposal.rule if known is not None and known.proposal is not None else None
+    return Entry(who.actor, f"{_VERB[approved]} rule", rule_id, _detail(who.why, rule))
+
+
+def _detail(why: str, rule: Rule | None) -> dict[str, Any]:
+    return {"why": why, **({} if rule is None else {"rule": msgspec.to_builtins(rule)})}
+
+
 def unknown(rule_id: str) -> NotFound:
     return NotFound(f"There is no rule {rule_id!r}. `rec rules list` shows those there are.", code="unknown_rule",
                     field="rule_id")  # fmt: skip
 
 
 class Rules(Protocol):
-    """A part of `rec.ports.Database`: the shop's rules and their changes, and what else waits for a review."""
+    """A part of `rec.ports.Database`: the shop's rules and their changes, and what else waits for a review.
+
+    A change and its line in the audit trail are one: both are there, or neither is.
+    """
 
     async def propose_rule(self, rule_id: str, proposal: Proposal, review: bool) -> StoredRule | None:
         """The rule afterwards, None if there is none any more. NotFound for the removal of what is not there.
@@ -72,7 +102,7 @@ class Rules(Protocol):
         With `review` what is in force stays as it is; of several proposals the last one waits.
         """
 
-    async def decide_rule(self, rule_id: str, approved: bool) -> StoredRule | None:
+    async def decide_rule(self, rule_id: str, approved: bool, who: Who) -> StoredRule | None:
         """The rule after its proposal was approved or rejected, None if there is none. NotFound if nothing waits."""
 
     async def get_rule(self, rule_id: str) -> StoredRule | None: ...
@@ -104,20 +134,12 @@ class Desk:
         return await self._propose(rule_id, None, why)
 
     async def _propose(self, rule_id: str, rule: Rule | None, why: str) -> StoredRule | None:
-        why = reason(why)
-        proposal = Proposal(rule, self._actor, why, datetime.now(UTC))
-        after = await self._database.propose_rule(rule_id, proposal, self._review)
-        action = "remove rule" if rule is None else "put rule"
-        waits = after is not None and after.proposal is not None
-        await self._record(f"propose: {action}" if waits else action, rule_id, why, rule)
-        return after
+        proposal = Proposal(rule, self._actor, reason(why), datetime.now(UTC))
+        return await self._database.propose_rule(rule_id, proposal, self._review)
 
     async def decide_rule(self, rule_id: str, approved: bool, why: str) -> StoredRule | None:
         """Approve or reject the change that waits. Raises NotFound."""
-        why = reason(why)
-        after = await self._database.decide_rule(rule_id, approved)
-        await self._record(f"{_VERB[approved]} rule", rule_id, why, after.rule if after else None)
-        return after
+        return await self._database.decide_rule(rule_id, approved, Who(self._actor, reason(why)))
 
     async def decide_item(self, item_id: str, approved: bool, why: str) -> Item | None:
         """A flagged item may be shown from now on, or leaves the catalog. Raises NotFound."""
@@ -135,20 +157,14 @@ class Desk:
         await self._database.put_items([shown])
         return shown
 
-    async def _record(self, action: str, rule_id: str, why: str, rule: Rule | None) -> None:
-        detail: dict[str, Any] = {"why": why}
-        if rule is not None:
-            detail["rule"] = msgspec.to_builtins(rule)
-        await self._database.record(self._actor, action, rule_id, detail)
-
 
 _VERB: Mapping[bool, str] = {True: "approve", False: "reject"}
 
 
-def reason(why: str) -> str:
+def reason(why: str, most: int = MAX_WHY) -> str:
     """Why something is changed, for whoever reads the audit trail. Raises BadInput without one."""
     why = why.strip()
-    if not why or len(why) > MAX_WHY:
-        message = f"why: say in 1 to {MAX_WHY} characters why this is changed; it goes into the audit trail."
+    if not why or len(why) > most:
+        message = f"why: say in 1 to {most} characters why this is changed; it goes into the audit trail."
         raise BadInput(message, code="missing_why", field="why")
     return why

@@ -1,25 +1,31 @@
 """subject + salt → **arm** → what came of it. A/B/n tests that may be looked at as often as anybody likes.
 
-    arm        hash(salt, subject) in [0, 1), cut by the arms' shares: the same subject, the same arm, on every machine
+    arm        hash(salt, subject) in [0, 1), cut into a slot for each arm: the same subject, the same arm, on every
+               machine. Diversion by hash is that of Tang, Agarwal, O'Brien & Meyer 2010 ("Overlapping experiment
+               infrastructure"); where in [0, 1) an arm grows is `_holder`
     effect     mean of an arm less mean of the control, per subject
     interval   asymptotic confidence sequence, Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas 2021 ("Time-uniform central
                limit theory", theorem 2.2): it holds at all times at once, so stopping at a glance does no harm
 
 A subject counts once, with what they did in a fixed time after their first list (`Experiment.window_s`), when that time
 is over: so what is added up are independent draws, as the interval requires. Several arms share alpha (Bonferroni).
-Pure. Invariant: changing the salt changes who is with whom; changing a share moves only as many as it has to.
+Pure. Invariants: changing the salt changes who is with whom. Whatever happens to the shares of others, an arm whose
+share does not shrink keeps its subjects, as long as no share is above an equal part (1 / arms) or there are two arms.
+Other arms, in other order, are another experiment.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from hashlib import blake2b
 from typing import Annotated, NamedTuple
 
 import msgspec
 
 from rec.errors import BadInput
+from rec.events import Instant
 
 LEAST = 100  # subjects in an arm before its interval says anything: below, the normal limit is not there yet
 LEAST_VARIED = 10.0  # and rewards, counted by how unlike zero they are: of a handful nobody knows the spread
@@ -44,6 +50,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     alpha: Annotated[float, msgspec.Meta(gt=0, lt=0.5)] = 0.05  # chance of ever seeing a difference that is not there
     window_s: Annotated[float, msgspec.Meta(gt=0)] = 86_400.0
     horizon: Annotated[int, msgspec.Meta(ge=100)] = 10_000  # subjects at which the interval is tightest
+    since: Instant | None = None  # when its arms became what they are; set as it is stored, whatever is given
 
     def __post_init__(self) -> None:
         """Raises ValueError, which msgspec turns into a ValidationError."""
@@ -102,6 +109,18 @@ def experiment_of(values: object) -> Experiment:
         raise BadInput(f"{error}. Fields of an experiment: {known}.", field="experiment") from None
 
 
+def begun(before: Experiment | None, after: Experiment, now: datetime) -> Experiment:
+    """What is stored where `after` is put in the place of `before`: with the moment from which on its lists count.
+
+    It begins anew where others than before are compared: other arms, shares, salt or placements, or running again.
+    """
+    if before is not None:
+        same = all(getattr(before, field) == getattr(after, field) for field in ("arms", "salt", "placements"))
+        if same and (before.running or not after.running):
+            return msgspec.structs.replace(after, since=before.since)
+    return msgspec.structs.replace(after, since=now)
+
+
 def place(salt: str, subject: str) -> float:
     """Where a subject lies in [0, 1) for a salt: even, and independent between salts.
 
@@ -116,11 +135,34 @@ def assigned(experiment: Experiment, subject: str, placement: str) -> Arm | None
     """The arm of a subject; None where the experiment is over, is not about this placement, or leaves them out."""
     if not experiment.running or (experiment.placements and placement not in experiment.placements):
         return None
-    at, edge = place(experiment.salt or experiment.name, subject), 0.0
-    for arm in experiment.arms:
-        edge += arm.share
-        if at < edge - 1e-12:
-            return arm
+    held = _holder([arm.share for arm in experiment.arms], place(experiment.salt or experiment.name, subject))
+    return None if held is None else experiment.arms[held]
+
+
+def _holder(shares: Sequence[float], at: float) -> int | None:
+    """Which of the arms has the point `at` of [0, 1); None: nobody. An arm has as much as its share.
+
+    Each arm has a slot of equal length and fills it from its beginning; what it has beyond that are the ends of other
+    arms' slots, from the last point backwards, as deep in all of them. So the empty space lies between those who are at
+    home and those who are not, and who grows takes of it first. With three arms or more nothing does better for all
+    shares without remembering earlier ones: who keeps what it has whatever the others do has a set that depends on
+    nothing but its own share, and three such families of sets do not fit into one whole.
+
+    >>> [_holder([0.6, 0.2], at) for at in (0.0, 0.55, 0.65, 0.75, 0.95)]
+    [0, 1, 1, None, 0]
+    """
+    slot = 1 / len(shares)
+    home = min(int(at / slot), len(shares) - 1)
+    within = at - home * slot
+    if within < shares[home]:
+        return home
+    depth = math.fsum(max(0.0, slot - max(share, within)) for share in shares)  # free points behind this one, in all
+    edge = 0.0
+    for arm, share in enumerate(shares):
+        if share > slot:
+            edge += share - slot
+            if depth <= edge + 1e-12:
+                return arm
     return None
 
 

@@ -21,6 +21,7 @@ from rec.catalog import Floats, Ints
 
 STEP = 0.3  # of the integral over log time; the next test to fail would be one at 0.6
 _BEFORE, _BEHIND = 6.0, 3.5  # of log time around the k-th arrival; e^-6 and e^-e^3.5 of the mass lie outside
+COLDEST = 1e-3  # below that temperature, only candidates that score the same to three places are drawn at all
 _CERTAIN = 1e-5
 _DEVIATIONS = 5.0
 
@@ -37,7 +38,8 @@ class Drawn(NamedTuple):
 def draw(logits: Floats, k: int, temperature: float, uniform: Doubles) -> Drawn:
     """Draw k of the candidates [m] by their logits; all of them if there are no more. Temperature 0: the k largest.
 
-    `uniform` [m] are independent numbers in (0, 1] (rec.policy.dice).
+    `uniform` [m] are independent numbers in (0, 1] (rec.policy.dice). What comes out is a number whatever goes in: a
+    temperature below `COLDEST` draws as that does, a logit that is none (NaN) as the least likely there is.
 
     >>> draw(np.array([3.0, 1.0, 2.0], np.float32), 2, 0.0, np.ones(3)).order.tolist()
     [0, 2]
@@ -46,7 +48,9 @@ def draw(logits: Floats, k: int, temperature: float, uniform: Doubles) -> Drawn:
     k = min(k, m)
     if temperature <= 0 or m == 0:
         return Drawn(np.argsort(-logits, kind="stable")[:k].astype(np.int32), np.ones(k))
-    scaled = logits.astype(np.float64) / temperature
+    least, most = float(np.finfo(np.float32).min), float(np.finfo(np.float32).max)
+    finite = np.nan_to_num(logits.astype(np.float64), nan=least, neginf=least, posinf=most)
+    scaled = (finite - finite.max()) / max(temperature, COLDEST)
     noise = -np.log(np.maximum(-np.log(uniform), np.finfo(np.float64).tiny))
     order = np.argsort(-(scaled + noise), kind="stable")[:k].astype(np.int32)
     return Drawn(order, inclusion(scaled, k)[order])

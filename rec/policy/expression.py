@@ -25,7 +25,7 @@ from rec.errors import BadInput
 TEXTS = ("item_id", "title", "category", "brand", "description", "currency", "kind")
 FLAGS = ("in_stock",)
 FIELDS = (*TEXTS, "price", *FLAGS)
-MAX_LENGTH = 4_096
+MAX_LENGTH = 16_384  # of a rule too: an exclude of a thousand ids of 12 characters
 MAX_DEPTH = 32
 MAX_VALUES = 1_000
 

@@ -2,7 +2,8 @@
 
 A subject's number is the sum of what they earned within `Experiment.window_s` of their first list in the experiment
 (the exposure), and counts once that time is over: until then nobody knows it, and to count it early would favour arms
-that earn soon. Who is in which arm is not looked up but worked out, as when the list was made. Pure.
+that earn soon. Who is in which arm is not looked up but worked out, as when the list was made; so lists of before the
+arms were what they are (`Experiment.since`) are nobody's, and left out. Pure.
 """
 
 from __future__ import annotations
@@ -31,16 +32,23 @@ class Tally(NamedTuple):
     earned: tuple[Moments, ...]
     waiting: int  # subjects whose time is not over
     otherwise: int  # lists of subjects that another strategy made than that of their arm: left out
+    before: int  # lists of before it began: left out
 
 
-def tally(experiment: Experiment, rows: Iterable[Earned], now: float) -> Tally:
-    """What is known at `now`; rows in any order. A stopped experiment is read as it was while it ran."""
+def tally(experiment: Experiment, rows: Iterable[Earned], since: float, now: float) -> Tally:
+    """What is known at `now` of lists from `since` on; rows in any order.
+
+    A stopped experiment is read as it was while it ran. Times in seconds since 1970.
+    """
     running = msgspec.structs.replace(experiment, running=True)
     number = {arm.name: at for at, arm in enumerate(experiment.arms)}
     lists: dict[str, list[tuple[float, float]]] = {}
     arm_of: dict[str, int] = {}
-    otherwise = 0
+    otherwise = before = 0
     for row in rows:
+        if row.at < since:
+            before += 1
+            continue
         arm = assigned(running, row.subject, row.placement)
         if arm is None or row.at > now:
             continue
@@ -57,4 +65,4 @@ def tally(experiment: Experiment, rows: Iterable[Earned], now: float) -> Tally:
             continue
         at = arm_of[subject]
         earned[at] = earned[at].plus(sum(reward for when, reward in mine if when <= end))
-    return Tally(tuple(earned), waiting, otherwise)
+    return Tally(tuple(earned), waiting, otherwise, before)

@@ -7,14 +7,14 @@ what was chosen in a group is learned in that group. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from hashlib import blake2b
 
 import msgspec
 
 from rec.errors import ModelError
 from rec.feedback import FeedbackExample
-from rec.policy.bandit import Arm, Bandit, BanditRules, means, rewarded
+from rec.policy.bandit import Arm, Bandit, BanditRules, rewarded
 from rec.policy.chosen import segment_of
 from rec.recent import Recent
 
@@ -55,13 +55,14 @@ class Rewards:
         self._known.put(mark, (example.revision, reward))
         return True
 
-    def table(self, now: float) -> list[Mapping[str, object]]:
-        """For people: group by group what each strategy earned a list, and on how many lists that rests."""
-        return [
-            {"segment": group[0], "placement": group[1], "strategy": strategy, "reward": mean, "lists": lists}
-            for group in sorted(self.bandit.arms)
-            for strategy, (mean, lists) in sorted(means(self.bandit, group, now=now, rules=self.rules).items())
-        ]
+    def by_strategy(self, now: float) -> dict[str, tuple[float, float]]:
+        """For people: (mean reward a list, lists it rests on) of each strategy over all groups, decayed to `now`."""
+        found: dict[str, tuple[float, float]] = {}
+        for arms in self.bandit.arms.values():
+            for strategy, arm in arms.items():
+                known, (reward, lists) = arm.as_of(now, self.rules.half_life_s), found.get(strategy, (0.0, 0.0))
+                found[strategy] = (reward + known.reward, lists + known.lists)
+        return {name: (reward / lists if lists else 0.0, lists) for name, (reward, lists) in found.items()}
 
     def to_bytes(self) -> bytes:
         """All of it, as of now."""

@@ -21,7 +21,7 @@ from rec.catalog import Floats, Ints, Mask, View
 from rec.errors import BadInput
 from rec.events import Instant, Text
 from rec.policy.columns import Columns
-from rec.policy.expression import Condition, parse
+from rec.policy.expression import MAX_LENGTH, Condition, parse
 from rec.protocol import Placement
 
 RuleId = Annotated[
@@ -36,7 +36,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
 
     rule_id: RuleId
     effect: Effect
-    condition: Text
+    condition: Annotated[str, msgspec.Meta(max_length=MAX_LENGTH)]
     placements: Annotated[tuple[Placement, ...], msgspec.Meta(max_length=64)] = ()  # none named: all of them
     factor: Annotated[float, msgspec.Meta(ge=1, le=1e6)] | None = None  # of boost and bury
     place: Annotated[int, msgspec.Meta(ge=0, le=199)] | None = None  # of a pin, 0-based; the first where it is missing

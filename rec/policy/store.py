@@ -31,8 +31,8 @@ class Strategies(Protocol):
     async def drop_strategy(self, name: str, who: Who) -> None:
         """NotFound; BadInput for one that an experiment names."""
 
-    async def put_experiment(self, experiment: Experiment, who: Who) -> None:
-        """Insert, or replace the one of this name. BadInput for an arm whose strategy is not stored."""
+    async def put_experiment(self, experiment: Experiment, who: Who) -> Experiment:
+        """Insert, or replace the one of this name; as it is stored. BadInput for an arm whose strategy is not there."""
 
     async def drop_experiment(self, name: str, who: Who) -> None:
         """NotFound."""

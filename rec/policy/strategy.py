@@ -14,13 +14,18 @@ import msgspec
 
 from rec.errors import BadInput, ConfigError
 from rec.features import FEATURES
+from rec.policy.explore import COLDEST
 
 if TYPE_CHECKING:
     from rec.config import Settings
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+\Z")]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Weight = Annotated[float, msgspec.Meta(ge=-1_000, le=1_000)]
 MOST_COLD = 50  # candidates that the cold-start slot is drawn from
+
+
+EXPLORING: Mapping[str, Any] = {"temperature": 0.1, "steady_s": 1800}
 
 
 class Strategy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -29,7 +34,7 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     name: Name = "default"
     # what is likely and what it is worth are the ranker's; a strategy may lean on some of what it says:
     mix: dict[
-        str, float
+        str, Weight
     ] = {}  # added to the gate's weights, by name of the feature (rec.features); a gate alone reads it
     # what the list is to be as a whole, one step after the other:
     calibration: Share = 0.0  # 0 off … 1 the shopper's interests alone decide: λ of Steck 2018
@@ -42,7 +47,7 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     cold_place: Annotated[int, msgspec.Meta(ge=0, le=199)] | None = None  # of the one item that hardly anybody came to
     cold_support: Annotated[int, msgspec.Meta(ge=1)] = 5  # an item that so many shoppers came to is not cold
     # how much is left to chance:
-    temperature: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0  # of Plackett-Luce; 0 greedy
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0  # of Plackett-Luce; 0 greedy, else `COLDEST` or more
     explore_depth: Annotated[float, msgspec.Meta(ge=1, le=10)] = 1.5  # it draws from so many times the list's length
     steady_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = (
         0.0  # a shopper's draw stays for so long; 0: each list anew
@@ -51,15 +56,20 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     hold_s: Annotated[float, msgspec.Meta(ge=0, le=3)] = 0.0  # at least so long between two lists that events cause
 
     def __post_init__(self) -> None:
-        """Raises ValueError, which msgspec turns into a ValidationError: a mix of a feature that does not exist."""
+        """Raises ValueError, which msgspec turns into a ValidationError: what no field alone can tell."""
         if unknown := sorted(self.mix.keys() - set(FEATURES)):
             raise ValueError(f"mix: there is no feature {unknown[0]!r}. Known are: {', '.join(FEATURES)}")
+        if 0 < self.temperature < COLDEST:
+            raise ValueError(f"temperature: {self.temperature:g} draws nothing. Give 0, or {COLDEST:g} and more")
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Strategy:
-        """The one that serves where nothing else is chosen. Raises ConfigError naming the variable."""
+        """The one that serves where nothing else is chosen. Raises ConfigError naming the variable.
+
+        Chance costs sales and CPU, and pays in what is learned of it: by itself it is there with the feedback alone.
+        """
         try:
-            return strategy_of(settings.strategy)
+            return strategy_of(settings.strategy or (EXPLORING if settings.feedback else {}))
         except BadInput as error:
             raise ConfigError(f"REC_STRATEGY: {error.message}", field="REC_STRATEGY") from None
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from rec.errors import NotFound
 from rec.policy.bandit import DEFAULTS, BanditRules
-from rec.policy.chosen import Offer, Stored, checked_drop, checked_experiment, checked_offers
-from rec.policy.experiments import Experiment
+from rec.policy.chosen import Offer, Stored, checked_drop, checked_experiment, checked_offer
+from rec.policy.experiments import Experiment, begun
 from rec.policy.store import Who
 
 Record = Callable[[str, str, str, Mapping[str, Any]], Awaitable[None]]
@@ -33,9 +34,8 @@ class MemoryStrategies:
         return self._strategies_revision
 
     async def put_strategy(self, offer: Offer, who: Who, rules: BanditRules = DEFAULTS) -> None:
-        offers = {**self._offers, offer.strategy.name: offer}
-        checked_offers([*offers.values()], rules)
-        self._offers = offers
+        checked_offer([*self._offers.values()], offer, rules)
+        self._offers[offer.strategy.name] = offer
         await self._changed(who, "put strategy", offer.strategy.name, offer)
 
     async def drop_strategy(self, name: str, who: Who) -> None:
@@ -43,10 +43,12 @@ class MemoryStrategies:
         del self._offers[name]
         await self._changed(who, "drop strategy", name, None)
 
-    async def put_experiment(self, experiment: Experiment, who: Who) -> None:
+    async def put_experiment(self, experiment: Experiment, who: Who) -> Experiment:
         checked_experiment(experiment, [*self._offers.values()])
+        experiment = begun(self._experiments.get(experiment.name), experiment, datetime.now(UTC))
         self._experiments[experiment.name] = experiment
         await self._changed(who, "put experiment", experiment.name, experiment)
+        return experiment
 
     async def drop_experiment(self, name: str, who: Who) -> None:
         if self._experiments.pop(name, None) is None:

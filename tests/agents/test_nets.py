@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
-from collections.abc import AsyncIterator
-from types import SimpleNamespace
 
 import faust
 import pytest
-from faust.transport.producer import ProducerBuffer
 
 from agents import faust_fixes
 from agents.continuity import Continuity, LostDelivery
@@ -109,59 +105,3 @@ def test_another_version_of_faust_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(faust, "__version__", "0.16.0")
     with pytest.raises(ConfigError, match=r"faust-streaming==0\.15\.3"):
         faust_fixes.apply()
-
-
-class _Gate:
-    """A channel of Faust whose records leave when they are let."""
-
-    def __init__(self) -> None:
-        self.open, self.sent = asyncio.Semaphore(0), 0
-
-    async def publish_message(self, fut: object, wait: bool = False) -> None:
-        await self.open.acquire()
-        self.sent += 1
-
-    def let(self, count: int) -> None:
-        for _ in range(count):
-            self.open.release()
-
-
-@contextlib.asynccontextmanager
-async def _buffer(gate: _Gate, records: int) -> AsyncIterator[ProducerBuffer]:
-    faust_fixes.apply()
-    buffer = ProducerBuffer()
-    buffer.app = SimpleNamespace(conf=SimpleNamespace(producer_threaded=False))
-    async with buffer:
-        _put(buffer, gate, records)
-        yield buffer
-
-
-def _put(buffer: ProducerBuffer, gate: _Gate, records: int) -> None:
-    for _ in range(records):
-        buffer.put(SimpleNamespace(message=SimpleNamespace(channel=gate)))
-
-
-async def test_a_commit_waits_for_every_changelog_record_however_slow_the_broker_is() -> None:
-    gate = _Gate()
-    async with _buffer(gate, 3) as buffer:
-        flushing = asyncio.create_task(buffer.flush())
-        done, _ = await asyncio.wait({flushing}, timeout=0.35)  # Faust's own gives up after 0.1 s
-        assert not done
-        assert gate.sent == 0
-        gate.let(3)
-        await flushing
-        assert gate.sent == 3
-
-
-async def test_a_commit_waits_for_no_record_that_came_after_it_began() -> None:
-    gate = _Gate()
-    async with _buffer(gate, 3) as buffer:
-        flushing = asyncio.create_task(buffer.flush())
-        await asyncio.sleep(0)  # it begins
-        _put(buffer, gate, 2)
-        gate.let(3)
-        async with asyncio.timeout(5):
-            await flushing
-        assert gate.sent == 3
-        gate.let(2)
-        await buffer.flush()

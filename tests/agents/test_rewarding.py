@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from random import Random
 
+from agents.metrics import Metrics
 from agents.rewarding import Rewarding, load_rewards
 from agents.strategies import Strategies
 from rec.config import load_settings
@@ -49,8 +50,29 @@ def test_a_list_teaches_the_group_it_was_made_in() -> None:
     rewards.learn(example("s1", "bold", 1.0, known=5))
     assert earned(rewards) == {}
     assert earned(rewards, ("known", "home")) == {"bold": (1.0, 1.0)}
-    (row,) = rewards.table(100.0)
-    assert row == {"segment": "known", "placement": "home", "strategy": "bold", "reward": 1.0, "lists": 1.0}
+
+
+def test_what_each_strategy_earned_over_all_groups_is_in_the_metrics(tmp_path: Path) -> None:
+    rewards, metrics = Rewards(BanditRules(half_life_s=100.0)), Metrics()
+    for at, (strategy, reward, known) in enumerate([("bold", 4.0, 0), ("bold", 0.0, 5), ("calm", 1.0, 0)]):
+        rewards.learn(example(f"s{at}", strategy, reward, known=known))
+    strategies = Strategies(database=MemoryDatabase(), exchange=MemoryExchange(), rules=RULES, rng=Random(1))
+    rewarding = Rewarding(
+        rewards,
+        strategies=strategies,
+        path=tmp_path / "r",
+        source=MemoryLog(),
+        topic="t",
+        snapshot_s=1,
+        metrics=metrics,
+    )
+    rewarding.show(200.0)
+
+    def shown(series: str, strategy: str) -> float | None:
+        return metrics.registry.get_sample_value(f"shunxi_strategy_{series}", {"strategy": strategy})
+
+    assert [shown("reward", name) for name in ("bold", "calm")] == [2.0, 1.0]
+    assert [shown("lists", name) for name in ("bold", "calm")] == [1.0, 0.5]  # half is left after 100 s
 
 
 def test_a_snapshot_goes_on_where_it_ended() -> None:
@@ -71,7 +93,8 @@ async def test_the_topic_moves_the_bandit_of_the_worker_and_the_snapshot_is_read
     async def worker(log: MemoryLog) -> tuple[Rewarding, Strategies]:
         strategies = Strategies(database=MemoryDatabase(), exchange=MemoryExchange(), rules=RULES, rng=Random(1))
         rewards = await asyncio.to_thread(load_rewards, path, RULES)
-        made = Rewarding(rewards, strategies=strategies, path=path, source=log, topic="feedback", snapshot_s=1e9)
+        made = Rewarding(rewards, strategies=strategies, path=path, source=log, topic="feedback", snapshot_s=1e9,
+                         metrics=Metrics())  # fmt: skip
         return made, strategies
 
     async with MemoryLog() as log:

@@ -51,7 +51,8 @@ async def test_the_first_lists_are_made_in_the_thread_and_cheap_ones_on_the_loop
     world, threads = watched()
     scoring = Scoring(world, executor, random.Random(1), inline_s=10.0)
     await scoring.make(asks(2), NOW)
-    await scoring.make(asks(2), NOW)
+    await scoring.make(asks(1), NOW)
+    await scoring.make(asks(1), NOW)
     assert threads == ["scoring", "MainThread", "MainThread"]
 
 
@@ -73,23 +74,28 @@ async def test_what_a_new_version_costs_is_found_out_in_the_thread(executor: Thr
     assert threads == ["scoring", "scoring", "MainThread"]
 
 
-async def test_the_loop_takes_a_turn_after_each_list(executor: ThreadPoolExecutor) -> None:
-    world, _ = watched()
-    scoring = Scoring(world, executor, random.Random(1), inline_s=10.0)
+@pytest.mark.parametrize(("turn_s", "turns"), [(0.0, 10), (60.0, 1)])
+async def test_lists_that_wait_are_made_together_for_so_long_between_two_turns_of_the_loop(
+    executor: ThreadPoolExecutor, turn_s: float, turns: int
+) -> None:
+    world, threads = watched()
+    scoring = Scoring(world, executor, random.Random(1), inline_s=10.0, turn_s=turn_s)
     await scoring.make(asks(1), NOW)
-    turns = 0
+    threads.clear()
+    taken = 0
 
     async def count() -> None:
-        nonlocal turns
+        nonlocal taken
         while True:
-            turns += 1
+            taken += 1
             await asyncio.sleep(0)
 
     other = asyncio.create_task(count())
     await scoring.make(asks(10), NOW)
     other.cancel()
     await asyncio.gather(other, return_exceptions=True)
-    assert turns >= 10
+    assert threads == ["MainThread"] * turns
+    assert taken >= turns
 
 
 @pytest.mark.parametrize("inline_s", [0.0, 10.0])

@@ -41,8 +41,11 @@ class Database(MemoryDatabase):
         return await super().stored()
 
 
-def strategies(database: Database, exchange: MemoryExchange | None = None) -> Strategies:
-    return Strategies(database=database, exchange=exchange or MemoryExchange(), rules=BanditRules(), rng=Random(1))
+def strategies(
+    database: Database, exchange: MemoryExchange | None = None, rules: BanditRules | None = None
+) -> Strategies:
+    exchange, rules = exchange or MemoryExchange(), rules or BanditRules()
+    return Strategies(database=database, exchange=exchange, rules=rules, rng=Random(1))
 
 
 async def experimenting() -> Database:
@@ -68,6 +71,22 @@ async def test_only_a_new_revision_is_read() -> None:
     await database.put_strategy(Offer(Strategy(name="bold", category_share=0.9)), WHO)
     await chooser.look()
     assert chooser.choose("u1", "home", None, 0.0) == Strategy(name="bold", category_share=0.9)
+
+
+async def test_a_floor_that_does_not_fit_what_is_stored_is_said_once_and_lists_are_made(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Stored under another floor: by a shell without the variable, or before it was raised."""
+    database = Database()
+    for name in "abc":
+        await database.put_strategy(Offer(Strategy(name=name), bandit=True), WHO)
+    chooser = strategies(database, rules=BanditRules(floor=0.4))
+    await chooser.look()
+    made = [chooser.choose(f"u{at}", "home", None, 0.0) for at in range(100)]
+    assert {one.name for one in made if one is not None} == set("abc")
+    await database.put_strategy(Offer(Strategy(name="a", theta=0.5), bandit=True), WHO)
+    await chooser.look()
+    assert sum("REC_BANDIT_FLOOR=0.4" in line for line in caplog.messages) == 1
 
 
 async def test_while_sql_is_away_what_was_read_goes_on() -> None:

@@ -51,6 +51,16 @@ async def test_nothing_yet_is_said_and_is_no_error(server: FakeServer) -> None:
     assert "joined" in done.err
 
 
+@pytest.mark.parametrize("rows", [[], FOUND["rows"]])
+async def test_that_nothing_is_joined_since_feedback_is_off_is_said(server: FakeServer, rows: list[Any]) -> None:
+    server.http["GET /v1/feedback"] = lambda request, body: {**FOUND, "rows": rows, "joining": False}
+    done = await rec("feedback")
+    assert done.code == 0
+    assert "REC_FEEDBACK=true" in done.err
+    assert "yet" not in done.err
+    assert bool(done.out) == bool(rows)
+
+
 async def test_what_rates_are_not_kept_by_is_wrong_use(server: FakeServer) -> None:
     assert (await rec("feedback", "--by", "user")).code == 2
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from rec.catalog import Item
+from rec.config import load_settings
+from rec.embedded.announce import announce, deciding
 from rec.store.sql import SqlDatabase
 from tests.cli.databases import new_database
 from tests.cli.runner import rec, rec_now
@@ -62,6 +64,30 @@ async def test_check_says_what_a_condition_means_and_changes_nothing(database: S
     assert (found["items"], found["listed"], found["of"]) == (2, 1, 3)
     assert found["first"][0] == {"item_id": "a", "title": "Tent"}
     assert "2 of 3 items, 1 of them" in (await rec("rules", "check", "price < 50")).err
+
+
+def test_another_shell_goes_by_the_settings_of_the_rec_up_that_runs(
+    database: SqlDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".rec").mkdir()
+    up = load_settings(rules_need_review=True, bandit_floor=0.4)
+    announce(tmp_path / ".rec", {"REC_BROKER_URL": "kafka://127.0.0.1:7", **deciding(up)})
+    put = rec_now("rules", "put", "hero", "boost", "in_stock", "--why", "front page", "--json")
+    assert put.lines[0]["proposal"]["why"] == "front page"
+    for name, code in (("a", 0), ("b", 0), ("c", 2)):
+        done = rec_now("strategies", "put", f'{{"name":"{name}"}}', "--bandit", "--why", "w")
+        assert done.code == code
+    assert "3 strategies with 0.4" in done.err
+
+
+async def test_a_pin_of_an_item_that_is_not_in_the_catalog_is_stored_and_said(database: SqlDatabase) -> None:
+    async with database as opened:
+        await opened.put_items([Item(item_id="sku_7", title="Tent")])
+    wrong = await rec("rules", "put", "hero", "pin", 'item_id = "sku_77"', "--why", "front page", "--json")
+    assert wrong.code == 0
+    assert "pins nothing as yet: none of the 1 items" in wrong.err
+    assert "pins nothing" not in (await rec("rules", "put", "hero", "pin", 'item_id = "sku_7"', "--why", "it is")).err
+    assert "nothing" not in (await rec("rules", "put", "out", "exclude", 'item_id = "sku_77"', "--why", "no")).err
 
 
 async def test_what_waits_is_listed_and_decided(database: SqlDatabase, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,13 @@ def test_a_strategy_is_stored_looked_at_and_dropped_and_the_trail_says_who_and_w
     ]
 
 
+def test_a_bandit_that_learns_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "REC_FEEDBACK=true" in put("bold", "--bandit").err
+    assert "REC_FEEDBACK" not in put("bold").err
+    monkeypatch.setenv("REC_FEEDBACK", "true")
+    assert "REC_FEEDBACK" not in put("bold", "--bandit").err
+
+
 def test_an_experiment_is_put_from_a_file_stopped_and_dropped(database: SqlDatabase) -> None:
     for name in ("calm", "bold"):
         assert put(name).code == 0
@@ -75,27 +84,56 @@ def test_whose_arm_it_is_can_be_asked() -> None:
     assert arm is not None
     (found,) = rec_now("experiments", "who", "ab", "u1", "--json").lines
     assert found == {"experiment": "ab", "subject": "u1", "placement": "home", "arm": arm.name}
+    told = rec_now("experiments", "who", "ab", "u1")
+    assert (told.out, told.err) == (f"u1 is in arm {arm.name}, which is {arm.strategy}\n", "")
+    assert "subject is empty" in rec_now("experiments", "who", "ab", " ").err
 
 
 def test_a_result_is_read_from_a_log_of_rewards() -> None:
     for name in ("calm", "bold"):
         put(name)
     rec_now("experiments", "put", json.dumps(AB), "--why", "w")
-    experiment, rows = experiment_of(AB), []
+    experiment, rows, began = experiment_of(AB), [], time.time() + 1
+    for at in range(2_000):  # before it began everybody had the same strategy
+        rows.append({"subject": f"old{at}", "at": began - 5_000 + at, "reward": at % 2, "placement": "home"})
     for at in range(3_000):
         arm = assigned(experiment, f"u{at}", "home")
         assert arm is not None
         reward = int(at % (3 if arm.name == "bold" else 9) == 0)
-        rows.append({"subject": f"u{at}", "at": 1_000 + at, "reward": reward, "placement": "home"})
+        rows.append({"subject": f"u{at}", "at": began + at, "reward": reward, "placement": "home"})
     Path("log.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
-    (found,) = rec_now("experiments", "result", "ab", "log.jsonl", "--now", "200000", "--json").lines
+    late = str(began + 200_000)
+    (found,) = rec_now("experiments", "result", "ab", "log.jsonl", "--now", late, "--json").lines
     (effect,) = found["effects"]
+    assert found["before"] == 2_000
+    assert sum(arm["subjects"] for arm in found["arms"].values()) == 3_000
     assert effect["arm"] == "bold"
     assert 0 < effect["low"] < effect["value"] < effect["high"]
     assert effect["verdict"] == "earns more than control"
-    assert "earns more than control" in rec_now("experiments", "result", "ab", "log.jsonl", "--now", "200000").out
-    early = rec_now("experiments", "result", "ab", "log.jsonl", "--now", "2000", "--json").lines[0]["effects"][0]
-    assert early["verdict"].startswith("too early")  # nobody's day is over
+    told = rec_now("experiments", "result", "ab", "log.jsonl", "--now", late)
+    assert "earns more than control" in told.out
+    assert "2,000 lists of before" in told.err
+    early = rec_now("experiments", "result", "ab", "log.jsonl", "--now", str(began + 2_000), "--json").lines[0]
+    assert early["effects"][0]["verdict"].startswith("too early")  # nobody's day is over
+    fewer = rec_now("experiments", "result", "ab", "log.jsonl", "--now", late, "--since", str(began + 1_000), "--json")
+    assert fewer.lines[0]["before"] == 3_000
+    for wrong, field in ((("--now", "nan"), "--now"), (("--since", "inf"), "--since"), (("--since", "5"), "--since")):
+        refused = rec_now("experiments", "result", "ab", "log.jsonl", *wrong, "--json")
+        assert refused.code == 2
+        assert refused.lines[0]["error"]["field"] == field
+
+
+def test_an_experiment_that_does_not_know_when_it_began_asks_for_it(tmp_path: Path) -> None:
+    for name in ("calm", "bold"):
+        put(name)
+    rec_now("experiments", "put", json.dumps(AB), "--why", "w")
+    with sqlite3.connect(tmp_path / "rec.db") as connection:  # as an earlier version stored it
+        connection.execute("UPDATE experiments SET body = ?", (json.dumps(AB),))
+    Path("log.jsonl").write_text('{"subject":"u1","at":1000,"reward":1}\n')
+    refused = rec_now("experiments", "result", "ab", "log.jsonl")
+    assert refused.code == 2
+    assert "--since" in refused.err
+    assert rec_now("experiments", "result", "ab", "log.jsonl", "--since", "900").code == 0
 
 
 @pytest.mark.parametrize(

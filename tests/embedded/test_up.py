@@ -16,6 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from rec.config import load_settings
+from rec.embedded.announce import announced, deciding
 from rec.embedded.ports import check_address
 from rec.errors import ConfigError
 from tests.faults.restart import rec_up
@@ -39,6 +41,8 @@ def answers(url: str) -> bool:
 
 async def test_a_web_that_crashed_is_back_at_the_address_that_was_told(tmp_path: Path) -> None:
     async with rec_up(tmp_path / "data", "--no-demo") as up:
+        told = announced(tmp_path / "data")
+        assert {name: told[name] for name in deciding(load_settings())} == deciding(load_settings())
         first = await asyncio.to_thread(web_of, up.process.pid)
         assert first is not None
         first.kill()

@@ -50,6 +50,23 @@ async def test_the_next_list_of_a_connected_shopper_is_made_by_the_strategy_of_t
             assert time.monotonic() - began < 2
 
 
+async def test_a_stored_strategy_holds_the_lists_that_it_makes(tmp_path: Path) -> None:
+    settings = loop_settings(tmp_path, sweep_interval_s=30)
+    async with local_worker(settings, shop()) as loop, Screen(loop) as screen:
+        await loop.database.put_strategy(Offer(Strategy(name="bold", hold_s=0.4)), WHO)
+        await loop.database.put_experiment(ALL_BOLD, WHO)
+        await loop.exchange.connect().hint(Hint("strategies", ""))
+        while screen.last.strategy != "bold":
+            await publish(loop, last := happened("view_item", "books-1"))
+            await until(lambda event=last: screen.last.cause.event_id == event.event_id)  # type: ignore[misc]
+        made, before = time.perf_counter(), len(screen.slates)
+        events = [happened("view_item", f"toys-{n}") for n in range(3)]
+        await publish(loop, *events)
+        await until(lambda: len(screen.slates) > before)
+        assert time.perf_counter() - made > 0.3
+        assert screen.last.cause.event_id == events[-1].event_id
+
+
 def example(at: int, strategy: str, reward: float) -> bytes:
     now, place = time.time(), Place("i", 0.5, "knn", 1.0, "c", True, reward, {})
     return encode_example(FeedbackExample(f"s{at}", "u", 0, "home", strategy, "m", now, now, (place,)))

@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rec.errors import BadInput
-from rec.policy.bandit import MAX_GROUPS, Arm, Bandit, BanditRules, believed, choose, means, propensities, rewarded
+from rec.policy.bandit import (
+    MAX_GROUPS,
+    Arm,
+    Bandit,
+    BanditRules,
+    believed,
+    choose,
+    fitting_floor,
+    means,
+    propensities,
+    rewarded,
+)
 from rec.simulate.arms import Setting, regrets
 
 HOME = ("new", "home")
@@ -101,9 +112,23 @@ def test_the_same_rng_chooses_the_same() -> None:
     assert picks[0] == picks[1]
 
 
-def test_floors_that_leave_nothing_to_choose_and_rewards_that_are_none_are_refused() -> None:
-    with pytest.raises(BadInput, match="more than all of it"):
-        choose(Bandit(), HOME, list("abcdefghijk"), now=0.0, rng=Random(1), rules=RULES)
+@given(st.integers(1, 200), st.floats(0, 0.5))
+def test_a_floor_that_fits_is_kept_and_one_that_does_not_is_the_largest_that_does(count: int, floor: float) -> None:
+    fits = fitting_floor(count, floor)
+    assert fits == floor or (fits < floor and fits * count == pytest.approx(1.0))
+    assert fits * count <= 1 + 1e-12
+
+
+def test_with_more_strategies_than_have_the_floor_each_gets_an_equal_part_and_a_list_is_made() -> None:
+    names, rules, rng = list("abc"), BanditRules(floor=0.4), Random(3)
+    bandit = taught({"a": (1_000, 500), "b": (1_000, 1)})
+    chosen = [choose(bandit, HOME, names, now=0.0, rng=rng, rules=rules) for _ in range(3_000)]
+    assert [chosen.count(name) / 3_000 for name in names] == pytest.approx([1 / 3] * 3, abs=0.03)
+    found = propensities(bandit, HOME, names, now=0.0, rng=rng, rules=rules)
+    assert list(found.values()) == pytest.approx([1 / 3] * 3)
+
+
+def test_nothing_to_choose_from_and_rewards_that_are_none_are_refused() -> None:
     with pytest.raises(BadInput, match="no strategy"):
         choose(Bandit(), HOME, [], now=0.0, rng=Random(1), rules=RULES)
     for wrong in (float("nan"), float("inf")):

@@ -376,7 +376,19 @@ def test_the_slate_names_its_strategy_and_an_ask_may_bring_one() -> None:
     assert listed(WORLD, Strategy(name="bold")).strategy == "bold"
 
 
-@pytest.mark.parametrize("values", [{"mix": {"colour": 1}}, {"temperature": -1}, {"warmth": 1}, {"name": "a b"}])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"mix": {"colour": 1}},
+        {"mix": {"popular": 1e300}},
+        {"mix": {"support": -1_001}},
+        {"temperature": -1},
+        {"temperature": 5e-324},
+        {"temperature": 0.0009},
+        {"warmth": 1},
+        {"name": "a b"},
+    ],
+)
 def test_a_strategy_that_makes_no_sense_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match=next(iter(values)) if "warmth" not in values else "warmth"):
         strategy_of(values)
@@ -406,6 +418,15 @@ def test_names_of_placements_that_no_rule_knows_do_not_fill_the_memory() -> None
 
 def test_the_strategy_comes_from_the_settings() -> None:
     assert Strategy.from_settings(load_settings(strategy={"temperature": 0.5})).temperature == 0.5
+    assert Strategy.from_settings(load_settings(strategy={"temperature": 0}, feedback=True)).temperature == 0
+
+
+def test_lists_are_drawn_by_themselves_only_where_somebody_learns_from_it() -> None:
+    assert Strategy.from_settings(load_settings(feedback=False)).temperature == 0
+    assert Strategy.from_settings(load_settings(feedback=True)).temperature == 0.1
+
+
+def test_a_strategy_in_the_settings_that_makes_no_sense_is_named() -> None:
     with pytest.raises(ConfigError, match="REC_STRATEGY"):
         Strategy.from_settings(load_settings(strategy={"heat": 1}))
 

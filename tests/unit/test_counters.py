@@ -279,7 +279,7 @@ def test_dropping_items_keeps_what_is_known_of_the_others() -> None:
     for n in range(100):
         counters.learn(event("view_item", f"x{n}", user_id=f"x{n}", at=NOW))
     assert rules(counters, "a")["b"] == before
-    assert len(counters.tables.rules) == len(counters.tables.neighbours) == len(counters.tables)
+    assert len(counters.tables.rules.rows) == len(counters.tables.neighbours.rows) == len(counters.tables)
 
 
 @settings(max_examples=50, deadline=None)
@@ -354,6 +354,17 @@ def test_a_snapshot_of_another_format_says_so(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("rec.counters.FORMAT", 99)
     with pytest.raises(ModelError, match="reads 99"):
         Counters.from_bytes(raw)
+
+
+def test_what_is_read_between_two_events_is_what_stands_in_the_tables() -> None:
+    counters, rng = Counters(max_items=60), random.Random(5)
+    for n in range(3_000):
+        counters.learn(event("view_item", f"i{rng.randrange(90)}", at=NOW + n, user_id=f"u{rng.randrange(7)}"))
+        tables, item_id = counters.tables, f"i{rng.randrange(90)}"
+        if (code := tables.code_of.get(item_id)) is not None:
+            for links in (tables.rules, tables.neighbours):
+                row = links.row(code)
+                assert dict(zip(row.codes.tolist(), row.amounts.tolist(), strict=True)) == links.rows[code]
 
 
 def test_a_thread_may_read_while_another_learns() -> None:

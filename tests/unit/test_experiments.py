@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rec.errors import BadInput
-from rec.policy.experiments import Arm, Effect, Experiment, Moments, assigned, boundary, effects, experiment_of, place
+from rec.policy.experiments import (
+    Arm,
+    Effect,
+    Experiment,
+    Moments,
+    _holder,
+    assigned,
+    begun,
+    boundary,
+    effects,
+    experiment_of,
+    place,
+)
 
 USERS = [f"u{at}" for at in range(20_000)]
 
@@ -43,6 +60,78 @@ def test_another_salt_mixes_subjects_anew() -> None:
 def test_a_share_that_grows_moves_only_those_it_takes() -> None:
     small, large = arms_of(split(0.5, 0.2)), arms_of(split(0.5, 0.4))
     assert all(a == b for a, b in zip(small, large, strict=True) if a is not None)
+
+
+def kept(before: list[str | None], after: list[str | None], arm: str) -> bool:
+    return all(now == arm for was, now in zip(before, after, strict=True) if was == arm)
+
+
+def test_a_ramp_from_a_tenth_each_to_a_half_each_moves_nobody_who_is_in_an_arm() -> None:
+    before, after = arms_of(split(0.1, 0.1)), arms_of(split(0.5, 0.5))
+    assert kept(before, after, "a0")
+    assert kept(before, after, "a1")
+    assert None not in after
+
+
+shares_of_two = st.tuples(st.floats(0.001, 1), st.floats(0.001, 1)).map(
+    lambda pair: [share / max(1.0, sum(pair)) for share in pair]
+)
+shares_of_many = st.integers(2, 6).flatmap(
+    lambda arms: st.tuples(*[st.lists(st.floats(0.001, 1 / arms), min_size=arms, max_size=arms)] * 2)
+)
+
+
+@given(st.one_of(st.tuples(shares_of_two, shares_of_two), shares_of_many))
+def test_whatever_the_others_do_an_arm_that_does_not_shrink_keeps_its_subjects(
+    shares: tuple[list[float], list[float]],
+) -> None:
+    points = [(at + 0.5) / 500 for at in range(500)]
+    before, after = ([_holder(each, at) for at in points] for each in shares)
+    for arm, (was, now) in enumerate(zip(*shares, strict=True)):
+        if now >= was:
+            assert all(held == arm for held, once in zip(after, before, strict=True) if once == arm)
+
+
+@given(st.lists(st.floats(0.001, 1), min_size=2, max_size=20), st.floats(0.1, 1))
+def test_each_arm_has_its_share_whatever_the_shares_are(parts: list[float], total: float) -> None:
+    shares = [total * part / sum(parts) for part in parts]
+    held = [_holder(shares, (at + 0.5) / 4_000) for at in range(4_000)]
+    for arm, share in enumerate(shares):
+        assert held.count(arm) / 4_000 == pytest.approx(share, abs=0.01)
+    if total == 1:
+        assert None not in held
+
+
+def test_a_control_that_has_the_rest_gives_way_to_the_arms_that_grow() -> None:
+    before, after = arms_of(split(0.8, 0.1, 0.1)), arms_of(split(0.4, 0.3, 0.3))
+    assert kept(before, after, "a1")
+    assert kept(before, after, "a2")
+
+
+@pytest.mark.parametrize(
+    ("change", "anew"),
+    [
+        ({}, False),
+        ({"alpha": 0.01, "window_s": 60.0, "horizon": 500}, False),
+        ({"running": False}, False),
+        ({"arms": split(0.2, 0.2).arms}, True),
+        ({"salt": "pepper"}, True),
+        ({"placements": ("cart",)}, True),
+    ],
+)
+def test_an_experiment_begins_anew_where_others_are_compared_than_before(change: dict[str, Any], anew: bool) -> None:
+    then, now = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)
+    first = begun(None, split(0.5, 0.5), then)
+    assert first.since == then
+    assert begun(first, msgspec.structs.replace(split(0.5, 0.5), **change), now).since == (now if anew else then)
+
+
+def test_an_experiment_that_runs_again_begins_anew_and_one_of_an_unknown_age_keeps_it_unknown() -> None:
+    then, now = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)
+    running, stopped = split(0.5, 0.5), msgspec.structs.replace(split(0.5, 0.5), running=False)
+    assert begun(begun(None, stopped, then), running, now).since == now
+    assert begun(begun(None, stopped, then), stopped, now).since == then
+    assert begun(running, stopped, now).since is None
 
 
 def test_an_experiment_that_is_over_or_about_another_placement_assigns_nobody() -> None:

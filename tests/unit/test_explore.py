@@ -38,6 +38,18 @@ def test_the_logged_probabilities_are_the_frequencies(seed: int) -> None:
     assert logged.sum() == pytest.approx(k, abs=1e-3)
 
 
+@pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e-9, 0.3, 10.0])
+@pytest.mark.parametrize(
+    "logits",
+    [[3e38, -3e38, 0.0, 1.0], [np.nan, 1.0, 2.0, 3.0], [np.inf, np.inf, -np.inf, 0.0], [np.nan] * 4, [1e30] * 4],
+)
+def test_whatever_the_numbers_are_a_draw_has_propensities(logits: list[float], temperature: float) -> None:
+    found = draw(np.array(logits, np.float32), 2, temperature, thrown(1, 4))
+    assert len(set(found.order.tolist())) == 2
+    assert np.isfinite(found.propensities).all()
+    assert ((found.propensities >= 0) & (found.propensities <= 1)).all()
+
+
 def test_of_one_place_the_probabilities_are_the_softmax() -> None:
     scaled = np.array([2.0, 0.5, -1.0, 0.0])
     share = np.exp(scaled) / np.exp(scaled).sum()

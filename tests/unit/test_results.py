@@ -30,24 +30,24 @@ def test_what_a_subject_earns_in_their_window_is_one_number() -> None:
         Earned(A, 111.0, 99.0),
         Earned(B, 0.0, 0.0),
     ]
-    found = tally(AB, rows, now=1_000.0)
+    found = tally(AB, rows, 0.0, now=1_000.0)
     assert [one.subjects for one in found.earned] == [1, 1]
     assert found.earned[0].total == 7.0
     assert found.earned[0].squares == 49.0
 
 
 def test_whoever_is_still_within_their_window_waits() -> None:
-    found = tally(AB, [Earned(A, 10.0, 1.0), Earned(B, 80.0, 1.0)], now=150.0)
+    found = tally(AB, [Earned(A, 10.0, 1.0), Earned(B, 80.0, 1.0)], 0.0, now=150.0)
     assert [one.subjects for one in found.earned] == [1, 0]
     assert found.waiting == 1
 
 
 def test_what_happens_after_now_is_not_known_yet() -> None:
-    assert tally(AB, [Earned(A, 500.0, 1.0)], now=150.0).waiting == 0
+    assert tally(AB, [Earned(A, 500.0, 1.0)], 0.0, now=150.0).waiting == 0
 
 
 def test_lists_of_another_strategy_are_no_exposure() -> None:
-    found = tally(AB, [Earned(A, 0.0, 5.0, strategy="default"), Earned(A, 50.0, 1.0, strategy="s")], now=1_000.0)
+    found = tally(AB, [Earned(A, 0.0, 5.0, strategy="default"), Earned(A, 50.0, 1.0, strategy="s")], 0.0, now=1_000.0)
     assert found.earned[0].total == 1.0
     assert found.otherwise == 1
 
@@ -57,11 +57,19 @@ def test_order_does_not_matter_and_a_stopped_experiment_is_still_read() -> None:
     rows = [Earned(f"u{rng.randrange(50)}", rng.uniform(0, 300), rng.random()) for _ in range(400)]
     shuffled = rng.sample(rows, len(rows))
     stopped = msgspec.structs.replace(AB, running=False)
-    one, other = tally(AB, rows, now=350.0), tally(stopped, shuffled, now=350.0)
+    one, other = tally(AB, rows, 0.0, now=350.0), tally(stopped, shuffled, 0.0, now=350.0)
     for mine, theirs in zip(one.earned, other.earned, strict=True):
         assert mine == pytest.approx(theirs)
 
 
 def test_other_placements_than_the_experiments_are_left_out() -> None:
     cart = msgspec.structs.replace(AB, placements=("cart",))
-    assert tally(cart, [Earned(A, 0.0, 1.0)], now=1_000.0).earned[0].subjects == 0
+    assert tally(cart, [Earned(A, 0.0, 1.0)], 0.0, now=1_000.0).earned[0].subjects == 0
+
+
+def test_lists_of_before_the_arms_were_these_are_nobodys() -> None:
+    """What people earned of one and the same strategy beforehand says nothing about the arms they would be in."""
+    rows = [Earned(A, 10.0, 1.0), Earned(A, 60.0, 2.0), Earned(B, 49.9, 8.0), Earned(B, 50.0, 4.0)]
+    found = tally(AB, rows, 50.0, now=1_000.0)
+    assert [one.total for one in found.earned] == [2.0, 4.0]
+    assert found.before == 2

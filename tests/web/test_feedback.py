@@ -29,6 +29,7 @@ async def test_what_was_seen_and_clicked_is_told_with_its_intervals(shop: Shop) 
     check("Feedback", answer.body)
     [row] = answer.body["rows"]
     assert row["key"] == "camping"
+    assert answer.body["joining"] is True
     assert (row["seen"], row["clicks"], row["purchases"]) == pytest.approx((2, 1, 0), abs=1e-3)
     assert row["ctr"]["low"] < row["ctr"]["value"] < row["ctr"]["high"]
     assert "u1" not in str(answer.body)

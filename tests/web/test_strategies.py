@@ -25,7 +25,8 @@ async def test_what_a_backend_puts_is_stored_with_who_and_why() -> None:
         check("StrategyList", listed)
         assert listed["strategies"][0] == {"strategy": {"name": "bold", "category_share": 0.4}, "bandit": True}
         body = {"why": "does it pay?", "actor": "anna", "experiment": AB}
-        check("Experiment", (await shop.call("PUT", "/v1/experiments/ab", json=body)).body)
+        check("Experiment", put_one := (await shop.call("PUT", "/v1/experiments/ab", json=body)).body)
+        assert put_one["since"]
         listed = (await shop.call("GET", "/v1/experiments")).body
         check("ExperimentList", listed)
         assert [experiment["name"] for experiment in listed["experiments"]] == ["ab"]
@@ -49,6 +50,10 @@ async def test_what_is_in_use_stays_and_the_rest_can_be_dropped() -> None:
     [
         ("/v1/strategies/bold", {"strategy": {}}, "why"),
         ("/v1/strategies/bold", {"why": "", "strategy": {}}, "why"),
+        ("/v1/strategies/bold", {"why": " \t ", "strategy": {}}, "why"),
+        ("/v1/experiments/ab", {"why": "   ", "experiment": AB}, "why"),
+        ("/v1/strategies/bold", {"why": "w", "strategy": {"name": "wild"}}, "strategy.name"),
+        ("/v1/experiments/ab", {"why": "w", "experiment": {**AB, "name": "ba"}}, "experiment.name"),
         ("/v1/strategies/bold", {"why": "w", "strategy": {"hue": 1}}, "strategy"),
         ("/v1/strategies/bold", {"why": "w", "strategy": {"category_share": 3}}, "strategy"),
         ("/v1/experiments/ab", {"why": "w", "experiment": AB}, "arms"),  # its strategies are not stored

@@ -1,4 +1,4 @@
-"""`rec.ports.Rules` in SQL: the shop's rules as JSON, each with the change that waits for a review.
+"""`rec.ports.Rules` in SQL: the shop's rules as JSON, each with the change that waits for a review; all of it audited.
 
 Invariant: whoever changes a rule holds the lock of the counter `rules` and moves it on, so a reader that sees the same
 number has the same rules.
@@ -10,8 +10,10 @@ import msgspec
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rec.policy.desk import Proposal, StoredRule, decided, proposed
+from rec.policy.desk import Proposal, StoredRule, decided, decision_entry, proposal_entry, proposed
 from rec.policy.rules import Rule
+from rec.policy.store import Who
+from rec.store.sql.audit import enter
 from rec.store.sql.connection import Connected, lock_counter
 from rec.store.sql.models import RULES, SHOP_RULES, CounterRow, RuleRow
 
@@ -28,13 +30,16 @@ class SqlRules(Connected):
             await lock_counter(session, RULES, add=1)
             after = proposed(await _known(session, rule_id), rule_id, proposal, review)
             await self._write_rule(session, rule_id, after)
+            await enter(session, *proposal_entry(rule_id, proposal, after))
         return after
 
-    async def decide_rule(self, rule_id: str, approved: bool) -> StoredRule | None:
+    async def decide_rule(self, rule_id: str, approved: bool, who: Who) -> StoredRule | None:
         async with self._unit() as session:
             await lock_counter(session, RULES, add=1)
-            after = decided(await _known(session, rule_id), rule_id, approved)
+            known = await _known(session, rule_id)
+            after = decided(known, rule_id, approved)
             await self._write_rule(session, rule_id, after)
+            await enter(session, *decision_entry(known, rule_id, approved, who))
         return after
 
     async def _write_rule(self, session: AsyncSession, rule_id: str, after: StoredRule | None) -> None:

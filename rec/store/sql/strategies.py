@@ -6,21 +6,26 @@ there, and its number is the revision that workers wait for.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Table, delete, insert, select
+from sqlalchemy import Table, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rec.errors import NotFound
 from rec.policy.bandit import DEFAULTS, BanditRules
-from rec.policy.chosen import Offer, Stored, checked_drop, checked_experiment, checked_offers
-from rec.policy.experiments import Experiment
+from rec.policy.chosen import Offer, Stored, checked_drop, checked_experiment, checked_offer
+from rec.policy.experiments import Experiment, begun
 from rec.policy.store import Who
+from rec.store.sql.audit import enter
 from rec.store.sql.connection import Connected, lock_counter
-from rec.store.sql.models import AUDIT, EXPERIMENT_ROWS, STRATEGIES, STRATEGY_ROWS, CounterRow
+from rec.store.sql.models import EXPERIMENT_ROWS, STRATEGIES, STRATEGY_ROWS, CounterRow
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class SqlStrategies(Connected):
@@ -38,8 +43,7 @@ class SqlStrategies(Connected):
     async def put_strategy(self, offer: Offer, who: Who, rules: BanditRules = DEFAULTS) -> None:
         async with self._unit() as session:
             seq = await lock_counter(session, STRATEGIES, add=1)
-            there = {each.strategy.name: each for each in (await _stored(session, seq)).offers}
-            checked_offers([*{**there, offer.strategy.name: offer}.values()], rules)
+            checked_offer((await _stored(session, seq)).offers, offer, rules)
             await self._put(session, STRATEGY_ROWS, offer.strategy.name, seq, offer)
             await _audit(session, who, "put strategy", offer.strategy.name, offer)
 
@@ -50,12 +54,16 @@ class SqlStrategies(Connected):
             await session.execute(delete(STRATEGY_ROWS).where(STRATEGY_ROWS.c.name == name))
             await _audit(session, who, "drop strategy", name, None)
 
-    async def put_experiment(self, experiment: Experiment, who: Who) -> None:
+    async def put_experiment(self, experiment: Experiment, who: Who) -> Experiment:
         async with self._unit() as session:
             seq = await lock_counter(session, STRATEGIES, add=1)
-            checked_experiment(experiment, (await _stored(session, seq)).offers)
+            stored = await _stored(session, seq)
+            checked_experiment(experiment, stored.offers)
+            before = next((each for each in stored.experiments if each.name == experiment.name), None)
+            experiment = begun(before, experiment, datetime.now(UTC))
             await self._put(session, EXPERIMENT_ROWS, experiment.name, seq, experiment)
             await _audit(session, who, "put experiment", experiment.name, experiment)
+        return experiment
 
     async def drop_experiment(self, name: str, who: Who) -> None:
         async with self._unit() as session:
@@ -76,9 +84,20 @@ async def _revision(session: AsyncSession) -> int:
 
 
 async def _stored(session: AsyncSession, revision: int) -> Stored:
-    offers = [msgspec.convert(body, Offer) for body in await _bodies(session, STRATEGY_ROWS)]
-    experiments = [msgspec.convert(body, Experiment) for body in await _bodies(session, EXPERIMENT_ROWS)]
+    offers = _understood(await _bodies(session, STRATEGY_ROWS), Offer, "strategy")
+    experiments = _understood(await _bodies(session, EXPERIMENT_ROWS), Experiment, "experiment")
     return Stored(revision, tuple(offers), tuple(experiments))
+
+
+def _understood(bodies: list[Mapping[str, Any]], kind: type[T], what: str) -> list[T]:
+    """Those that this version takes; one that it does not is left aside, and the others go on."""
+    found = []
+    for body in bodies:
+        try:
+            found.append(msgspec.convert(body, kind))
+        except msgspec.ValidationError as error:
+            log.error("a stored %s does not hold here (%s); put it anew: %s", what, error, body)  # noqa: TRY400
+    return found
 
 
 async def _bodies(session: AsyncSession, table: Table) -> list[Mapping[str, Any]]:
@@ -87,5 +106,4 @@ async def _bodies(session: AsyncSession, table: Table) -> list[Mapping[str, Any]
 
 async def _audit(session: AsyncSession, who: Who, action: str, name: str, body: Offer | Experiment | None) -> None:
     detail = {"why": who.why, **({"body": msgspec.to_builtins(body)} if body is not None else {})}
-    entry = {"at": datetime.now(UTC), "actor": who.actor, "action": action, "target": name, "detail": detail}
-    await session.execute(insert(AUDIT).values(entry))
+    await enter(session, who.actor, action, name, detail)

@@ -12,6 +12,11 @@ from sqlalchemy.exc import DBAPIError
 
 from rec.catalog import Item
 from rec.errors import ConfigError, Unavailable
+from rec.policy.chosen import Offer
+from rec.policy.desk import Desk
+from rec.policy.rules import Rule
+from rec.policy.store import Who
+from rec.policy.strategy import Strategy
 from rec.store.sql import SqlDatabase
 from rec.store.sql.schema import SCHEMA_HEAD
 from tests.backends import Postgres
@@ -103,3 +108,42 @@ async def test_a_value_that_the_tables_refuse_is_not_called_an_outage_and_is_not
 async def test_a_database_that_is_not_open_says_so(url: str) -> None:
     with pytest.raises(RuntimeError, match="not open"):
         await SqlDatabase(url).count_items()
+
+
+async def test_a_change_of_a_rule_without_its_line_in_the_trail_is_not_made(
+    sqlite_template: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "rec.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    rule = Rule(rule_id="hero", effect="pin", condition="in_stock")
+    async with SqlDatabase(f"sqlite:///{path}") as database:
+        await Desk(database, "ann", review=True).put(rule, "front page")
+        with sqlite3.connect(path) as connection:
+            connection.execute("DROP TABLE audit")
+        before = await database.rules(), await database.rules_revision()
+        for change in (
+            Desk(database, "ann", review=False).put(rule, "front page"),
+            Desk(database, "ann", review=False).remove("hero", "over"),
+            Desk(database, "ann", review=False).decide_rule("hero", True, "fine"),
+        ):
+            with pytest.raises(ConfigError):
+                await change
+        assert (await database.rules(), await database.rules_revision()) == before
+
+
+async def test_a_stored_strategy_that_this_version_refuses_is_left_aside_and_put_anew(
+    sqlite_template: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "rec.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    who, good = Who("anna", "to try it"), Offer(Strategy(name="good"))
+    async with SqlDatabase(f"sqlite:///{path}") as database:
+        for name in ("good", "hot"):
+            await database.put_strategy(Offer(Strategy(name=name)), who)
+        with sqlite3.connect(path) as connection:
+            body = '{"strategy":{"name":"hot","temperature":5e-324}}'
+            connection.execute("UPDATE strategies SET body = ? WHERE name = 'hot'", (body,))
+        assert (await database.stored()).offers == (good,)
+        assert "temperature" in caplog.text
+        await database.put_strategy(Offer(Strategy(name="hot", temperature=0.5)), who)
+        assert (await database.stored()).strategy("hot") == Strategy(name="hot", temperature=0.5)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from rec.errors import BadInput, NotFound
@@ -72,6 +74,20 @@ async def test_an_experiment_keeps_its_strategies_alive(database: Database) -> N
     assert len((await database.stored()).offers) == 2
 
 
+async def test_an_experiment_keeps_when_its_arms_became_what_they_are(database: Database) -> None:
+    for name in "abc":
+        await database.put_strategy(offer(name), ANNA)
+    first = await database.put_experiment(ab(), ANNA)
+    assert first.since is not None
+    assert abs((datetime.now(UTC) - first.since).total_seconds()) < 60
+    given = msgspec.structs.replace(ab(running=False), since=datetime(2020, 1, 1, tzinfo=UTC))
+    assert (await database.put_experiment(given, ANNA)).since == first.since
+    other = await database.put_experiment(ab(strategies=("a", "c")), ANNA)
+    assert other.since is not None
+    assert other.since > first.since
+    assert (await database.stored()).experiments == (other,)
+
+
 async def test_what_is_not_there_cannot_be_dropped(database: Database) -> None:
     with pytest.raises(NotFound, match="no strategy 'a'"):
         await database.drop_strategy("a", ANNA)
@@ -88,6 +104,17 @@ async def test_the_bandit_gets_no_more_strategies_than_have_a_floor_of_traffic(d
         await database.put_strategy(offer("c", bandit=True), ANNA, rules)
     await database.put_strategy(offer("c"), ANNA, rules)
     assert [one.bandit for one in (await database.stored()).offers] == [True, True, False]
+
+
+async def test_where_the_floor_was_raised_over_what_is_stored_a_step_back_is_taken(database: Database) -> None:
+    for name in "abcd":
+        await database.put_strategy(offer(name, bandit=True), ANNA, BanditRules(floor=0.1))
+    raised = BanditRules(floor=0.4)
+    await database.put_strategy(offer("a", bandit=True, share=0.9), ANNA, raised)  # as many as before
+    await database.put_strategy(offer("b"), ANNA, raised)
+    with pytest.raises(BadInput, match="more than all of it"):
+        await database.put_strategy(offer("b", bandit=True), ANNA, raised)
+    assert [one.bandit for one in (await database.stored()).offers] == [True, False, True, True]
 
 
 async def test_there_is_a_most_that_is_stored(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
