@@ -26,9 +26,8 @@ from web.origins import preflight, readable
 
 log = logging.getLogger(__name__)
 
-LOST: web.AppKey[Callable[[web.Request], web.Response]] = web.AppKey(
-    "lost"
-)  # the page for who came to no address of ours
+# The page for who came to no address of ours.
+LOST: web.AppKey[Callable[[web.Request], web.Response]] = web.AppKey("lost")
 
 _encode = msgspec.json.Encoder().encode
 _STREAMS = frozenset(("/v1/ws", "/v1/sse"))  # they last; their time is no latency
