@@ -316,6 +316,8 @@ async def test_more_of_a_search_is_added_where_the_shopper_is(page: Page, shop: 
     assert total > 24
     assert await text(page, "#view .lead") == f"24 of {total} products."
     await keep_picture(page, "1280-search")
+    await page.value("document.querySelector('.more').scrollIntoView({block: 'center'})")
+    await keep_picture(page, "1280-more")
     seen = await listed(page, "#view shunxi-list")
     await page.value("document.querySelector('.more').focus()")
     while await page.value("!document.querySelector('.more').hidden"):
