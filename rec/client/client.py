@@ -37,7 +37,7 @@ from rec.client.journal import Journal
 from rec.client.links import Links
 from rec.client.outputs import State, Wish
 from rec.client.queue import EventQueue
-from rec.client.searches import SearchOptions, Suggested, Suggestions, search_query
+from rec.client.searches import SearchOptions, Suggested, Suggestions, search_query, suggest_query
 from rec.client.sender import OnDrop, Sender
 from rec.client.states import StateChange, States
 from rec.client.timing import Timing
@@ -224,7 +224,7 @@ class RecClient:
 
     async def suggest(self, q: str, n: int = 10) -> list[Suggested]:
         """What can be searched for, of what begins like `q`."""
-        query: dict[str, str | int | None] = {"q": q, "n": n}
+        query = suggest_query(q, n)
         found = await self._parts.caller.call("GET", "/v1/suggest", Suggestions, self._self, query=query)
         return list(found.suggestions)
 
