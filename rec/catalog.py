@@ -18,13 +18,15 @@ import numpy.typing as npt
 
 from rec.errors import ModelError
 from rec.events import Id, Text
+from rec.ids import mark64
 from rec.images import packed
 from rec.state import Facets
 
 Mask = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
-_Array = TypeVar("_Array", Mask, Ints, Floats)
+Marks = npt.NDArray[np.uint64]
+_Array = TypeVar("_Array", Mask, Ints, Floats, Marks)
 
 Price = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 # http(s) with a host, or a path of the own server: neither //host nor a backslash, which browsers read as a slash.
@@ -86,6 +88,7 @@ class View:
     size: int
     ids: Sequence[str]
     items: Sequence[Item]
+    marks: Marks  # of the ids, the same in every worker
     known: Mask  # the row stands for an item of the catalog
     listed: Mask  # ... and it may be shown: in stock, not flagged
     category: Ints  # index into `categories`; 0 is "no category"
@@ -128,6 +131,7 @@ class Catalog:
         self._categories: dict[str, int] = {"": 0}
         self._brands: dict[str, int] = {"": 0}
         self._retired = 0
+        self._marks = np.zeros(capacity, np.uint64)
         self._known = np.zeros(capacity, np.bool_)
         self._listed = np.zeros(capacity, np.bool_)
         self._category = np.zeros(capacity, np.int32)
@@ -219,7 +223,7 @@ class Catalog:
             self._grow()
         self._ids.append(item.item_id)
         self._items.append(item)
-        self._births[row] = born
+        self._births[row], self._marks[row] = born, mark64(item.item_id)
         self._row_of[item.item_id] = row
         return row
 
@@ -243,6 +247,7 @@ class Catalog:
     def _grow(self) -> None:
         self._known, self._listed = _doubled(self._known), _doubled(self._listed)
         self._category, self._brand, self._births = map(_doubled, (self._category, self._brand, self._births))
+        self._marks = _doubled(self._marks)
         self._has_vector, self._vectors = _doubled(self._has_vector), _doubled(self._vectors)
 
     def _reserve_dim(self, dim: int) -> None:
@@ -268,6 +273,7 @@ class Catalog:
             size=n,
             ids=self._ids,
             items=self._items,
+            marks=self._marks[:n],
             known=self._known[:n],
             listed=self._listed[:n],
             category=self._category[:n],
@@ -291,7 +297,7 @@ class Catalog:
         self._known, self._listed = _packed(self._known, keep, size), _packed(self._listed, keep, size)
         self._category, self._brand = _packed(self._category, keep, size), _packed(self._brand, keep, size)
         self._births, self._has_vector = _packed(self._births, keep, size), _packed(self._has_vector, keep, size)
-        self._vectors = _packed(self._vectors, keep, size)
+        self._vectors, self._marks = _packed(self._vectors, keep, size), _packed(self._marks, keep, size)
         self._retired = 0
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -22,6 +21,7 @@ from rec.consent import Standing, heard, usable
 from rec.cooccurrence import STEPS, TREND, WHOLE, Amounts, Links, Tables
 from rec.errors import ModelError
 from rec.events import ACTIONS, ERASE, POSITIVE, Event
+from rec.ids import mark64
 from rec.pieces import pieces
 from rec.recent import Recent
 from rec.search.clicks import Asked, QueryClicks
@@ -76,7 +76,7 @@ class Counters:
         standing = self._choices.get(subject)
         if event.consent is not None:
             standing = self._heard(event, subject, standing)
-        mark = int.from_bytes(blake2b(event.event_id.encode(), digest_size=8).digest(), "little")
+        mark = mark64(event.event_id)
         if mark in self._events:
             self.duplicates += 1
             return False

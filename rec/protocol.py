@@ -6,6 +6,8 @@ and its own pong. One command a frame: the field that is set says which.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import IntEnum
 from typing import Annotated, Any, Literal, get_args
 
@@ -120,6 +122,33 @@ def check_query(q: str) -> None:
     """Raises BadInput for a query in which nothing can be seen."""
     if not any(char.isprintable() and not char.isspace() for char in q):
         raise BadInput(f"q is empty. {SEARCH_REMEDIES['q']}.", field="q")
+
+
+def check_names(names: Iterable[str], type_: type[msgspec.Struct], what: str = "parameter", within: str = "") -> None:
+    """Refuse what `type_` does not have: ignored, a filter that is misspelt would answer with everything.
+
+    `within` is what the field of the error begins with, where the names are inside of something. Raises BadInput.
+
+    >>> check_names(["q", "categroy"], Search)
+    Traceback (most recent call last):
+    rec.errors.BadInput: There is no parameter 'categroy'. Did you mean category?
+    """
+    known = type_.__struct_fields__
+    for name in names:
+        if name not in known:
+            raise unknown_name(name, known, what, within)
+
+
+def unknown_name(name: str, known: tuple[str, ...], what: str, within: str = "") -> BadInput:
+    """The refusal of a name that does not exist, with the one that was probably meant."""
+    close = get_close_matches(name[:64].lower(), known, n=1)
+    hint = f"Did you mean {close[0]}?" if close else f"Known are: {', '.join(known)}."
+    return BadInput(
+        f"There is no {what} {name[:64]!r}. {hint}",
+        code=f"unknown_{what}",
+        field=within + name[:64],
+        did_you_mean=close[0] if close else None,
+    )
 
 
 class Refresh(msgspec.Struct, frozen=True):

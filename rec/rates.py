@@ -15,7 +15,6 @@ nobody is named: of a list a hash and what was counted of it is remembered, and 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from hashlib import blake2b
 from itertools import islice
 from typing import NamedTuple, get_args
 
@@ -24,6 +23,7 @@ import msgspec
 from rec.errors import ModelError
 from rec.events import POSITIVE
 from rec.feedback import FeedbackExample, Place
+from rec.ids import mark64
 from rec.pieces import pieces
 from rec.priors import Others, Prior
 from rec.protocol import RateKind
@@ -107,7 +107,7 @@ class Rates:
 
     def learn(self, example: FeedbackExample) -> bool:
         """Count an example; False for one that was counted, or whose successor was."""
-        mark = int.from_bytes(blake2b(example.slate_id.encode(), digest_size=8).digest(), "little")
+        mark = mark64(example.slate_id)
         known = self._known.get(mark)
         if known is not None and known.revision >= example.revision:
             return False

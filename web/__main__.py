@@ -25,6 +25,7 @@ from web.admission import silent_at_most
 from web.app import make_app
 from web.arrivals import KEEP_ALIVE_S, LINGER_S, Arrivals
 from web.front import AccessLog, Discreet
+from web.runner import Runner
 
 log = logging.getLogger("web")
 
@@ -36,7 +37,7 @@ async def serve(settings: Settings, stop: asyncio.Event, port_file: Path | None 
     """Serve until `stop` is set. Raises ConfigError, or Unavailable naming what is away."""
     async with open_log(settings) as to, open_exchange(settings) as exchange, open_database(settings) as database:
         app = make_app(settings, to, exchange, database)
-        runner = web.AppRunner(
+        runner = Runner(
             app,
             access_log_class=AccessLog,
             shutdown_timeout=SHUTDOWN_S,

@@ -30,6 +30,7 @@ from web.intake import Intake
 from web.limits import Buckets
 from web.metrics import Metrics
 from web.routes import add_routes
+from web.runner import MAX_FIELD_BYTES, MAX_LINE_BYTES
 from web.suppression import Suppression
 
 
@@ -45,7 +46,11 @@ def make_app(
     """One edge process on connected backends. `now`: wall time, seconds since 1970. Raises ConfigError."""
     edge = _wire(settings, log, exchange, database, now, rng or random.Random())
     origins = frozenset(settings.allowed_origins)
-    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[front(edge.metrics, origins)])
+    app = web.Application(
+        client_max_size=MAX_BODY_BYTES,
+        middlewares=[front(edge.metrics, origins)],
+        handler_args={"max_line_size": MAX_LINE_BYTES, "max_field_size": MAX_FIELD_BYTES},
+    )
     app[EDGE] = edge
     app.on_response_prepare.append(safe_headers(origins))
     app.on_shutdown.append(_close_connections)

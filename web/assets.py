@@ -35,13 +35,13 @@ def load(folder: Path, names: Iterable[str]) -> dict[str, Asset]:
     return found
 
 
-def send(request: web.Request, asset: Asset, headers: Mapping[str, str]) -> web.Response:
-    """The answer: the file, packed for who can unpack it, or 304 for who has it."""
+def send(request: web.Request, asset: Asset, headers: Mapping[str, str], status: int = 200) -> web.Response:
+    """The answer: the file, packed for who can unpack it, or 304 for who has it. An error's page is sent each time."""
     # Kept, but asked about each time: a new version is there at once.
     common = {hdrs.CACHE_CONTROL: "no-cache", **headers, hdrs.ETAG: asset.tag, hdrs.VARY: hdrs.ACCEPT_ENCODING}
-    if asset.tag in request.headers.get(hdrs.IF_NONE_MATCH, ""):
+    if status == 200 and asset.tag in request.headers.get(hdrs.IF_NONE_MATCH, ""):
         return web.Response(status=304, headers=common)
     common[hdrs.CONTENT_TYPE] = f"{asset.kind}; charset=utf-8"
     if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
-        return web.Response(body=asset.packed, headers={**common, hdrs.CONTENT_ENCODING: "gzip"})
-    return web.Response(body=asset.body, headers=common)
+        return web.Response(body=asset.packed, status=status, headers={**common, hdrs.CONTENT_ENCODING: "gzip"})
+    return web.Response(body=asset.body, status=status, headers=common)

@@ -19,7 +19,7 @@ from rec.demo.pictures import picture
 from rec.errors import Forbidden, NotFound
 from web.assets import load, send
 from web.edge import EDGE
-from web.front import answer
+from web.front import LOST, answer
 from web.origins import is_own
 from web.parsing import ItemPath, body_of, path_of, query_of
 from web.shelf import Shelf
@@ -76,6 +76,7 @@ class _FilePath(msgspec.Struct, frozen=True):
 
 def add_demo(app: web.Application) -> None:
     """Routes of the pages."""
+    app[LOST] = get_lost
     app[SHELF] = Shelf(app[EDGE].database, time.monotonic)
     app.router.add_routes(
         [
@@ -97,6 +98,13 @@ def add_demo(app: web.Application) -> None:
 async def get_shop(request: web.Request) -> web.Response:
     """The shop, under a policy that lets it load only what this server sends. The page knows its own addresses."""
     return send(request, _ASSETS["shop.html"], PAGE_HEADERS)
+
+
+def get_lost(request: web.Request) -> web.Response:
+    """The shop for an address that is none: its page says so, and where to go."""
+    response = send(request, _ASSETS["shop.html"], PAGE_HEADERS, 404)
+    response.headers[hdrs.VARY] = f"{hdrs.ACCEPT}, {hdrs.ACCEPT_ENCODING}"
+    return response
 
 
 async def get_two(request: web.Request) -> web.Response:

@@ -26,6 +26,9 @@ from web.origins import preflight, readable
 
 log = logging.getLogger(__name__)
 
+# The page for who came to no address of ours.
+LOST: web.AppKey[Callable[[web.Request], web.Response]] = web.AppKey("lost")
+
 _encode = msgspec.json.Encoder().encode
 _STREAMS = frozenset(("/v1/ws", "/v1/sse"))  # they last; their time is no latency
 
@@ -84,10 +87,17 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.StreamRes
         response.headers[hdrs.ALLOW] = allowed
         return response
     if isinstance(error, web.HTTPNotFound):
+        if LOST in request.app and request.method in (hdrs.METH_GET, hdrs.METH_HEAD) and wants_page(request):
+            return request.app[LOST](request)
         return error_answer(NotFound("There is no such address. See /openapi.json.", code="no_such_address"))
     response = error_answer(BadInput(error.reason, code="bad_request"))
     response.set_status(error.status)
     return response
+
+
+def wants_page(request: web.Request) -> bool:
+    """Whether a person's browser asks: it says that it reads HTML; a program's "*/*" means JSON here."""
+    return "text/html" in request.headers.get(hdrs.ACCEPT, "").lower()
 
 
 def _unexpected(request: web.Request, error: Exception) -> web.Response:

@@ -139,7 +139,7 @@ class Intake:
             log.debug("consent marks were not moved; the worker writes them")
 
     def _count(self, new: list[Event], duplicates: int, rejected: list[dict[str, object]]) -> None:
-        for name, count in Counter(event.event for event in new).items():
+        for name, count in Counter(_counted_as(event) for event in new).items():
             self._metrics.ingested.labels(name).inc(count)
         for code, count in Counter(str(entry["code"]) for entry in rejected).items():
             self._metrics.rejected.labels(code).inc(count)
@@ -153,6 +153,18 @@ def broker_away(message: str) -> Iterator[None]:
         yield
     except (Unavailable, TimeoutError):
         raise Unavailable(message, retry_after=RETRY_AFTER_S) from None
+
+
+def _counted_as(event: Event) -> str:
+    """The label of an event: `search` needs no product, so it also carries a choice alone. That is no search.
+
+    >>> from rec.events import Consent
+    >>> chosen = Event(event="search", event_id="e", user_id="u", consent=Consent(personalization_storage="denied"))
+    >>> _counted_as(chosen), _counted_as(msgspec.structs.replace(chosen, search_term="tent"))
+    ('consent', 'search')
+    """
+    alone = event.event == "search" and not event.search_term and event.consent is not None
+    return "consent" if alone else event.event
 
 
 def _index(entry: dict[str, object]) -> int:

@@ -23,7 +23,11 @@ class Metrics:
         def counter(name: str, about: str, *labels: str) -> Counter:
             return Counter(f"shunxi_{name}", about, labels, registry=registry)
 
-        self.ingested = counter("events_ingested_total", "Events acknowledged by the broker.", "event")
+        self.ingested = counter(
+            "events_ingested_total",
+            "Events acknowledged by the broker; `consent` is a choice that came alone, as a `search` without words.",
+            "event",
+        )
         self.rejected = counter("events_rejected_total", "Events refused, by code.", "reason")
         self.duplicates = counter("events_duplicate_total", "Events whose id was known.")
         self.dedupe_skipped = counter("dedupe_skipped_total", "Events taken while Redis was away, not looked up.")

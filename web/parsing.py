@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Annotated, TypeVar, get_args
 
 import msgspec
@@ -15,7 +14,18 @@ from rec.errors import BadInput, TooSlow
 from rec.events import ID_RULE, Id
 from rec.halves import decoded
 from rec.ingest import explain, not_json
-from rec.protocol import MAX_SCREENS, MAX_SUGGESTIONS, SEARCH_REMEDIES, Count, Placement, Query, RateKind, Search
+from rec.protocol import (
+    MAX_SCREENS,
+    MAX_SUGGESTIONS,
+    SEARCH_REMEDIES,
+    Count,
+    Placement,
+    Query,
+    RateKind,
+    Search,
+    check_names,
+    unknown_name,
+)
 from rec.slates import MAX_VERSION
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -108,10 +118,8 @@ class ErasurePath(msgspec.Struct, frozen=True):
 def query_of(request: web.Request, type_: type[T], remedies: Mapping[str, str] | None = None) -> T:
     """The query string; a parameter that does not exist, or comes twice, is refused rather than ignored. `remedies`:
     those that differ from `REMEDIES`."""
-    known = type_.__struct_fields__
+    check_names(request.query, type_)
     for name in request.query:
-        if name not in known:
-            raise unknown_name(name, known, "parameter")
         if (times := len(request.query.getall(name))) > 1:
             raise BadInput(f"{name} is there {times} times. Send it once.", code="repeated_parameter", field=name)
     return _convert(request.query, type_, {**REMEDIES, **(remedies or {})})
@@ -159,18 +167,6 @@ def decode_known(raw: bytes | msgspec.Raw, type_: type[T], remedy: str = "") -> 
             error.message += remedy
             raise error
     return made
-
-
-def unknown_name(name: str, known: tuple[str, ...], what: str) -> BadInput:
-    """The refusal of a name that does not exist, with the one that was probably meant."""
-    close = get_close_matches(name[:64].lower(), known, n=1)
-    hint = f"Did you mean {close[0]}?" if close else f"Known are: {', '.join(known)}."
-    return BadInput(
-        f"There is no {what} {name[:64]!r}. {hint}",
-        code=f"unknown_{what}",
-        field=name[:64],
-        did_you_mean=close[0] if close else None,
-    )
 
 
 def _convert(values: Mapping[str, str], type_: type[T], remedies: dict[str, str] = REMEDIES) -> T:

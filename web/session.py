@@ -12,9 +12,9 @@ import msgspec
 from rec.errors import BadInput, RateLimited, RecError
 from rec.halves import decoded
 from rec.ingest import explain, not_json
-from rec.protocol import CloseCode, Command, decode_command
+from rec.protocol import CloseCode, Command, Search, check_names, decode_command, unknown_name
 from web.limits import Bucket
-from web.parsing import REMEDIES, unknown_name
+from web.parsing import REMEDIES
 
 FORGIVEN_S = 600  # after this long without a refusal, a client has all of its patience again
 
@@ -55,7 +55,12 @@ class _Id(msgspec.Struct):
     id: int | None = None
 
 
+class _Wanted(msgspec.Struct):
+    search: dict[str, msgspec.Raw]
+
+
 _decode_id = msgspec.json.Decoder(_Id).decode
+_decode_wanted = msgspec.json.Decoder(_Wanted).decode
 _decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -106,6 +111,11 @@ class Session:
             message = "This connection is connected already." if self.connected else "The first frame must be connect."
             code = "already_connected" if self.connected else "not_connected"
             return Refuse(command.id, BadInput(message, code=code))
+        if command.search is not None:
+            try:
+                check_names(_decode_wanted(data).search, Search, within="search.")
+            except BadInput as error:
+                return Refuse(command.id, error)
         return Ask(command.id, name, command)
 
     def _nothing(self, data: bytes, id: int | None) -> Pong | Refuse:

@@ -81,7 +81,7 @@ def from_response(status: int, body: bytes, headers: Mapping[str, str], now: flo
     """
     try:
         parsed = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         parsed = {}
     if isinstance(parsed, dict) and isinstance(parsed.get("error"), dict):
         parsed = parsed["error"]

@@ -71,7 +71,7 @@ class Http:
                     raise from_response(response.status, raw, response.headers, time.time())
         try:
             return msgspec.json.decode(raw or b"null", type=answer)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RecError(
                 f"{method} {path}: the answer is not what this client understands ({error}); "
                 "is the server of the same version?",

@@ -8,7 +8,17 @@ from typing import Annotated, TypedDict
 import msgspec
 
 from rec.errors import BadInput
-from rec.protocol import MAX_SUGGESTIONS, SEARCH_REMEDIES, SUGGEST_REMEDIES, Query, Search, Sort, check_query
+from rec.protocol import (
+    MAX_QUERY,
+    MAX_SUGGESTIONS,
+    SEARCH_REMEDIES,
+    SUGGEST_REMEDIES,
+    Query,
+    Search,
+    Sort,
+    check_names,
+    check_query,
+)
 
 
 class SearchOptions(TypedDict, total=False):
@@ -41,14 +51,13 @@ def search_query(q: str, n: int, more: SearchOptions) -> dict[str, str | int | N
     >>> search_query("tent", 5, {"price_max": 99.5, "in_stock": False})
     {'q': 'tent', 'n': 5, 'price_max': '99.5', 'in_stock': 'false'}
     """
+    check_names(more, Search)
+    _check_words(q)
     try:
         wanted = msgspec.convert({"q": q, "n": n, **more}, Search)
     except msgspec.ValidationError as error:
         raise _refused(error, SEARCH_REMEDIES) from None
     wanted.check()
-    if unknown := next((name for name in more if name not in Search.__struct_fields__), None):
-        known = ", ".join(Search.__struct_fields__)
-        raise BadInput(f"{unknown}: a search has no such option. Options are: {known}.", field=unknown)
     found = msgspec.to_builtins(wanted)
     found = {"q": wanted.q, "n": wanted.n, **found}
     return {name: value if name in ("q", "n") else _text(value) for name, value in found.items()}
@@ -61,6 +70,7 @@ def suggest_query(q: str, n: int) -> dict[str, str | int | None]:
     Traceback (most recent call last):
     rec.errors.BadInput: n: expected `int` <= 20. Send a whole number from 1 to 20.
     """
+    _check_words(q)
     try:
         wanted = msgspec.convert({"q": q, "n": n}, _Suggest)
     except msgspec.ValidationError as error:
@@ -80,6 +90,13 @@ def _refused(error: msgspec.ValidationError, remedies: Mapping[str, str]) -> Bad
     if "matching regex" in what:  # the pattern would help nobody
         what = "is not of the form that is allowed here"
     return BadInput(f"{path}: {what[:1].lower()}{what[1:]}. {remedies[path]}.", code="invalid_field", field=path)
+
+
+def _check_words(q: str) -> None:
+    if not isinstance(q, str) or not 1 <= len(q) <= MAX_QUERY:
+        what = f"has {len(q)} characters" if isinstance(q, str) else f"is a {type(q).__name__}"
+        message = f"q {what}. Send 1 to {MAX_QUERY} characters that are to be searched for."
+        raise BadInput(message, code="invalid_field", field="q")
 
 
 def _text(value: object) -> str:

@@ -1,19 +1,19 @@
 """seed → **dice** → exploration. Noise that belongs to an item, so that a list drawn twice with one seed is one list.
 
-A random number of its own for each row of the catalog, whatever else is a candidate: SplitMix64 (Steele, Lea, Flood
-2014) of seed and row. Pure.
+A random number of its own for each item, whatever else is a candidate and whichever worker throws: SplitMix64 (Steele,
+Lea, Flood 2014) of seed and item. Pure.
 """
 
 from __future__ import annotations
 
 import random
-from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rec.catalog import Ints
+from rec.catalog import Marks
+from rec.ids import mark64
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
@@ -29,18 +29,17 @@ class Dice(NamedTuple):
         """New ones for each list; with `steady_s` the same ones for `who` for that long (seconds)."""
         if steady_s <= 0:
             return cls(rng.getrandbits(64))
-        said = f"{who}/{int(now // steady_s)}".encode()
-        return cls(int.from_bytes(blake2b(said, digest_size=8).digest(), "little"))
+        return cls(mark64(f"{who}/{int(now // steady_s)}"))
 
-    def uniform(self, rows: Ints, salt: int = 0) -> npt.NDArray[np.float64]:
-        """[rows] independent numbers in (0, 1]; other ones with another `salt`.
+    def uniform(self, marks: Marks, salt: int = 0) -> npt.NDArray[np.float64]:
+        """[m] independent numbers in (0, 1] for items [m] by their marks; other ones with another `salt`.
 
-        >>> one, other = Dice(1).uniform(np.array([5, 9], np.int32)), Dice(1).uniform(np.array([9, 5], np.int32))
+        >>> one, other = Dice(1).uniform(np.array([5, 9], np.uint64)), Dice(1).uniform(np.array([9, 5], np.uint64))
         >>> bool(one[0] == other[1]), bool(one[0] == one[1])
         (True, False)
         """
         with np.errstate(over="ignore"):
-            z = (rows.astype(np.uint64) + np.uint64(1 + (salt << 32))) * _GOLDEN + np.uint64(self.seed)
+            z = (marks + np.uint64(1 + (salt << 32))) * _GOLDEN + np.uint64(self.seed)
             for shift, mix in zip((30, 27), _MIX, strict=True):
                 z = (z ^ (z >> np.uint64(shift))) * mix
             z = z ^ (z >> np.uint64(31))

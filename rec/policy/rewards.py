@@ -8,12 +8,12 @@ what was chosen in a group is learned in that group. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from hashlib import blake2b
 
 import msgspec
 
 from rec.errors import ModelError
 from rec.feedback import FeedbackExample
+from rec.ids import mark64
 from rec.policy.bandit import Arm, Bandit, BanditRules, rewarded
 from rec.policy.chosen import segment_of
 from rec.recent import Recent
@@ -43,7 +43,7 @@ class Rewards:
 
     def learn(self, example: FeedbackExample) -> bool:
         """Count a list; False for one that was counted, or whose successor was."""
-        mark = int.from_bytes(blake2b(example.slate_id.encode(), digest_size=8).digest(), "little")
+        mark = mark64(example.slate_id)
         known = self._known.get(mark)
         if known is not None and known[0] >= example.revision:
             return False

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 import pytest
@@ -17,9 +20,19 @@ NASTY = '<script>window.hacked = 1</script><img src=x onerror="window.hacked = 2
 _turns = count(1)
 
 
+async def threads_ready() -> None:
+    """The loop's threads are there from the start, and the fixture's: what the worker saves late is no leftover."""
+    count = 4
+    together = threading.Barrier(count)
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(count, thread_name_prefix="shop"))
+    await asyncio.gather(*(loop.run_in_executor(None, together.wait) for _ in range(count)))
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
     """The demo shop, with one product whose title is markup."""
+    await threads_ready()
     picture = "/pictures/nasty-1.svg"
     nasty = Item(item_id="nasty-1", title=NASTY, category="Camping", brand="<b>Bold</b>", image_url=picture)
     async with open_shop(tmp_path_factory.mktemp("shop"), more=[nasty]) as opened:

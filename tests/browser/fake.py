@@ -90,7 +90,10 @@ class Talk:
 
 
 class Fake:
-    """The server. `posted`: bodies and headers of POST /v1/events; `answers`: path → (status, body) of a GET."""
+    """The server. `posted`: bodies and headers of POST /v1/events; `answers`: path → (status, body) of a GET.
+
+    A body that is bytes goes out as it is.
+    """
 
     def __init__(self) -> None:
         self.url = ""
@@ -130,6 +133,8 @@ class Fake:
     async def _get(self, request: web.Request) -> web.Response:
         self.asked.append((request.path, dict(request.query)))
         status, body = self.answers.get(request.path, (200, None))
+        if isinstance(body, bytes):
+            return web.Response(body=body, status=status, content_type="text/plain")
         if body is None:
             return web.Response(text=PAGE, content_type="text/html")
         return web.json_response(body, status=status)

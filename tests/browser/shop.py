@@ -18,6 +18,7 @@ from rec.store.memory import MemoryLog
 from rec.topics import BEHAVIOR, topics
 from tests.loop.local import Local, local_worker, loop_settings
 from web.app import make_app
+from web.runner import Runner
 
 
 class Front:
@@ -31,17 +32,11 @@ class Front:
     async def open(self) -> None:
         local = self._local
         app = make_app(local.settings, local.log, local.exchange.connect(), local.database)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        self._runner = Runner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
         await site.start()
         self.port = self._runner.addresses[0][1]
-
-    def paths(self) -> list[str]:
-        """The addresses that it answers."""
-        assert self._runner is not None
-        assert self._runner.app is not None
-        return [resource.canonical for resource in self._runner.app.router.resources()]
 
     async def close(self) -> None:
         """Stop as at SIGTERM: everybody is told."""

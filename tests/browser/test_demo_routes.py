@@ -43,6 +43,26 @@ async def body(http: aiohttp.ClientSession, path: str, status: int = 200) -> Any
         return await response.json()
 
 
+async def test_an_address_that_is_none_is_a_page_for_people_and_json_for_programs(http: aiohttp.ClientSession) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    for method in ("GET", "HEAD"):
+        async with http.request(method, "/nosuch", headers=browser) as response:
+            assert (response.status, response.content_type) == (404, "text/html")
+            assert "script-src 'self'" in response.headers["Content-Security-Policy"]
+            assert "Accept," in response.headers["Vary"]
+            tag = response.headers["ETag"]
+    async with http.get("/nosuch", headers={**browser, "If-None-Match": tag}) as response:
+        assert response.status == 404
+    for accept in ("*/*", "application/json"):
+        async with http.get("/nosuch", headers={"Accept": accept}) as response:
+            assert response.status == 404
+            assert (await response.json())["error"]["code"] == "no_such_address"
+    async with http.post("/nosuch", headers=browser) as response:
+        assert (response.status, response.content_type) == (404, "application/json")
+    async with http.get("/v1/events", headers=browser) as response:  # there is one, but not for GET
+        assert (response.status, response.content_type) == (405, "application/json")
+
+
 class _Markup(HTMLParser):
     """Gathers what a strict policy would refuse."""
 

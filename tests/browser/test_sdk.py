@@ -22,6 +22,7 @@ pytestmark = [
 ]  # fmt: skip
 
 PACKAGE = Path(web.sdk.__file__).parent
+TYPED = "({code, temporary, message, constructor}) => [constructor.name, code, temporary, message]"
 UUID7 = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
 
 
@@ -458,6 +459,62 @@ async def test_search_and_suggestions_over_http_carry_the_token_and_errors_are_t
         ("/v1/suggest", {"q": "te", "n": "8"}),
         ("/v1/search", {"n": "20", "q": "tent"}),
     ]
+
+
+async def test_what_is_undefined_or_null_is_no_filter_on_either_way(page: Page, fake: Fake) -> None:
+    fake.answers = {"/v1/search": (200, slate(1, "t1", placement="search"))}
+    await page.value(f"window.client = new sdk.Shunxi({{token: () => {json.dumps(token())}}}); 0")  # not connected
+    wanted = "{n: 5, category: undefined, brand: null, page: null, in_stock: false, track: false}"
+    await page.value(f"client.search('tent', {wanted}).then(() => 0)")
+    assert fake.asked[-1] == ("/v1/search", {"n": "5", "in_stock": "false", "q": "tent"})
+    talk = await connected(page, fake)
+    await page.value(f"client.search('tent', {wanted}).catch(() => 0); 0")
+    asked = await talk.hear("search")
+    assert {key: value for key, value in asked.items() if key != "id"} == {"n": 5, "in_stock": False, "q": "tent"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (400, b"Got more than 8190 bytes when reading: ...", ["unreadable", False]),
+        (502, b"<html>Bad Gateway</html>", ["unreadable", True]),
+        (429, b"slow down", ["unreadable", True]),
+        (200, b"<html>Log in</html>", ["unreadable", False]),
+        (500, b'{"error":"text"}', ["unreadable", False]),
+    ],
+)
+async def test_an_answer_without_json_is_a_typed_error(
+    page: Page, fake: Fake, status: int, body: bytes, expected: list[object]
+) -> None:
+    fake.answers = {"/v1/suggest": (status, body)}
+    await page.value(f"window.client = new sdk.Shunxi({{token: () => {json.dumps(token())}}}); 0")
+    error = await page.value(f"client.suggest('te').catch({TYPED})")
+    assert error[:3] == ["ShunxiError", *expected]
+    assert str(status) in error[3]
+
+
+async def test_a_server_that_is_away_is_a_typed_error_and_what_was_called_off_is_not(page: Page, fake: Fake) -> None:
+    await page.value(
+        f"window.client = new sdk.Shunxi({{token: () => {json.dumps(token())}, url: 'http://127.0.0.1:1'}}); 0"
+    )
+    assert (await page.value(f"client.suggest('te').catch({TYPED})"))[:3] == ["ShunxiError", "unavailable", True]
+    name = await page.value(
+        "(() => { const off = new AbortController(); const asked = client.suggest('te', {signal: off.signal});"
+        " off.abort(); return asked.catch(({name}) => name); })()"
+    )
+    assert name == "AbortError"
+
+
+async def test_a_query_that_no_server_takes_is_refused_by_name_before_it_is_sent(page: Page, fake: Fake) -> None:
+    await page.value(f"window.client = new sdk.Shunxi({{token: () => {json.dumps(token())}}}); 0")
+    before = len(fake.asked)
+    for call in ("suggest('a'.repeat(10_000))", "search('a'.repeat(1_025))", "search('')", "search()"):
+        name, code, _, message = await page.value(f"client.{call}.catch({TYPED})")
+        assert (name, code) == ("ShunxiError", "invalid_field")
+        assert message.startswith("q has ")
+        assert "1024" in message
+    assert await page.value("client.waiting") == 0  # nor is it told as a search
+    assert len(fake.asked) == before
 
 
 # ------------------------------------------------------------------ GA4

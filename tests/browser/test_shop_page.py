@@ -235,17 +235,124 @@ async def test_markup_in_a_title_stays_text(page: Page, shop: Shop) -> None:
     assert page.complaints == []
 
 
-async def test_a_product_that_is_not_there_is_said_and_search_is_not_offered_without_a_server_for_it(
-    page: Page, shop: Shop
-) -> None:
+async def test_what_is_not_there_is_said_with_a_way_back(page: Page, shop: Shop) -> None:
     await page.goto(f"{shop.url}/product/none-1")
     await page.wait("document.querySelector('#view h1')?.textContent === 'Not here'")
     await page.goto(f"{shop.url}/department/Books")
     await page.wait("document.querySelectorAll('#view .tile').length >= 12")
     await page.wait("document.querySelectorAll('#departments a').length >= 10")
     await page.wait("document.querySelector('#departments [aria-current]')?.textContent === 'Books'")
-    has_search = any(path == "/v1/suggest" for path in shop.front.paths())
-    assert await page.value("document.querySelector('#search').hidden") is not has_search
+    for path, heading in (
+        ("/department/Nope", "There is no department “Nope”"),
+        ("/department/%E0", "There is no department “%E0”"),
+        ("/nosuch", "There is no such page"),
+        ("/product/", "There is no such page"),
+    ):
+        await page.goto(shop.url + path)
+        await page.wait(f"document.querySelector('#view h1')?.textContent === '{heading}'")
+        assert await page.value("document.querySelector('#home').hidden")
+        assert heading in await page.value("document.title")
+        assert await page.value("document.querySelectorAll('#view .tile').length") == 0
+    await keep_picture(page, "1280-nosuch")
+    await page.click("#view .lead a")
+    await page.wait("!document.querySelector('#home').hidden")
+    await shown(page, HOME, 12)
+
+
+# ------------------------------------------------------------------ search
+FOUND = "#view shunxi-list li[data-item-id]"
+
+
+async def search_for(page: Page, words: str) -> None:
+    """Type the words and press Enter, as a shopper does, and wait for what was found."""
+    await page.wait("!document.querySelector('#search').hidden")
+    await page.value(f"document.querySelector('#q').value = {words!r}; document.querySelector('#q').focus()")
+    await page.press("Enter")
+    await page.wait(f"location.search !== '' && document.querySelector('{FOUND}') !== null")
+
+
+async def searches_told(page: Page) -> int:
+    lines = await page.value("[...document.querySelectorAll('#lines .what')].map((line) => line.textContent)")
+    return sum(line.startswith("searched for") for line in lines)
+
+
+INGESTED = (
+    "fetch('/metrics').then((answer) => answer.text()).then((all) =>"
+    " Number(all.match(/events_ingested_total{event=.search.} ([0-9.]+)/)?.[1] ?? 0))"
+)
+
+
+async def test_coming_back_to_a_search_or_opening_it_anew_is_no_new_search(page: Page) -> None:
+    before = await page.value(INGESTED)
+    await search_for(page, "tent")
+    assert await searches_told(page) == 1
+    for _ in range(2):
+        await page.click(f"{FOUND} a")
+        await page.wait("document.querySelector('#view .product') !== null")
+        await page.value("history.back()")
+        await page.wait(f"location.pathname === '/search' && document.querySelector('{FOUND}') !== null")
+    assert await searches_told(page) == 1
+    await page.goto(await page.value("location.href"))
+    await page.wait(f"document.querySelector('{FOUND}') !== null")
+    await page.wait("document.querySelector('#panel .link').dataset.state === 'connected'")
+    assert await searches_told(page) == 0  # the ticker began anew, too
+    await search_for(page, "tent")  # once more, on purpose
+    await page.wait("document.querySelector('#lines .what')?.textContent === 'searched for tent'")
+    await page.wait(f"{INGESTED}.then((count) => count === {before + 2})")
+
+
+async def test_the_ticker_names_the_product_that_was_clicked_for_a_query(page: Page) -> None:
+    await search_for(page, "tent")
+    title = await text(page, f"{FOUND} .title")
+    await page.click(f"{FOUND} a")
+    clicked = "[...document.querySelectorAll('#lines .what')].map((line) => line.textContent)"
+    await page.wait(f"{clicked}.some((line) => line.startsWith('clicked '))")
+    assert f"clicked {title}" in await page.value(clicked)
+
+
+async def test_more_of_a_search_is_added_where_the_shopper_is(page: Page, shop: Shop, mia: str) -> None:
+    await search_for(page, "tent")
+    total = int((await text(page, "#view .lead")).split(" of ")[1].split()[0])
+    assert total > 24
+    assert await text(page, "#view .lead") == f"24 of {total} products."
+    await keep_picture(page, "1280-search")
+    await page.value("document.querySelector('.more').scrollIntoView({block: 'center'})")
+    await keep_picture(page, "1280-more")
+    seen = await listed(page, "#view shunxi-list")
+    await page.value("document.querySelector('.more').focus()")
+    while await page.value("!document.querySelector('.more').hidden"):
+        before = await page.value(f"document.querySelectorAll('{FOUND}').length")
+        assert await page.value("document.activeElement === document.querySelector('.more')")
+        await page.press("Enter")
+        await page.wait(f"document.querySelectorAll('{FOUND}').length > {before}")
+        await page.wait("!document.querySelector('.more').ariaDisabled")
+    everything = await listed(page, "#view shunxi-list")
+    assert everything[:24] == seen
+    assert len(everything) == len(set(everything)) == total
+    assert await text(page, "#view .lead") == f"{total} products."
+    first_new = await page.value("document.activeElement.closest('li').dataset.itemId")
+    assert everything.index(first_new) % 24 == 0  # the button is gone: on with the first of the last page
+    assert await searches_told(page) == 1
+    await page.click("#view shunxi-list:last-of-type li:last-child a")
+    slates = (await state_of(shop, mia, lambda state: state.history)).history
+    assert slates[0].item_id == everything[-1]
+
+
+async def test_words_that_were_taken_for_others_are_said(page: Page) -> None:
+    await search_for(page, "trekkign tnet")
+    assert (await text(page, "#view .lead")).startswith("Showing results for “")
+    assert await text(page, "#view h1") == "“trekkign tnet”"
+
+
+async def test_a_search_on_a_phone_is_no_wider_than_it_and_axe_finds_nothing(page: Page) -> None:
+    await page.resize(390, 844, mobile=True)
+    await search_for(page, "tent")
+    assert await too_wide(page, 390) == []
+    assert await too_small(page) == []
+    await keep_picture(page, "390-search")
+    await page.prefer(prefers_reduced_motion="reduce")
+    assert await violations(page) == []
+    await page.prefer(prefers_reduced_motion="no-preference")
 
 
 # ------------------------------------------------------------------ for everybody
@@ -298,7 +405,9 @@ async def test_the_keyboard_alone_opens_a_product_and_comes_back(page: Page) -> 
 
 async def test_focus_stays_on_its_product_while_the_list_moves_and_motion_may_be_unwelcome(page: Page) -> None:
     moving = f"[...document.querySelectorAll('{HOME} li')].flatMap((li) => li.getAnimations()).length"
-    kept = (await listed(page))[7]
+    items = (await slate_of(page))["items"]
+    unwanted = items[1]["item"]["category"]  # those of its kind go with it
+    kept = next(item["item_id"] for item in items if item["item"]["category"] != unwanted)
     no = f"document.querySelector('{HOME} li:nth-child(2) .no').click()"
     await page.value(f"document.querySelector('{HOME} li[data-item-id=\"{kept}\"] a').focus()")
     await page.value(f"{no}; 0")

@@ -223,6 +223,27 @@ async def test_a_phone_shows_all_of_it_without_scrolling_sideways(page: Page) ->
     await keep_picture(page, "390")
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_start_over_stays_beside_the_name_however_long_the_model_is_called(page: Page, width: int) -> None:
+    await page.resize(width, 844)
+    await page.click(f"{LEFT} .to-cart")
+    await page.wait(f"!document.querySelector('{LEFT} .cart').hidden")
+    await page.wait(f"document.querySelectorAll('{LEFT} .lines .done').length >= 1")
+    name, link, restart, version, cart = await page.value(
+        f"document.querySelector('{LEFT} .version').textContent ="
+        " 'list v1234 · model full-0042-20261127T183127 · learned 59 min ago';"
+        f"['h2', '.link', '.restart', '.version', '.cart'].map((part) => document.querySelector(`{LEFT} ${{part}}`)"
+        ".getBoundingClientRect()).map(({top, bottom}) => (top + bottom) / 2)"
+    )
+    assert abs(name - restart) < 4
+    assert abs(name - link) < 4
+    assert abs(version - cart) < 8
+    assert version > restart + 10
+    assert await too_wide(page, width) == []
+    await page.value("scrollTo(0, 0)")
+    await keep_picture(page, f"{width}-two-head")
+
+
 async def test_the_keyboard_alone_reaches_a_tent_and_keeps_its_place_when_the_list_moves(page: Page) -> None:
     await page.value(f"document.querySelector('{LEFT} .find input').focus()")
     await page.press("Tab")

@@ -52,7 +52,6 @@ async def test_search_gives_a_slate_and_its_options_travel(server: FakeServer, c
         ("price_min", 9_999, "above price_max"),
         ("in_stock", "yes", "Send true or false"),
         ("page", "3", "search.next of the slate before"),
-        ("colour", "red", "Options are: q, n, category"),
     ],
 )
 async def test_what_makes_no_search_is_refused_by_field_and_remedy_before_it_is_sent(
@@ -69,6 +68,27 @@ async def test_suggestions_have_a_limit_of_their_own(server: FakeServer, client:
     with pytest.raises(BadInput, match="from 1 to 20") as refused:
         await client.suggest("te", 21)
     assert (refused.value.field, server.calls) == ("n", [])
+
+
+async def test_a_filter_that_does_not_exist_is_refused_before_anything_is_sent(
+    server: FakeServer, client: RecClient
+) -> None:
+    for name, meant in (("bogus", None), ("categroy", "category")):
+        with pytest.raises(BadInput, match=f"There is no parameter '{name}'") as caught:
+            await client.search("u1", "tent", 3, **{name: 1})  # type: ignore[arg-type]
+        assert (caught.value.field, caught.value.did_you_mean) == (name, meant)
+    assert server.calls == []
+
+
+@pytest.mark.parametrize("q", ["", "a" * 10_000])
+async def test_a_query_that_no_server_takes_is_refused_by_name_before_it_is_sent(
+    server: FakeServer, client: RecClient, q: str
+) -> None:
+    for asked in (client.search("u1", q), client.suggest(q)):
+        with pytest.raises(BadInput, match="q has .* 1 to 1024 characters") as caught:
+            await asked
+        assert caught.value.field == "q"
+    assert server.calls == []
 
 
 async def test_what_is_done_on_a_search_names_its_query(server: FakeServer, client: RecClient) -> None:
@@ -178,7 +198,9 @@ async def test_a_token_is_asked_for_once_while_it_is_good_and_again_when_refused
 
 
 @pytest.mark.parametrize(
-    "answer", [b"<html>", b"{}", b'{"slate_id":1}'], ids=["another server", "an empty object", "wrong types"]
+    "answer",
+    [b"<html>", b"{}", b'{"slate_id":1}', b'"\xff"', b"[" * 100_000],
+    ids=["another server", "an empty object", "wrong types", "another encoding", "nested beyond reason"],
 )
 async def test_an_answer_that_is_no_slate_is_a_clear_error(
     server: FakeServer, client: RecClient, answer: bytes
@@ -244,7 +266,17 @@ def test_every_error_survives_the_wire(cls: type[RecError]) -> None:
 
 @pytest.mark.parametrize("status", [300, 302, 400, 401, 403, 404, 409, 413, 418, 429, 500, 501, 502, 503, 504, 599])
 def test_every_status_is_an_error_whatever_the_body(status: int) -> None:
-    for body in (b"", b"<html>", b"[]", b'{"error":"text"}', b'{"error":{"message":7}}', b"null"):
+    bodies = (
+        b"",
+        b"<html>",
+        b"[]",
+        b'{"error":"text"}',
+        b'{"error":{"message":7}}',
+        b"null",
+        b'"\xff"',
+        b"[" * 100_000,
+    )
+    for body in bodies:
         error = from_response(status, body, {"Retry-After": "soon"}, 0.0)
         assert isinstance(error, RecError)
         assert error.temporary is (status in {429, 502, 503, 504, 599})

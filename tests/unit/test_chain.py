@@ -27,7 +27,7 @@ from rec.policy.strategy import Strategy, strategy_of
 from rec.recommend import Brain, World, recommend
 from rec.slates import Slate
 from rec.state import UserState
-from tests.unit.shop import NOW, after, ask, event, shop
+from tests.unit.shop import NOW, after, ask, event, shop, vector
 
 KINDS = ("camping", "kitchen", "music", "garden")
 
@@ -368,6 +368,17 @@ def test_each_step_leaves_its_reason_where_it_moved_something() -> None:
         found = {name for place in listed(WORLD, strategy, n=10).items for name in place.reason.policy}
         assert found == {step}
     assert not any(place.reason.policy for place in listed(WORLD, Strategy(category_share=1)).items)
+
+
+def test_a_steady_draw_is_the_same_in_a_worker_whose_catalog_came_in_another_order() -> None:
+    one, other = crowded(), crowded()
+    for likeness in ("music-2", "camping-1"):  # a new vector is a new row
+        other.catalog.set_vectors({"camping-1": vector(likeness)})
+    assert one.catalog.view().row("camping-1") != other.catalog.view().row("camping-1")
+    steady = Strategy(temperature=1.0, steady_s=600)
+    lists = [listed(world, steady, seed=seed) for seed, world in enumerate((one, other))]
+    assert ids(lists[0]) == ids(lists[1])
+    assert ids(lists[0]) != ids(listed(one, Strategy(temperature=1.0), seed=7))
 
 
 # ---------------------------------------------------------------- strategies

@@ -12,11 +12,11 @@ from rec.policy.dice import Dice
 from rec.policy.explore import draw, inclusion
 
 DRAWS = 100_000
-ROWS = np.arange(1_000, dtype=np.int32)
+MARKS = np.arange(1_000, dtype=np.uint64)
 
 
 def thrown(seed: int, m: int) -> np.ndarray:
-    return Dice(seed).uniform(ROWS[:m])
+    return Dice(seed).uniform(MARKS[:m])
 
 
 def drawn(scaled: np.ndarray, k: int, rng: np.random.Generator, times: int = DRAWS) -> np.ndarray:
@@ -108,13 +108,13 @@ def test_whoever_is_few_is_there_for_certain() -> None:
 
 
 def test_the_noise_is_even_independent_from_row_to_row_and_from_seed_to_seed() -> None:
-    thrown_ = np.array([Dice(seed).uniform(ROWS) for seed in range(200)])
+    thrown_ = np.array([Dice(seed).uniform(MARKS) for seed in range(200)])
     assert ((thrown_ > 0) & (thrown_ <= 1)).all()
     counts, _ = np.histogram(thrown_, bins=50, range=(0, 1))
     expected = thrown_.size / 50
     assert ((counts - expected) ** 2 / expected).sum() < 100  # chi-square, 49 degrees of freedom: p about 2e-5
     assert max(abs(np.corrcoef(one, other)[0, 1]) for one, other in pairwise(thrown_)) < 0.15
-    assert abs(np.corrcoef(Dice(5).uniform(ROWS), Dice(5).uniform(ROWS, 1))[0, 1]) < 0.15
+    assert abs(np.corrcoef(Dice(5).uniform(MARKS), Dice(5).uniform(MARKS, 1))[0, 1]) < 0.15
 
 
 def test_a_shoppers_dice_stay_for_as_long_as_the_strategy_says_and_are_thrown_anew_without() -> None:

@@ -24,6 +24,14 @@ async def test_an_accepted_event_is_in_the_log_with_the_servers_times(shop: Shop
     assert shop.metric("events_ingested_total", event="view_item") == 1
 
 
+async def test_a_choice_that_comes_alone_is_counted_as_one_and_not_as_a_search(shop: Shop) -> None:
+    choice = {"event": "search", "user_id": "u1", "items": [], "consent": {"personalization_storage": "denied"}}
+    searched = {**choice, "event_id": "e2", "search_term": "tent"}
+    assert (await shop.track({**choice, "event_id": "e1"}, searched)).body["accepted"] == 2
+    assert shop.metric("events_ingested_total", event="consent") == 1
+    assert shop.metric("events_ingested_total", event="search") == 1
+
+
 async def test_a_repeated_event_is_counted_and_not_stored_again(shop: Shop) -> None:
     sent = event("u1")
     assert (await shop.track(sent)).body == {"accepted": 1, "duplicates": 0, "rejected": []}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rec.errors import Unavailable
-from rec.protocol import Search
+from rec.protocol import MAX_QUERY, Search
 from rec.requests import SearchRequest
 from tests.web.world import Shop, open_shop
 
@@ -62,6 +62,17 @@ async def test_what_makes_no_search_is_refused_by_field_and_remedy(
     assert not shop.worker.requests
 
 
+async def test_a_filter_that_does_not_exist_is_refused_over_the_websocket_as_over_http(shop: Shop) -> None:
+    over_http = (await shop.call("GET", "/v1/search?user_id=u1&q=tent&categroy=Camping")).error
+    async with shop.connected("u1") as socket:
+        error = (await socket.ask("search", q="tent", categroy="Camping"))["error"]
+        assert error == {**over_http, "field": "search.categroy"}
+        assert (error["code"], error["did_you_mean"], error["temporary"]) == ("unknown_parameter", "category", False)
+        assert (await socket.ask("search", q="tent", bogus=1))["error"]["field"] == "search.bogus"
+        assert not shop.worker.requests
+        assert "slate" in (await socket.ask("search", q="tent", category="Camping", page=None))["search"]
+
+
 @pytest.mark.parametrize("q", ["tent AND (", '"', "title:*", "a^9 ~2", "' OR 1=1 --", "[a TO b]", "\\", "tent\nstove"])
 async def test_a_query_language_is_text_like_any_other(shop: Shop, q: str) -> None:
     answer = await shop.call("GET", "/v1/search", params={"user_id": "u1", "q": q})
@@ -70,12 +81,20 @@ async def test_a_query_language_is_text_like_any_other(shop: Shop, q: str) -> No
 
 
 async def test_a_query_of_10_kb_is_refused_before_anything_reads_it(shop: Shop) -> None:
-    assert (await shop.call("GET", "/v1/search?user_id=u1&q=" + "x" * 10_240)).status == 400
+    answer = await shop.call("GET", "/v1/search?user_id=u1&q=" + "x" * 10_240)
+    assert (answer.status, answer.error["code"], answer.error["field"]) == (400, "invalid_field", "q")
     async with shop.connected("u1") as socket:
         refused = await socket.ask("search", q="x" * 10_240)
         assert (refused["error"]["code"], refused["error"]["field"]) == ("invalid_field", "search.q")
         assert "slate" in (await socket.ask("search", q="tent"))["search"]
     assert len(shop.worker.requests) == 1
+
+
+async def test_the_longest_query_and_filters_there_may_be_are_read_from_an_address(shop: Shop) -> None:
+    longest = "🏕" * MAX_QUERY  # 12 bytes of an address each
+    wanted = {"user_id": "u1", "q": longest, "category": longest, "brand": longest}
+    assert (await shop.call("GET", "/v1/search", params=wanted)).status == 200
+    assert asked(shop).q == longest
 
 
 async def test_a_worker_that_does_not_answer_is_a_timeout_that_may_be_tried_again() -> None:

@@ -39,6 +39,7 @@ export async function departmentView({ argument: name, noteTitle }) {
   const query = new URLSearchParams({ category: name, limit: SHELF });
   const response = await fetch(`/demo/items?${query}`);
   const { items = [], error } = await response.json();
+  if (response.ok && !items.length) return nowhere(`There is no department “${name}”`, "Above are those that there are.");
   const tiles = items.map((card) => {
     noteTitle(card.item_id, card.title);
     return make(
@@ -57,4 +58,14 @@ export async function departmentView({ argument: name, noteTitle }) {
   const lead = error?.message ?? "A plain shelf, the same for everybody. Open something, and your own list follows.";
   const nodes = [make("h1", { tabindex: "-1", text: name }), make("p", { className: "lead", text: lead }), make("div", { className: "tiles" }, make("ul", {}, ...tiles))];
   return { title: name, nodes };
+}
+
+/** The page of an address that is none of the shop's. */
+export function nowhereView() {
+  return nowhere("There is no such page", "The address may be misspelt, or the page is gone.");
+}
+
+function nowhere(title, text) {
+  const way = make("a", { href: "/", text: "Go to the first page" });
+  return { title, nodes: [make("h1", { tabindex: "-1", text: title }), make("p", { className: "lead" }, `${text} `, way, ".")] };
 }

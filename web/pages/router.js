@@ -9,12 +9,29 @@ const ROUTES = [
 export function routeOf(url) {
   for (const [name, pattern] of ROUTES) {
     const found = url.pathname.match(pattern);
-    if (found) return { name, argument: found[1] === undefined ? null : decodeURIComponent(found[1]), query: url.searchParams };
+    if (found) return { name, argument: found[1] === undefined ? null : plain(found[1]), query: url.searchParams };
   }
   return null;
 }
 
-/** `show(route, back)` is called for each address, at first for that of the page. Gives a function that goes elsewhere. */
+function plain(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // half a letter: nothing has such a name
+  }
+}
+
+/** Where the page is. A server that knows no such address sends the shop, too. */
+function here() {
+  const url = new URL(location.href);
+  return routeOf(url) ?? { name: "nowhere", argument: url.pathname, query: url.searchParams };
+}
+
+/**
+ * `show(route, back)` is called for each address, at first for that of the page. `back`: nobody has just asked for it, the
+ * address was opened anew or come back to. Gives a function that goes elsewhere.
+ */
 export function routing(show) {
   const places = new Map(); // history entry → how far it was scrolled
   let entry = history.state?.entry ?? 0;
@@ -32,7 +49,7 @@ export function routing(show) {
   addEventListener("popstate", async ({ state }) => {
     places.set(entry, scrollY);
     entry = state?.entry ?? 0;
-    await show(routeOf(new URL(location.href)), true);
+    await show(here(), true);
     scrollTo(0, places.get(entry) ?? 0);
   });
   document.addEventListener("click", (event) => {
@@ -41,6 +58,6 @@ export function routing(show) {
     if (!link || !plain || event.defaultPrevented || link.origin !== location.origin || link.hash || link.target) return;
     if (go(new URL(link.href))) event.preventDefault();
   });
-  show(routeOf(new URL(location.href)) ?? { name: "home", argument: null, query: new URLSearchParams() }, true);
+  show(here(), true);
   return (path) => go(new URL(path, location.href));
 }

@@ -3,6 +3,7 @@
 import { make } from "./dom.js";
 
 const TYPING_MS = 120;
+const PAGE = 24;
 
 /** Bring the field to life. `go(path)` opens the page of a query, or of a product. */
 export function searchField(form, { client, go }) {
@@ -77,24 +78,51 @@ export function searchField(form, { client, go }) {
   }
 }
 
-/** The page of a query. */
-export async function searchView({ query, client, list }) {
+/** The page of a query. `back`: the shopper comes back to it, or its address was opened; that is no new search. */
+export function searchView({ query, back, client, list, noteTitle }) {
   const q = query.get("q") ?? "";
-  const found = list({}, undefined, Infinity);
+  const pages = make("div", { className: "pages" });
   const heading = make("h1", { tabindex: "-1", text: `“${q}”` });
   const lead = make("p", { className: "lead", role: "status", text: "Searching …" });
-  const view = { title: q, nodes: [heading, lead, found] };
-  if (!q.trim()) {
-    lead.textContent = "Type what you are looking for.";
-    return view;
+  const more = make("button", { type: "button", className: "plain more", text: "Show more", hidden: "", on: { click: () => load() } });
+  let [next, shown, waiting] = [undefined, 0, false];
+  if (!q.trim()) lead.textContent = "Type what you are looking for.";
+  else load(!back);
+  return { title: q, nodes: [heading, lead, pages, more] };
+
+  async function load(track = false) {
+    if (waiting) return;
+    waiting = true;
+    more.setAttribute("aria-disabled", "true"); // not disabled, which would lose the focus
+    try {
+      await append(await client.search(q, { n: PAGE, page: next, track }));
+    } catch (error) {
+      lead.textContent = error.message;
+    }
+    waiting = false;
+    more.removeAttribute("aria-disabled");
   }
-  view.ready = client.search(q, { n: 24 }).then(
-    (slate) => {
-      found.show(slate);
-      const total = slate.search?.total ?? slate.items.length;
-      lead.textContent = slate.search?.fallback ? "Nothing has these words. This is what you might like instead." : `${total} ${total === 1 ? "product" : "products"}`;
-    },
-    (error) => (lead.textContent = error.message),
-  );
-  return view;
+
+  /** Each page is a list of its own, so that a click names the one it was made on. */
+  async function append(slate) {
+    const focused = document.activeElement === more;
+    const found = list({}, undefined, Infinity);
+    for (const { item_id: id, item } of slate.items) noteTitle(id, item?.title);
+    pages.append(found);
+    await 0; // an element that comes to the page begins empty
+    found.show(slate);
+    shown += slate.items.length;
+    next = slate.search?.next;
+    more.hidden = !next;
+    if (focused && !next) found.querySelector("a")?.focus();
+    lead.textContent = foundText(slate.search ?? { total: shown }, shown);
+  }
+}
+
+/** What was found, and how much of it is here. */
+function foundText({ total, understood, fallback }, shown) {
+  if (fallback === "nothing_matches") return "Nothing has these words. This is what you might like instead.";
+  const products = `${total} ${total === 1 ? "product" : "products"}`;
+  const count = shown < total ? `${shown} of ${products}.` : `${products}.`;
+  return understood ? `Showing results for “${understood}”. ${count}` : count;
 }

@@ -4,7 +4,7 @@ import { defineList, Shunxi } from "/shunxi.js";
 import { Cart, cartView } from "./cart.js";
 import { tilesOf } from "./card.js";
 import { make } from "./dom.js";
-import { departmentView, home } from "./home.js";
+import { departmentView, home, nowhereView } from "./home.js";
 import { Panel } from "./panel.js";
 import { productView } from "./product.js";
 import { routing } from "./router.js";
@@ -39,7 +39,7 @@ function list(attributes, pick, most = Infinity) {
   return tiles;
 }
 
-const VIEWS = { product: productView, department: departmentView, cart: cartView, search: searchView };
+const VIEWS = { product: productView, department: departmentView, cart: cartView, search: searchView, nowhere: nowhereView };
 let [ended, turn, department] = [() => {}, 0, ""];
 
 async function show(route, back = false) {
@@ -49,7 +49,7 @@ async function show(route, back = false) {
   let made = { title: "", nodes: [], end: undefined };
   if (make_) {
     try {
-      made = await make_({ ...route, who, client, cart, list, noteTitle, visited: front.visited });
+      made = await make_({ ...route, back, who, client, cart, list, noteTitle, visited: front.visited });
     } catch (error) {
       made = { title: "Not here", nodes: [make("h1", { tabindex: "-1", text: "Not here" }), make("p", { className: "lead", text: error.message })] };
     }

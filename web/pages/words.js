@@ -73,6 +73,6 @@ export function eventText(event, titleOf) {
     return event.consent?.personalization_storage === "denied" ? "paused personalization" : "resumed personalization";
   }
   const [first] = event.items;
-  const what = event.items.length > 1 ? `${event.items.length} products` : event.search_term ?? titleOf(first?.item_id) ?? first?.item_id ?? "";
+  const what = event.items.length > 1 ? `${event.items.length} products` : titleOf(first?.item_id) ?? first?.item_id ?? event.search_term ?? "";
   return `${DONE[event.event] ?? event.event} ${what}`.trim();
 }

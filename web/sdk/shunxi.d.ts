@@ -43,6 +43,21 @@ export interface Slate {
   items: SlateItem[];
   /** The words that were searched for: only on what `search` gave. */
   query?: string;
+  search?: SearchFacts;
+}
+
+/** What else a search has to say: counts are of everything found, `next` is the `page` after this one. */
+export interface SearchFacts {
+  query: string;
+  total: number;
+  /** The words that were looked for instead. */
+  understood?: string;
+  categories?: Record<string, number>;
+  brands?: Record<string, number>;
+  prices?: [number, number];
+  next?: string;
+  /** Why the items are not what was asked for. */
+  fallback?: "nothing_matches" | "filters_exclude_all";
 }
 
 export type EventName =
@@ -97,7 +112,10 @@ export interface Refusal {
 /** "recovered" lasts 4 s after a reconnect, then it is "connected"; "stopped" is for good, until `start`. */
 export type State = "idle" | "connecting" | "connected" | "reconnecting" | "recovered" | "stopped";
 
-/** What the server answered, or why it could not be asked. `temporary`: trying again may help, after `retryAfter` s. */
+/**
+ * What the server answered, or why it could not be asked (`unavailable`), or why its answer says nothing (`unreadable`: a
+ * proxy's page, say). `temporary`: trying again may help, after `retryAfter` s.
+ */
 export declare class ShunxiError extends Error {
   readonly code: string;
   readonly temporary: boolean;
@@ -174,7 +192,11 @@ export declare class Shunxi extends EventTarget {
   /** The element is gone, or shows something else. */
   unobserve(element: Element): void;
 
-  /** Items for these words, as a slate; clicks on it name it and the words. `track: false`: no `search` event. */
+  /**
+   * Items for these words (1 to 1,024 characters), as a slate; clicks on it name it and the words. Give `slate.search.next`
+   * as `page` for the items after these. `track: false`: no `search` event, as for the next page or when a shopper comes
+   * back to a result. A filter that is undefined or null is none.
+   */
   search(q: string, options?: { n?: number; track?: boolean; [filter: string]: unknown }): Promise<Slate>;
   /** Completions of what was typed so far: the answer of GET /v1/suggest. */
   suggest(q: string, options?: { n?: number; signal?: AbortSignal }): Promise<{ suggestions: { text: string; kind: string; item_id?: string }[] }>;

@@ -1,26 +1,26 @@
-// Shunxi in a browser: live lists, behavior events, impressions, search, <shunxi-list>. An ES module, no dependency.
-// shunxi.d.ts says what each part does; the comments here say why.
+// Shunxi in a browser. shunxi.d.ts says what each part does; the comments here say why.
 
 const BACKOFF_S = [0.5, 20];
-const STABLE_MS = 10_000; // connected this long: the next failure is a first one
-const GRACE_S = 10; // silence so much longer than the ping interval: the server is gone
+const STABLE_MS = 10_000; // then the next failure is a first one
+const GRACE_S = 10; // later than a ping: the server is gone
 const CALL_MS = 5_000;
 const RECOVERED_MS = 4_000;
 const QUEUE_LIMIT = 1_000;
 const BATCH = 50; // a frame has at most 64 KiB
-const KEEPALIVE_BYTES = 60_000; // of 64 KiB that a page may have under way at its end
-const STORED_MS = 24 * 3_600_000; // as long as the server knows a repeated event_id
+const KEEPALIVE_BYTES = 60_000; // of 64 KiB at the end of a page
+const STORED_MS = 24 * 3_600_000; // the server knows an event_id as long
 const CLICK_MS = 30 * 60_000;
 const CLICKS = 100;
-const SEEN_MS = 1_000; // the MRC's viewability: half of it, for a second
+const SEEN_MS = 1_000; // the MRC's viewability
 const GATHER_MS = 1_000;
+const MAX_QUERY = 1_024; // the server's
 const TOLD_LIMIT = 5_000;
 const USES = ["personalization_storage", "analytics_storage"];
 const [SILENT, TOKEN_EXPIRED] = [4000, 4005];
 const [TAB, BROWSER] = ["sessionStorage", "localStorage"];
 const FIELDS = ["items", "search_term", "value", "currency", "transaction_id", "consent", "context"];
 
-// RFC 9562, 5.7: milliseconds first, so that ids sort by time.
+// RFC 9562, 5.7: ids sort by time.
 export function uuid7(now = Date.now()) {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   for (let at = 0; at < 6; at += 1) bytes[at] = Math.floor(now / 2 ** (8 * (5 - at))) % 256;
@@ -111,7 +111,7 @@ export class Shunxi extends EventTarget {
 
   async #ask(placement, screen) {
     const asked = (screen.asked = this.#lastId + 1);
-    screen.deaf = true; // until the reply, which is the border between two products' lists
+    screen.deaf = true; // the reply parts two products' lists
     try {
       await this.#call("subscribe", { placement, n: screen.n, ...(screen.itemId === null ? {} : { item_id: screen.itemId }) }, () => {
         if (screen.asked === asked) screen.deaf = false;
@@ -169,7 +169,7 @@ export class Shunxi extends EventTarget {
       this.#clicks.clear();
       this.#remember([]);
     }
-    if (fresh.length) this.track("search"); // the one event that needs no product; it carries the choice
+    if (fresh.length) this.track("search"); // the one event that needs no product: without words it is counted as a choice, not as a search
   }
 
   observe(element, slate, itemId) { this.#impressions.observe(element, slate, itemId); }
@@ -231,7 +231,7 @@ export class Shunxi extends EventTarget {
     this.#queue = this.#queue.filter((event) => !done.has(event));
   }
 
-  // A beacon could not carry the token, so a request that outlives the page does; what it misses, the next page sends.
+  // A beacon could not carry the token. What this misses, the next page sends.
   #leave = () => {
     this.#impressions.report();
     if (!this.#identity || !this.#queue.length) return;
@@ -270,20 +270,27 @@ export class Shunxi extends EventTarget {
 
   // -- questions
   async search(q, { track = true, ...wanted } = {}) {
+    const body = question(q, { n: 20, ...wanted });
     if (track) this.track("search", { search_term: q });
-    const body = { n: 20, ...wanted, q };
     const slate = this.#live ? (await this.#call("search", body)).slate : await this.#get("/v1/search", body);
     return { ...slate, query: q };
   }
 
-  suggest(q, { n = 8, signal } = {}) { return this.#get("/v1/suggest", { q, n }, signal); }
+  async suggest(q, { n = 8, signal } = {}) { return this.#get("/v1/suggest", question(q, { n }), signal); }
 
   async #get(path, query, signal) {
     const { token } = this.#identity ?? (await this.#identify());
-    const response = await fetch(`${this.#url}${path}?${new URLSearchParams(query)}`, { signal, headers: { Authorization: `Bearer ${token}` } });
-    const body = await response.json();
-    if (!response.ok) throw new ShunxiError(body.error);
-    return body;
+    let response, body;
+    try {
+      response = await fetch(`${this.#url}${path}?${new URLSearchParams(query)}`, { signal, headers: { Authorization: `Bearer ${token}` } });
+      body = await response.json();
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      if (!response) throw lost(error.message);
+    }
+    if (response.ok && body) return body;
+    const { status } = response;
+    throw new ShunxiError(body?.error?.message ? body.error : { message: `status ${status} without JSON`, code: "unreadable", temporary: status > 500 || status === 429 });
   }
 
   // -- the connection
@@ -326,7 +333,7 @@ export class Shunxi extends EventTarget {
     try {
       this.#pingS = (await this.#call("connect", { token, resume })).ping;
     } catch (error) {
-      if (error.temporary) this.#lost(socket, SILENT, error.message); // else the closing frame follows, and says more
+      if (error.temporary) this.#lost(socket, SILENT, error.message); // else the closing frame says more
       return;
     }
     if (this.#socket !== socket) return;
@@ -351,14 +358,14 @@ export class Shunxi extends EventTarget {
     if (this.#openedAt && performance.now() - this.#openedAt > STABLE_MS) this.#attempt = 0;
     this.#openedAt = 0;
     if (code === TOKEN_EXPIRED && this.#attempt === 0) {
-      this.#attempt = 1; // a new token is all it takes, unless that fails too
+      this.#attempt = 1; // a new token is all it takes
       this.#connect();
     } else {
       this.#again(reason);
     }
   }
 
-  // Full jitter (M. Brooker, "Exponential Backoff and Jitter"): any moment up to a doubling limit.
+  // Full jitter: any moment up to a doubling limit.
   #again(reason) {
     const [low, high] = BACKOFF_S;
     const wait = Math.max(0.1, Math.random() * Math.min(high, low * 2 ** this.#attempt));
@@ -483,7 +490,7 @@ class Impressions {
     if (card?.slate.slate_id === slate.slate_id && card.itemId === itemId) return;
     this.unobserve(element);
     this.#cards.set(element, { slate, itemId, half: false, timer: 0 });
-    this.#observer.observe(element); // tells at once how much of it is on the screen
+    this.#observer.observe(element);
   }
 
   unobserve(element) {
@@ -700,7 +707,7 @@ export function money(price, currency) {
 
 // -- GA4
 const GA4 = "view_item_list select_item view_item add_to_cart remove_from_cart add_to_wishlist purchase search share".split(" ");
-const OWN_LISTS = ["select_item", "view_item_list"]; // <shunxi-list> tells these itself, and names the list
+const OWN_LISTS = ["select_item", "view_item_list"]; // <shunxi-list> tells these
 
 export function bridgeDataLayer(client, { layer = (globalThis.dataLayer ??= []), skip = OWN_LISTS } = {}) {
   const wanted = GA4.filter((name) => !skip.includes(name));
@@ -728,13 +735,19 @@ export function bridgeDataLayer(client, { layer = (globalThis.dataLayer ??= []),
   return () => { layer.push = push; };
 }
 
-// GA4 takes "19.90" for a price; what is no number, or below 0 where none may be, is left out.
+// GA4 takes "19.90" for a price; what cannot be one is left out.
 function numbers(from, ...names) {
   const found = names.map((name) => [name, Number(from[name] ?? NaN)]);
   return Object.fromEntries(found.filter(([name, value]) => Number.isFinite(value) && (name === "value" || value >= 0)));
 }
 
 // -- small things
+function question(q, wanted) {
+  const { length } = [...(q ?? "")];
+  if (!length || length > MAX_QUERY) throw new ShunxiError({ message: `q has ${length} characters. Give 1 to ${MAX_QUERY}.`, code: "invalid_field", field: "q" });
+  return Object.fromEntries(Object.entries({ ...wanted, q }).filter(([, value]) => value != null));
+}
+
 function payload(token) {
   try {
     const base64 = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
@@ -744,7 +757,7 @@ function payload(token) {
   }
 }
 
-// A browser that keeps nothing throws as soon as storage is touched: then nothing outlives the page.
+// A browser that keeps nothing throws: then nothing outlives the page.
 function recall(kind, name) {
   try { return JSON.parse(globalThis[kind].getItem(name)); } catch { return null; }
 }
