@@ -29,6 +29,7 @@ from rec.config import Settings, load_settings
 from rec.errors import RecError, Unavailable
 from rec.feedback import decode_window, encode_window
 from rec.ports import Record
+from rec.search.reading import check_synonyms
 from rec.state import decode_state, encode_state
 from rec.topics import BEHAVIOR, MAX_RECORD_BYTES, REQUESTS, SERVED, partition_of
 
@@ -163,7 +164,8 @@ class WorkerApp(faust.App):  # type: ignore[misc]
 
 
 def create_app(settings: Settings) -> WorkerApp:
-    """The Faust app of one world. Nothing connects before it is started."""
+    """The Faust app of one world. Nothing connects before it is started. Raises ConfigError."""
+    check_synonyms(settings)
     faust_fixes.apply()
     faust_fixes.set_fetch_wait(settings.fetch_max_wait_ms)
     codecs.register("user_state", StateCodec())

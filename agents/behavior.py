@@ -17,6 +17,7 @@ from agents.dead_letters import DeadLetters
 from agents.examples import Examples
 from agents.feedback import Feedback
 from agents.forget import Forgetting
+from agents.intents import Intents
 from agents.metrics import Metrics
 from agents.refresh import Refresher
 from agents.searching import Searching
@@ -24,7 +25,7 @@ from rec.choices import to_tell
 from rec.events import CONSENT, ERASE, Event, decode_event, encode_event, instant
 from rec.examples import erased_of, example_of, teaches
 from rec.ports import Log, Record
-from rec.requests import MergeOut, encode_request
+from rec.requests import MergeOut, Refresh, encode_request
 from rec.slates import Cause
 from rec.state import FacetsOf, FoldRules, Outcome, UserState, fold
 
@@ -52,6 +53,7 @@ class Behavior:
         steps: int,
         metrics: Metrics,
         searching: Searching | None = None,
+        intents: Intents | None = None,
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -59,7 +61,7 @@ class Behavior:
         self._to, self._behavior_topic, self._requests_topic = to, behavior_topic, requests_topic
         self._dead_letters, self._forgetting, self._consents = dead_letters, forgetting, consents
         self._examples, self._feedback, self._steps, self._metrics = examples, feedback, steps, metrics
-        self._searching = searching
+        self._searching, self._intents = searching, intents
         self._folded = {outcome: metrics.folded.labels(outcome=outcome.value) for outcome in Outcome}
         self._new_epoch, self._clock = new_epoch, clock
 
@@ -83,6 +85,8 @@ class Behavior:
                 self._feedback.erase(event)
             if self._searching is not None:
                 self._searching.forget(event.subject)
+            if self._intents is not None:
+                self._intents.forget(event.subject)
             return
         if self._forgetting.is_late(event.subject, event.at):
             self._metrics.folded.labels(outcome="erased").inc()
@@ -116,10 +120,15 @@ class Behavior:
         def now() -> None:
             self._refresher.refresh(event.subject, Cause("event", event.event_id), event.received_at)
 
-        if self._searching is None:
+        async def again() -> None:
+            """By way of the log: the list needs a new version, and the state has one writer."""
+            request = Refresh(event.subject, Cause("event", event.event_id), "home", 0)
+            await self._to.publish(self._requests_topic, event.subject, encode_request(request))
+
+        if self._intents is None:
             now()
         else:
-            self._searching.understood(event, now)
+            self._intents.understood(event, now, again)
 
     async def _settled(self, key: bytes, event: Event) -> tuple[UserState | None, UserState | None, Outcome]:
         """State before and after the event, once every visitor for whom its choice holds has been told.

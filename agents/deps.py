@@ -21,6 +21,7 @@ from agents.counting import Counting, load_counters
 from agents.dead_letters import DeadLetters
 from agents.examples import Examples
 from agents.feedback import Feedback
+from agents.intents import Intents
 from agents.metrics import Metrics
 from agents.model_sync import ModelSync
 from agents.presence import Presence
@@ -204,6 +205,7 @@ async def wire(
         metrics=metrics,
         fusion_path=settings.fusion_path,
     )
+    intents = Intents(query_encoder)
     behavior = Behavior(
         users=users,
         facets=catalog.facets,
@@ -220,6 +222,7 @@ async def wire(
         steps=settings.model_steps,
         metrics=metrics,
         searching=searching,
+        intents=intents,
     )
     requests = Requests(
         users=users,
@@ -306,7 +309,7 @@ async def wire(
         "counting": counting.run,
         "search": searching.run,
         "fusion": searching.save_for_ever,
-        **({"query encoder": query_encoder.run} if query_encoder is not None else {}),
+        **({"query encoder": query_encoder.run, "intents": intents.run} if query_encoder is not None else {}),
         "model": model_sync.run,
         "strategies": strategies.run,
         "examples": examples.run,

@@ -37,12 +37,16 @@ class QueryEncoder:
         self._vectors: Recent[str, Floats] = Recent(kept)
         self._waiting: dict[str, asyncio.Future[Floats | None]] = {}
         self._wake = asyncio.Event()
-        self._warm = False
+        self._warm = asyncio.Event()
 
     @property
     def is_warm(self) -> bool:
         """Whether the child has answered before."""
-        return self._warm
+        return self._warm.is_set()
+
+    async def warmed(self) -> None:
+        """Wait until it is; nothing starts the child but a query to read."""
+        await self._warm.wait()
 
     def known(self, query: str) -> Floats | None:
         """The unit vector [dim] of a query, if it was read before. Any thread may ask."""
@@ -59,7 +63,7 @@ class QueryEncoder:
                 return None
             waiting = self._waiting[key] = asyncio.get_running_loop().create_future()
             self._wake.set()
-        if not self._warm:
+        if not self.is_warm:
             return None
         try:
             async with asyncio.timeout(within_s):
@@ -79,7 +83,7 @@ class QueryEncoder:
                 log.warning("queries are answered from their words alone for now: %s", error)
                 await asyncio.sleep(1.0)
             finally:
-                self._warm = False
+                self._warm.clear()
                 self._give_up()
                 await child.close()
 
@@ -90,7 +94,7 @@ class QueryEncoder:
             while self._waiting:
                 keys = list(self._waiting)[:BATCH]
                 dim, raw = await child.call(encode_batch, keys)
-                self._warm = True
+                self._warm.set()
                 for key, vector in zip(keys, np.frombuffer(raw, "<f4").reshape(len(keys), dim), strict=True):
                     self._vectors.put(key, vector)
                     if not (waiting := self._waiting.pop(key)).done():

@@ -1,7 +1,8 @@
 """requests, catalog, behavior → **searching** → replies. The worker's side of search: whose turn it is, and no more.
 
 All that touches the engine runs in one thread, in order: changes of the catalog in portions, searches a few at a time,
-clicks. The event loop only queues, waits for vectors, and replies. A request behind its deadline is dropped.
+clicks. The event loop only queues, waits for vectors, and replies. A request behind its deadline is dropped; one that
+is too many is told so at once, and may try again.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from agents.metrics import Metrics
 from agents.query_encoder import QueryEncoder
 from rec.catalog import Floats, Item
 from rec.config import Settings
-from rec.errors import ConfigError, ModelError, RecError, Unavailable
+from rec.errors import ModelError, RecError, Unavailable
 from rec.events import Event
 from rec.files import write_atomically
 from rec.ports import Exchange, Reply
@@ -31,7 +32,7 @@ from rec.requests import SearchRequest, SuggestRequest
 from rec.search.engine import Engine
 from rec.search.finding import likeness
 from rec.search.fusion import FUSED, Fusion
-from rec.search.reading import read_synonyms
+from rec.search.reading import load_synonyms
 from rec.search.words import Words
 from rec.slates import encode_slate
 from rec.state import UserState
@@ -84,6 +85,7 @@ class Searching:
         self._clicks: deque[tuple[str, str, list[str]]] = deque()
         self._forgotten: deque[str] = deque()
         self._reading: set[asyncio.Task[None]] = set()
+        self._refusing: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._wake.set()
 
@@ -97,7 +99,7 @@ class Searching:
     def answer(self, request: SearchRequest | SuggestRequest) -> None:
         """Answer, before its deadline, or not at all."""
         if len(self._ready) + len(self._typed) + len(self._reading) >= MAX_WAITING:
-            self._metrics.searches.labels(outcome="refused").inc()
+            self._refuse(request)
             return
         if isinstance(request, SuggestRequest):
             self._typed.append(request)
@@ -105,39 +107,42 @@ class Searching:
             return
         known = None if self._encoder is None else self._encoder.known(request.search.q)
         if known is not None or self._encoder is None or request.search.page is not None:
-            self._ready.append(_Waiting(request, known))
-            self._wake.set()
+            self._queue(_Waiting(request, known))
             return
         task = asyncio.create_task(self._read(self._encoder, request))
         self._reading.add(task)
         task.add_done_callback(self._reading.discard)
 
+    def _queue(self, one: _Waiting) -> None:
+        """To be answered in turn. More than can be made in time: the newest are, not all of them late."""
+        self._ready.append(one)
+        while self._built and len(self._ready) > MOST_BEHIND:
+            self._refuse(self._ready.popleft().request)
+        self._wake.set()
+
+    def _refuse(self, request: SearchRequest | SuggestRequest) -> None:
+        self._metrics.searches.labels(outcome="refused").inc()
+        busy = Unavailable("More searches wait than can be made. Try again in a second.", code="busy", retry_after=1)
+        task = asyncio.create_task(self._send(request.reply_to, Reply(request.request_id, _error(busy))))
+        self._refusing.add(task)
+        task.add_done_callback(self._refusing.discard)
+
+    async def _send(self, to: str, reply: Reply) -> None:
+        try:
+            await self._exchange.reply(to, reply)
+        except Unavailable as error:
+            log.warning("a search could not be answered: %s", error)
+
     async def _read(self, encoder: QueryEncoder, request: SearchRequest) -> None:
         within = min(WITHIN_S, max(0.0, request.deadline - self._clock()))
         vector = await encoder.vector(request.search.q, within)
-        self._ready.append(_Waiting(request, vector))
-        self._wake.set()
+        self._queue(_Waiting(request, vector))
 
     def heard(self, event: Event) -> None:
         """Somebody acted on a product; if on a list made here, that teaches the fusion."""
         if event.attribution is not None and event.items:
             self._clicks.append((event.attribution.slate_id, event.subject, [item.item_id for item in event.items]))
             self._wake.set()
-
-    def understood(self, event: Event, then: Callable[[], None]) -> None:
-        """Call `then` once the vector of what was searched for is known, if it will be soon: the list needs it."""
-        encoder, term = self._encoder, event.search_term
-        if event.event != "search" or not term or encoder is None or not encoder.is_warm:
-            then()
-            return
-
-        async def wait() -> None:
-            await encoder.vector(term, WITHIN_S)
-            then()
-
-        task = asyncio.create_task(wait())
-        self._reading.add(task)
-        task.add_done_callback(self._reading.discard)
 
     def forget(self, user_id: str) -> None:
         """Drop what is remembered of an erased user."""
@@ -156,7 +161,7 @@ class Searching:
                     while await self._turn():
                         pass
             finally:
-                for task in self._reading:
+                for task in self._reading | self._refusing:
                     task.cancel()
 
     async def save_for_ever(self) -> None:
@@ -181,6 +186,8 @@ class Searching:
         typed = [one for one in _some(self._typed, TOGETHER) if one.deadline > now]
         if not (portion or clicks or forgotten or waiting or typed):
             first, self._built = not self._built, True
+            while len(self._ready) > MOST_BEHIND:  # those who waited for the index
+                self._refuse(self._ready.popleft().request)
             return first
         states = [self._state_of(one.request.user_id) for one in waiting]
         complete = self._built
@@ -190,7 +197,7 @@ class Searching:
                 self.engine.forget(user_id)
             for click in clicks:
                 self.engine.clicked(*click, shown=LOOKED_AT)
-            replies = [Reply(one.request_id, self._suggestions(one)) for one in typed]
+            replies = [Reply(one.request_id, self._suggestions(one, now)) for one in typed]
             alike = likeness(self.world.catalog.view(), [one.vector for one in waiting])
             for one, state, dense in zip(waiting, states, alike, strict=True):
                 replies.append(Reply(one.request.request_id, self._slate(one, state, dense, now, complete)))
@@ -203,10 +210,7 @@ class Searching:
                 self._metrics.search_seconds.observe(time.perf_counter() - began)
             senders = [one.reply_to for one in typed] + [one.request.reply_to for one in waiting]
             for to, reply in zip(senders, replies, strict=True):
-                try:
-                    await self._exchange.reply(to, reply)
-                except Unavailable as error:
-                    log.warning("a search could not be answered: %s", error)
+                await self._send(to, reply)
         if portion:
             await self._write(portion)
         return True
@@ -214,9 +218,6 @@ class Searching:
     def _due(self, now: float) -> list[_Waiting]:
         """The next to be answered. Until the index is built, those who can wait do: it is a matter of seconds."""
         if self._built:
-            while len(self._ready) > MOST_BEHIND:  # more than can be made in time: the newest are, not all of them late
-                self._metrics.searches.labels(outcome="refused").inc()
-                self._ready.popleft()
             return _some(self._ready, TOGETHER)
         pressed = [one for one in self._ready if one.request.deadline < now + PRESSED_S]
         for one in pressed:
@@ -268,9 +269,9 @@ class Searching:
         self._metrics.search_retrieval.labels(retrieval=slate.strategy.removeprefix("search-")).inc()
         return b'{"slate":' + encode_slate(slate) + b"}"
 
-    def _suggestions(self, request: SuggestRequest) -> bytes:
+    def _suggestions(self, request: SuggestRequest, now: float) -> bytes:
         try:
-            found = self.engine.suggest(request.q, request.n, self.world)
+            found = self.engine.suggest(request.q, request.n, self.world, now)
         except RecError as error:
             return _error(error)
         except Exception:
@@ -285,15 +286,8 @@ class Searching:
 
 def search_engine(settings: Settings) -> Engine:
     """The engine that the settings ask for, as it was taught. Raises ConfigError."""
-    words, synonyms = Words(settings.search_language), None
-    if settings.search_synonyms:
-        path = Path(settings.search_synonyms)
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            message = f"REC_SEARCH_SYNONYMS: {path} cannot be read ({error}). Name a text file, or leave it out."
-            raise ConfigError(message, field="REC_SEARCH_SYNONYMS") from None
-        synonyms = read_synonyms(lines, words, str(path))
+    words = Words(settings.search_language)
+    synonyms = load_synonyms(settings.search_synonyms, words)
     return Engine(words, synonyms, load_fusion(settings.fusion_path), SHELF_S)
 
 

@@ -14,6 +14,12 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 
 from rec.errors import ConfigError
 
+# Those of rec.search.words, which is not read where nothing is searched.
+Language = Literal[
+    "ar", "da", "nl", "en", "fi", "fr", "de", "el", "hu", "it", "no", "pt", "ro", "ru", "es", "sv", "ta", "tr", "zh",
+    "none",
+]  # fmt: skip
+
 
 class Settings(BaseSettings):
     """Everything a process of Shunxi can be told."""
@@ -101,7 +107,9 @@ class Settings(BaseSettings):
     feedback_late_s: float = Field(7_200, gt=0, description="a list is remembered this much longer, for late signs")
     feedback_half_life_s: float = Field(7 * 86_400, gt=0, description="of the counts behind CTR and CVR")
     # --- search
-    search_language: str = Field("en", description="of texts and queries, ISO 639-1; zh is segmented; none: as written")
+    search_language: Language = Field(
+        "en", description="of texts and queries, ISO 639-1; zh is segmented; none: as written"
+    )
     search_synonyms: str = Field("", description="a file: `sofa, couch` or `tee => t-shirt` a line")
     search_vectors: bool = Field(True, description="read queries with the encoder, too: a process more for each worker")
     # --- the model

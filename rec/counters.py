@@ -235,6 +235,7 @@ class Counters:
             choices=[self._choices.old, self._choices.young],
             owners=[self._owners.old, self._owners.young],
             queries=self.queries.to_parts(),
+            votes=self.queries.votes(),
         )
         return pieces([getattr(snapshot, name) for name in _Snapshot.__struct_fields__])
 
@@ -283,7 +284,7 @@ class Counters:
         for owners in kept.owners:
             for subject, owner in owners.items():
                 self._owners.put(subject, owner)
-        self.queries.restore(kept.queries)
+        self.queries.restore(kept.queries, kept.votes)
         return self
 
 
@@ -308,6 +309,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     choices: list[dict[str, Standing]]
     owners: list[dict[str, str]]
     queries: list[dict[int, Asked]]
+    votes: list[dict[int, float]] = []  # at the end, and not there in a snapshot of before there were votes
 
 
 _decoder = msgspec.msgpack.Decoder(_Snapshot)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import IntEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -35,9 +35,24 @@ Query = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_QUERY)]
 Facet = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_QUERY)]
 Amount = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 Sort = Literal["relevance", "price_asc", "price_desc", "newest", "popular"]
-Page = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f-]{36}\.[0-9]{1,4}\Z")]
+Page = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f-]{36}\.[0-9]{1,4}\.[0-9a-f]{8}\Z")]
 MAX_SCREENS = 16  # placements on one connection
 MAX_USER_SCREENS = 32  # lists (see rec.screens) of one user over all connections: each event makes all of them anew
+
+
+# What to do about a field of a search that is refused, for the server and the SDK alike; see `rec.ingest.explain`.
+SEARCH_REMEDIES = {
+    "n": f"Send a whole number from 1 to {MAX_N}",
+    "q": f"Send 1 to {MAX_QUERY} characters that are to be searched for",
+    "category": "Send the category as it is in the catalog, or leave it out",
+    "brand": "Send the brand as it is in the catalog, or leave it out",
+    "price_min": "Send a number of at least 0, or leave it out",
+    "price_max": "Send a number of at least 0, or leave it out",
+    "in_stock": "Send true or false, or leave it out",
+    "sort": f"Send one of {', '.join(get_args(Sort))}, or leave it out",
+    "page": "Send search.next of the slate before, as it is, or leave it out",
+}
+SUGGEST_REMEDIES = {"n": f"Send a whole number from 1 to {MAX_SUGGESTIONS}", "q": SEARCH_REMEDIES["q"]}
 
 
 class CloseCode(IntEnum):
@@ -83,7 +98,8 @@ class Track(msgspec.Struct, frozen=True):
 
 
 class Search(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Filters are exact and combined; prices are inclusive. `page`: `search.next` of the slate before."""
+    """Filters are combined; category and brand are exact but for case, prices are inclusive. `page`: `search.next` of
+    the slate before, with the same q, filters and sort."""
 
     q: Query
     n: Count = 20
@@ -94,6 +110,18 @@ class Search(msgspec.Struct, frozen=True, omit_defaults=True):
     in_stock: bool = True  # False: those that are not in stock, too
     sort: Sort = "relevance"
     page: Page | None = None
+
+    def check(self) -> None:
+        """Raises BadInput for what no type can say."""
+        check_query(self.q)
+        if self.price_min is not None and self.price_max is not None and self.price_min > self.price_max:
+            raise BadInput("price_min is above price_max. Swap them, or leave one out.", field="price_min")
+
+
+def check_query(q: str) -> None:
+    """Raises BadInput for a query in which nothing can be seen."""
+    if not any(char.isprintable() and not char.isspace() for char in q):
+        raise BadInput(f"q is empty. {SEARCH_REMEDIES['q']}.", field="q")
 
 
 def check_names(names: Iterable[str], type_: type[msgspec.Struct], what: str = "parameter", within: str = "") -> None:

@@ -72,7 +72,8 @@ class SearchFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """What else a search has to say. Counts are of everything found, `next` asks for the page after this one.
 
     `understood`: the query with words taken for others that the shop has. `fallback`: why the items are not what was
-    asked for: nothing_matches (they are the shopper's own list), or filters_exclude_all (they ignore the filters).
+    asked for: nothing_matches (they are the shopper's own list), or filters_exclude_all (they ignore the filters that
+    `ignored` names, because these let nothing through).
     """
 
     query: str
@@ -83,6 +84,7 @@ class SearchFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     prices: tuple[float, float] | None = None
     next: str | None = None
     fallback: Literal["nothing_matches", "filters_exclude_all"] | None = None
+    ignored: tuple[str, ...] = ()
 
 
 class Slate(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,10 +15,9 @@ from rec.events import ID_RULE, Id
 from rec.halves import decoded
 from rec.ingest import explain, not_json
 from rec.protocol import (
-    MAX_N,
-    MAX_QUERY,
     MAX_SCREENS,
     MAX_SUGGESTIONS,
+    SEARCH_REMEDIES,
     Count,
     Placement,
     Query,
@@ -40,14 +39,7 @@ REMEDIES = {
     "placement": "Send 1 to 64 letters, digits, dots, hyphens or underscores, for example home",
     "by": f"Send one of {', '.join(get_args(RateKind))}",
     "key": f"Send {ID_RULE}, or leave it out",
-    "n": f"Send a whole number from 1 to {MAX_N}",
-    "q": f"Send 1 to {MAX_QUERY} characters that are to be searched for",
-    "category": "Send the category as it is in the catalog, or leave it out",
-    "brand": "Send the brand as it is in the catalog, or leave it out",
-    "price_min": "Send a number of at least 0, or leave it out",
-    "price_max": "Send a number of at least 0, or leave it out",
-    "sort": "Send relevance, price_asc, price_desc, newest or popular, or leave it out",
-    "page": "Send search.next of the slate before, as it is, or leave it out",
+    **SEARCH_REMEDIES,
     "token": "Send a token from POST /v1/tokens",
     "events": 'Send {"events":[…]}, a list of event objects',
     "items": 'Send {"items":[…]}, a list of item objects',
@@ -59,7 +51,6 @@ REMEDIES = {
     "url": "Send http://host/…, https://host/… or a path of this server like /p/1, or leave it out",
     "image_url": "Send http://host/…, https://host/… or a path of this server like /p/1, or leave it out",
     "attributes": "Send an object, or leave it out",
-    "in_stock": "Send true or false, or leave it out",
     "flagged": "Send true or false, or leave it out",
     "why": "Send in 1 to 500 characters why this is changed",
 }
@@ -124,13 +115,14 @@ class ErasurePath(msgspec.Struct, frozen=True):
     erasure_id: Id
 
 
-def query_of(request: web.Request, type_: type[T]) -> T:
-    """The query string; a parameter that does not exist, or comes twice, is refused rather than ignored."""
+def query_of(request: web.Request, type_: type[T], remedies: Mapping[str, str] | None = None) -> T:
+    """The query string; a parameter that does not exist, or comes twice, is refused rather than ignored. `remedies`:
+    those that differ from `REMEDIES`."""
     check_names(request.query, type_)
     for name in request.query:
         if (times := len(request.query.getall(name))) > 1:
             raise BadInput(f"{name} is there {times} times. Send it once.", code="repeated_parameter", field=name)
-    return _convert(request.query, type_)
+    return _convert(request.query, type_, {**REMEDIES, **(remedies or {})})
 
 
 def path_of(request: web.Request, type_: type[T]) -> T:
@@ -177,8 +169,8 @@ def decode_known(raw: bytes | msgspec.Raw, type_: type[T], remedy: str = "") -> 
     return made
 
 
-def _convert(values: Mapping[str, str], type_: type[T]) -> T:
+def _convert(values: Mapping[str, str], type_: type[T], remedies: dict[str, str] = REMEDIES) -> T:
     try:
         return msgspec.convert(dict(values), type_, strict=False)
     except msgspec.ValidationError as error:
-        raise explain(error, REMEDIES) from None
+        raise explain(error, remedies) from None

@@ -6,8 +6,8 @@ import asyncio
 
 from aiohttp import web
 
-from rec.errors import BadInput, DeadlineExceeded, RateLimited, Unavailable
-from rec.protocol import Search
+from rec.errors import DeadlineExceeded, RateLimited, Unavailable
+from rec.protocol import SUGGEST_REMEDIES, Search, check_query
 from web.auth import Identity
 from web.connection import shortened
 from web.edge import EDGE, Edge
@@ -49,25 +49,17 @@ async def get_suggest(request: web.Request) -> web.Response:
     edge = request.app[EDGE]
     who = edge.identify(request)
     not_too_often(edge, who)
-    query = query_of(request, SuggestQuery)
+    query = query_of(request, SuggestQuery, SUGGEST_REMEDIES)
     if query.user_id is not None:
         who.user(query.user_id)  # a browser may name nobody else
-    _not_blank(query.q)
+    check_query(query.q)
     return answer(b'{"suggestions":' + await edge.asker.suggest(query.q, query.n) + b"}")
 
 
 def checked(wanted: Search) -> Search:
     """The search as it goes to the worker. Raises BadInput for what no type can say."""
-    _not_blank(wanted.q)
-    low, high = wanted.price_min, wanted.price_max
-    if low is not None and high is not None and low > high:
-        raise BadInput("price_min is above price_max. Swap them, or leave one out.", field="price_min")
+    wanted.check()
     return Search(**{name: getattr(wanted, name) for name in Search.__struct_fields__})
-
-
-def _not_blank(q: str) -> None:
-    if not any(char.isprintable() and not char.isspace() for char in q):
-        raise BadInput("q is empty. Send 1 to 1024 characters that are to be searched for.", field="q")
 
 
 def not_too_often(edge: Edge, who: Identity) -> None:

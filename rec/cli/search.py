@@ -22,13 +22,13 @@ from rec.slates import SearchFacts
 @click.argument("query")
 @click.option("--user", required=True, help="For whom to rank.")
 @click.option("--n", type=click.IntRange(1, MAX_N), default=20, show_default=True, help="How many items.")
-@click.option("--category", help="Only of this category.")
-@click.option("--brand", help="Only of this brand.")
+@click.option("--category", help="Only of this category, whatever its case.")
+@click.option("--brand", help="Only of this brand, whatever its case.")
 @click.option("--price-min", type=click.FloatRange(0), help="Only from this price on.")
 @click.option("--price-max", type=click.FloatRange(0), help="Only up to this price.")
 @click.option("--in-stock/--all", "in_stock", default=True, show_default=True, help="Only what can be bought now.")
 @click.option("--sort", type=click.Choice(get_args(Sort)), default="relevance", show_default=True, help="Their order.")
-@click.option("--page", help="search.next of the answer before, as --json shows it.")
+@click.option("--page", help="search.next of the answer before, for the same search.")
 @server_options
 @json_option
 def search(
@@ -64,12 +64,15 @@ def told(facts: SearchFacts) -> list[str]:
 
     >>> told(SearchFacts(query="tetn", total=3, understood="tent"))
     ['no product has these words; searched for: tent', '3 found']
+    >>> told(SearchFacts(query="tent", total=3, fallback="filters_exclude_all", ignored=("price_min",)))
+    ['nothing of what was found passes --price-min; this is without', '3 found']
     """
     lines = []
     if facts.fallback == "nothing_matches":
         return ["nothing was found; this is the list that the user would see anyway"]
     if facts.fallback == "filters_exclude_all":
-        lines.append("the filters let nothing through; this is without them")
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in facts.ignored) or "the filters"
+        lines.append(f"nothing of what was found passes {options}; this is without")
     if facts.understood is not None:
         lines.append(f"no product has these words; searched for: {plain(facts.understood)}")
     lines.append(f"{facts.total:,} found" + (f"; next page: --page {facts.next}" if facts.next else ""))

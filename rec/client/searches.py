@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Mapping
+from typing import Annotated, TypedDict
 
 import msgspec
 
 from rec.errors import BadInput
-from rec.protocol import MAX_QUERY, Search, Sort, check_names
+from rec.protocol import (
+    MAX_QUERY,
+    MAX_SUGGESTIONS,
+    SEARCH_REMEDIES,
+    SUGGEST_REMEDIES,
+    Query,
+    Search,
+    Sort,
+    check_names,
+    check_query,
+)
 
 
 class SearchOptions(TypedDict, total=False):
@@ -45,21 +56,40 @@ def search_query(q: str, n: int, more: SearchOptions) -> dict[str, str | int | N
     try:
         wanted = msgspec.convert({"q": q, "n": n, **more}, Search)
     except msgspec.ValidationError as error:
-        raise BadInput(f"search: {error}") from error
+        raise _refused(error, SEARCH_REMEDIES) from None
+    wanted.check()
     found = msgspec.to_builtins(wanted)
     found = {"q": wanted.q, "n": wanted.n, **found}
     return {name: value if name in ("q", "n") else _text(value) for name, value in found.items()}
 
 
 def suggest_query(q: str, n: int) -> dict[str, str | int | None]:
-    """The query string of suggestions; BadInput for words that no server takes.
+    """The query string of suggestions; BadInput for what the server would refuse.
 
-    >>> suggest_query("a" * 10_000, 5)
+    >>> suggest_query("te", 21)
     Traceback (most recent call last):
-    rec.errors.BadInput: q has 10000 characters. Send 1 to 1024 characters that are to be searched for.
+    rec.errors.BadInput: n: expected `int` <= 20. Send a whole number from 1 to 20.
     """
     _check_words(q)
-    return {"q": q, "n": n}
+    try:
+        wanted = msgspec.convert({"q": q, "n": n}, _Suggest)
+    except msgspec.ValidationError as error:
+        raise _refused(error, SUGGEST_REMEDIES) from None
+    check_query(wanted.q)
+    return {"q": wanted.q, "n": wanted.n}
+
+
+class _Suggest(msgspec.Struct, frozen=True):
+    q: Query
+    n: Annotated[int, msgspec.Meta(ge=1, le=MAX_SUGGESTIONS)]
+
+
+def _refused(error: msgspec.ValidationError, remedies: Mapping[str, str]) -> BadInput:
+    """The refusal by field and remedy, in the server's words."""
+    what, _, path = str(error).rstrip("`").partition(" - at `$.")
+    if "matching regex" in what:  # the pattern would help nobody
+        what = "is not of the form that is allowed here"
+    return BadInput(f"{path}: {what[:1].lower()}{what[1:]}. {remedies[path]}.", code="invalid_field", field=path)
 
 
 def _check_words(q: str) -> None:

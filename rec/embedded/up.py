@@ -30,6 +30,7 @@ from rec.files import write_atomically
 from rec.model.checkpoint import names
 from rec.ports import Database
 from rec.restore import restore, rewind_rates, rewind_rewards
+from rec.search.reading import check_synonyms
 from rec.signals import stop_on_signals
 from rec.state import FoldRules
 from rec.store import open_log
@@ -165,6 +166,7 @@ async def _start(
         "REC_DEMO": str(options.demo).lower(),
     }
     settings = load_settings(**{name.removeprefix("REC_").lower(): value for name, value in env.items()})
+    await asyncio.to_thread(check_synonyms, settings)
 
     env |= deciding(settings)
     metrics = {name: free_port() for name in ("worker", "archiver", "trainer")}  # one port would be one for all of them

@@ -17,7 +17,8 @@ import numpy as np
 from rec.candidates import Shelf, shelf
 from rec.catalog import Catalog, Floats, Item
 from rec.counters import Counters
-from rec.search.finding import DEPTH, Filters, find
+from rec.search.filters import Filters
+from rec.search.finding import DEPTH, find
 from rec.search.fusion import RECIPROCAL, Fusion, FusionLearner
 from rec.search.lexical import LexicalIndex, Term
 from rec.search.reading import Reader

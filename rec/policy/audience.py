@@ -7,6 +7,7 @@ old they are, or where, is not shown what needs it; a `min_age` that is no numbe
 from __future__ import annotations
 
 import math
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,22 +20,23 @@ MIN_AGE, REGIONS = "attributes.min_age", "attributes.regions"
 
 
 class Audience:
-    """Whom the items of a catalog are for. Remembers what it has read of it, which changes no answer."""
+    """Whom the items of a catalog are for. Remembers what it has read of it, which changes no answer, in any thread."""
 
     def __init__(self) -> None:
-        self._columns = Columns()
+        self._columns, self._lock = Columns(), Lock()
 
     def mask(self, view: View, about: About) -> Mask | None:
         """[size] what this shopper may be shown; None: everything."""
-        self._columns.follow(view)
-        ages, regions = self._columns.column(MIN_AGE), self._columns.column(REGIONS)
-        if len(ages.values) == len(regions.values) == 1:
-            return None
-        old = np.array([about.age is not None and about.age >= _years(value) for value in ages.values])
-        here = np.array([bool(about.region) and about.region in _names(value) for value in regions.values])
-        old[MISSING] = here[MISSING] = True
-        mask: Mask = old[ages.codes] & here[regions.codes]
-        return mask
+        with self._lock:
+            self._columns.follow(view)
+            ages, regions = self._columns.column(MIN_AGE), self._columns.column(REGIONS)
+            if len(ages.values) == len(regions.values) == 1:
+                return None
+            old = np.array([about.age is not None and about.age >= _years(value) for value in ages.values])
+            here = np.array([bool(about.region) and about.region in _names(value) for value in regions.values])
+            old[MISSING] = here[MISSING] = True
+            mask: Mask = old[ages.codes] & here[regions.codes]
+            return mask
 
 
 def _years(value: Any) -> float:

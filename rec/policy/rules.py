@@ -11,6 +11,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from threading import Lock
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -75,6 +76,7 @@ class Pin(NamedTuple):
     rule_id: str
     place: int
     rows: Ints
+    named: bool = True  # whether the rule names its placements, or is of all
 
 
 class Orders(NamedTuple):
@@ -93,7 +95,8 @@ NOTHING = Orders()
 class Rulebook:
     """All rules that are in force, now or at another time. One per `World`; swapped as a whole.
 
-    Pure but for what it remembers: the same rules, catalog, placement and moment have the same orders.
+    Pure but for what it remembers: the same rules, catalog, placement and moment have the same orders. Any thread may
+    ask: lists and searches are made in different ones.
     """
 
     def __init__(self, rules: Iterable[Rule] = (), revision: int = 0) -> None:
@@ -103,7 +106,7 @@ class Rulebook:
         self._rules = sorted(kept, key=lambda pair: (-pair[0].priority, pair[0].rule_id))
         times = (at.timestamp() for rule, _ in kept for at in (rule.starts_at, rule.ends_at) if at is not None)
         self._turns = sorted(set(times))
-        self._columns = Columns()
+        self._columns, self._lock = Columns(), Lock()
         self._view: View | None = None
         self._masks: dict[str, Mask] = {}
         self._named = frozenset(placement for rule, _ in kept for placement in rule.placements)
@@ -125,15 +128,16 @@ class Rulebook:
         """What holds for a list of this placement."""
         if not self._rules:
             return NOTHING
-        if view is not self._view:
-            self._view, self._masks, self._orders = view, {}, {}
-            self._columns.follow(view)
-        if (period := self.period(now)) != self._period:
-            self._period, self._orders = period, {}
-        key = placement if placement in self._named else None  # clients make up names, and would fill the memory
-        if (known := self._orders.get(key)) is None:
-            known = self._orders[key] = self._worked_out(view, placement, now)
-        return known
+        with self._lock:
+            if view is not self._view:
+                self._view, self._masks, self._orders = view, {}, {}
+                self._columns.follow(view)
+            if (period := self.period(now)) != self._period:
+                self._period, self._orders = period, {}
+            key = placement if placement in self._named else None  # clients make up names, and would fill the memory
+            if (known := self._orders.get(key)) is None:
+                known = self._orders[key] = self._worked_out(view, placement, now)
+            return known
 
     def _worked_out(self, view: View, placement: str, now: float) -> Orders:
         rules = [
@@ -154,7 +158,12 @@ class Rulebook:
             boosts,
             _newest(np.logical_or.reduce([mask for _, mask in boosts]), view) if boosts else None,
             tuple(
-                Pin(rule.rule_id, rule.place or 0, np.flatnonzero(mask & view.listed).astype(np.int32))
+                Pin(
+                    rule.rule_id,
+                    rule.place or 0,
+                    np.flatnonzero(mask & view.listed).astype(np.int32),
+                    bool(rule.placements),
+                )
                 for rule, mask in rules
                 if rule.effect == "pin"
             ),

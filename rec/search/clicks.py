@@ -1,7 +1,8 @@
 """events → **what was clicked for which query** → fusion, suggestions. Counts over all shoppers, by query.
 
 Learned from every event that names its `search_term`: a `search` says that it is asked for, an action on a product says
-that the product answers it. Sums decay, and everything is bounded. A query may be anything, a name or a telephone
+that the product answers it. A subject has one vote for a query and a product, however often and dearly they repeat it:
+no single one can buy a place. Sums decay, and everything is bounded. A query may be anything, a name or a telephone
 number too: under its digest it is counted from the first time on, in clear it is kept, and suggested to others, only
 once `PUBLIC` different subjects have asked for it. Pure; time comes with the events.
 """
@@ -23,6 +24,9 @@ MAX_ITEMS = 50  # of a query
 PUBLIC = 3
 LONGEST = 80  # characters of a query that may become public: longer ones are no suggestions
 DAMPING = 5.0  # clicks' worth: what was clicked once or twice has little to say
+VOTE = 1.0  # clicks' worth of one subject for one product, at most, whatever they do
+MAX_VOTES = 200_000  # remembered; of who voted before, another vote counts
+_HALF = 32  # bits of a vote's mark that say whose it is; the others say for what
 
 _WORD = re.compile(r"\w+")
 
@@ -49,7 +53,10 @@ def key_of(query: str) -> str:
 class QueryClicks:
     """The counts. One thread learns, any may read."""
 
-    def __init__(self, max_queries: int = MAX_QUERIES, half_life_s: float = HALF_LIFE_S) -> None:
+    def __init__(
+        self, max_queries: int = MAX_QUERIES, half_life_s: float = HALF_LIFE_S, max_votes: int = MAX_VOTES
+    ) -> None:
+        self._votes: Recent[int, float] = Recent(max_votes)
         self._queries: Recent[int, Asked] = Recent(max_queries)
         self._half_life_s = half_life_s
         self.generation = 0  # grows with the public queries
@@ -76,9 +83,10 @@ class QueryClicks:
             asked.times += worth
             self._known(asked, key, event.subject)
         else:
-            gain = ACTIONS[action].gain * worth
-            for item in event.items:
-                asked.items[item.item_id] = asked.items.get(item.item_id, 0.0) + gain
+            gain = min(VOTE, ACTIONS[action].gain)
+            for item_id in {item.item_id for item in event.items}:
+                if (more := self._voted(event.subject, key, item_id, gain)) > 0:
+                    asked.items[item_id] = asked.items.get(item_id, 0.0) + more * worth
             if len(asked.items) > MAX_ITEMS:
                 asked.items = dict(sorted(asked.items.items(), key=lambda pair: -pair[1])[: MAX_ITEMS // 2])
         return True
@@ -91,11 +99,14 @@ class QueryClicks:
         return {item_id: gain / most * gain / (gain + DAMPING) for item_id, gain in items.items()} if most > 0 else {}
 
     def forget(self, subject: str) -> None:
-        """Drop the digest of an erased subject wherever it waits for others. Sums stay: they name nobody."""
+        """Drop the digest of an erased subject wherever it waits for others, and the marks of their votes. Sums stay:
+        they name nobody."""
         mark = _digest(subject)
         for _, asked in self._queries.items():
             if mark in asked.subjects:
                 asked.subjects.remove(mark)
+        for vote in [vote for vote, _ in self._votes.items() if vote >> _HALF == mark >> _HALF]:
+            self._votes.pop(vote)
 
     def popular(self) -> dict[str, float]:
         """The public queries, and how often each is asked for, as of its last time."""
@@ -109,6 +120,13 @@ class QueryClicks:
             asked.at = at
             return 0.5**age, 1.0
         return 1.0, 0.5**-age
+
+    def _voted(self, subject: str, key: str, item_id: str, gain: float) -> float:
+        """What this adds to the vote of a subject."""
+        mark = _digest(subject) >> _HALF << _HALF | _digest(f"{key}\0{item_id}") >> _HALF
+        before = self._votes.get(mark) or 0.0
+        self._votes.put(mark, max(before, gain))
+        return gain - before
 
     def _known(self, asked: Asked, key: str, subject: str) -> None:
         if asked.text is not None or len(key) > LONGEST:
@@ -125,7 +143,14 @@ class QueryClicks:
         """The older generation first, for the snapshot of the counters."""
         return [self._queries.old, self._queries.young]
 
-    def restore(self, parts: list[dict[int, Asked]]) -> None:
+    def votes(self) -> list[dict[int, float]]:
+        """The same of the marks of who voted."""
+        return [self._votes.old, self._votes.young]
+
+    def restore(self, parts: list[dict[int, Asked]], votes: list[dict[int, float]]) -> None:
+        for marks in votes:
+            for mark, gain in marks.items():
+                self._votes.put(mark, gain)
         for part in parts:
             for digest, asked in part.items():
                 self._queries.put(digest, asked)

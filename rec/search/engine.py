@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from rec.candidates import Shelf
 from rec.catalog import Floats, Item, card
@@ -20,9 +21,12 @@ from rec.ids import uuid7
 from rec.protocol import Search
 from rec.recent import Recent
 from rec.recommend import Ask, World, may_use, moment, recommend
-from rec.search.finding import Filters, Matches, find
+from rec.search.filters import Filters
+from rec.search.finding import Matches, find
 from rec.search.fusion import FUSED, Fusion, FusionLearner
 from rec.search.lexical import LexicalIndex
+from rec.search.paging import asked_for, place_of, token
+from rec.search.permission import PLACEMENT, Permission, Seat, permission, seated
 from rec.search.personal import taste
 from rec.search.reading import Reader, Synonyms
 from rec.search.suggest import Suggester, Suggestion
@@ -32,19 +36,20 @@ from rec.state import UserState
 
 REMEMBERED = 4_000  # searches; what is shown of one is learned from, and paged through, while it is remembered
 RANKED = 1_000  # places of a search that pages can reach
-PLACEMENT = "search"
+_NOTHING = np.zeros(len(FUSED), np.float32)  # what speaks for an item that is pinned and was not found
 NOWHERE = Position("none", 0)
 
 
 class _Ranked(NamedTuple):
-    """One search as it was answered."""
+    """One search as it was answered. `asked`: see `rec.search.paging`."""
 
     user_id: str
+    asked: str
     query: str
     item_ids: list[str]
-    scores: Floats
+    scores: list[float]
     features: Floats  # [m, len(FUSED)]
-    exact: list[bool]
+    why: list[tuple[Reason, str]]  # with the source
     facts: SearchFacts
     strategy: str
 
@@ -60,7 +65,7 @@ class Engine:
         self._shelf_s, self._shelved_at = shelf_s, 0.0
         self.index = LexicalIndex(words)
         self._reader = Reader(self.index, synonyms)
-        self._suggester = Suggester(self.index)
+        self._suggester = Suggester(self.index, self._reader)
         self._learner = FusionLearner(fusion)
         self._fusion = self._learner.fusion
         self._ranked: Recent[str, _Ranked] = Recent(REMEMBERED)
@@ -87,17 +92,19 @@ class Engine:
         rng: random.Random,
     ) -> Slate:
         """The slate for a search, or for its next page. Raises BadInput."""
-        first, _, offset = (wanted.page or "").partition(".")
-        kept = self._ranked.get(first) if first else None
+        asked, place = asked_for(wanted), place_of(wanted)
+        offset = place.offset if place else 0
+        kept = self._ranked.get(place.slate_id) if place else None
         shelf = self._shelf(world, now)
-        if kept is not None and kept.user_id == user_id and kept.query == wanted.q:
-            return self._page(kept, first, int(offset), wanted.n, state, shelf, world, now, rng)
+        may = permission(shelf.view, state, world, now)
+        if place and kept is not None and kept.user_id == user_id and kept.asked == asked:
+            return self._page(kept, place.slate_id, offset, wanted.n, state, shelf, may, world, now, rng)
         slate_id = uuid7(now, rng.getrandbits)
-        ranked = self._found(user_id, wanted, state, shelf, world, vector, dense, now)
+        ranked = self._found(user_id, wanted, asked, state, shelf, may, world, vector, dense, now)
         if ranked.facts.fallback == "nothing_matches":
             return self._own_list(slate_id, ranked, wanted.n, state, world, now, rng)
         self._ranked.put(slate_id, ranked)
-        return self._page(ranked, slate_id, int(offset or 0), wanted.n, state, shelf, world, now, rng, slate_id)
+        return self._page(ranked, slate_id, offset, wanted.n, state, shelf, may, world, now, rng, slate_id)
 
     def _shelf(self, world: World, now: float) -> Shelf:
         """The catalog as it is, what is popular as it was at most `shelf_s` ago: counting is dear."""
@@ -112,50 +119,48 @@ class Engine:
         self,
         user_id: str,
         wanted: Search,
+        asked: str,
         state: UserState | None,
         shelf: Shelf,
+        may: Permission,
         world: World,
         vector: Floats | None,
         dense: Floats | None,
         now: float,
     ) -> _Ranked:
         filters = Filters(wanted.category, wanted.brand, wanted.price_min, wanted.price_max, wanted.in_stock)
-        clicks = world.counters.queries.of(wanted.q)
-
-        def look(filters: Filters) -> Matches:
-            return find(
-                wanted.q, self._reader, self.index, shelf, vector=vector, dense=dense, filters=filters,
-                sort=wanted.sort, fusion=self._fusion, clicks=clicks,
-                taste=lambda rows: taste(rows, state, shelf, world, now),
-            )  # fmt: skip
-
-        matches, fallback = look(filters), None
+        matches = find(
+            wanted.q, self._reader, self.index, shelf, vector=vector, dense=dense, filters=filters, sort=wanted.sort,
+            fusion=self._fusion, clicks=world.counters.queries.of(wanted.q),
+            taste=lambda rows: taste(rows, state, shelf, world, now), may=may,
+        )  # fmt: skip
+        fallback = "filters_exclude_all" if matches.ignored else None
         if not len(matches.rows):
             fallback = "nothing_matches"
-            if filters != Filters():
-                wider = look(Filters())
-                if len(wider.rows):
-                    matches, fallback = wider, "filters_exclude_all"
-        ids, rows = shelf.view.ids, matches.rows[:RANKED]
         facets = matches.facets
         facts = SearchFacts(
             query=wanted.q,
             total=len(matches.rows),
-            understood=matches.reading.understood,
+            understood=None if matches.exact.any() else matches.reading.understood,
             categories=facets.category,
             brands=facets.brand,
             prices=facets.price,
             fallback=fallback,  # type: ignore[arg-type]
+            ignored=matches.ignored,
         )
+        strategy = "search-hybrid" if matches.hybrid else "search-lexical"
+        pins = may.orders.pins if wanted.sort == "relevance" and len(matches.rows) else ()
+        seats = seated(matches.rows[:RANKED], pins, matches.allowed, shelf.popularity)[:RANKED]
         return _Ranked(
             user_id,
+            asked,
             wanted.q,
-            [ids[row] for row in rows.tolist()],
-            matches.scores[:RANKED],
-            matches.features[:RANKED],
-            matches.exact[:RANKED].tolist(),
+            [shelf.view.ids[seat.row] for seat in seats],
+            _scores(seats, matches),
+            np.array([_NOTHING if seat.at is None else matches.features[seat.at] for seat in seats], np.float32),
+            [_why(seat, matches, may, wanted) for seat in seats],
             facts,
-            "search-hybrid" if matches.hybrid else "search-lexical",
+            strategy,
         )
 
     def _page(
@@ -166,22 +171,23 @@ class Engine:
         n: int,
         state: UserState | None,
         shelf: Shelf,
+        may: Permission,
         world: World,
         now: float,
         rng: random.Random,
         slate_id: str | None = None,
     ) -> Slate:
-        """Places from `offset` on; what went out of the catalog meanwhile leaves a gap, and moves nothing."""
+        """Places from `offset` on; what went out of the catalog meanwhile, or may not be shown any more, leaves a gap,
+        and moves nothing."""
         view = shelf.view
         end = min(offset + n, len(ranked.item_ids))
         items = []
         for at in range(offset, end):
             row = view.row(ranked.item_ids[at])
-            if row is None:
+            if row is None or not may.allowed[row] or (item := view.items[row]).flagged:
                 continue
-            reason, source = _why(ranked.features[at], ranked.exact[at], ranked.query)
-            item = view.items[row]
-            items.append(SlateItem(item.item_id, float(ranked.scores[at]), source, reason, item=card(item)))
+            reason, source = ranked.why[at]
+            items.append(SlateItem(item.item_id, ranked.scores[at], source, reason, item=card(item)))
         made = slate_id or uuid7(now, rng.getrandbits)
         if slate_id is None:  # what is clicked on a later page is of the same search
             part = slice(offset, end)
@@ -189,10 +195,11 @@ class Engine:
                 made,
                 ranked._replace(
                     item_ids=ranked.item_ids[part], scores=ranked.scores[part], features=ranked.features[part],
-                    exact=ranked.exact[part],
+                    why=ranked.why[part],
                 ),
             )  # fmt: skip
-        facts = msgspec.structs.replace(ranked.facts, next=f"{first}.{end}" if end < len(ranked.item_ids) else None)
+        more = token(first, end, ranked.asked) if end < len(ranked.item_ids) else None
+        facts = msgspec.structs.replace(ranked.facts, next=more)
         brain = world.brain
         position = state.position if state else NOWHERE
         return Slate(
@@ -220,11 +227,12 @@ class Engine:
         slate = recommend(ask, world, now=now, rng=rng)
         return msgspec.structs.replace(slate, slate_id=slate_id, strategy="search-fallback", search=ranked.facts)
 
-    def suggest(self, typed: str, n: int, world: World) -> list[Suggestion]:
-        """Raises BadInput."""
-        queries = world.counters.queries
-        self._suggester.renew(world.catalog.view(), queries)
-        return self._suggester.suggest(typed, n)
+    def suggest(self, typed: str, n: int, world: World, now: float) -> list[Suggestion]:
+        """For nobody in particular, so nothing of what is for certain people alone. Raises BadInput."""
+        view = world.catalog.view()
+        self._suggester.renew(view, world.counters.queries)
+        shown = permission(view, None, world, now).allowed & view.listed
+        return self._suggester.suggest(typed, view, shown, n)
 
     # ------------------------------------------------------------------ learning
     def clicked(self, slate_id: str, user_id: str, item_ids: Sequence[str], shown: int) -> bool:
@@ -249,13 +257,26 @@ class Engine:
         return len(theirs)
 
 
-def _why(features: Floats, exact: bool, query: str) -> tuple[Reason, str]:
-    """Reason and source of an item: what spoke most for it."""
-    rrf, lexical, dense, covered, clicks = (float(value) for value in features[: len(FUSED)])
-    if exact:
-        return Reason("exact_match", value=query), "search"
+def _scores(seats: Sequence[Seat], matches: Matches) -> list[float]:
+    """What is pinned takes the score of the place behind it."""
+    scores, last = [], 0.0
+    for seat in reversed(seats):
+        if seat.at is not None and seat.rule_id is None:
+            last = float(matches.scores[seat.at])
+        scores.append(last)
+    return scores[::-1]
+
+
+def _why(seat: Seat, matches: Matches, may: Permission, wanted: Search) -> tuple[Reason, str]:
+    """Reason and source of an item: who pinned it, or what spoke most for it."""
+    if seat.rule_id is not None or seat.at is None:
+        return Reason("pinned", policy=(f"pin:{seat.rule_id}",)), "rule"
+    policy = may.policy(seat.row) if wanted.sort == "relevance" else ()
+    rrf, lexical, dense, covered, clicks = (float(value) for value in matches.features[seat.at, : len(FUSED)])
+    if matches.exact[seat.at]:
+        return Reason("exact_match", value=wanted.q, policy=policy), "search"
     if clicks >= 0.5:
-        return Reason("chosen_for", value=query), "clicks"
+        return Reason("chosen_for", value=wanted.q, policy=policy), "clicks"
     if covered > 0 or lexical > 0:
-        return Reason("matches", value=query), "search"
-    return Reason("means", value=query), "content"
+        return Reason("matches", value=wanted.q, policy=policy), "search"
+    return Reason("means", value=wanted.q, policy=policy), "content"

@@ -1,19 +1,21 @@
 """query → reading → candidates → fusion → the shopper → **matches**. One search, from the words to the order.
 
     read        words, spellings, synonyms                                    rec.search.reading
-    retrieve    BM25 from the index, likeness from the vectors                rec.search.lexical
-    filter      category, brand, price, stock; what is left is counted
+    permit      rules that exclude, age, region                               rec.search.permission
+    retrieve    BM25 from the index, likeness from the vectors, exact ids     rec.search.lexical
+    filter      category, brand, price, stock; what is left is counted        rec.search.filters
     fuse        reciprocal ranks, clicks, learned weights                     rec.search.fusion
     person      what the shopper's state says of them, within a bound         rec.search.personal
     order       exact matches first whatever else; or the sort asked for
 
 Pure but for caches; safe in any one thread while another changes catalog and index. Invariants: an item is there at
-most once and passes the filters; taste moves an item by at most `TASTE`, and never above an exact match.
+most once, is permitted, and passes the filters that are not ignored; taste moves an item by at most `TASTE`, and never
+above an exact match.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,8 +23,10 @@ import numpy as np
 from rec.candidates import Shelf, top
 from rec.catalog import Floats, Ints, Mask, View
 from rec.protocol import Sort
+from rec.search.filters import NO_FILTERS, Filters, passing, stocked
 from rec.search.fusion import FUSED, Fusion, reciprocal
 from rec.search.lexical import Hits, LexicalIndex
+from rec.search.permission import Permission
 from rec.search.reading import Reader, Reading
 
 DEPTH = 400  # candidates that BM25 names
@@ -32,23 +36,6 @@ TASTE = 0.5  # of a score: about twelve places among what has all words, and les
 FACETS = 10  # values of a facet that are counted
 
 Taste = Callable[[Ints], Floats]  # rows [m] → [m] in [-1, 1]
-
-
-class Filters(NamedTuple):
-    """What is let through. Prices are inclusive; an item without a price passes no price filter."""
-
-    category: str | None = None
-    brand: str | None = None
-    price_min: float | None = None
-    price_max: float | None = None
-    in_stock: bool = True  # False: those that are not in stock, too
-
-    @property
-    def narrow(self) -> bool:
-        return any(value is not None for value in self[:4])
-
-
-NO_FILTERS = Filters()
 UNTAUGHT = Fusion()
 
 
@@ -70,6 +57,8 @@ class Matches(NamedTuple):
     facets: Facets
     hybrid: bool  # whether vectors took part
     exact: Mask  # [m]
+    allowed: Mask  # [size] what could have been found: permitted, and let through by the filters
+    ignored: tuple[str, ...] = ()  # filters that let nothing through, and were left out
 
 
 def find(
@@ -85,43 +74,55 @@ def find(
     fusion: Fusion = UNTAUGHT,
     clicks: Mapping[str, float] | None = None,
     taste: Taste | None = None,
+    may: Permission | None = None,
 ) -> Matches:
     """All matches of a query. `vector` [dim] is the query's, of the catalog's encoder; `dense` [size] what
-    `likeness` makes of it, if that is known. Raises BadInput."""
+    `likeness` makes of it, if that is known; `may` what this shopper may be shown. Raises BadInput."""
     view, reading = shelf.view, reader.read(query)
-    allowed = allowing(view, filters)
-    hits = index.search(reading.terms, len(index) if filters.narrow else DEPTH)
+    allowed = stocked(view, filters)
+    if may is not None:
+        allowed &= may.allowed
+    hits = index.search(reading.terms, len(index) if filters.narrowing else DEPTH)
     worded, bm25 = _rows_of(hits, view, allowed)
+    if len(hits.item_ids) == DEPTH and len(worded) < DEPTH // 2:  # half of the best may not be shown: look further down
+        worded, bm25 = _rows_of(index.search(reading.terms, len(index)), view, allowed)
+        worded, bm25 = worded[:DEPTH], bm25[:DEPTH]
     if dense is None or len(dense) != view.size:
         [dense] = likeness(view, [vector])
+    exactly = _rows([*index.named(reading.query)], view)
+    named = np.concatenate([_rows(clicks or {}, view), exactly])
+    ignored: tuple[str, ...] = ()
+    if filters.narrowing:
+        could_be = allowed & _could_be(worded, named, dense, view.size)
+        through, ignored = passing(view, filters, could_be, None if may is None else may.pinned)
+        allowed &= through
+        worded, bm25 = worded[allowed[worded]], bm25[allowed[worded]]
     meant = _nearest(dense, allowed, worded) if dense is not None else np.zeros(0, np.int32)
-    named = np.array([row for item_id in clicks or {} if (row := view.row(item_id)) is not None], np.int32)
     rows = np.unique(np.concatenate([worded, meant, named[allowed[named]]])).astype(np.int32)
     features = _features(rows, worded, bm25, meant, dense, index, reading, clicks or {}, view)
     scores = fusion.score(features)
+    if may is not None and may.orders.lift is not None:
+        scores = scores + may.orders.lift[rows]  # scores are logits, and a factor of the odds adds its logarithm
     if taste is not None and len(rows):
         scores = scores + np.float32(TASTE) * np.clip(taste(rows), -1, 1)
-    exact = _exact(rows, view, index, reading)
+    exact = np.isin(rows, exactly) | _titled(rows, view, index, reading)
     order = _ordered(rows, scores, exact, features, shelf, sort)
     facets = _facets(rows, view)
     return Matches(
         reading, rows[order], features[order], _shown(scores[order], exact[order]), facets, dense is not None,
-        exact[order],
+        exact[order], allowed, ignored,
     )  # fmt: skip
 
 
-def allowing(view: View, filters: Filters) -> Mask:
-    """[size]: the rows that pass."""
-    mask = view.listed.copy() if filters.in_stock else view.known.copy()
-    if filters.category is not None:
-        mask &= view.category == view.categories.get(filters.category, -1)
-    if filters.brand is not None:
-        mask &= view.brand == view.brands.get(filters.brand, -1)
-    if filters.price_min is not None or filters.price_max is not None:
-        low, high = filters.price_min or 0.0, np.inf if filters.price_max is None else filters.price_max
-        for row in np.flatnonzero(mask).tolist():
-            price = view.items[row].price
-            mask[row] = price is not None and low <= price <= high
+def _rows(item_ids: Iterable[str], view: View) -> Ints:
+    """The rows of those that the view knows."""
+    return np.array([row for item_id in item_ids if (row := view.row(item_id)) is not None], np.int32)
+
+
+def _could_be(worded: Ints, named: Ints, dense: Floats | None, size: int) -> Mask:
+    """[size] whatever speaks for a row."""
+    mask = np.zeros(size, np.bool_) if dense is None else dense >= MEANT
+    mask[worded] = mask[named] = True
     return mask
 
 
@@ -189,12 +190,10 @@ def _features(
     return out
 
 
-def _exact(rows: Ints, view: View, index: LexicalIndex, reading: Reading) -> Mask:
-    """[m]: whose title is the query, word for word, or whose id it is."""
+def _titled(rows: Ints, view: View, index: LexicalIndex, reading: Reading) -> Mask:
+    """[m]: whose title is the query, word for word."""
     wanted, ids = " ".join(index.words(reading.query)), view.ids
-    named = [ids[row] for row in rows.tolist()]
-    exact = np.array([item_id == reading.query or index.title(item_id) == wanted for item_id in named], np.bool_)
-    return exact
+    return np.array([bool(wanted) and index.title(ids[row]) == wanted for row in rows.tolist()], np.bool_)
 
 
 def _ordered(rows: Ints, scores: Floats, exact: Mask, features: Floats, shelf: Shelf, sort: Sort) -> Ints:
@@ -205,6 +204,7 @@ def _ordered(rows: Ints, scores: Floats, exact: Mask, features: Floats, shelf: S
         return relevance.astype(np.int32)
     covered = features[:, 3]
     best = covered >= covered.max() - 1e-6 if covered.max() > 0 else np.ones(len(rows), np.bool_)
+    best |= exact
     if sort == "newest":
         key = -born.astype(np.float64)
     elif sort == "popular":

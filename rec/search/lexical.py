@@ -53,6 +53,7 @@ class LexicalIndex:
         self._index.register_tokenizer(_WORDS, split)  # the words come apart already
         self._writer = self._index.writer(HEAP, 1)
         self._key_of: dict[str, int] = {}
+        self._named: dict[str, tuple[str, ...]] = {}  # folded id → the ids that are so written, but for case
         self._id_of: list[str] = []
         self._digests: dict[str, bytes] = {}
         self._titles: dict[str, str] = {}
@@ -86,6 +87,8 @@ class LexicalIndex:
         key = len(self._id_of)
         self._id_of.append(item.item_id)
         self._key_of[item.item_id] = key
+        folded = _folded(item.item_id)
+        self._named[folded] = (*self._named.get(folded, ()), item.item_id)
         self._digests[item.item_id] = digest
         document, vocabulary = Document(), set[str]()
         for name, text in texts.items():
@@ -111,6 +114,9 @@ class LexicalIndex:
             return False
         self._writer.delete_documents_by_term("key", key)
         self._digests.pop(item_id)
+        others = tuple(other for other in self._named.pop(_folded(item_id), ()) if other != item_id)
+        if others:
+            self._named[_folded(item_id)] = others
         self._titles.pop(item_id, None)
         for word in self._vocabulary_of.pop(item_id):
             self.document_counts[word] -= 1
@@ -121,6 +127,10 @@ class LexicalIndex:
     def written(self, stem: str) -> str:
         """A stem as some item spells it: what a person can read."""
         return self._written.get(stem, stem)
+
+    def named(self, query: str) -> tuple[str, ...]:
+        """The items whose id is the query, whatever the case of its letters."""
+        return self._named.get(_folded(query), ())
 
     def has_all(self, item_id: str, words: Set[str]) -> bool:
         """Whether an item has every one of the words."""
@@ -155,3 +165,7 @@ class LexicalIndex:
             for name, weight in self._fields.items()
         ]
         return Query.disjunction_max_query(one, TIE)
+
+
+def _folded(item_id: str) -> str:
+    return " ".join(item_id.split()).casefold()

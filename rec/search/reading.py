@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from rec.errors import BadInput, ConfigError
 from rec.protocol import MAX_QUERY
 from rec.search.lexical import LexicalIndex, Term
 from rec.search.spelling import Speller
 from rec.search.words import MOST, Words
+
+if TYPE_CHECKING:
+    from rec.config import Settings
 
 APART, TOGETHER, SYNONYM = 0.7, 0.5, 0.6
 
@@ -131,3 +135,21 @@ def read_synonyms(lines: Iterable[str], words: Words, name: str = "synonyms") ->
         for one in froms:
             rules.setdefault(one, []).extend(word for other in tos if other != one for word in other)
     return Synonyms(rules)
+
+
+def load_synonyms(path: str, words: Words) -> Synonyms | None:
+    """The table that `REC_SEARCH_SYNONYMS` names; None if it names none. Raises ConfigError."""
+    if not path:
+        return None
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"REC_SEARCH_SYNONYMS: {path} cannot be read ({error}). Name a text file, or leave it out."
+        raise ConfigError(message, field="REC_SEARCH_SYNONYMS") from None
+    return read_synonyms(lines, words, f"REC_SEARCH_SYNONYMS: {path}")
+
+
+def check_synonyms(settings: Settings) -> None:
+    """What a worker would find in the table only once everything else has started. Raises ConfigError."""
+    if settings.search_synonyms:
+        load_synonyms(settings.search_synonyms, Words(settings.search_language))

@@ -102,6 +102,8 @@ async def test_an_id_that_no_path_can_carry_is_refused_before_it_is_sent(server:
         (["watch", "u1", "--n", "201"], 2, "1<=x<=200"),
         (["watch", "u1", "--placement", "a b"], 2, "placement"),
         (["search", "tent"], 2, "--user"),
+        (["search", "", "--user", "u1"], 2, "q has 0 characters. Send 1 to 1024 characters"),
+        (["search", "tent", "--user", "u1", "--page", "2"], 2, "Send search.next of the slate before"),
         (["track", "view_item", "x", "--user", "u1", "--url", "http://127.0.0.1:1", "--timeout", "0.2"], 4, "rec up"),
     ],
 )

@@ -41,6 +41,35 @@ async def test_search_gives_a_slate_and_its_options_travel(server: FakeServer, c
     assert [each.text for each in await client.suggest("te")] == ["tent"]
 
 
+@pytest.mark.parametrize(
+    ("field", "wrong", "remedy"),
+    [
+        ("q", "", "Send 1 to 1024 characters"),
+        ("q", " \t", "Send 1 to 1024 characters"),
+        ("n", 201, "Send a whole number from 1 to 200"),
+        ("sort", "cheapest", "price_asc"),
+        ("price_min", -1, "at least 0"),
+        ("price_min", 9_999, "above price_max"),
+        ("in_stock", "yes", "Send true or false"),
+        ("page", "3", "search.next of the slate before"),
+    ],
+)
+async def test_what_makes_no_search_is_refused_by_field_and_remedy_before_it_is_sent(
+    server: FakeServer, client: RecClient, field: str, wrong: Any, remedy: str
+) -> None:
+    with pytest.raises(BadInput) as refused:
+        await client.search("u1", **{"q": "tent", "price_max": 50.0, field: wrong})
+    assert (refused.value.field, remedy in refused.value.message) == (field, True)
+    assert "$" not in refused.value.message
+    assert server.calls == []
+
+
+async def test_suggestions_have_a_limit_of_their_own(server: FakeServer, client: RecClient) -> None:
+    with pytest.raises(BadInput, match="from 1 to 20") as refused:
+        await client.suggest("te", 21)
+    assert (refused.value.field, server.calls) == ("n", [])
+
+
 async def test_a_filter_that_does_not_exist_is_refused_before_anything_is_sent(
     server: FakeServer, client: RecClient
 ) -> None:

@@ -70,6 +70,30 @@ def test_a_taken_port_is_told_before_anything_is_started(tmp_path: Path) -> None
     assert list((tmp_path / "data/logs").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("REC_SEARCH_LANGUAGE", "klingon", "Input should be 'ar'"),
+        ("REC_SEARCH_SYNONYMS", "not-there.txt", "cannot be read"),
+        ("REC_SEARCH_SYNONYMS", "synonyms.txt", "synonyms.txt:2: 'sofa' is no synonym"),
+    ],
+)
+@pytest.mark.parametrize("process", ["up", "worker"])
+def test_what_search_cannot_use_is_told_before_anything_is_started(
+    tmp_path: Path, process: str, name: str, value: str, why: str
+) -> None:
+    (tmp_path / "synonyms.txt").write_text("tee => t-shirt\nsofa\n")
+    up = ["-m", "rec.cli", "up", "--port", "0", "--data-dir", "data"]
+    command = [sys.executable, *(up if process == "up" else ["-m", "agents", "worker"])]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), name: value}
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3
+    assert name in done.stderr
+    assert why in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "data/rec.db").exists()
+
+
 def test_an_address_that_this_machine_does_not_have_names_the_host() -> None:
     with pytest.raises(ConfigError, match=r"--host 203\.0\.113\.1"):
         check_address("203.0.113.1", 0)

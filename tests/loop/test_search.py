@@ -14,12 +14,14 @@ import pytest
 
 from rec.catalog import Item
 from rec.events import ERASE, Attribution, Event, EventItem, encode_event, instant
+from rec.model.encoder import TextEncoder
 from rec.ports import Hint, Wanted
 from rec.protocol import Search
 from rec.requests import SearchRequest, SuggestRequest, encode_request
 from rec.slates import Slate, decode_slate
 from rec.topics import BEHAVIOR, REQUESTS
 from tests.loop.local import Local, local_worker, loop_settings
+from tests.model.tiny import tiny_bert
 
 CATEGORIES = ("Camping", "Kitchen", "Books", "Audio")
 
@@ -87,6 +89,24 @@ async def test_a_query_that_the_worker_refuses_is_answered_with_the_reason(loop:
     assert (answer["error"]["code"], answer["error"]["field"]) == ("bad_request", "q")
 
 
+async def test_a_search_too_many_is_told_so_at_once(loop: Local) -> None:
+    exchange, deadline = loop.exchange.connect(), time.time() + 600
+    replies = exchange.replies("web-2")
+    first = asyncio.ensure_future(anext(replies))
+    await asyncio.sleep(0)
+    for n in range(100):  # in one go: the worker has not answered any of them meanwhile
+        loop.deps.searching.answer(SearchRequest("u1", f"many-{n}", "web-2", deadline, Search(f"audio {n}", page=None)))
+    async with asyncio.timeout(10):
+        answers = [await first, *[await anext(replies) for _ in range(99)]]
+    said = {reply.request_id: msgspec.json.decode(reply.body) for reply in answers}
+    refused = [name for name, body in said.items() if "error" in body]
+    assert refused[:3] == ["many-0", "many-1", "many-2"]  # the oldest
+    assert said["many-0"]["error"]["code"] == "busy"
+    assert said["many-0"]["error"]["temporary"]
+    assert "slate" in said["many-99"]
+    assert loop.metrics.registry.get_sample_value("shunxi_searches_total", {"outcome": "refused"}) == len(refused)
+
+
 async def test_a_search_without_results_is_the_users_own_list_and_is_counted(loop: Local) -> None:
     slate = await search(loop, "zzzzqq", n=5)
     assert (slate.search.fallback, len(slate.items)) == ("nothing_matches", 5)  # type: ignore[union-attr]
@@ -138,6 +158,43 @@ async def test_a_search_and_one_click_bring_the_category_to_the_list_at_home(loo
         if sum(place.item["category"] == "Camping" for place in made.items) >= 4:
             break
     assert [term for _, term in loop.users[b"u1"].searches] == ["camping", "camping"]
+
+
+async def test_a_search_of_a_cold_worker_moves_the_list_when_its_vector_has_come(tmp_path: Path) -> None:
+    words = ["something", "to", "listen", "with", "read", "cook", "sleep"]
+    encoder = await asyncio.to_thread(tiny_bert, tmp_path / "encoder", words)
+    async with local_worker(loop_settings(tmp_path, encoder=encoder), items()) as loop:
+        query, world = "something to listen with", loop.deps.searching.world
+        meant = (await asyncio.to_thread(lambda: TextEncoder(encoder).encode([query])))[0]
+        world.catalog.set_vectors({i.item_id: meant if i.category == "Audio" else -meant for i in items()})
+        exchange = loop.exchange.connect()
+        await exchange.announce("web-1", Wanted("u1", {"home": 6}))
+        pushes = exchange.pushes()
+        await exchange.watch("u1")
+        await happened(loop, "search", search_term="read")  # nobody waits for this one any more, after the next
+        await happened(loop, "search", search_term=query)
+        made = [decode_slate(pushed.slate.body) async for pushed in until_pushed(pushes, 1)]
+        reading = asyncio.create_task(loop.deps.loops["query encoder"]())
+        try:
+            await search(loop, "cook")  # starts the encoder
+            async for pushed in pushes:
+                if pushed is not None and (newest := decode_slate(pushed.slate.body)).items[0].source == "query":
+                    break
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+        assert (newest.items[0].item["category"], newest.items[0].reason.value) == ("Audio", query)
+        assert newest.position.newer_than(made[-1].position)
+        assert newest.cause.kind == "event"
+
+
+async def until_pushed(pushes: Any, times: int) -> Any:
+    """So many of the lists that are pushed."""
+    async for pushed in pushes:
+        if pushed is not None:
+            yield pushed
+            if (times := times - 1) == 0:
+                return
 
 
 async def test_the_vector_of_a_search_moves_the_list_before_any_click(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from rec.catalog import Item
 from rec.errors import ConfigError
 from rec.search.words import Words
-from tests.search.shop import Shop
+from tests.search.shop import NOW, Shop
 
 COLORS = ("红色", "蓝色", "黑色", "绿色", "白色")
 THINGS = {
@@ -53,8 +53,8 @@ def test_full_width_letters_and_digits_are_the_same(shop: Shop) -> None:
 
 
 def test_suggestions_complete_han(shop: Shop) -> None:
-    assert "登山" in [s.text for s in shop.engine.suggest("登", 5, shop.world)]
-    assert ("户外", "category") in [s[:2] for s in shop.engine.suggest("户", 5, shop.world)]
+    assert "登山" in [s.text for s in shop.engine.suggest("登", 5, shop.world, NOW)]
+    assert ("户外", "category") in [s[:2] for s in shop.engine.suggest("户", 5, shop.world, NOW)]
 
 
 def test_other_languages_have_stems_of_their_own_and_an_unknown_one_is_refused() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import pytest
 
 from rec.catalog import Item
 from rec.errors import BadInput
+from rec.policy.rules import Rulebook, rule_of
 from tests.search.shop import NOW, Shop, facts, toward
 
 
@@ -80,8 +84,50 @@ def test_filters_let_through_what_they_say_and_facets_count_what_was_found() -> 
 
 def test_filters_that_let_nothing_through_are_left_out_and_it_says_so() -> None:
     slate = Shop().slate("tent", category="Paint")
-    assert facts(slate).fallback == "filters_exclude_all"
+    assert (facts(slate).fallback, facts(slate).ignored) == ("filters_exclude_all", ("category",))
     assert {place.item_id for place in slate.items} == {"tent-1", "tent-2", "tent-3", "lamp-1"}
+
+
+def test_category_and_brand_are_found_however_they_are_written() -> None:
+    slate = Shop().slate("tent", category="camping ", brand="OAK")
+    assert {place.item_id for place in slate.items} == {"tent-1", "tent-3"}
+    assert (facts(slate).fallback, facts(slate).ignored) == (None, ())
+
+
+def test_a_filter_that_lets_nothing_through_takes_no_other_with_it() -> None:
+    shop = Shop()
+    slate = shop.slate("tent", category="Tents", price_max=150, sort="price_asc")
+    assert [place.item_id for place in slate.items] == ["tent-3", "lamp-1", "tent-2"]
+    assert (facts(slate).fallback, facts(slate).ignored) == ("filters_exclude_all", ("category",))
+    both = shop.slate("tent", brand="Glim", category="Camping", price_max=150)  # each lets something through, alone
+    assert facts(both).ignored == ("brand",)
+    assert {place.item_id for place in both.items} == {"tent-2", "tent-3"}
+    prices = shop.slate("tent", price_min=9_000, price_max=30)
+    assert (facts(prices).ignored, {p.item_id for p in prices.items}) == (("price_min",), {"tent-3", "lamp-1"})
+    assert facts(shop.slate("zzzzqq", category="Camping")).ignored == ()
+
+
+def test_what_is_flagged_is_not_found_among_what_is_not_in_stock_either() -> None:
+    shop = Shop()
+    shop.change(Item(item_id="tent-2", title="Trekking tent", category="Camping", flagged=True))
+    assert "tent-2" not in shop.found("tent", in_stock=False)
+
+
+@pytest.mark.parametrize("q", ["SKU77", "sku77", " Sku77 "])
+@pytest.mark.parametrize("sort", ["relevance", "price_asc"])
+def test_a_product_is_found_by_its_id_however_that_is_written(q: str, sort: str) -> None:
+    shop = Shop()
+    shop.change(Item(item_id="SKU77", title="Blue enamel mug"))
+    slate = shop.slate(q, sort=sort)
+    assert [(place.item_id, place.reason.kind) for place in slate.items] == [("SKU77", "exact_match")]
+    assert facts(slate).fallback is None
+    shop.change(deleted=("SKU77",))
+    assert facts(shop.slate(q)).fallback == "nothing_matches"
+
+
+def test_a_title_is_an_exact_match_however_it_is_written() -> None:
+    for q in ("Trekking tent", "TREKKING TENT", " trekking  Tent."):
+        assert Shop().slate(q).items[0].reason.kind == "exact_match", q
 
 
 def test_nothing_found_is_the_shoppers_own_list_and_it_says_so() -> None:
@@ -122,8 +168,24 @@ def test_pages_follow_one_order_whatever_happens_in_between() -> None:
 
 
 def test_a_page_that_nobody_remembers_is_made_anew() -> None:
-    page = f"{'0' * 8}-0000-0000-0000-{'0' * 12}.2"
+    page = facts(Shop().slate("tent", n=2)).next
     assert Shop().found("tent", n=2, page=page) == Shop().found("tent")[2:4]
+
+
+@pytest.mark.parametrize(
+    ("q", "other"),
+    [("lamp", {}), ("tent", {"brand": "Oak"}), ("tent", {"price_max": 99}), ("tent", {"sort": "newest"})],
+)
+def test_a_page_of_another_search_is_refused_by_name_also_when_nobody_remembers_it(
+    q: str, other: dict[str, Any]
+) -> None:
+    shop = Shop()
+    page = facts(shop.slate("tent", n=1)).next
+    for asked in (shop, Shop()):
+        with pytest.raises(BadInput, match="another q, sort or filter") as refused:
+            asked.slate(q, n=1, page=page, **other)
+        assert refused.value.field == "page"
+    assert len(shop.found("tent", n=3, page=page)) == 3  # another length is another page of the same search
 
 
 def test_the_catalog_changes_and_search_with_it() -> None:
@@ -173,6 +235,18 @@ def test_what_was_clicked_for_a_query_comes_first_for_that_query_alone() -> None
     assert shop.found("trekking tent", user="new")[0] == "tent-2"
 
 
+def test_one_shopper_cannot_buy_a_place_for_all_others() -> None:
+    many = [Item(item_id=f"t{n}", title=f"Tent number {n} for camping") for n in range(300)]
+    once, often = Shop(many), Shop(many)
+    [bought] = once.found("tent", n=200, user="other")[-1:]
+    for shop, times in ((once, 1), (often, 100)):
+        for n in range(times):
+            shop.does("purchase", bought, user="seller", search_term="tent", at=NOW - 200 + n)
+    places = [shop.found("tent", n=200, user="other").index(bought) for shop in (once, often)]
+    assert abs(places[0] - places[1]) <= 2
+    assert min(places) > 30
+
+
 def test_clicks_on_lists_teach_the_fusion_and_strangers_teach_nothing() -> None:
     shop = Shop()
     slate = shop.slate("tent")
@@ -195,15 +269,15 @@ def test_an_erased_shoppers_searches_are_forgotten() -> None:
 
 def test_suggestions_complete_what_is_typed() -> None:
     shop = Shop()
-    tr = [s.text for s in shop.engine.suggest("tr", 5, shop.world)]
+    tr = [s.text for s in shop.engine.suggest("tr", 5, shop.world, NOW)]
     assert tr == ["trail", "trekking", "Trail running shoes", "Trekking tent"]
-    assert [s.text for s in shop.engine.suggest("running s", 5, shop.world)][0] == "running shoes"
-    assert ("Camping", "category") in [s[:2] for s in shop.engine.suggest("camp", 5, shop.world)]
-    assert ("Behr", "brand") in [s[:2] for s in shop.engine.suggest("be", 5, shop.world)]
-    assert [s.text for s in shop.engine.suggest("trekkign", 5, shop.world)] == ["trekking"]
-    [product] = [s for s in shop.engine.suggest("green", 9, shop.world) if s.kind == "product"]
+    assert [s.text for s in shop.engine.suggest("running s", 5, shop.world, NOW)][0] == "running shoes"
+    assert ("Camping", "category") in [s[:2] for s in shop.engine.suggest("camp", 5, shop.world, NOW)]
+    assert ("Behr", "brand") in [s[:2] for s in shop.engine.suggest("be", 5, shop.world, NOW)]
+    assert [s.text for s in shop.engine.suggest("trekkign", 5, shop.world, NOW)] == ["trekking"]
+    [product] = [s for s in shop.engine.suggest("green", 9, shop.world, NOW) if s.kind == "product"]
     assert product.item_id == "sofa-1"
-    assert shop.engine.suggest("?", 5, shop.world) == []
+    assert shop.engine.suggest("?", 5, shop.world, NOW) == []
 
 
 def test_a_search_without_words_counts_for_no_query() -> None:
@@ -220,6 +294,40 @@ def test_a_query_is_suggested_to_others_once_three_have_asked_for_it() -> None:
     shop = Shop()
     for user in ("a", "a", "b"):
         shop.does("search", user=user, search_term="tent for two", at=NOW - len(user) - ord(user))
-    assert "tent for two" not in [s.text for s in shop.engine.suggest("tent f", 5, shop.world)]
+    assert "tent for two" not in [s.text for s in shop.engine.suggest("tent f", 5, shop.world, NOW)]
     shop.does("search", user="c", search_term="Tent for  two")
-    assert [s.text for s in shop.engine.suggest("tent f", 5, shop.world)][0] == "tent for two"
+    assert [s.text for s in shop.engine.suggest("tent f", 5, shop.world, NOW)][0] == "tent for two"
+
+
+def suggested(shop: Shop, typed: str) -> set[str]:
+    return {each.text for each in shop.engine.suggest(typed, 9, shop.world, NOW)}
+
+
+def test_what_nothing_listed_is_found_for_is_not_suggested() -> None:
+    shop = Shop()
+    for user in ("a", "b", "c"):
+        shop.does("search", user=user, search_term="trekking")
+    assert suggested(shop, "trek") == {"trekking", "Trekking tent"}
+    assert suggested(shop, "lamp") == {"lamp"}
+    assert suggested(shop, "behr") == {"Behr"}
+    gone = Item(item_id="tent-2", title="Trekking tent", category="Camping", brand="Birch", in_stock=False)
+    shop.change(gone, deleted=("lamp-2", "deck-1"))
+    assert not suggested(shop, "trek") | suggested(shop, "trekkign") | suggested(shop, "lamp") | suggested(shop, "behr")
+    shop.change(msgspec.structs.replace(gone, in_stock=True))
+    assert suggested(shop, "trek") == {"trekking", "Trekking tent"}
+
+
+def test_what_a_rule_excludes_or_an_age_keeps_back_is_not_suggested() -> None:
+    shop = Shop()
+    shop.change(Item(item_id="gin", title="Sloe gin", brand="Gordon", attributes={"min_age": 18}))
+    assert not suggested(shop, "slo") | suggested(shop, "gordon")
+    shop.world.rulebook = Rulebook([rule_of({"rule_id": "r", "effect": "exclude", "condition": 'item_id = "tent-2"'})])
+    assert not suggested(shop, "trek")
+    assert "tent" in suggested(shop, "ten")
+
+
+def test_of_two_products_of_one_title_the_one_that_is_there_is_suggested() -> None:
+    shop = Shop()
+    shop.change(Item(item_id="other", title="Trekking tent"), deleted=("tent-2",))
+    [product] = [each for each in shop.engine.suggest("trek", 9, shop.world, NOW) if each.kind == "product"]
+    assert product.item_id == "other"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
+import pytest
 
 from rec.counters import Counters
 from rec.events import Event, EventItem, instant
@@ -74,6 +76,44 @@ def test_the_order_of_events_does_not_matter() -> None:
         other.learn(event)
     assert one.of("tent").keys() == other.of("tent").keys()
     assert all(abs(one.of("tent")[i] - other.of("tent")[i]) < 1e-9 for i in one.of("tent"))
+
+
+def test_a_subject_has_one_vote_for_a_query_and_a_product_the_strongest_of_their_actions() -> None:
+    clicks, others = QueryClicks(), QueryClicks()
+    for n in range(100):
+        clicks.learn(asked("purchase", "u", "tent", "a", at=NOW + n))
+    others.learn(asked("dwell", "u", "tent", "a"))
+    once = others.of("tent")["a"]
+    others.learn(asked("purchase", "u", "tent", "a"))
+    others.learn(asked("select_item", "u", "tent", "a"))
+    assert once < others.of("tent")["a"] == pytest.approx(clicks.of("tent")["a"], rel=1e-2)
+    others.learn(asked("select_item", "v", "tent", "a"))
+    others.learn(asked("dwell", "u", "lamp", "a"))
+    assert others.of("tent")["a"] > clicks.of("tent")["a"]
+    assert others.of("lamp")["a"] == once
+
+
+def test_votes_are_bounded_outlast_a_restart_and_go_with_the_erased() -> None:
+    few = QueryClicks(max_votes=100)
+    for n in range(1_000):
+        few.learn(asked("select_item", f"u{n}", "tent", "a"))
+    assert sum(map(len, few.votes())) <= 100
+    counters = Counters()
+    for user in ("u", "v"):
+        counters.learn(asked("purchase", user, "tent", "a"))
+    again = Counters.from_bytes(counters.to_bytes())
+    again.learn(asked("purchase", "u", "tent", "a", at=NOW + 1))
+    assert again.queries.of("tent")["a"] == pytest.approx(counters.queries.of("tent")["a"], rel=1e-2)
+    again.forget("u")
+    assert [len(marks) for marks in again.queries.votes()] == [0, 1]
+
+
+def test_a_snapshot_of_before_there_were_votes_is_read() -> None:
+    counters = Counters()
+    counters.learn(asked("select_item", "u", "tent", "a"))
+    fields = msgspec.msgpack.decode(counters.to_bytes(), strict=False)
+    older = Counters.from_bytes(msgspec.msgpack.encode(fields[:-1]))
+    assert older.queries.of("tent") == counters.queries.of("tent")
 
 
 def test_a_query_is_kept_in_clear_only_once_several_asked_for_it() -> None:

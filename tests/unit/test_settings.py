@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from rec.config import load_settings
+from rec.config import Language, load_settings
+from rec.search.words import LANGUAGES
 
 
 @pytest.mark.parametrize(
@@ -24,3 +26,7 @@ def test_the_models_location_means_the_same_in_every_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert load_settings(**given).models_location == location.format(here=tmp_path)
+
+
+def test_the_languages_of_the_settings_are_those_that_search_reads() -> None:
+    assert set(get_args(Language)) == set(LANGUAGES)

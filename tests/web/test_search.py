@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rec.errors import Unavailable
 from rec.protocol import MAX_QUERY, Search
 from rec.requests import SearchRequest
 from tests.web.world import Shop, open_shop
@@ -104,8 +105,17 @@ async def test_a_worker_that_does_not_answer_is_a_timeout_that_may_be_tried_agai
             assert (answer.status, answer.error["code"], answer.error["temporary"]) == (504, "timeout", True)
 
 
+async def test_a_worker_with_too_much_to_do_is_busy_and_may_be_asked_again() -> None:
+    async with open_shop() as shop:
+        shop.worker.refusing = Unavailable("busy", code="busy", retry_after=1)
+        answer = await shop.call("GET", "/v1/search?user_id=u1&q=tent")
+        assert (answer.status, answer.error["code"], answer.error["temporary"]) == (503, "busy", True)
+        assert answer.headers["Retry-After"] == "1"
+
+
 async def test_suggestions_need_letters_and_name_nobody_else(shop: Shop) -> None:
     assert (await shop.call("GET", "/v1/suggest?q=te")).body == {"suggestions": [{"text": "te", "kind": "word"}]}
     assert (await shop.call("GET", "/v1/suggest?q=%20")).error["field"] == "q"
-    assert (await shop.call("GET", "/v1/suggest?q=te&n=21")).error["field"] == "n"
+    many = await shop.call("GET", "/v1/suggest?q=te&n=21")
+    assert (many.error["field"], "from 1 to 20." in many.error["message"]) == ("n", True)
     assert (await shop.call("GET", "/v1/suggest?q=te&user_id=u2", shop.browser("u1"))).status == 403

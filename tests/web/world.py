@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from agents.rating import Rating
 from rec.config import Settings
-from rec.errors import Unavailable
+from rec.errors import RecError, Unavailable
 from rec.events import ERASE, decode_event, instant
 from rec.ports import Pushed, Reply, StoredSlate
 from rec.rates import Rates
@@ -103,6 +103,7 @@ class TinyWorker:
         self.rates = Rates()
         self.requests: list[Any] = []
         self.answering = True
+        self.refusing: RecError | None = None  # what every search is answered with
         self.clock = time.time
 
     @contextlib.asynccontextmanager
@@ -130,6 +131,9 @@ class TinyWorker:
             state = state or UserState(epoch="e0", version=1)
             made = slate(request.user_id, request.placement, state.epoch, state.version, request.n, self.clock())
             body = b'{"slate":' + encode_slate(made) + b"}"
+            await self.exchange.reply(request.reply_to, Reply(request.request_id, body))
+        elif isinstance(request, SearchRequest) and self.refusing is not None:
+            body = msgspec.json.encode({"error": self.refusing.as_dict()})
             await self.exchange.reply(request.reply_to, Reply(request.request_id, body))
         elif isinstance(request, SearchRequest):
             made = slate(request.user_id, "search", "e0", 1, request.search.n, self.clock())

@@ -1,0 +1,96 @@
+"""query's filters + catalog → **filters** → matches. What a search lets through, and which filter gives way.
+
+Pure. Category and brand are compared without regard to case. Where nothing that was found passes, the filters that let
+nothing through go, and no others: a price limit holds although the category is misspelt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from rec.catalog import Ints, Mask, View
+
+# In the order in which they give way where each alone lets something through and all of them together nothing.
+NARROWING = ("brand", "category", "price_min", "price_max")
+
+
+class Filters(NamedTuple):
+    """What is let through. Prices are inclusive; an item without a price passes no price filter."""
+
+    category: str | None = None
+    brand: str | None = None
+    price_min: float | None = None
+    price_max: float | None = None
+    in_stock: bool = True  # False: those that are not in stock, too
+
+    @property
+    def narrowing(self) -> tuple[str, ...]:
+        """The names of those that are set.
+
+        >>> Filters(brand="Oak", price_max=0.0).narrowing
+        ('brand', 'price_max')
+        """
+        return tuple(name for name in NARROWING if getattr(self, name) is not None)
+
+
+NO_FILTERS = Filters()
+
+
+def stocked(view: View, filters: Filters) -> Mask:
+    """[size] a copy: what is in stock; or all that may be shown when it is."""
+    if filters.in_stock:
+        return view.listed.copy()
+    mask = view.known.copy()
+    for row in np.flatnonzero(view.known & ~view.listed).tolist():
+        mask[row] = not view.items[row].flagged
+    return mask
+
+
+def passing(view: View, filters: Filters, among: Mask, beside: Mask | None = None) -> tuple[Mask, tuple[str, ...]]:
+    """[size] the rows that pass, and the names of the filters that had to go so that some of `among` do. Prices are
+    looked at among these, and `beside` them, alone: the other rows pass no price filter."""
+    priced = among if beside is None else among | beside
+    masks = {name: _mask(view, filters, name, priced) for name in filters.narrowing}
+    ignored: list[str] = []
+    if masks and among.any() and not _some(masks, among):
+        for name in [name for name, mask in masks.items() if not (mask & among).any()]:
+            ignored.append(name)
+            del masks[name]
+        while not _some(masks, among):
+            without = {name: {other: mask for other, mask in masks.items() if other != name} for name in masks}
+            goes = next((name for name, rest in without.items() if _some(rest, among)), next(iter(masks)))
+            ignored.append(goes)
+            del masks[goes]
+    out = np.ones(view.size, np.bool_)
+    for mask in masks.values():
+        out &= mask
+    return out, tuple(ignored)
+
+
+def _some(masks: Mapping[str, Mask], among: Mask) -> bool:
+    left = among
+    for mask in masks.values():
+        left = left & mask
+    return bool(left.any())
+
+
+def _mask(view: View, filters: Filters, name: str, priced: Mask) -> Mask:
+    """[size] of one filter."""
+    if name in ("category", "brand"):
+        codes, names = (view.category, view.categories) if name == "category" else (view.brand, view.brands)
+        return np.isin(codes, _named(names, getattr(filters, name)))
+    mask, bound = np.zeros(view.size, np.bool_), float(getattr(filters, name))
+    for row in np.flatnonzero(priced).tolist():
+        price = view.items[row].price
+        mask[row] = price is not None and (price >= bound if name == "price_min" else price <= bound)
+    return mask
+
+
+def _named(names: Mapping[str, int], wanted: str) -> Ints:
+    """The codes of a name, however it is written; `names` may grow meanwhile."""
+    folded = " ".join(wanted.split()).casefold()
+    same = [code for name, code in list(names.items()) if name and " ".join(name.split()).casefold() == folded]
+    return np.array(same, np.int32)
