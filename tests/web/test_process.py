@@ -76,7 +76,7 @@ async def test_it_says_where_it_listens_and_tells_its_clients_goodbye(database: 
 
 
 UNREADABLE = [
-    b"GET /v1/recommendations?user_id=SECRETUSER&x=" + b"y" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /v1/recommendations?user_id=SECRETUSER&x=" + b"y" * 50_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer SECRETUSER" + b"y" * 9_000 + b"\r\n\r\n",
     b"POST /v1/events HTTP/1.1\r\nHost: SECRETUSER\r\nContent-Length: -4\r\n\r\n",
     b"\x16\x03\x01SECRETUSER\r\n\r\n",
