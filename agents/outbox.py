@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import Generic, TypeVar
 
@@ -25,7 +26,7 @@ AGAIN_S = 0.5
 T = TypeVar("T")
 
 
-class Outbox(Generic[T]):
+class Outbox(ABC, Generic[T]):
     """At most `most` values; who cannot be kept is counted in `lost`. A subclass says what a record of one is."""
 
     what = "records"  # in the log's words
@@ -36,9 +37,9 @@ class Outbox(Generic[T]):
         self._waiting: deque[T] = deque()
         self._wake = asyncio.Event()
 
+    @abstractmethod
     def record_of(self, value: T) -> tuple[str, bytes]:
         """Key and value."""
-        raise NotImplementedError
 
     def may_go(self, value: T) -> bool:
         """Whether it may be dropped where there is no room."""

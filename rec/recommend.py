@@ -41,7 +41,7 @@ from rec.candidates import (
     gather,
     shelf,
 )
-from rec.catalog import Catalog, Floats, Ints, Mask, card
+from rec.catalog import Catalog, Floats, Ints, Mask, View, card
 from rec.contest import UNTAUGHT
 from rec.counters import Counters
 from rec.events import instant
@@ -208,16 +208,23 @@ def plan(ask: Ask, on_shelf: Shelf, world: World, now: float) -> Plan:
         excluded |= forbidden(state, now, world.lists, cycle_of)
     due = frozenset(due_again(state, now, cycle_of)) if state and state.bought else frozenset[str]()
     allowed = eligible(on_shelf.view, excluded)
-    if (theirs := world.audience.mask(on_shelf.view, state.about if state else NOBODY)) is not None:
-        allowed &= theirs
-    orders = world.rulebook.orders(on_shelf.view, ask.placement, now)
-    if orders.excluded is not None:
-        allowed &= ~orders.excluded
+    orders = permit(allowed, on_shelf.view, ask.placement, state, world, now)
     fresh = allowed & eligible(on_shelf.view, tired(state, now, world.lists)) if state else allowed
     mix = ITEM if context else CART if basket else HOME
     return Plan(
         ask, state, context or basket or own, own, mix, allowed, fresh, ask.strategy or world.strategy, orders, due
     )
+
+
+def permit(mask: Mask, view: View, placement: str, state: UserState | None, world: World, now: float) -> Orders:
+    """What the rules order for a placement. Takes out of `mask` [size] what they exclude, and what is for others than
+    this shopper; `state` None: for one who has not said how old they are, or where."""
+    if (theirs := world.audience.mask(view, state.about if state else NOBODY)) is not None:
+        mask &= theirs
+    orders = world.rulebook.orders(view, placement, now)
+    if orders.excluded is not None:
+        mask &= ~orders.excluded
+    return orders
 
 
 def may_use(state: UserState, rules: FoldRules) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Annotated, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
 from aiohttp import ClientError, web
@@ -128,6 +128,15 @@ def query_of(request: web.Request, type_: type[T], remedies: Mapping[str, str] |
 def path_of(request: web.Request, type_: type[T]) -> T:
     """The ids in the path, decoded."""
     return _convert(request.match_info, type_)
+
+
+def as_in_path(values: Mapping[str, Any], name: str, value: str, within: str = "") -> dict[str, Any]:
+    """What the body says, of the name in the path. `within` is what the field of an error begins with, where `values`
+    are inside of something. Raises BadInput where the body says another."""
+    if values.get(name, value) != value:
+        message = f"{within}{name}: is another one in the path. Leave it out of the body."
+        raise BadInput(message, field=within + name)
+    return {**values, name: value}
 
 
 async def body_of(request: web.Request, type_: type[T]) -> T:

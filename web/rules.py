@@ -13,14 +13,14 @@ import msgspec
 from aiohttp import web
 
 from rec.catalog import Item
-from rec.errors import BadInput, Unavailable
+from rec.errors import Unavailable
 from rec.events import Id, Text
 from rec.policy.desk import Desk, StoredRule, unknown
 from rec.policy.rules import RuleId, rule_of
 from rec.ports import Hint
 from web.edge import BACKEND_ACTOR, EDGE, Edge
 from web.front import answer
-from web.parsing import decode_known, path_of, query_of, read
+from web.parsing import as_in_path, decode_known, path_of, query_of, read
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +81,8 @@ async def put_rule(request: web.Request) -> web.Response:
     edge.backend_only(request)
     rule_id = path_of(request, RulePath).rule_id
     wanted = decode_known(await read(request), RulePut)
-    if wanted.rule.get("rule_id", rule_id) != rule_id:
-        raise BadInput("rule_id: is another one in the path. Leave it out of the body.", field="rule_id")
-    after = await _desk(edge, wanted.by).put(rule_of({**wanted.rule, "rule_id": rule_id}), wanted.why)
+    rule = rule_of(as_in_path(wanted.rule, "rule_id", rule_id))
+    after = await _desk(edge, wanted.by).put(rule, wanted.why)
     await _tell(edge, "rules")
     return answer(as_json(after))
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from aiohttp import web
 
-from rec.errors import BadInput, Unavailable
+from rec.errors import Unavailable
 from rec.events import MAX_TEXT
 from rec.policy.bandit import BanditRules
 from rec.policy.chosen import Offer
@@ -23,7 +23,7 @@ from rec.policy.strategy import strategy_of
 from rec.ports import Hint
 from web.edge import BACKEND_ACTOR, EDGE, Edge
 from web.front import answer
-from web.parsing import body_of, path_of, query_of
+from web.parsing import as_in_path, body_of, path_of, query_of
 
 Words = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
 Actor = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -67,7 +67,7 @@ async def get_strategies(request: web.Request) -> web.Response:
 async def put_strategy(request: web.Request) -> web.Response:
     """Insert or replace a strategy; workers have it within two seconds."""
     edge, name, body = _edge(request), path_of(request, NamePath).name, await body_of(request, StrategyPut)
-    offer = Offer(strategy_of(_named(body.strategy, name, "strategy")), body.bandit)
+    offer = Offer(strategy_of(as_in_path(body.strategy, "name", name, within="strategy.")), body.bandit)
     await edge.database.put_strategy(offer, body.who(), BanditRules.from_settings(edge.settings))
     await _tell(edge)
     return answer(offer)
@@ -90,7 +90,7 @@ async def get_experiments(request: web.Request) -> web.Response:
 async def put_experiment(request: web.Request) -> web.Response:
     """Insert or replace an experiment."""
     edge, name, body = _edge(request), path_of(request, NamePath).name, await body_of(request, ExperimentPut)
-    experiment = experiment_of(_named(body.experiment, name, "experiment"))
+    experiment = experiment_of(as_in_path(body.experiment, "name", name, within="experiment."))
     experiment = await edge.database.put_experiment(experiment, body.who())
     await _tell(edge)
     return answer(experiment)
@@ -102,13 +102,6 @@ async def delete_experiment(request: web.Request) -> web.Response:
     await edge.database.drop_experiment(path_of(request, NamePath).name, query_of(request, Why).who())
     await _tell(edge)
     return answer({"deleted": True})
-
-
-def _named(values: dict[str, Any], name: str, what: str) -> dict[str, Any]:
-    """Of the name in the path. Raises BadInput where the body says another."""
-    if values.get("name", name) != name:
-        raise BadInput(f"{what}.name: is another one in the path. Leave it out of the body.", field=f"{what}.name")
-    return {**values, "name": name}
 
 
 def _edge(request: web.Request) -> Edge:

@@ -23,7 +23,7 @@ are not in the first one.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -119,7 +119,7 @@ def lay_out(bench: Bench, strategy: Strategy, dice: Dice) -> list[Placed]:
     listed = explored(draft, bench, strategy, wanted, head, dice)
     fixed = [(pin.place, Placed(pin.row, None, 0.0, 1.0, (f"pin:{pin.rule_id}",), "pin")) for pin in pins]
     if cold is not None and strategy.cold_place is not None:
-        fixed.append((_free(strategy.cold_place, {place for place, _ in fixed}), cold))
+        fixed.append((free_place(strategy.cold_place, {place for place, _ in fixed}), cold))
     used = [*(each.row for each in listed), *(each.row for _, each in fixed)]
     return seated([*listed, *filled(used, bench, wanted - len(listed))], fixed)
 
@@ -249,14 +249,15 @@ def pinned(bench: Bench) -> list[Pinned]:
     for pin in bench.orders.pins:
         rows = pin.rows[bench.allowed[pin.rows]]
         rows = rows[~np.isin(rows, [known.row for known in pins])]
-        place = _free(pin.place, {known.place for known in pins})
+        place = free_place(pin.place, {known.place for known in pins})
         if len(rows) and place < bench.n:
             best = np.lexsort((rows, -bench.shelf.popularity[rows], -score[rows]))[0]
             pins.append(Pinned(int(rows[best]), place, pin.rule_id))
     return pins
 
 
-def _free(place: int, taken: set[int]) -> int:
+def free_place(place: int, taken: Container[int]) -> int:
+    """The place, or the next one that nobody has."""
     while place in taken:
         place += 1
     return place

@@ -14,7 +14,7 @@ import msgspec
 from rec.errors import ModelError
 from rec.feedback import FeedbackExample
 from rec.ids import mark64
-from rec.policy.bandit import Arm, Bandit, BanditRules, rewarded
+from rec.policy.bandit import Arm, Bandit, BanditRules, means, rewarded
 from rec.policy.chosen import segment_of
 from rec.recent import Recent
 
@@ -58,10 +58,10 @@ class Rewards:
     def by_strategy(self, now: float) -> dict[str, tuple[float, float]]:
         """For people: (mean reward a list, lists it rests on) of each strategy over all groups, decayed to `now`."""
         found: dict[str, tuple[float, float]] = {}
-        for arms in self.bandit.arms.values():
-            for strategy, arm in arms.items():
-                known, (reward, lists) = arm.as_of(now, self.rules.half_life_s), found.get(strategy, (0.0, 0.0))
-                found[strategy] = (reward + known.reward, lists + known.lists)
+        for group in self.bandit.arms:
+            for strategy, (mean, more) in means(self.bandit, group, now=now, rules=self.rules).items():
+                reward, lists = found.get(strategy, (0.0, 0.0))
+                found[strategy] = (reward + mean * more, lists + more)
         return {name: (reward / lists if lists else 0.0, lists) for name, (reward, lists) in found.items()}
 
     def to_bytes(self) -> bytes:

@@ -4,18 +4,19 @@ Learned from every event that names its `search_term`: a `search` says that it i
 that the product answers it. A subject has one vote for a query and a product, however often and dearly they repeat it:
 no single one can buy a place. Sums decay, and everything is bounded. A query may be anything, a name or a telephone
 number too: under its digest it is counted from the first time on, in clear it is kept, and suggested to others, only
-once `PUBLIC` different subjects have asked for it. Pure; time comes with the events.
+once `PUBLIC` different subjects have asked for it. (A digest without a key hides nothing from one who guesses; it keeps
+what nobody guesses out of every file.) Pure; time comes with the events.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from hashlib import blake2b
 
 import msgspec
 
 from rec.events import ACTIONS, POSITIVE, Event
+from rec.ids import mark64
 from rec.recent import Recent
 
 HALF_LIFE_S = 14 * 86_400.0
@@ -72,7 +73,7 @@ class QueryClicks:
         key = key_of(event.search_term)
         if not key:
             return False
-        digest = _digest(key)
+        digest = mark64(key)
         asked = self._queries.get(digest)
         if asked is None:
             self._queries.put(digest, asked := Asked(at=event.at))
@@ -93,7 +94,7 @@ class QueryClicks:
 
     def of(self, query: str) -> dict[str, float]:
         """item_id → what speaks for it in [0, 1): its share of the query's clicks, damped."""
-        asked = self._queries.peek(_digest(key_of(query)))
+        asked = self._queries.peek(mark64(key_of(query)))
         items = dict(asked.items) if asked is not None else {}
         most = max(items.values(), default=0.0)
         return {item_id: gain / most * gain / (gain + DAMPING) for item_id, gain in items.items()} if most > 0 else {}
@@ -101,7 +102,7 @@ class QueryClicks:
     def forget(self, subject: str) -> None:
         """Drop the digest of an erased subject wherever it waits for others, and the marks of their votes. Sums stay:
         they name nobody."""
-        mark = _digest(subject)
+        mark = mark64(subject)
         for _, asked in self._queries.items():
             if mark in asked.subjects:
                 asked.subjects.remove(mark)
@@ -123,7 +124,7 @@ class QueryClicks:
 
     def _voted(self, subject: str, key: str, item_id: str, gain: float) -> float:
         """What this adds to the vote of a subject."""
-        mark = _digest(subject) >> _HALF << _HALF | _digest(f"{key}\0{item_id}") >> _HALF
+        mark = mark64(subject) >> _HALF << _HALF | mark64(f"{key}\0{item_id}") >> _HALF
         before = self._votes.get(mark) or 0.0
         self._votes.put(mark, max(before, gain))
         return gain - before
@@ -131,7 +132,7 @@ class QueryClicks:
     def _known(self, asked: Asked, key: str, subject: str) -> None:
         if asked.text is not None or len(key) > LONGEST:
             return
-        mark = _digest(subject)
+        mark = mark64(subject)
         if mark not in asked.subjects:
             asked.subjects.append(mark)
         if len(asked.subjects) >= PUBLIC:
@@ -155,8 +156,3 @@ class QueryClicks:
             for digest, asked in part.items():
                 self._queries.put(digest, asked)
         self.generation += 1
-
-
-def _digest(text: str) -> int:
-    """A digest without a key hides nothing from one who guesses; it keeps what nobody guesses out of every file."""
-    return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little")

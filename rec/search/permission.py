@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rec.about import NOBODY
 from rec.catalog import Floats, Ints, Mask, View
+from rec.policy.chain import free_place
 from rec.policy.rules import NOTHING, Orders, Pin
-from rec.recommend import World, may_use
+from rec.recommend import World, may_use, permit
 from rec.state import UserState
 
 PLACEMENT = "search"
@@ -53,13 +53,8 @@ class Seat(NamedTuple):
 def permission(view: View, state: UserState | None, world: World, now: float) -> Permission:
     """Without state or consent that of a stranger, who has not said how old they are, or where."""
     allowed = view.known.copy()
-    about = state.about if state is not None and may_use(state, world.rules) else NOBODY
-    if (theirs := world.audience.mask(view, about)) is not None:
-        allowed &= theirs
-    orders = world.rulebook.orders(view, PLACEMENT, now)
-    if orders.excluded is not None:
-        allowed &= ~orders.excluded
-    return Permission(allowed, orders)
+    known = state if state is not None and may_use(state, world.rules) else None
+    return Permission(allowed, permit(allowed, view, PLACEMENT, known, world, now))
 
 
 def seated(rows: Ints, pins: Sequence[Pin], allowed: Mask, popularity: Floats) -> list[Seat]:
@@ -79,10 +74,7 @@ def seated(rows: Ints, pins: Sequence[Pin], allowed: Mask, popularity: Floats) -
         if not len(open_to):
             continue
         row = int(open_to[np.lexsort((open_to, -popularity[open_to], rank[open_to]))[0]])
-        place = pin.place
-        while place in fixed:
-            place += 1
-        fixed[place] = Seat(int(rank[row]) if rank[row] < len(rows) else None, row, pin.rule_id)
+        fixed[free_place(pin.place, fixed)] = Seat(int(rank[row]) if rank[row] < len(rows) else None, row, pin.rule_id)
     taken = {seat.row for seat in fixed.values()}
     out = [seat for seat in found if seat.row not in taken]
     for place in sorted(fixed):
