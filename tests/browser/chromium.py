@@ -120,8 +120,15 @@ class Page:
     async def click(self, selector: str) -> None:
         """A real click of the mouse in the middle of an element, scrolled into view.
 
-        Not while it moves: a list that is just being made anew would put another card under the mouse.
+        Not while it moves: a list that is just being made anew would put another card under the mouse. And once more
+        if it moved away in the very moment: a person would see that nothing happened.
         """
+        async with asyncio.timeout(WAIT_S):
+            while not await self._clicked(selector):
+                await asyncio.sleep(0.02)
+
+    async def _clicked(self, selector: str) -> bool:
+        """Click; whether it came to the element. A click that opened another document did."""
         found = f"document.querySelector({json.dumps(selector)})"
         await self.wait(found + " !== null")
         await self.value(f"{found}.scrollIntoView({{block: 'center', inline: 'center', behavior: 'instant'}})")
@@ -131,10 +138,13 @@ class Page:
         hit = f"{found}.contains(document.elementFromPoint(...JSON.parse(window.middleWas)))"
         await self.wait(f"{hit} && {at} === window.middleWas || ((window.middleWas = {at}), false)")
         box = await self.value("JSON.parse(window.middleWas)")
+        landed = "addEventListener('click', () => { window.missed = false; }, {capture: true, once: true})"
+        await self.value(f"window.missed = true; {found}.{landed}")
         for kind in ("mousePressed", "mouseReleased"):
             await self.send(
                 "Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1, buttons=1
             )
+        return await self.value("window.missed") is not True
 
     async def press(self, key: str, modifiers: int = 0) -> None:
         """A real key: Tab, Enter, … Shift is modifier 8."""
