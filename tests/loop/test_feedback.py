@@ -17,7 +17,7 @@ from rec.events import ERASE, Attribution, Consent, Event, instant
 from rec.feedback import FeedbackExample, decode_example, encode_told, split_key
 from rec.privacy import user_hash
 from rec.requests import AskRates, Inspect, SlateRequest
-from rec.served import Served, ServedItem
+from rec.served import Lists, Packed, Served, ServedItem, pack
 from rec.slates import Slate
 from rec.store.memory import MemoryLog
 from rec.topics import FEEDBACK, SERVED
@@ -103,7 +103,7 @@ async def test_a_click_that_comes_before_the_record_of_its_list_is_joined(loop: 
     await publish(loop, on("s1", "select_item", "books-1"))
     await until(lambda: lists(loop))
     served = Served("s1", "u1", "home", time.time(), "default", "gate-0", (ServedItem("books-1", 0.5, "rules"),))
-    await loop.log.publish(SERVED, "u1", encode_told(served))
+    await loop.log.publish(SERVED, "u1", encode_told(Lists((pack(served),))))
     await until(lambda: all(window.served for window in loop.windows.values()))
     [example] = await closed(loop, 1)
     assert example.reward == 1.0
@@ -142,7 +142,7 @@ async def test_clicks_that_name_a_list_which_nobody_remembers_are_counted(loop: 
 async def test_of_nobody_are_more_lists_remembered_than_so_many(loop: Local) -> None:
     for n in range(MAX_UNSEEN + 5):
         served = Served(f"s{n}", "u1", "home", time.time(), "d", "m", (ServedItem("books-1", 0.5, "rules"),))
-        await loop.log.publish(SERVED, "u1", encode_told(served))
+        await loop.log.publish(SERVED, "u1", encode_told(Lists((pack(served),))))
     await until(lambda: loop.metrics.windows_evicted._value.get() == 5)
     assert lists(loop) == [f"s{n}" for n in range(5, MAX_UNSEEN + 5)]
 
@@ -274,9 +274,23 @@ async def test_rates_are_answered_by_any_worker_and_outlive_it(tmp_path: Path) -
             assert again.deps.requests._rating.pupil.lists == 1
 
 
+async def test_a_list_that_cannot_be_read_is_let_go_and_holds_up_no_other(loop: Local) -> None:
+    good = Served("s2", "u1", "home", time.time(), "d", "m", (ServedItem("books-1", 0.5, "rules"),))
+    told = Lists((Packed("u1", "s1", time.time(), b"not packed"), pack(good)))
+    await loop.log.publish(SERVED, "u1", encode_told(told))
+    for slate in ("s1", "s2"):
+        await publish(loop, on(slate, "select_item", "books-1"))
+    await until(
+        lambda: all(window.served and window.acts for window in loop.windows.values()) and len(loop.windows) == 2
+    )
+    [example] = await closed(loop, 1)
+    assert example.slate_id == "s2"
+    assert lists(loop) == ["s2"]
+
+
 async def test_a_record_that_is_none_goes_to_the_dead_letters_and_the_next_is_taken(loop: Local) -> None:
     await loop.log.publish(SERVED, "u1", b"nonsense")
     served = Served("s1", "u1", "home", time.time(), "d", "m", (ServedItem("books-1", 0.5, "rules"),))
-    await loop.log.publish(SERVED, "u1", encode_told(served))
+    await loop.log.publish(SERVED, "u1", encode_told(Lists((pack(served),))))
     await until(lambda: lists(loop) == ["s1"])
     assert loop.metrics.dead.labels(reason="malformed")._value.get() == 1
