@@ -207,7 +207,7 @@ async def test_an_erased_user_is_in_no_window_and_no_example_and_the_receipt_say
         await loop.database.open_erasure("er1", user_hash(SECRET, "u1"), instant(at))
         await publish(loop, happened(ERASE, at=at, event_id="er1"))
         await until(lambda: not lists(loop))
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(30):
             while LINE not in await receipted(loop, "er1"):
                 await asyncio.sleep(0.02)
         receipt = await loop.database.get_erasure("er1")
@@ -229,7 +229,7 @@ async def test_a_worker_that_starts_writes_the_line_that_a_killed_one_owed(tmp_p
         await loop.database.add_step("er1", "state table and changelog", 1, instant(at))
         async with local_worker(settings, [], loop.log, loop.database) as again:
             await until(lambda: not examples(loop.log))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while LINE not in await receipted(again, "er1"):
                     await asyncio.sleep(0.01)
 
@@ -243,8 +243,8 @@ async def test_open_windows_are_among_what_is_known_of_a_user(loop: Local) -> No
         replies = loop.exchange.connect().replies("web-1")
         waiting = asyncio.ensure_future(anext(replies))
         await asyncio.sleep(0)
-        await ask(loop, Inspect("u1", "r1", "web-1", time.time() + 5))
-        async with asyncio.timeout(5):
+        await ask(loop, Inspect("u1", "r1", "web-1", time.time() + 30))
+        async with asyncio.timeout(30):
             body = msgspec.json.decode((await waiting).body)
         [window] = [each for each in body["feedback"] if each["slate_id"] == slate.slate_id]
         assert window["actions"].keys() == {three(slate)[1]}
@@ -263,8 +263,8 @@ async def test_rates_are_answered_by_any_worker_and_outlive_it(tmp_path: Path) -
         replies = loop.exchange.connect().replies("web-1")
         waiting = asyncio.ensure_future(anext(replies))
         await asyncio.sleep(0)
-        await ask(loop, AskRates("any", "any", "web-1", time.time() + 5, by="placement"))
-        async with asyncio.timeout(5):
+        await ask(loop, AskRates("any", "any", "web-1", time.time() + 30, by="placement"))
+        async with asyncio.timeout(30):
             body = msgspec.json.decode((await waiting).body)
         [row] = body["feedback"]["rows"]
         assert (row["key"], round(row["seen"], 3), round(row["clicks"], 3)) == ("home", 3.0, 1.0)
