@@ -76,14 +76,18 @@ def service_probes(settings: Settings, timeout_s: float) -> list[Probe]:
 
     async def database() -> Finding:
         from rec.store.sql import open_database
+        from rec.store.sql.schema import SCHEMA_HEAD, later
 
         try:
             async with open_database(settings) as database:
                 await database.ping_database()
                 took, revision = await database.ping_database(), await database.schema_revision()
+                if revision is not None and revision != SCHEMA_HEAD:
+                    return warn(later(revision).message, "pip install --upgrade shunxi")
                 return _timed(f"{_bare(settings.database_url)}, revision {revision} (head), answers", took)
         except ConfigError as error:
-            return fail(error.message, "rec migrate")
+            mends = "rec migrate" in error.message
+            return fail(error.message, "rec migrate" if mends else "export REC_DATABASE_URL=…   # another database")
 
     start_broker = "rec up   # or: docker compose up -d kafka"
     return [
