@@ -76,6 +76,9 @@ class Curves:
         except OSError:  # it was said, or is the last 5 s; the file is still to be closed, and may say so again
             with contextlib.suppress(OSError):
                 writer._py_recordio_writer.close()
+            path = Path(writer._file_name)
+            if path.stat().st_size == 0:  # nothing came of it: there is one at each call
+                path.unlink()
 
 
 def _curves(taken: Taken, live: str, now: float) -> Iterator[tuple[str, float]]:

@@ -20,7 +20,7 @@ from rec.direct import get
 from rec.embedded.announce import announce, deciding
 from rec.embedded.broker import broker_command, broker_ready
 from rec.embedded.home import Home, Secrets
-from rec.embedded.ports import check_address, free_port
+from rec.embedded.ports import address, check_address, free_port
 from rec.embedded.redis_server import redis_command, redis_ready
 from rec.embedded.supervisor import Spec, Supervisor, python, supervised
 from rec.embedded.teaching import read_so_far, teach
@@ -205,8 +205,7 @@ async def _start(
 
 
 def _url(options: Options, port_file: Path) -> str:
-    host = "127.0.0.1" if options.host == "0.0.0.0" else options.host  # noqa: S104  comparing, not binding
-    return f"http://{host}:{int(port_file.read_text())}"
+    return address(options.host, int(port_file.read_text()))
 
 
 def _answers(url: str) -> bool:
