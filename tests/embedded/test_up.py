@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -37,7 +38,7 @@ def answers(url: str) -> bool:
         return False
 
 
-async def test_a_web_that_crashed_is_back_at_the_address_that_was_told_though_a_proxy_is_set(
+async def test_a_web_that_crashed_is_back_at_the_address_that_was_told_though_a_proxy_is_set_and_all_end_with_the_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody's: for the children there is none
@@ -56,6 +57,9 @@ async def test_a_web_that_crashed_is_back_at_the_address_that_was_told_though_a_
         async with asyncio.timeout(60):
             while not await asyncio.to_thread(back):
                 await asyncio.sleep(0.1)
+        up.process.send_signal(signal.SIGHUP)
+        assert await asyncio.to_thread(up.process.wait, 60) == 0
+    assert (tmp_path / "data.err").read_text().endswith("trainer, worker, Redis, broker\nstopped\n")
 
 
 def test_a_taken_port_is_told_before_anything_is_started(tmp_path: Path) -> None:
