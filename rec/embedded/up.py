@@ -63,7 +63,7 @@ class Ready(NamedTuple):
 
 
 async def run(options: Options, report: Report, progress: Progress, on_ready: Callable[[Ready], None]) -> int:
-    """Run until SIGINT, SIGTERM or SIGHUP; the exit code. Raises ConfigError, or Unavailable when a part does not start."""
+    """Run until a signal says stop; the exit code. Raises ConfigError, or Unavailable when a part does not start."""
     began = time.monotonic()
     stop = stop_on_signals()
     home = Home(options.data_dir)

@@ -38,7 +38,7 @@ def answers(url: str) -> bool:
         return False
 
 
-async def test_a_web_that_crashed_is_back_at_the_address_that_was_told_though_a_proxy_is_set_and_all_end_with_the_terminal(
+async def test_a_web_that_crashed_is_back_at_the_address_told_though_a_proxy_is_set_and_all_end_with_the_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody's: for the children there is none
