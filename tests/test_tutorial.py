@@ -124,11 +124,7 @@ def only(said: list[str], command: str) -> str:
 @pytest.mark.timeout(150)
 def test_the_tutorial_does_what_it_says(terminals: dict[str, Terminal]) -> None:
     port, page_port = free_port(), free_port()
-    said = []
-    for b in BLOCKS:
-        t = time.monotonic()
-        said.append(terminals[b.terminal].run(here(b.text, port, page_port), b.up))
-        print(round(time.monotonic() - t, 1), b.text.splitlines()[-1])
+    said = [terminals[b.terminal].run(here(b.text, port, page_port), b.up) for b in BLOCKS]
 
     assert "sku,name,category,brand,price,url" in only(said, "sample_shop.py")
     assert "300 items imported from 300 rows" in only(said, "catalog import")

@@ -27,9 +27,9 @@ def make_app(url: str, api_key: str, user: str) -> web.Application:
     async def token(request: web.Request) -> web.Response:
         """What POST /v1/tokens answers, passed on: a token that names this shopper alone, good for some minutes."""
         headers = {"Authorization": f"Bearer {api_key}"}
-        async with ClientSession(headers=headers) as http:
-            async with http.post(f"{url}/v1/tokens", json={"user_id": user}) as answer:
-                return web.json_response(await answer.json(), status=answer.status)
+        asked = {"user_id": user}
+        async with ClientSession(headers=headers) as http, http.post(f"{url}/v1/tokens", json=asked) as answer:
+            return web.json_response(await answer.json(), status=answer.status)
 
     app = web.Application()
     app.router.add_routes([web.get("/", page), web.get("/p/{product}", page), web.get("/shunxi-token", token)])
