@@ -24,7 +24,7 @@ def write(path: Path, head: str, rows: Iterable[tuple[object, ...]]) -> None:
         writer = csv.writer(file)
         writer.writerow(head.split(","))
         writer.writerows(rows)
-    print(path)  # noqa: T201  a script's output
+    print(path)
 
 
 def main(folder: Path) -> None:

@@ -18,6 +18,8 @@ import pytest
 
 from rec.embedded import free_port
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "docs/tutorial.md").read_text()
 # What a block that goes on running says when it is up.
@@ -92,14 +94,31 @@ class Terminal:
             pipe.close()
 
 
-@pytest.fixture
-def terminals(tmp_path: Path) -> Iterator[dict[str, Terminal]]:
-    env = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "COLUMNS": "120", "PYTHONUNBUFFERED": "1"}
+class Followed(NamedTuple):
+    """The tutorial, done: its terminals are still open."""
+
+    terminals: dict[str, Terminal]
+    said: list[str]  # by each block
+    url: str
+
+    def of(self, command: str) -> str:
+        """What the one block with this command said."""
+        (found,) = (text for block, text in zip(BLOCKS, self.said, strict=True) if command in block.text)
+        return found
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("REC_")}
+    home = str(tmp_path_factory.mktemp("home"))
+    env |= {"HOME": home, "PYTHONPATH": str(ROOT), "COLUMNS": "120", "PYTHONUNBUFFERED": "1"}
     opened: dict[str, Terminal] = {}
+    port, page_port = free_port(), free_port()
     try:
-        names = dict.fromkeys(block.terminal for block in BLOCKS)
-        opened |= {name: Terminal(ROOT, env) for name in names}
-        yield opened
+        for name in dict.fromkeys(block.terminal for block in BLOCKS):
+            opened[name] = Terminal(ROOT, env)
+        said = [opened[block.terminal].run(here(block.text, port, page_port), block.up) for block in BLOCKS]
+        yield Followed(opened, said, f"http://127.0.0.1:{port}")
     finally:
         for name in sorted(opened, reverse=True):
             opened[name].close()
@@ -114,24 +133,25 @@ def here(text: str, port: int, page_port: int) -> str:
     return text.replace("127.0.0.1:8080", f"127.0.0.1:{port}").replace("127.0.0.1:8000", f"127.0.0.1:{page_port}")
 
 
-def only(said: list[str], command: str) -> str:
-    """What the one block with this command said."""
-    (found,) = (text for block, text in zip(BLOCKS, said, strict=True) if command in block.text)
-    return found
+def test_the_tutorial_does_what_it_says(followed: Followed) -> None:
+    assert "sku,name,category,brand,price,url" in followed.of("sample_shop.py")
+    assert "300 items imported from 300 rows" in followed.of("catalog import")
+    assert re.search(r"(1,\d\d\d) events imported from \1 rows", followed.of("events import"))
+    assert "folded by the workers" in followed.of("events import")
+    assert '"reason": {' in followed.of("/v1/recommendations")
+    assert '"category": "Running"' in followed.of("/v1/recommendations")
+    assert "accepted\n" in followed.of("add_to_cart")
+    followed.terminals["terminal 3"].wait(
+        r"(?s)popular.*camp-00.*(because you|you like Camping|in your cart|goes with)"
+    )
+    assert "0 failed" in followed.of("rec doctor")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(150)
-def test_the_tutorial_does_what_it_says(terminals: dict[str, Terminal]) -> None:
-    port, page_port = free_port(), free_port()
-    said = [terminals[b.terminal].run(here(b.text, port, page_port), b.up) for b in BLOCKS]
-
-    assert "sku,name,category,brand,price,url" in only(said, "sample_shop.py")
-    assert "300 items imported from 300 rows" in only(said, "catalog import")
-    assert re.search(r"(1,\d\d\d) events imported from \1 rows", only(said, "events import"))
-    assert "folded by the workers" in only(said, "events import")
-    assert '"reason": {' in only(said, "/v1/recommendations")
-    assert '"category": "Running"' in only(said, "/v1/recommendations")
-    assert "accepted\n" in only(said, "add_to_cart")
-    terminals["terminal 3"].wait(r"(?s)popular.*camp-00.*(because you|you like Camping|in your cart|goes with)")
-    assert "0 failed" in only(said, "rec doctor")
+def test_the_examples_run_in_the_same_world(followed: Followed) -> None:
+    first = followed.terminals["terminal 1"]
+    broker = """$(python -c 'import json; print(json.load(open(".rec/running.json"))["env"]["REC_BROKER_URL"][8:])')"""
+    assert "partition " in first.run(f"python {ROOT}/examples/kafka_producer.py {broker} bob camp-0001")
+    lists = f"-H \"Authorization: Bearer $KEY\" '{followed.url}/v1/recommendations?user_id=bob&n=5'"
+    assert '"because_you_viewed","item_id":"camp-0001"' in first.run(f"curl -fsS {lists}")
+    said = first.run(f'REC_API_KEY="$KEY" python {ROOT}/examples/consumer.py {followed.url} ana --count 1')
+    assert re.search(r"version \d+, made by .*: 20 new\n  \+ camp-", said)
