@@ -18,13 +18,13 @@ import pytest
 
 from rec.embedded import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "docs/tutorial.md").read_text()
 # What a block that goes on running says when it is up.
 STAYS = {"rec up": r"ready in .*", "rec watch": r"home of ana", "serve.py": r"Running on"}
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
 
 
 class Block(NamedTuple):
@@ -154,4 +154,4 @@ def test_the_examples_run_in_the_same_world(followed: Followed) -> None:
     lists = f"-H \"Authorization: Bearer $KEY\" '{followed.url}/v1/recommendations?user_id=bob&n=5'"
     assert '"because_you_viewed","item_id":"camp-0001"' in first.run(f"curl -fsS {lists}")
     said = first.run(f'REC_API_KEY="$KEY" python {ROOT}/examples/consumer.py {followed.url} ana --count 1')
-    assert re.search(r"version \d+, made by .*: 20 new\n  \+ camp-", said)
+    assert re.search(r"version \d+, made by .*: \d+ new\n  \+ camp-", said)

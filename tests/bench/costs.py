@@ -48,7 +48,7 @@ def costs() -> dict[str, float]:
     def fold_all() -> None:
         for event in events:
             states[event.subject] = fold(
-                states.get(event.subject), event, facets.get, epoch="a", rules=rules  # type: ignore[arg-type]
+                states.get(event.subject), event, facets.get, epoch="a", rules=rules
             )[0]  # fmt: skip
 
     found["fold an event, µs"] = cpu_us(fold_all, EVENTS)
