@@ -49,7 +49,7 @@ test: install lint ## ruff, mypy, and every test; REC_TEST_REQUIRE=redis,postgre
 	@echo "make test: all held"
 
 docs: install ## the documentation as a site in build/site; any warning is an error
-	@$(BIN)/mkdocs build --strict --quiet && echo "build/site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "build/site/index.html"
 
 reference: install ## write docs/reference from the code
 	@$(BIN)/python -m tests.reference
