@@ -151,7 +151,7 @@ def test_the_examples_run_in_the_same_world(followed: Followed) -> None:
     first = followed.terminals["terminal 1"]
     broker = """$(python -c 'import json; print(json.load(open(".rec/running.json"))["env"]["REC_BROKER_URL"][8:])')"""
     assert "partition " in first.run(f"python {ROOT}/examples/kafka_producer.py {broker} bob camp-0001")
-    lists = f"-H \"Authorization: Bearer $KEY\" '{followed.url}/v1/recommendations?user_id=bob&n=5'"
-    assert '"because_you_viewed","item_id":"camp-0001"' in first.run(f"curl -fsS {lists}")
+    state = f'curl -fsS -H "Authorization: Bearer $KEY" {followed.url}/v1/users/bob'
+    first.run(f"until {state} | grep -q camp-0001; do sleep 0.1; done")  # the worker has folded it
     said = first.run(f'REC_API_KEY="$KEY" python {ROOT}/examples/consumer.py {followed.url} ana --count 1')
     assert re.search(r"version \d+, made by .*: \d+ new\n(  \+ .*\n)*  \+ camp-", said)
