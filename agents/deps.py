@@ -39,7 +39,9 @@ from agents.shown import Learning, Shown
 from agents.stores import forgetting_of, open_stores
 from agents.windows import Table, Windows
 from rec.catalog import Catalog, card
+from rec.clock import SharedClock
 from rec.config import Settings
+from rec.errors import Unavailable
 from rec.feedback import JoinRules
 from rec.looptime import watch_gaps
 from rec.model.weights import encoder_id
@@ -225,6 +227,9 @@ async def wire(
         searching=searching,
         intents=intents,
     )
+    shared = SharedClock(exchange)
+    with contextlib.suppress(Unavailable):  # it is asked again, again and again
+        await shared.look()
     requests = Requests(
         users=users,
         rules=rules,
@@ -240,6 +245,7 @@ async def wire(
         rating=rating,
         searching=searching,
         trail_of=counters.trail,
+        shared=shared,
     )
 
     async def on_catalog_change(item_ids: set[str]) -> None:
@@ -300,6 +306,7 @@ async def wire(
     )
     loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
         "presence": presence.follow,
+        "clock": shared.run,
         "refresher": refresher.run,
         "loop gaps": lambda: watch_gaps(metrics.loop_gap.observe),
         "sweep": sweep.run,

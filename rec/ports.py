@@ -189,6 +189,9 @@ class Exchange(Protocol):
     async def keys_of(self, user_id: str) -> dict[str, Any]:
         """What is stored about a user, for them to read."""
 
+    async def time(self) -> float:
+        """Seconds since 1970 by the exchange's clock, the same for all processes (rec/clock.py)."""
+
     async def ping(self) -> float:
         """Round trip in seconds."""
 
