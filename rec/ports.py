@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from rec.catalog import Item
+from rec.clock import Timed
 from rec.events import Event
 from rec.policy.desk import Rules
 from rec.policy.store import Strategies
@@ -93,8 +94,7 @@ class Reply(NamedTuple):
 
 
 class Hint(NamedTuple):
-    """A nudge to all processes. Kinds: `catalog`, `rules`, `strategies` (or experiments; changed), `erased` (the user),
-    `model` (what went live)."""
+    """A nudge to all processes: `catalog`, `rules`, `strategies` (experiments too), `erased` (a user), `model`."""
 
     kind: str
     subject: str
@@ -107,7 +107,7 @@ class Wanted(NamedTuple):
     screens: Mapping[str, int]
 
 
-class Exchange(Protocol):
+class Exchange(Timed, Protocol):
     """Latest slates, pushes, replies, presence, remembered event ids, hints. At-most-once messages, durable latest."""
 
     # -- slates
@@ -188,9 +188,6 @@ class Exchange(Protocol):
 
     async def keys_of(self, user_id: str) -> dict[str, Any]:
         """What is stored about a user, for them to read."""
-
-    async def time(self) -> float:
-        """Seconds since 1970 by the exchange's clock, the same for all processes (rec/clock.py)."""
 
     async def ping(self) -> float:
         """Round trip in seconds."""
