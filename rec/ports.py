@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+from rec.browsing import Browsing
 from rec.catalog import Item
 from rec.events import Event
 from rec.policy.desk import Rules
@@ -17,6 +18,7 @@ from rec.policy.store import Strategies
 from rec.slates import Position
 from rec.topics import Topic
 from rec.versions import ModelVersion as ModelVersion
+from rec.vitals import Reports
 
 
 # ---------------------------------------------------------------- the log: Kafka
@@ -93,8 +95,7 @@ class Reply(NamedTuple):
 
 
 class Hint(NamedTuple):
-    """A nudge to all processes. Kinds: `catalog`, `rules`, `strategies` (or experiments; changed), `erased` (the user),
-    `model` (what went live)."""
+    """A nudge to all processes: `catalog`, `rules`, `strategies` (experiments too), `erased` (a user), `model`."""
 
     kind: str
     subject: str
@@ -107,7 +108,7 @@ class Wanted(NamedTuple):
     screens: Mapping[str, int]
 
 
-class Exchange(Protocol):
+class Exchange(Reports, Protocol):
     """Latest slates, pushes, replies, presence, remembered event ids, hints. At-most-once messages, durable latest."""
 
     # -- slates
@@ -339,7 +340,7 @@ class Models(Protocol):
         on (config `base`); those deleted, oldest first."""
 
 
-class Database(Catalogs, Vectors, Archive, Erasures, Audit, Models, Rules, Strategies, Protocol):
+class Database(Catalogs, Browsing, Vectors, Archive, Erasures, Audit, Models, Rules, Strategies, Protocol):
     """All of SQL behind one connection pool."""
 
     async def ping_database(self) -> float:
