@@ -67,7 +67,7 @@ export class Catalog {
 
 function state({ flagged, in_stock: stocked = true }) {
   if (flagged) return badge("flagged", "warn");
-  return stocked ? badge("can be listed", "good") : badge("out of stock");
+  return stocked ? make("span", { className: "soft", text: "can be listed" }) : badge("out of stock");
 }
 
 /** Pictures of this server alone: the page loads nothing from elsewhere. */

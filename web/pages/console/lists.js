@@ -152,10 +152,9 @@ function parsed(text) {
   }
 }
 
-function rates({ feedback }, by) {
-  const { rows, joining, lists, level } = feedback ?? {};
+function rates({ rows, joining, lists, level }, by) {
   if (joining === false) return empty("Lists are not joined with what became of them: REC_FEEDBACK is not set for the workers. With it, CTR and CVR grow here as lists are seen.");
-  if (!rows.length) return empty("No list was seen yet, as far as anybody has told: clients say which places came into view (view_item_list). A list is counted when its first sign has come.");
+  if (!rows.length) return empty("No list was seen yet, as far as anybody has told: clients say which places came into view (view_item_list). A list is counted when its window is over: REC_FEEDBACK_WINDOW_S after its first sign, half an hour unless it is set.");
   const top = { ctr: Math.max(...rows.map(({ ctr }) => ctr.high)), cvr: Math.max(...rows.map(({ cvr }) => cvr.high)) };
   const drawn = (name) => (row) => {
     const { value, low, high } = row[name];

@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 import { counted, gauge, largest, quantile, total } from "./figures.js";
-import { badge, empty, plain, rate, section, show, span, table, whole } from "./parts.js";
+import { badge, empty, many, plain, rate, section, show, span, table, whole } from "./parts.js";
 import { Plot, spark } from "./plot.js";
 
 const RATE_S = 10;
@@ -89,7 +89,7 @@ export class Overview {
   #state(reading) {
     const connections = gauge(reading, "shunxi_push_connections");
     const online = gauge(reading, "shunxi_users_online", largest);
-    this.#set("connections", connections === null ? "–" : whole(connections), online === null ? "" : `${whole(online)} ${online === 1 ? "user" : "users"} online`, connections);
+    this.#set("connections", connections === null ? "–" : whole(connections), online === null ? "" : `${many(online, "user")} online`, connections);
     const [behind, archive, refresh] = ["shunxi_behavior_lag_records", "shunxi_archive_lag_records", "shunxi_refresh_waiting"].map((metric) => gauge(reading, metric));
     this.#set("lag", behind === null ? "–" : whole(behind), archive === null ? "no archiver tells" : `${whole(archive)} not archived`, behind);
     this.#plots.waiting.add({ at: reading.at, behind, archive, refresh });
@@ -125,8 +125,8 @@ function state({ role, state: said, at }, now) {
 
 function has({ role, gauges: g, histograms: h }) {
   const one = (metric) => total(g[metric] ?? {});
-  if (role === "worker") return `${whole(one("shunxi_state_users"))} users · ${whole(one("shunxi_search_indexed_items"))} items indexed · ${whole(one("shunxi_behavior_lag_records"))} events waiting`;
-  if (role === "web") return `${whole(one("shunxi_push_connections"))} connections · loop stands still p99 ${span(quantile(0.99, h.shunxi_loop_gap_seconds))}`;
-  if (role === "archiver") return `${whole(one("shunxi_archive_lag_records"))} events not archived`;
+  if (role === "worker") return `${many(one("shunxi_state_users"), "user")} · ${many(one("shunxi_search_indexed_items"), "item")} indexed · ${many(one("shunxi_behavior_lag_records"), "event")} waiting`;
+  if (role === "web") return `${many(one("shunxi_push_connections"), "connection")} · event loop held up, p99 ${span(quantile(0.99, h.shunxi_loop_gap_seconds))}`;
+  if (role === "archiver") return `${many(one("shunxi_archive_lag_records"), "event")} not archived`;
   return `${plain(one("shunxi_train_loss_nats"))} nats · learned ${span(one("shunxi_learned_behind_seconds"))} ago`;
 }

@@ -14,18 +14,18 @@ export const code = (text) => make("code", { text });
 export const button = (text, act, { label, kind = "plain" } = {}) =>
   make("button", { type: "button", className: kind, text, "aria-label": label, on: { click: act } });
 
-/** A table that scrolls by itself where it is wide. Columns: [title, cell(row) → text or element, {number, wide}]. */
-export function table(caption, columns, rows) {
-  const cell = (tag, content, { number, wide } = {}, more = {}) => {
-    const element = make(tag, { className: [number && "number", wide && "wide"].filter(Boolean).join(" "), ...more });
+/** A table that scrolls by itself where it is wide, and is one block a row on a phone: the roles say that it is a table still. Columns: [title, cell(row) → text or element, {number, wide}]. */
+export function table(caption, columns, rows, { tall } = {}) {
+  const cell = (tag, content, { number, wide, acts } = {}, more = {}) => {
+    const element = make(tag, { className: [number && "number", wide && "wide", acts && "to-do"].filter(Boolean).join(" "), ...more });
     element.append(content instanceof Node ? content : String(content ?? ""));
     return element;
   };
-  return make("div", { className: "scroll", tabindex: "0", role: "region", "aria-label": caption }, make("table", {},
+  return make("div", { className: tall ? "scroll tall" : "scroll", tabindex: "0", role: "region", "aria-label": caption }, make("table", { role: "table" },
     make("caption", { className: "unseen", text: caption }),
-    make("thead", {}, make("tr", {}, ...columns.map(([title, , kind]) =>
-      title ? cell("th", title, kind, { scope: "col" }) : cell("td", make("span", { className: "unseen", text: "Actions" }), kind)))),
-    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...columns.map(([, of, kind]) => cell("td", of(row), kind)))))));
+    make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...columns.map(([title, , kind = title ? {} : { acts: true }]) =>
+      title ? cell("th", title, kind, { scope: "col", role: "columnheader" }) : cell("th", make("span", { className: "unseen", text: "Actions" }), kind, { scope: "col", role: "columnheader" })))),
+    make("tbody", { role: "rowgroup" }, ...rows.map((row) => make("tr", { role: "row" }, ...columns.map(([title, of, kind = title ? {} : { acts: true }]) => cell("td", of(row), kind, { role: "cell", "data-label": title || null })))))));
 }
 
 /** [[name, text or element]] as a list of terms. */
@@ -51,12 +51,13 @@ export function show(element, key, build, { asked = false } = {}) {
 
 // ---------------------------------------------------------------- words
 export const whole = (value) => Math.round(value).toLocaleString("en");
+export const many = (count, one, more = `${one}s`) => `${whole(count)} ${count === 1 ? one : more}`;
 export const plain = (value, digits = 3) => (value === null || value === undefined ? "–" : Number(value.toPrecision(digits)).toLocaleString("en", { maximumFractionDigits: 6 }));
 export const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 
 export function rate(value) {
   if (value === null || value === undefined) return "–";
-  return value >= 100 ? whole(value) : value.toFixed(value >= 10 ? 1 : 2);
+  return value >= 100 ? whole(value) : String(Number(value.toFixed(value >= 10 ? 1 : 2)));
 }
 
 /** Seconds as a person says them: 4.2 ms, 1.3 s, 5 min. */

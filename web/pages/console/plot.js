@@ -53,7 +53,7 @@ export class Plot {
       const swatch = svg("svg", { class: "swatch", width: 18, height: 8, "aria-hidden": "true" }, svg("path", { d: "M0 4H18", class: `line line-${n}` }));
       return make("li", {}, swatch, make("span", { text: label }), value);
     }));
-    this.element = make("figure", { className: "figure" }, make("figcaption", {}, make("h3", { text: title }), legend), make("div", { className: "canvas" }, this.#box, this.#none));
+    this.element = make("figure", { className: "figure" }, make("figcaption", {}, make("h2", { text: title }), legend), make("div", { className: "canvas" }, this.#box, this.#none));
     new ResizeObserver(() => this.#draw()).observe(this.#box.parentElement);
     this.#box.addEventListener("pointermove", (event) => this.#point(event));
     this.#box.addEventListener("pointerleave", () => this.#draw());

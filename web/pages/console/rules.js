@@ -6,7 +6,7 @@ import { names } from "./lists.js";
 import { ask, badge, button, empty, json, say, section, show, table, tell, when } from "./parts.js";
 
 const EFFECTS = ["boost", "bury", "pin", "exclude"];
-const LANGUAGE = "Such as category == \"Tents\" and price < 200, or title has \"sale\". docs/policy.md has the language.";
+const LANGUAGE = "Such as category = \"Camping\" and price < 200, or title contains \"sale\". docs/policy.md has the language.";
 
 export class Rules {
   #api; #rules = make("div"); #queue = make("div"); #trail = make("div"); #filter; #entries = [];
@@ -76,7 +76,7 @@ export class Rules {
       ["Of", ({ target }) => make("code", { text: target })],
       ["Why", ({ detail }) => detail.why ?? detail.note ?? "", { wide: true }],
       ["", (entry) => button("Show", () => tell(`${entry.action}: ${entry.target}`, json(entry.detail)), { label: `Show ${entry.action} ${entry.target}` })],
-    ], found) : empty(none)), { asked });
+    ], found, { tall: true }) : empty(none)), { asked });
   }
 
   async #change(title, options) {

@@ -91,7 +91,7 @@ export class Users {
       ["What", (event) => eventText({ ...event, items: event.items ?? [] }, this.#name), { wide: true }],
       ["From the list", ({ attribution }) => (attribution?.slate_id ? `v${attribution.version ?? "?"}` : "–")],
       ["", (event) => button("Show", () => tell(event.event, json(event)), { label: `Show ${event.event} ${event.event_id}` })],
-    ], events.slice(0, EVENTS));
+    ], events.slice(0, EVENTS), { tall: true });
   }
 
   #state({ state, trail, exchange }, now) {
