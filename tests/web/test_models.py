@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,16 @@ async def recorded(shop: Shop, folder: Path, *numbers: int) -> None:
     url = str(folder / "versions")
     for n in numbers:
         weights = {"model": {"w": np.full(8, n, np.float32)}, "optimizer": {"m": np.zeros(8, np.float32)}}
-        digest = checkpoint.save(url, f"v{n}", weights, {"offset": n})
+        digest = await asyncio.to_thread(checkpoint.save, url, f"v{n}", weights, {"offset": n})
         made = datetime(2026, 11, 27, 10, n, tzinfo=UTC)
         await shop.database.record_version(
             ModelVersion(f"v{n}", None, "held", digest, n, made, made, {}, {"nll": 3.0}, url, f"the {n}")
         )
         await shop.database.go_live(f"v{n}")
+
+
+def spoil(folder: Path) -> None:
+    next(folder.rglob("*.safetensors")).write_bytes(b"rubbish")
 
 
 async def choose(shop: Shop, **body: Any) -> Any:
@@ -63,7 +68,7 @@ async def test_a_version_is_promoted_and_pinned_let_go_and_rolled_back(shop: Sho
 async def test_what_cannot_serve_is_refused_and_nothing_changes(shop: Shop, tmp_path: Path) -> None:
     assert (await choose(shop, decision="roll_back")).status == 404
     await recorded(shop, tmp_path, 1, 2)
-    next((tmp_path / "versions").rglob("v1/**/*.safetensors")).write_bytes(b"rubbish")
+    await asyncio.to_thread(spoil, tmp_path / "versions/v1")
     broken = await choose(shop, decision="promote", version="v1")
     assert (broken.status, broken.error["code"]) == (400, "model_refused")
     assert "broken" in broken.error["message"]
