@@ -124,6 +124,7 @@ async def wire(
     served = ServedLists(
         to=to,
         topic=settings.topic(SERVED),
+        partitions=settings.partitions,
         category_of=lambda item_id: facets.category if (facets := catalog.facets(item_id)) is not None else "",
         consent_default=rules.consent_default,
         lost=metrics.served_lost,

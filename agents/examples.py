@@ -6,6 +6,8 @@ not learned from; it is bounded, and so is what an absent broker holds up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from agents.outbox import Outbox
 from rec.examples import Erased, Example, encode_lesson
 
@@ -22,6 +24,9 @@ class Examples(Outbox[Example | Erased]):
     def may_go(self, value: Example | Erased) -> bool:
         return isinstance(value, Example)
 
-    def record_of(self, value: Example | Erased) -> tuple[str, bytes]:
-        key = value.event.event_id if isinstance(value, Example) else f"erased {value.erasure_id} {value.line}"
-        return key, encode_lesson(value)
+    async def records_of(self, batch: Sequence[Example | Erased]) -> list[tuple[str, bytes]]:
+        return [(_key(lesson), encode_lesson(lesson)) for lesson in batch]
+
+
+def _key(lesson: Example | Erased) -> str:
+    return lesson.event.event_id if isinstance(lesson, Example) else f"erased {lesson.erasure_id} {lesson.line}"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
@@ -39,7 +40,7 @@ from rec.feedback import (
     fold,
 )
 from rec.ports import Log, Record
-from rec.served import Served
+from rec.served import Lists, Packed
 from rec.state import UserState
 from rec.topics import partition_of
 
@@ -93,21 +94,22 @@ class Feedback:
         match told:
             case Close():
                 await self._close(told)
-            case Served():
+            case Lists():
                 await self._serve(told)
             case Handed():
                 if self._may_keep(told.user_id, told.window.touched):
                     self._fold(told.user_id, told.slate_id, told)
 
-    async def _serve(self, served: Served) -> None:
-        if not self._may_keep(served.user_id, served.at):
-            return
-        state = self._users.get(served.user_id.encode())
-        if state is not None and state.merged_into is not None:  # a visitor's screen: what they do is the user's now
-            theirs = msgspec.structs.replace(served, user_id=state.merged_into)
-            await self._to.publish(self._served_topic, theirs.user_id, encode_told(theirs))
-            return
-        self._fold(served.user_id, served.slate_id, served)
+    async def _serve(self, told: Lists) -> None:
+        for packed in told.lists:
+            if not self._may_keep(packed.user_id, packed.at):
+                continue
+            state = self._users.get(packed.user_id.encode())
+            if state is None or state.merged_into is None:
+                self._fold(packed.user_id, packed.slate_id, packed)
+            else:  # a visitor's screen: what they do is the user's now
+                theirs = msgspec.structs.replace(packed, user_id=state.merged_into)
+                await self._to.publish(self._served_topic, theirs.user_id, encode_told(Lists((theirs,))))
 
     def _may_keep(self, user_id: str, at: float) -> bool:
         """Whether what was on its way may be kept: neither erased nor withdrawn since."""
@@ -120,7 +122,7 @@ class Feedback:
         if self._wanted and event.attribution is not None and (event.event == IMPRESSION or event.event in OUTCOMES):
             self._fold(event.subject, event.attribution.slate_id, event)
 
-    def _fold(self, user_id: str, slate_id: str, what: Told | Event) -> None:
+    def _fold(self, user_id: str, slate_id: str, what: Packed | Handed | Event) -> None:
         before = self._windows.get(user_id, slate_id)
         after, _ = fold(before, what, user_id=user_id, now=self._clock(), rules=self._rules)
         if after is not before:
@@ -132,7 +134,11 @@ class Feedback:
         issued: list[tuple[str, str, Window, Window, FeedbackExample]] = []
         for user_id in close.user_ids:
             for slate_id, before in self._windows.of(user_id).items():
-                after, examples = fold(before, close, user_id=user_id, now=now, rules=self._rules)
+                try:
+                    after, examples = fold(before, close, user_id=user_id, now=now, rules=self._rules)
+                except (msgspec.MsgspecError, zlib.error) as error:  # no list of ours; it must not hold up the others
+                    log.error("what was served as list %s cannot be read: %s", slate_id, error)  # noqa: TRY400
+                    after, examples = None, []
                 if after is not None and examples:
                     issued += [(user_id, slate_id, before, after, example) for example in examples]
                 elif after is not before:

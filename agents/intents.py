@@ -18,7 +18,7 @@ from rec.events import Event
 log = logging.getLogger(__name__)
 
 WITHIN_S = 0.1  # a warm encoder is waited for so long before the list is made without
-READ_WITHIN_S = 30.0  # ... and for the list after it
+READ_WITHIN_S = 60.0  # ... and a cold one for the list after it: it loads its model first
 MOST = 256  # who wait; the longest waiting go first
 
 Again = Callable[[], Awaitable[None]]
@@ -58,16 +58,15 @@ class Intents:
         self._reading.pop(subject, None)
 
     async def run(self) -> None:
-        """For ever: what waits, whenever the encoder is warm."""
+        """For ever: what waits is read together, by a cold encoder, too."""
         encoder = self._encoder
         try:
             while encoder is not None:
                 await self._wake.wait()
                 self._wake.clear()
-                await encoder.warmed()
                 self._reading, self._waiting = self._waiting, {}
                 wanted = [(subject, term) for subject, (term, _) in self._reading.items()]
-                vectors = await asyncio.gather(*(encoder.vector(term, READ_WITHIN_S) for _, term in wanted))
+                vectors = await asyncio.gather(*(encoder.vector(term, READ_WITHIN_S, cold=True) for _, term in wanted))
                 for (subject, _), vector in zip(wanted, vectors, strict=True):
                     known = self._reading.pop(subject, None)
                     if known is not None and vector is not None:

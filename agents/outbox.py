@@ -11,6 +11,7 @@ import contextlib
 import logging
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from prometheus_client import Counter
@@ -27,7 +28,7 @@ T = TypeVar("T")
 
 
 class Outbox(ABC, Generic[T]):
-    """At most `most` values; who cannot be kept is counted in `lost`. A subclass says what a record of one is."""
+    """At most `most` values; who cannot be kept is counted in `lost`. A subclass says what their records are."""
 
     what = "records"  # in the log's words
     most, batch, every_s = 20_000, 500, 0.05  # values that wait; of a batch; seconds that they gather
@@ -38,8 +39,8 @@ class Outbox(ABC, Generic[T]):
         self._wake = asyncio.Event()
 
     @abstractmethod
-    def record_of(self, value: T) -> tuple[str, bytes]:
-        """Key and value."""
+    async def records_of(self, batch: Sequence[T]) -> list[tuple[str, bytes]]:
+        """Keys and values."""
 
     def may_go(self, value: T) -> bool:
         """Whether it may be dropped where there is no room."""
@@ -79,7 +80,7 @@ class Outbox(ABC, Generic[T]):
     async def _publish(self) -> None:
         batch = [self._waiting.popleft() for _ in range(min(self.batch, len(self._waiting)))]
         try:
-            await self._to.publish_many(self._topic, [self.record_of(value) for value in batch])
+            await self._to.publish_many(self._topic, await self.records_of(batch))
         except Unavailable as error:
             log.warning("%s could not be published, trying again: %s", self.what, error)
             self._put_back(batch)

@@ -1,7 +1,7 @@
 """queries → **vectors**, for search and for the lists after it. A text encoder in a child of its own, kept warm.
 
 The catalog's encoder reads products in the background; a query has somebody waiting. So this child has normal priority,
-starts with the first search that this worker answers, and whoever waits for it waits `within_s` at most: a search
+starts with the first search that this worker hears of, and whoever waits for it waits `within_s` at most: a search
 without its vector is answered from the words alone. Vectors are kept by query; what waits is read together.
 """
 
@@ -44,16 +44,12 @@ class QueryEncoder:
         """Whether the child has answered before."""
         return self._warm.is_set()
 
-    async def warmed(self) -> None:
-        """Wait until it is; nothing starts the child but a query to read."""
-        await self._warm.wait()
-
     def known(self, query: str) -> Floats | None:
         """The unit vector [dim] of a query, if it was read before. Any thread may ask."""
         return self._vectors.peek(_key(query))
 
-    async def vector(self, query: str, within_s: float) -> Floats | None:
-        """The same, read now if need be; None if that takes longer. A cold child is not waited for."""
+    async def vector(self, query: str, within_s: float, *, cold: bool = False) -> Floats | None:
+        """The same, read now if need be; None if that takes longer. A cold child is waited for if `cold` says so."""
         key = _key(query)
         if (found := self._vectors.get(key)) is not None:
             return found
@@ -63,7 +59,7 @@ class QueryEncoder:
                 return None
             waiting = self._waiting[key] = asyncio.get_running_loop().create_future()
             self._wake.set()
-        if not self.is_warm:
+        if not (cold or self.is_warm):
             return None
         try:
             async with asyncio.timeout(within_s):

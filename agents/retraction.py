@@ -23,7 +23,7 @@ from rec.errors import NotFound, Unavailable
 from rec.events import Event
 from rec.ports import Database, Exchange, Log
 from rec.privacy import VISITOR_ROW
-from rec.topics import partition_of
+from rec.topics import marks_for
 
 log = logging.getLogger(__name__)
 
@@ -169,18 +169,3 @@ def _whose(raw: bytes | None) -> _Whose | None:
         return _decode(raw) if raw is not None else None
     except msgspec.MsgspecError:
         return None
-
-
-def marks_for(partitions: int, token: str) -> list[str]:
-    """A key for each partition.
-
-    >>> sorted(partition_of(mark.encode(), 3) for mark in marks_for(3, "t"))
-    [0, 1, 2]
-    """
-    found: dict[int, str] = {}
-    number = 0
-    while len(found) < partitions:
-        mark = f"read {token} {number}"
-        found.setdefault(partition_of(mark.encode(), partitions), mark)
-        number += 1
-    return list(found.values())

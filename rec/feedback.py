@@ -1,6 +1,6 @@
 """served ⋈ impressions ⋈ outcomes → **feedback** → examples. The join of a list with what became of it. Pure.
 
-    fold(window, Served | Event | Handed | Close) → (window, examples)        one window a user and list
+    fold(window, Packed | Event | Handed | Close) → (window, examples)        one window a user and list
 
 A window keeps what it was told, each thing once and by its own time: when an item was first seen, and when each action
 on it first happened. The example is computed from that (`joined`), so order and repetition of what comes change
@@ -11,7 +11,6 @@ nobody looked at gives no example, one without a click does.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from rec.events import ACTIONS, POSITIVE, Event
-from rec.served import Served
+from rec.served import Lists, Packed, unpack
 from rec.state import UserState
 from rec.value import Worth
 
@@ -55,7 +54,7 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
     """What is known of one list of one user: the value of the table, backed by its changelog.
 
     `touched`: when it last changed by the worker's clock, seconds since 1970; `due`: when it is to be looked at.
-    `served` is the encoded `Served`, compressed, empty as long as nobody has told of the list. `revision` and `digest`
+    `served` is the packed `Served`, empty as long as nobody has told of the list. `revision` and `digest`
     are of the newest example that is out (-1: none); `news`: something has come since. `used`: signs in it.
     """
 
@@ -141,22 +140,25 @@ class Close(msgspec.Struct, frozen=True, tag="close", tag_field="kind"):
     at: float
 
 
-Told = Served | Handed | Close
+Told = Lists | Handed | Close
 Key = tuple[str, str]  # user_id, slate_id
 
 
 def fold(
-    window: Window | None, what: Told | Event, *, user_id: str, now: float, rules: JoinRules = JoinRules()
+    window: Window | None,
+    what: Packed | Handed | Close | Event,
+    *,
+    user_id: str,
+    now: float,
+    rules: JoinRules = JoinRules(),
 ) -> tuple[Window | None, list[FeedbackExample]]:
     """The window after `what`, the very same object if nothing changed, None if it is over; and what is to be told."""
     if isinstance(what, Close):
         return (window, []) if window is None or window.due > now else _closed(window, user_id, now, rules)
     before = window or Window(touched=now, due=now)
     match what:
-        case Served():
-            after = (
-                before if before.served else msgspec.structs.replace(before, served=zlib.compress(encode_told(what), 1))
-            )
+        case Packed():
+            after = before if before.served else msgspec.structs.replace(before, served=what.served)
         case Handed():
             after = _both(before, what.window)
         case Event():
@@ -223,7 +225,7 @@ def joined(window: Window, user_id: str, rules: JoinRules = JoinRules()) -> Feed
     """The next example of a list: what was told of its own items; None if that is nothing, or the list is not known."""
     if not window.served:
         return None
-    served: Served = _served(zlib.decompress(window.served))
+    served = unpack(window.served)
     listed = {item.item_id for item in served.items}
     seen = {item_id: at for item_id, at in window.seen.items() if item_id in listed}
     acts = {item_id: actions for item_id, actions in window.acts.items() if item_id in listed}
@@ -279,7 +281,6 @@ def _digest(example: FeedbackExample) -> bytes:
 
 _encoder = msgspec.msgpack.Encoder()
 _told: msgspec.msgpack.Decoder[Told] = msgspec.msgpack.Decoder(Told)
-_served = msgspec.msgpack.Decoder(Served).decode
 _example = msgspec.msgpack.Decoder(FeedbackExample)
 _window = msgspec.msgpack.Decoder(Window)
 

@@ -1,12 +1,14 @@
 """slate → **served** → topic `served` → feedback. What a list was made of and looked like, as its feedback needs it.
 
-One record a list that went to a screen or to an asker, in the user's partition. What is learned from it later is what
-was known when it was made (no train/serve skew), so the state goes along in the compact form of `rec.examples`. Pure.
+A list that went to a screen or to an asker is packed once, and stays so until it is joined; many of one partition share
+a record (`Lists`). What is learned from it later is what was known when it was made (no train/serve skew), so the state
+goes along in the compact form of `rec.examples`. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -15,6 +17,9 @@ from rec.examples import compact
 from rec.impressions import left_by
 from rec.slates import Slate
 from rec.state import UserState
+from rec.topics import partition_of
+
+MOST_BYTES = 512 * 1024  # of packed lists in a record
 
 CategoryOf = Callable[[str], str]  # item_id → category, "" where there is none
 
@@ -29,7 +34,7 @@ class ServedItem(msgspec.Struct, frozen=True, array_like=True):
     category: str = ""
 
 
-class Served(msgspec.Struct, frozen=True, tag="served", tag_field="kind", omit_defaults=True):
+class Served(msgspec.Struct, frozen=True, omit_defaults=True):
     """A list that went out. `at`: when it was made, seconds since 1970; `state`: what it was made from."""
 
     slate_id: str
@@ -40,6 +45,21 @@ class Served(msgspec.Struct, frozen=True, tag="served", tag_field="kind", omit_d
     model_version: str
     items: tuple[ServedItem, ...]
     state: UserState | None = None
+
+
+class Packed(msgspec.Struct, frozen=True, array_like=True):
+    """A list that went out, as it travels and is kept: who got it, when (seconds since 1970), and `Served`, packed."""
+
+    user_id: str
+    slate_id: str
+    at: float
+    served: bytes
+
+
+class Lists(msgspec.Struct, frozen=True, tag="lists", tag_field="kind"):
+    """Lists that went out to users of one partition, oldest first."""
+
+    lists: tuple[Packed, ...]
 
 
 class Making(NamedTuple):
@@ -67,3 +87,32 @@ def served_of(made: Making, category_of: CategoryOf) -> Served:
         items=items,
         state=state,
     )
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Served).decode
+
+
+def pack(served: Served) -> Packed:
+    """Its form in topic `served` and in the table of windows: msgpack, compressed (ids and actions repeat)."""
+    return Packed(served.user_id, served.slate_id, served.at, zlib.compress(_encode(served), 1))
+
+
+def unpack(raw: bytes) -> Served:
+    """What `pack` packed. Raises msgspec.MsgspecError or zlib.error for what is none."""
+    return _decode(zlib.decompress(raw))
+
+
+def records(packed: Iterable[Packed], partitions: int, most_bytes: int = MOST_BYTES) -> list[tuple[str, Lists]]:
+    """(key, lists of its partition): as few records as there are partitions in it, if they are not too large."""
+    parts: dict[int, list[list[Packed]]] = {}
+    sizes: dict[int, int] = {}
+    for one in packed:
+        part = partition_of(one.user_id.encode(), partitions)
+        size = len(one.served)
+        if part not in parts or sizes[part] + size > most_bytes:
+            parts.setdefault(part, []).append([])
+            sizes[part] = 0
+        parts[part][-1].append(one)
+        sizes[part] += size
+    return [(some[0].user_id, Lists(tuple(some))) for lists in parts.values() for some in lists]

@@ -65,6 +65,21 @@ def partition_of(key: bytes, partitions: int) -> int:
     return (murmur2(key) & 0x7FFFFFFF) % partitions
 
 
+def marks_for(partitions: int, token: str) -> list[str]:
+    """A key for each partition: records without a value that say, when they are read, how far a reader has come.
+
+    >>> sorted(partition_of(mark.encode(), 3) for mark in marks_for(3, "t"))
+    [0, 1, 2]
+    """
+    found: dict[int, str] = {}
+    number = 0
+    while len(found) < partitions:
+        mark = f"read {token} {number}"
+        found.setdefault(partition_of(mark.encode(), partitions), mark)
+        number += 1
+    return list(found.values())
+
+
 def murmur2(data: bytes) -> int:
     """Austin Appleby's MurmurHash2 with Kafka's seed, as an unsigned 32-bit number (Kafka `Utils.murmur2`).
 

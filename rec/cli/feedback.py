@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast, get_args
 
 import click
@@ -20,14 +22,22 @@ OFF = (
 NUMBERS = ("seen", "clicks", "CTR", "95 %", "purchases", "CVR", "of 95 %")
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--by", type=click.Choice(get_args(RateKind)), default="all", show_default=True, help="Kept by what.")
 @click.option("--key", help="Only this item, category, placement or strategy.")
 @click.option("--n", type=click.IntRange(1, MAX_N), default=20, show_default=True, help="How many, most seen first.")
 @server_options
 @json_option
+@click.pass_context
 def feedback(
-    by: str, key: str | None, n: int, url: str | None, api_key: str | None, timeout_s: float, as_json: bool
+    context: click.Context,
+    by: str,
+    key: str | None,
+    n: int,
+    url: str | None,
+    api_key: str | None,
+    timeout_s: float,
+    as_json: bool,
 ) -> None:
     """How often what was seen on lists is clicked (CTR), and what was clicked is bought (CVR).
 
@@ -36,7 +46,10 @@ def feedback(
     \b
     rec feedback --by placement
     rec feedback --by item --n 5 --json | jq .rows
+    rec feedback export lists.jsonl
     """
+    if context.invoked_subcommand is not None:
+        return
     server = find_server(url, api_key)
     found = asyncio.run(_rates(server, timeout_s, cast(RateKind, by), n, key))
     if as_json:
@@ -51,6 +64,33 @@ def feedback(
 
     if not found.get("joining", True):
         say(OFF)
+
+
+@feedback.command()
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@json_option
+def export(out: Path, as_json: bool) -> None:
+    """Write every list that was looked at, and what became of it, as JSON lines; read from the log, not from a server.
+
+    A line has subject, at (when it was first seen, seconds since 1970), reward, placement, strategy, slate_id,
+    model_version, served_at, and its places in order: item_id, seen, reward, propensity (of being on the list), score,
+    source, category, actions. The file names people: whoever is erased afterwards is still in it.
+
+    \b
+    rec feedback export lists.jsonl
+    rec experiments result bold-1 lists.jsonl
+    """
+    try:
+        from rec.cli import feedback_export
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error}. Install it with: pip install 'shunxi[server]'") from error
+    began = time.monotonic()
+    count = feedback_export.export(out)
+    say(f"{count:,} lists written to {out} in {time.monotonic() - began:.1f} s")
+    if not count:
+        say("lists are joined when REC_FEEDBACK is on, and written when their window is over (docs/feedback.md)")
+    if as_json:
+        emit_json({"lists": count})
 
 
 def _table(found: dict[str, Any]) -> Any:

@@ -74,7 +74,7 @@ async def test_a_commit_waits_for_no_record_that_came_after_it_began() -> None:
         changelog.put(buffer, 2, 6)
         changelog.let(1, 2)
         changelog.let(0, 2)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await flushing
         assert {(0, 1), (0, 2), (1, 3)} <= set(changelog.sent)
         changelog.let(0, 1)
@@ -88,7 +88,7 @@ async def test_a_partition_without_room_holds_up_no_other() -> None:
         changelog.put(buffer, 0, 1, 2)
         changelog.put(buffer, 1, 3, 4)
         changelog.let(1, 2)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(changelog.sent) < 2:
                 await buffer.message_sent.wait()
                 buffer.message_sent.clear()
@@ -102,7 +102,7 @@ async def test_a_record_that_cannot_be_sent_ends_the_worker() -> None:
     async with a_buffer() as buffer:
         changelog.put(buffer, 0, -1)
         changelog.let(0, 1)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await buffer.wait_until_stopped()
         assert isinstance(buffer.crash_reason, ValueError)  # Faust's worker ends with it
 

@@ -103,7 +103,7 @@ async def test_the_topic_moves_the_bandit_of_the_worker_and_the_snapshot_is_read
         following = asyncio.create_task(rewarding.run())
         records = [(f"u{n}", encode_example(example(f"s{n}", "bold", 1.0))) for n in range(20)]
         await log.publish_many("feedback", [*records, ("u0", b"none")])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while means(strategies.bandit, NEW, now=100.0, rules=RULES).get("bold", (0.0, 0.0))[1] < 20:
                 await asyncio.sleep(0)
         following.cancel()

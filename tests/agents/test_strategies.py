@@ -105,7 +105,7 @@ async def test_a_hint_is_followed_at_once() -> None:
         chooser = strategies(database, exchange)
         following = asyncio.create_task(chooser.run())
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while chooser.choose("u1", "home", None, 0.0) is None:
                     await asyncio.sleep(0)
             await database.drop_experiment("x", WHO)

@@ -6,10 +6,9 @@ import time
 from types import SimpleNamespace
 
 from agents.faust_fixes import _drop_foreign_keys
-from agents.retraction import marks_for
 from agents.windows import MAX_LISTS, MAX_UNSEEN, Windows
 from rec.feedback import Window, window_key
-from rec.topics import partition_of
+from rec.topics import marks_for, partition_of
 
 NOW = time.time()
 

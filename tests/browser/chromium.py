@@ -20,7 +20,7 @@ import aiohttp
 from tests.requirements import require
 
 START_S = 20.0
-WAIT_S = 10.0
+WAIT_S = 30.0
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = (
     "--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

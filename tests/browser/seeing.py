@@ -25,7 +25,7 @@ async def text(page: Page, selector: str) -> str:
 async def state_of(shop: Shop, user_id: str, until: Callable[[UserState], object] = lambda state: True) -> UserState:
     """The worker's state of a user, as soon as it is as wanted."""
     clock = asyncio.get_running_loop().time
-    deadline = clock() + 15
+    deadline = clock() + 30
     while (state := shop.local.users.get(user_id.encode())) is None or not until(state):
         if clock() > deadline:
             pytest.fail(f"the state of {user_id} never was as wanted: {state}")

@@ -146,7 +146,7 @@ def test_with_redis_the_workers_are_told(
             hints = exchange.hints()
             assert await anext(hints) is None  # listening from here on
             done = await rec("catalog", "import", write("a.csv", "item_id,title\n1,Tent\n"), "--json")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 return await anext(hints), done.lines[0]["workers_told"]
 
     with start_embedded_redis(tmp_path / "redis") as redis:

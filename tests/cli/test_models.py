@@ -247,7 +247,7 @@ def test_with_redis_the_workers_are_told_which_version_went_live(
             hints = exchange.hints()
             assert await anext(hints) is None  # listening from here on
             told = [(await rec("models", *words, "--json")).lines[0] for words in (["promote", "v2"], ["rollback"])]
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 return [await anext(hints), await anext(hints)], [line["workers_told"] for line in told]
 
     with start_embedded_redis(tmp_path / "redis") as redis:

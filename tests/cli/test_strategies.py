@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from rec.cli.audit import actor
+from rec.cli.feedback_export import row_of
+from rec.feedback import FeedbackExample, Place
 from rec.policy.experiments import assigned, experiment_of
 from rec.store.sql import SqlDatabase
 from tests.cli.databases import new_database
@@ -89,7 +91,7 @@ def test_whose_arm_it_is_can_be_asked() -> None:
     assert "subject is empty" in rec_now("experiments", "who", "ab", " ").err
 
 
-def test_a_result_is_read_from_a_log_of_rewards() -> None:
+def test_a_result_is_read_from_lists_as_feedback_export_writes_them() -> None:
     for name in ("calm", "bold"):
         put(name)
     rec_now("experiments", "put", json.dumps(AB), "--why", "w")
@@ -100,7 +102,9 @@ def test_a_result_is_read_from_a_log_of_rewards() -> None:
         arm = assigned(experiment, f"u{at}", "home")
         assert arm is not None
         reward = int(at % (3 if arm.name == "bold" else 9) == 0)
-        rows.append({"subject": f"u{at}", "at": began + at, "reward": reward, "placement": "home"})
+        place = Place("tent", 1.0, "knn", 1.0, "", seen=True, reward=reward, actions={})
+        seen = began + at
+        rows.append(row_of(FeedbackExample("s", f"u{at}", 0, "home", arm.strategy, "gate-0", seen, seen, (place,))))
     Path("log.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
     late = str(began + 200_000)
     (found,) = rec_now("experiments", "result", "ab", "log.jsonl", "--now", late, "--json").lines

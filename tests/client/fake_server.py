@@ -40,7 +40,7 @@ from rec.protocol import SUBPROTOCOL
 from rec.slates import Cause, Reason, SearchFacts, Slate, SlateItem, encode_slate
 
 VANISH = object()  # as an HTTP hook's answer: the connection drops
-WAIT_S = 5.0
+WAIT_S = 30.0
 
 
 def a_slate(

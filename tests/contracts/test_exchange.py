@@ -26,7 +26,7 @@ def slate(version: int, user_id: str = "u1", placement: str = "home", epoch: str
 
 
 async def following(messages: AsyncIterator[T]) -> T:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return await anext(messages)
 
 
@@ -179,14 +179,14 @@ async def test_of_one_user_so_many_slates_are_kept_and_those_that_would_expire_f
 # ---------------------------------------------------------------- replies
 async def test_a_reply_reaches_the_process_that_asked_alone(exchange: Exchange, other: Exchange) -> None:
     mine, theirs = exchange.replies("web 1"), other.replies("web 2")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         answer, waiting = None, asyncio.ensure_future(anext(mine))
         while not waiting.done():  # a reply to somebody who does not listen yet is lost
             await other.reply("web 1", Reply('r"1', b'{"slate":{}}\n'))
             await asyncio.wait([waiting], timeout=0.05)
         answer = await waiting
     assert answer == Reply('r"1', b'{"slate":{}}\n')
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         waiting = asyncio.ensure_future(anext(theirs))
         while not waiting.done():
             await exchange.reply("web 2", Reply("r2", b"{}"))
@@ -386,7 +386,7 @@ async def test_streams_end_when_the_exchange_is_left(world: ExchangeWorld) -> No
     async with world.connect() as exchange:
         streams = [exchange.pushes(), exchange.replies("n"), exchange.arrivals(), exchange.hints()]
     for stream in streams:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert [message async for message in stream] in ([], [None])
 
 

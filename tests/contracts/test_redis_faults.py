@@ -88,7 +88,7 @@ async def test_a_connection_that_falls_silent_is_replaced(redis_world: RedisWorl
         pushes = exchange.pushes()
         await exchange.watch("u1")
         with paused(server.child):  # no FIN, no RST: only a ping finds out
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while exchange._subscriber.delivers(exchange._names.pushes("u1")):
                     await asyncio.sleep(0.02)
             with pytest.raises(Unavailable):
@@ -106,7 +106,7 @@ async def test_a_quiet_connection_that_answers_pings_is_kept(redis_world: RedisW
         done, _ = await asyncio.wait([waiting], timeout=1.5)  # several pings
         assert not done
         await exchange.store_slates([slate(1)])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert await waiting == slate(1)
 
 
@@ -114,7 +114,7 @@ async def test_commands_fail_in_time_and_work_again_when_redis_does(redis_world:
     assert redis_world.server.child is not None
     async with redis_world.connect() as exchange:
         with paused(redis_world.server.child):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 with pytest.raises(Unavailable, match=redis_world.server.address):
                     await exchange.store_slates([slate(1)])
         await exchange.store_slates([slate(2)])

@@ -22,7 +22,7 @@ from rec.embedded.up import SESSION_TIMEOUT_S
 from rec.events import Attribution, Event, EventItem, encode_event, instant
 from rec.feedback import FeedbackExample, decode_example, encode_told
 from rec.ports import Log
-from rec.served import Served, ServedItem
+from rec.served import Lists, Served, ServedItem, pack
 from rec.state import Touch, UserState
 from rec.topics import BEHAVIOR, DEAD_LETTERS, FEEDBACK, SERVED
 from tests.faults.crash import broker
@@ -237,7 +237,9 @@ async def _publish(world: Stack, told: Sequence[Telling]) -> None:
 
 
 def _pair(what: Served | Event) -> tuple[str, bytes | None]:
-    return (what.user_id, encode_told(what)) if isinstance(what, Served) else (what.subject, encode_event(what))
+    if isinstance(what, Served):
+        return what.user_id, encode_told(Lists((pack(what),)))
+    return what.subject, encode_event(what)
 
 
 async def _kill_and_restart(world: Stack, followed: Followed) -> float:

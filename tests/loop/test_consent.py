@@ -28,7 +28,7 @@ def viewed(item: str, after_s: float = 0, **more: Any) -> Event:
 async def kept(loop: Local, of: Iterable[Event]) -> list[bool]:
     """Of each event, whether its items are in the archive; waits until all are archived."""
     ids = [event.event_id for event in of]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             pages = [page async for page in loop.database.read()]
             rows = {(event := decode_event(raw)).event_id: event for page in pages for _, raw in page}
@@ -42,7 +42,7 @@ async def denied_marks(loop: Local, *ids: str) -> set[str]:
 
 
 async def marked(loop: Local, *ids: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await denied_marks(loop, *ids) != set(ids):
             await asyncio.sleep(0.005)
 
@@ -55,7 +55,7 @@ async def told(loop: Local, subject: str, consent: bool) -> None:
 async def archive_knows(loop: Local, subject: str, *, denied: bool) -> None:
     """Until the archiver has learned the choice. (Partitions have no order among each other.)"""
     key = (user_hash(SECRET, subject), "personalization")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (chosen := (await loop.database.choices_of([key[0]])).get(key)) is None or chosen.denied != denied:
             await asyncio.sleep(0.005)
 
@@ -68,7 +68,7 @@ async def test_lists_of_before_a_denial_are_gone_whether_anybody_looks_at_them_o
     old = StoredSlate("side", state.position, 1, b"{}")
     await archived.exchange.store_slates([Pushed("u1", old)])
     await publish(archived, viewed("books-2", 1, consent=DENIED))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await archived.exchange.latest("u1", "side") is not None:
             await asyncio.sleep(0.005)
 
@@ -249,7 +249,7 @@ async def test_a_mark_that_is_wrong_is_cleared_by_the_event_it_withheld(archived
     await told(archived, "u1", True)
     await archived.exchange.set_denied("u1", True)
     await publish(archived, viewed("books-2", 1, withheld=True))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await denied_marks(archived, "u1"):
             await asyncio.sleep(0.005)
 

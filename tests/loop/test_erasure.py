@@ -62,7 +62,7 @@ async def erase(loop: Local, user_id: str, *, at: float) -> str:
 
 
 async def until_receipted(loop: Local, erasure_id: str, *stores: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not await receipted(loop, erasure_id) >= set(stores):
             await asyncio.sleep(0.005)
 
@@ -72,7 +72,7 @@ async def archived(loop: Local) -> list[Event]:
 
 
 async def until_archived(loop: Local, count: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await loop.database.count_events() != count:
             await asyncio.sleep(0.005)
 
@@ -99,7 +99,7 @@ class TestAListOnItsWay:
         await loop.exchange.connect().announce("web-1", Wanted("u1", {"home": 20}))  # only who looks has a list kept
         await until(lambda: loop.deps.requests._presence.screens("u1"))
         held.release()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await waiting
 
     async def test_of_an_erased_user_is_not_kept(self, tmp_path: Path) -> None:

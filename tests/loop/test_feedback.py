@@ -17,7 +17,7 @@ from rec.events import ERASE, Attribution, Consent, Event, instant
 from rec.feedback import FeedbackExample, decode_example, encode_told, split_key
 from rec.privacy import user_hash
 from rec.requests import AskRates, Inspect, SlateRequest
-from rec.served import Served, ServedItem
+from rec.served import Lists, Packed, Served, ServedItem, pack
 from rec.slates import Slate
 from rec.store.memory import MemoryLog
 from rec.topics import FEEDBACK, SERVED
@@ -103,7 +103,7 @@ async def test_a_click_that_comes_before_the_record_of_its_list_is_joined(loop: 
     await publish(loop, on("s1", "select_item", "books-1"))
     await until(lambda: lists(loop))
     served = Served("s1", "u1", "home", time.time(), "default", "gate-0", (ServedItem("books-1", 0.5, "rules"),))
-    await loop.log.publish(SERVED, "u1", encode_told(served))
+    await loop.log.publish(SERVED, "u1", encode_told(Lists((pack(served),))))
     await until(lambda: all(window.served for window in loop.windows.values()))
     [example] = await closed(loop, 1)
     assert example.reward == 1.0
@@ -142,7 +142,7 @@ async def test_clicks_that_name_a_list_which_nobody_remembers_are_counted(loop: 
 async def test_of_nobody_are_more_lists_remembered_than_so_many(loop: Local) -> None:
     for n in range(MAX_UNSEEN + 5):
         served = Served(f"s{n}", "u1", "home", time.time(), "d", "m", (ServedItem("books-1", 0.5, "rules"),))
-        await loop.log.publish(SERVED, "u1", encode_told(served))
+        await loop.log.publish(SERVED, "u1", encode_told(Lists((pack(served),))))
     await until(lambda: loop.metrics.windows_evicted._value.get() == 5)
     assert lists(loop) == [f"s{n}" for n in range(5, MAX_UNSEEN + 5)]
 
@@ -207,7 +207,7 @@ async def test_an_erased_user_is_in_no_window_and_no_example_and_the_receipt_say
         await loop.database.open_erasure("er1", user_hash(SECRET, "u1"), instant(at))
         await publish(loop, happened(ERASE, at=at, event_id="er1"))
         await until(lambda: not lists(loop))
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(30):
             while LINE not in await receipted(loop, "er1"):
                 await asyncio.sleep(0.02)
         receipt = await loop.database.get_erasure("er1")
@@ -229,7 +229,7 @@ async def test_a_worker_that_starts_writes_the_line_that_a_killed_one_owed(tmp_p
         await loop.database.add_step("er1", "state table and changelog", 1, instant(at))
         async with local_worker(settings, [], loop.log, loop.database) as again:
             await until(lambda: not examples(loop.log))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while LINE not in await receipted(again, "er1"):
                     await asyncio.sleep(0.01)
 
@@ -243,8 +243,8 @@ async def test_open_windows_are_among_what_is_known_of_a_user(loop: Local) -> No
         replies = loop.exchange.connect().replies("web-1")
         waiting = asyncio.ensure_future(anext(replies))
         await asyncio.sleep(0)
-        await ask(loop, Inspect("u1", "r1", "web-1", time.time() + 5))
-        async with asyncio.timeout(5):
+        await ask(loop, Inspect("u1", "r1", "web-1", time.time() + 30))
+        async with asyncio.timeout(30):
             body = msgspec.json.decode((await waiting).body)
         [window] = [each for each in body["feedback"] if each["slate_id"] == slate.slate_id]
         assert window["actions"].keys() == {three(slate)[1]}
@@ -263,8 +263,8 @@ async def test_rates_are_answered_by_any_worker_and_outlive_it(tmp_path: Path) -
         replies = loop.exchange.connect().replies("web-1")
         waiting = asyncio.ensure_future(anext(replies))
         await asyncio.sleep(0)
-        await ask(loop, AskRates("any", "any", "web-1", time.time() + 5, by="placement"))
-        async with asyncio.timeout(5):
+        await ask(loop, AskRates("any", "any", "web-1", time.time() + 30, by="placement"))
+        async with asyncio.timeout(30):
             body = msgspec.json.decode((await waiting).body)
         [row] = body["feedback"]["rows"]
         assert (row["key"], round(row["seen"], 3), round(row["clicks"], 3)) == ("home", 3.0, 1.0)
@@ -274,9 +274,23 @@ async def test_rates_are_answered_by_any_worker_and_outlive_it(tmp_path: Path) -
             assert again.deps.requests._rating.pupil.lists == 1
 
 
+async def test_a_list_that_cannot_be_read_is_let_go_and_holds_up_no_other(loop: Local) -> None:
+    good = Served("s2", "u1", "home", time.time(), "d", "m", (ServedItem("books-1", 0.5, "rules"),))
+    told = Lists((Packed("u1", "s1", time.time(), b"not packed"), pack(good)))
+    await loop.log.publish(SERVED, "u1", encode_told(told))
+    for slate in ("s1", "s2"):
+        await publish(loop, on(slate, "select_item", "books-1"))
+    await until(
+        lambda: all(window.served and window.acts for window in loop.windows.values()) and len(loop.windows) == 2
+    )
+    [example] = await closed(loop, 1)
+    assert example.slate_id == "s2"
+    assert lists(loop) == ["s2"]
+
+
 async def test_a_record_that_is_none_goes_to_the_dead_letters_and_the_next_is_taken(loop: Local) -> None:
     await loop.log.publish(SERVED, "u1", b"nonsense")
     served = Served("s1", "u1", "home", time.time(), "d", "m", (ServedItem("books-1", 0.5, "rules"),))
-    await loop.log.publish(SERVED, "u1", encode_told(served))
+    await loop.log.publish(SERVED, "u1", encode_told(Lists((pack(served),))))
     await until(lambda: lists(loop) == ["s1"])
     assert loop.metrics.dead.labels(reason="malformed")._value.get() == 1

@@ -46,11 +46,11 @@ _numbers = iter(range(1_000_000))
 async def ask(loop: Local, request: type[SearchRequest] | type[SuggestRequest], user: str, *more: Any) -> Any:
     exchange, number = loop.exchange.connect(), f"r{next(_numbers)}"
     replies = exchange.replies("web-1")
-    made = request(user, number, "web-1", time.time() + 5, *more)
+    made = request(user, number, "web-1", time.time() + 30, *more)
     task = asyncio.ensure_future(anext(replies))
     await asyncio.sleep(0)
     await loop.log.publish(loop.settings.topic(REQUESTS), user, encode_request(made))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         reply = await task
     assert reply.request_id == number
     return msgspec.json.decode(reply.body)
@@ -70,7 +70,7 @@ async def happened(loop: Local, name: str, *ids: str, user: str = "u1", **more: 
     await loop.log.publish(loop.settings.topic(BEHAVIOR), user, encode_event(event))
 
 
-async def until(true: Any, within_s: float = 5.0) -> None:
+async def until(true: Any, within_s: float = 30.0) -> None:
     async with asyncio.timeout(within_s):
         while not true():
             await asyncio.sleep(0.005)
@@ -96,7 +96,7 @@ async def test_a_search_too_many_is_told_so_at_once(loop: Local) -> None:
     await asyncio.sleep(0)
     for n in range(100):  # in one go: the worker has not answered any of them meanwhile
         loop.deps.searching.answer(SearchRequest("u1", f"many-{n}", "web-2", deadline, Search(f"audio {n}", page=None)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         answers = [await first, *[await anext(replies) for _ in range(99)]]
     said = {reply.request_id: msgspec.json.decode(reply.body) for reply in answers}
     refused = [name for name, body in said.items() if "error" in body]
@@ -176,7 +176,6 @@ async def test_a_search_of_a_cold_worker_moves_the_list_when_its_vector_has_come
         made = [decode_slate(pushed.slate.body) async for pushed in until_pushed(pushes, 1)]
         reading = asyncio.create_task(loop.deps.loops["query encoder"]())
         try:
-            await search(loop, "cook")  # starts the encoder
             async for pushed in pushes:
                 if pushed is not None and (newest := decode_slate(pushed.slate.body)).items[0].source == "query":
                     break

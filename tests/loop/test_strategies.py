@@ -81,7 +81,7 @@ async def test_what_lists_have_earned_moves_traffic_to_the_strategy_that_earned_
     number = iter(range(10_000))
 
     async def listed() -> str:
-        request = SlateRequest("new", f"r{next(number)}", "web-1", time.time() + 5, n=3)
+        request = SlateRequest("new", f"r{next(number)}", "web-1", time.time() + 30, n=3)
         strategy: str = (await reply_to(loop, request))["slate"]["strategy"]
         return strategy
 

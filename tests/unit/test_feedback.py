@@ -28,9 +28,10 @@ from rec.feedback import (
     encode_window,
     fold,
 )
-from rec.served import Making, Served, ServedItem, served_of
+from rec.served import Lists, Making, Packed, Served, ServedItem, pack, records, served_of, unpack
 from rec.slates import Cause, Reason, Slate, SlateItem
 from rec.state import Touch, UserState
+from rec.topics import partition_of
 from tests.joining import Joined, differences, newest, offline_join
 
 NOW = 1_700_000_000.0
@@ -38,9 +39,13 @@ RULES = JoinRules(window_s=60.0, late_s=600.0)
 LATER = NOW + 10_000_000
 
 
-def served(slate_id: str = "s1", n: int = 4, at: float = NOW) -> Served:
+def made(slate_id: str = "s1", n: int = 4, at: float = NOW) -> Served:
     items = tuple(ServedItem(f"i{k}", 1 - k / 10, "rules", 0.5 if k else None, "camping") for k in range(n))
     return Served(slate_id, "u1", "home", at, "default", "gate-0", items)
+
+
+def served(slate_id: str = "s1", n: int = 4, at: float = NOW) -> Packed:
+    return pack(made(slate_id, n, at))
 
 
 def sign(name: str, *ids: str, at: float, slate: str = "s1", number: int = 0) -> Event:
@@ -63,7 +68,7 @@ class Join:
         self.window: Window | None = None
         self.examples: list[FeedbackExample] = []
 
-    def tell(self, what: Served | Event | Handed | Close, now: float) -> list[FeedbackExample]:
+    def tell(self, what: Packed | Event | Handed | Close, now: float) -> list[FeedbackExample]:
         self.window, examples = fold(self.window, what, user_id="u1", now=now, rules=self.rules)
         self.examples += examples
         return examples
@@ -216,7 +221,7 @@ signs = st.builds(
 )
 
 
-def played(told: Sequence[Served | Event], gaps: Sequence[int]) -> Joined:
+def played(told: Sequence[Packed | Event], gaps: Sequence[int]) -> Joined:
     """Told in this order, with time passing and windows closing in between, as they would in a worker."""
     join, now = Join(JoinRules(window_s=60.0, late_s=100_000.0)), NOW
     for what, gap in zip(told, gaps, strict=True):
@@ -238,12 +243,12 @@ def played(told: Sequence[Served | Event], gaps: Sequence[int]) -> Joined:
 def test_whatever_the_order_and_however_often_the_examples_are_those_of_a_plain_join(
     events: list[Event], again: list[int], served_twice: bool, seed: int, gaps: list[int]
 ) -> None:
-    told: list[Served | Event] = [served(), *([served()] if served_twice else []), *events]
+    told: list[Packed | Event] = [served(), *([served()] if served_twice else []), *events]
     told += [events[at] for at in again if at < len(events)]
     random.Random(seed).shuffle(told)
-    first = next(at for at, what in enumerate(told) if isinstance(what, Served))
+    first = next(at for at, what in enumerate(told) if isinstance(what, Packed))
     gaps = [min(gap, 40) if at <= first else gap for at, gap in enumerate(gaps)]  # unknown lists are let go in time
-    expected = offline_join([served()], events, 60.0)
+    expected = offline_join([made()], events, 60.0)
     assert differences(expected, played(told, gaps[: len(told)])) == []
 
 
@@ -253,7 +258,7 @@ def test_windows_records_and_examples_survive_their_bytes(seen: Join) -> None:
     assert decode_window(encode_window(seen.window)) == seen.window
     [example] = seen.close(NOW + 61)
     assert decode_example(encode_example(example)) == example
-    for told in (served(), Close(("u1", "u2"), NOW), Handed("u1", "s1", seen.window)):
+    for told in (Lists((served(),)), Close(("u1", "u2"), NOW), Handed("u1", "s1", seen.window)):
         assert decode_told(encode_told(told)) == told
 
 
@@ -269,10 +274,23 @@ def test_a_served_list_has_what_its_example_needs_and_of_the_state_what_an_examp
     )  # fmt: skip
     history = tuple(Touch(NOW - 100 + n, f"h{n}", "view_item") for n in range(80))
     state = UserState(epoch="e", version=3, history=history, ring=b"x" * 8, searches=((NOW, "a secret"),))
-    made = served_of(Making(slate, state), lambda item_id: {"i1": "camping"}.get(item_id, ""))
-    assert [item.propensity for item in made.items] == [0.25, 1.0]
-    assert [item.category for item in made.items] == ["camping", ""]
-    assert made.state is not None
-    assert made.state.history == history[-50:]
-    assert (made.state.ring, made.state.searches) == (b"", ())
-    assert (made.at, made.placement, made.strategy, made.model_version) == (NOW, "home", "default", "gate-0")
+    kept = served_of(Making(slate, state), lambda item_id: {"i1": "camping"}.get(item_id, ""))
+    assert [item.propensity for item in kept.items] == [0.25, 1.0]
+    assert [item.category for item in kept.items] == ["camping", ""]
+    assert kept.state is not None
+    assert kept.state.history == history[-50:]
+    assert (kept.state.ring, kept.state.searches) == (b"", ())
+    assert (kept.at, kept.placement, kept.strategy, kept.model_version) == (NOW, "home", "default", "gate-0")
+    assert unpack(pack(kept).served) == kept
+
+
+def test_lists_of_one_partition_share_a_record_in_their_order_until_it_is_large() -> None:
+    packed = [Packed(f"u{n % 5}", f"s{n}", NOW, b"x" * 10) for n in range(30)]
+    told = records(packed, 3)
+    assert len(told) == len({partition_of(f"u{n}".encode(), 3) for n in range(5)})
+    for key, lists in told:
+        assert {partition_of(one.user_id.encode(), 3) for one in lists.lists} == {partition_of(key.encode(), 3)}
+        assert [int(one.slate_id[1:]) for one in lists.lists] == sorted(int(one.slate_id[1:]) for one in lists.lists)
+    assert sorted(one.slate_id for _, lists in told for one in lists.lists) == sorted(one.slate_id for one in packed)
+    assert [len(lists.lists) for _, lists in records([packed[0]] * 7, 3, most_bytes=30)] == [3, 3, 1]
+    assert [len(lists.lists) for _, lists in records([packed[0]] * 2, 3, most_bytes=1)] == [1, 1]

@@ -29,7 +29,7 @@ async def said(port: int, raw: bytes) -> tuple[int, dict[str, str], bytes]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(raw)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             answer = await reader.read()
     finally:
         writer.close()

@@ -357,7 +357,7 @@ def event(user_id: str, name: str = "view_item", item_id: str = "a", **more: Any
     return {**made, "items": [{"item_id": item_id}], **more}
 
 
-async def until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], within_s: float = 30.0) -> None:
     """Wait for something that happens elsewhere."""
     deadline = time.monotonic() + within_s
     while not condition():

@@ -1,0 +1,115 @@
+"""`rec feedback export`: topic `feedback` → a line a list, for `rec experiments result` and for notebooks.
+
+Two readings of the topic, so that memory holds a number a list and not the lists: which record of each is the newest,
+then those. Who was erased or withdrew has no record any more, and so no line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rec.cli.here import settings_here
+from rec.cli.output import quiet_drivers
+from rec.cli.progress import ProgressLine
+from rec.errors import ConfigError, Unavailable
+from rec.feedback import FeedbackExample, decode_example
+from rec.ports import Log, Record
+from rec.store import open_log
+from rec.topics import FEEDBACK, marks_for
+
+PATIENCE_S = 10.0  # of a broker that is silent
+
+
+def export(out: Path) -> int:
+    """Write the topic's lists to `out`; how many there were. Raises Unavailable, ConfigError."""
+    quiet_drivers()
+    try:
+        return asyncio.run(_export(out))
+    except Unavailable as error:
+        raise Unavailable(f"{error.message}. See what is wrong: rec doctor") from error
+    except OSError as error:
+        raise ConfigError(f"OUT {out}: {error.strerror or error}.", field="OUT") from error
+
+
+async def _export(out: Path) -> int:
+    settings, _ = await asyncio.to_thread(settings_here)
+    part = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
+    count = 0
+    async with open_log(settings) as log:
+        topic = settings.topic(FEEDBACK)
+        file = await asyncio.to_thread(part.open, "wb")
+        try:
+            with file, ProgressLine("exporting", "lists") as line:
+                async for examples in newest(log, topic, settings.partitions):
+                    rows = b"".join(msgspec.json.encode(row_of(example)) + b"\n" for example in examples)
+                    await asyncio.to_thread(file.write, rows)
+                    count += len(examples)
+                    line.update(count, None)
+            await asyncio.to_thread(part.replace, out)
+        finally:
+            await asyncio.to_thread(part.unlink, missing_ok=True)
+    return count
+
+
+async def newest(log: Log, topic: str, partitions: int) -> AsyncIterator[list[FeedbackExample]]:
+    """The newest example of each list that has one now, in the topic's order. Raises Unavailable after a long silence.
+
+    A list's records are of one partition, so the newest is the last; one without a value takes the list back.
+    """
+    last: dict[bytes, int] = {}
+    async for records in _as_of_now(log, topic, partitions):
+        last.update((record.key, record.offset) for record in records)
+    async for records in _as_of_now(log, topic, partitions):
+        found = [record.value for record in records if record.value and last.get(record.key) == record.offset]
+        if found:
+            yield [decode_example(value) for value in found]
+
+
+async def _as_of_now(log: Log, topic: str, partitions: int) -> AsyncIterator[list[Record]]:
+    """All records of the topic up to a mark in each partition that is written now."""
+    marks = marks_for(partitions, secrets.token_hex(8))
+    missing = {mark.encode() for mark in marks}
+    await log.publish_many(topic, [(mark, None) for mark in marks])
+    async with contextlib.aclosing(log.tail(topic)) as batches:  # type: ignore[type-var]
+        while missing:
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    records = await anext(batches)
+            except TimeoutError:
+                raise Unavailable(f"reading {topic!r}: silent for {PATIENCE_S:.0f} s") from None
+            missing.difference_update(record.key for record in records)
+            yield records
+
+
+def row_of(example: FeedbackExample) -> dict[str, Any]:
+    """What a line says."""
+    return {
+        "subject": example.user_id,
+        "at": example.at,
+        "reward": example.reward,
+        "placement": example.placement,
+        "strategy": example.strategy,
+        "slate_id": example.slate_id,
+        "model_version": example.model_version,
+        "served_at": example.served_at,
+        "places": [
+            {
+                "item_id": place.item_id,
+                "seen": place.seen,
+                "reward": place.reward,
+                "propensity": place.propensity,
+                "score": place.score,
+                "source": place.source,
+                "category": place.category,
+                "actions": place.actions,
+            }
+            for place in example.places
+        ],
+    }
