@@ -21,7 +21,7 @@ export class Lists {
     this.element.append(make("h1", { className: "unseen", text: "Lists" }),
       section("CTR and CVR", { more: [make("label", { for: "rates-by", text: "by" }), choose] }, this.#rates),
       section("Strategies", { about: "Ways to make a list, by name. The bandit shares the lists among those that are offered to it.", more: [button("Add …", () => this.#putStrategy())] }, this.#strategies),
-      section("Experiments", { about: "Which strategies are compared, and on whom. Results come from a log of lists: rec experiments result.", more: [button("Add …", () => this.#putExperiment())] }, this.#experiments));
+      section("Experiments", { about: "Which strategies are compared, and on whom. Results: rec feedback export, then rec experiments result.", more: [button("Add …", () => this.#putExperiment())] }, this.#experiments));
   }
 
   open() { this.#load(); }
