@@ -160,7 +160,7 @@ export class Users {
       ["First seen", ({ seen }) => (Object.values(seen).length ? when(Math.min(...Object.values(seen)), now) : "not yet")],
       ["Places seen", ({ seen }) => whole(Object.keys(seen).length), { number: true }],
       ["Acted on", ({ actions }) => Object.entries(actions).map(([id, all]) => `${this.#titles.get(id) ?? id}: ${Object.keys(all).join(", ")}`).join(" · ") || "–", { wide: true }],
-    ], windows);
+    ], [...windows].reverse(), { tall: true });
   }
 }
 
