@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     bandit_floor: float = Field(0.05, ge=0, le=0.5, description="share of the lists that each strategy gets for sure")
     seen: Literal["keep", "exclude"] = Field("keep", description="whether items already viewed may be listed again")
     purchase_block_days: float = Field(30, ge=0, description="a bought item is not listed again this long")
+    cart_block_days: float = Field(7, ge=0, description="nor one that was put into the cart; 0: it is, as any other")
     repurchase_days: dict[str, Annotated[float, Field(gt=0)]] = Field(
         {}, description="JSON: category → days after which it is bought again"
     )

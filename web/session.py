@@ -12,7 +12,7 @@ import msgspec
 from rec.errors import BadInput, RateLimited, RecError
 from rec.halves import decoded
 from rec.ingest import explain, not_json
-from rec.protocol import CloseCode, Command, Search, check_names, decode_command, unknown_name
+from rec.protocol import CloseCode, Command, Search, Subscribe, check_names, decode_command, unknown_name
 from web.limits import Bucket
 from web.parsing import REMEDIES
 
@@ -56,7 +56,8 @@ class _Id(msgspec.Struct):
 
 
 class _Wanted(msgspec.Struct):
-    search: dict[str, msgspec.Raw]
+    search: dict[str, msgspec.Raw] = {}
+    subscribe: dict[str, msgspec.Raw] = {}
 
 
 _decode_id = msgspec.json.Decoder(_Id).decode
@@ -111,11 +112,13 @@ class Session:
             message = "This connection is connected already." if self.connected else "The first frame must be connect."
             code = "already_connected" if self.connected else "not_connected"
             return Refuse(command.id, BadInput(message, code=code))
-        if command.search is not None:
-            try:
+        try:
+            if command.search is not None:
                 check_names(_decode_wanted(data).search, Search, within="search.")
-            except BadInput as error:
-                return Refuse(command.id, error)
+            if command.subscribe is not None:
+                check_names(_decode_wanted(data).subscribe, Subscribe, within="subscribe.")
+        except BadInput as error:
+            return Refuse(command.id, error)
         return Ask(command.id, name, command)
 
     def _nothing(self, data: bytes, id: int | None) -> Pong | Refuse:

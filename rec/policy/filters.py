@@ -33,6 +33,7 @@ class ListRules(NamedTuple):
     purchase_block_s: float = 30 * 86_400
     fatigue_impressions: int = 6
     fatigue_s: float = 86_400
+    cart_block_s: float = 0
     repurchase_s: Mapping[str, float] = {}  # category → from one purchase to the next
 
     @classmethod
@@ -41,6 +42,7 @@ class ListRules(NamedTuple):
             seen_excluded=settings.seen == "exclude",
             purchase_block_s=settings.purchase_block_days * 86_400,
             fatigue_impressions=settings.fatigue_impressions,
+            cart_block_s=settings.cart_block_days * A_DAY,
             repurchase_s={name: days * A_DAY for name, days in settings.repurchase_days.items()},
         )
 
@@ -115,9 +117,16 @@ def tired(state: UserState, now: float, rules: ListRules) -> set[str]:
     return {item_id for item_id in often if now - wanted.get(item_id, -np.inf) >= rules.fatigue_s}
 
 
+def carted(state: UserState, now: float, rules: ListRules) -> set[str]:
+    """In the cart: who put it there knows it. One that lies there for long is worth a reminder."""
+    if not rules.cart_block_s:
+        return set()
+    return {item_id for item_id, at in state.cart().items() if now - at < rules.cart_block_s}
+
+
 def forbidden(state: UserState, now: float, rules: ListRules, cycle_of: CycleOf = lambda _: None) -> set[str]:
     """All that the hard rules keep off this shopper's lists."""
-    return bought(state, now, rules, cycle_of) | hidden(state) | seen(state, rules)
+    return bought(state, now, rules, cycle_of) | hidden(state) | seen(state, rules) | carted(state, now, rules)
 
 
 def eligible(view: View, excluded: Iterable[str]) -> Mask:

@@ -19,6 +19,7 @@ from rec.ports import Hint, Wanted
 from rec.protocol import Search
 from rec.requests import SearchRequest, SuggestRequest, encode_request
 from rec.slates import Slate, decode_slate
+from rec.store.memory import MemoryExchange
 from rec.topics import BEHAVIOR, REQUESTS
 from tests.loop.local import Local, local_worker, loop_settings
 from tests.model.tiny import tiny_bert
@@ -175,16 +176,25 @@ async def test_a_search_of_a_cold_worker_moves_the_list_when_its_vector_has_come
         await happened(loop, "search", search_term=query)
         made = [decode_slate(pushed.slate.body) async for pushed in until_pushed(pushes, 1)]
         reading = asyncio.create_task(loop.deps.loops["query encoder"]())
+        looking = asyncio.create_task(keep_looking(exchange))  # a busy machine starts an encoder in a minute
         try:
             async for pushed in pushes:
                 if pushed is not None and (newest := decode_slate(pushed.slate.body)).items[0].source == "query":
                     break
         finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            for task in (reading, looking):
+                task.cancel()
+            await asyncio.gather(reading, looking, return_exceptions=True)
         assert (newest.items[0].item["category"], newest.items[0].reason.value) == ("Audio", query)
         assert newest.position.newer_than(made[-1].position)
         assert newest.cause.kind == "event"
+
+
+async def keep_looking(exchange: MemoryExchange) -> None:
+    """What a web process does for whoever is connected to it."""
+    while True:
+        await exchange.tend("web-1")
+        await asyncio.sleep(1)
 
 
 async def until_pushed(pushes: Any, times: int) -> Any:

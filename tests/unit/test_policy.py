@@ -78,6 +78,15 @@ def test_the_hard_rules_add_up() -> None:
     assert forbidden(state(*events), NOW + 2, RULES) == {"music-1", "music-2"}
 
 
+def test_what_lies_in_the_cart_rests_until_it_is_taken_out_or_has_lain_there_for_long() -> None:
+    rules = RULES._replace(cart_block_s=7 * DAY)
+    inside = [event("add_to_cart", "music-1"), event("add_to_cart", "music-2")]
+    assert forbidden(state(*inside), NOW + DAY, rules) == {"music-1", "music-2"}
+    assert forbidden(state(*inside, event("remove_from_cart", "music-2", at=NOW + 1)), NOW + 2, rules) == {"music-1"}
+    assert forbidden(state(*inside), NOW + 8 * DAY, rules) == set()
+    assert forbidden(state(*inside), NOW + DAY, RULES) == set()  # 0: not at all
+
+
 def test_the_rules_come_from_the_settings() -> None:
     rules = ListRules.from_settings(load_settings(seen="exclude", purchase_block_days=2, fatigue_impressions=3))
     assert (rules.seen_excluded, rules.purchase_block_s, rules.fatigue_impressions) == (True, 2 * DAY, 3)

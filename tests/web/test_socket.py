@@ -151,6 +151,13 @@ async def test_a_misspelt_command_is_answered_with_the_one_that_was_meant(shop: 
         assert (await socket.ask("subscirbe"))["error"]["did_you_mean"] == "subscribe"
 
 
+async def test_a_misspelt_field_of_a_subscription_is_refused_with_the_one_that_was_meant(shop: Shop) -> None:
+    async with shop.connected("u1") as socket:
+        error = (await socket.ask("subscribe", placment="pdp", n=5))["error"]
+        assert (error["field"], error["did_you_mean"]) == ("subscribe.placment", "placement")
+        assert (await socket.ask("subscribe", placement="pdp", n=5))["subscribe"] == {"recovered": False}
+
+
 async def test_a_frame_that_is_too_large_ends_the_connection(shop: Shop) -> None:
     async with shop.connected("u1") as socket:
         await socket.ws.send_str("x" * (MAX_FRAME_BYTES + 1))
