@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import random
-import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -55,6 +53,7 @@ from rec.slates import Cause
 from rec.state import FoldRules
 from rec.topics import BEHAVIOR, DEAD_LETTERS, EXAMPLES, FEEDBACK, REQUESTS, SERVED, topics
 from rec.value import Worth
+from rec.vitals import process_name, tell
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +106,7 @@ async def wire(
     inline_s: float = INLINE_S,
 ) -> Deps:
     """Every handler and loop of a worker, connected. `executor` makes the lists that cost more than `inline_s`."""
-    name = f"{socket.gethostname()}:{os.getpid()}"
+    name = process_name()
     rules = FoldRules.from_settings(settings)
     behavior_topic, requests_topic = settings.topic(BEHAVIOR), settings.topic(REQUESTS)
     forgetting = forgetting_of(settings, to, exchange, database)
@@ -308,6 +307,7 @@ async def wire(
         "presence": presence.follow,
         "clock": shared.run,
         "refresher": refresher.run,
+        "vitals": lambda: tell(exchange, metrics.of_worker(), role="worker", name=name),
         "loop gaps": lambda: watch_gaps(metrics.loop_gap.observe),
         "sweep": sweep.run,
         "consents": consents.run,

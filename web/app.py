@@ -19,6 +19,7 @@ from rec.ports import Database, Exchange, Log
 from rec.privacy import erasure_secret
 from rec.protocol import MAX_BODY_BYTES
 from rec.topics import BEHAVIOR, REQUESTS
+from rec.vitals import tell
 from web.admission import Admission
 from web.asker import Asker
 from web.auth import Authority
@@ -139,6 +140,9 @@ async def _loops(app: web.Application) -> AsyncIterator[None]:
         hints=lambda: edge.suppression.follow(edge.exchange),
         erasures=edge.suppression.keep_fresh,
         gaps=lambda: watch_gaps(edge.metrics.loop_gap.observe),
+        vitals=lambda: tell(
+            edge.exchange, edge.metrics.told(), role="web", name=edge.hub.presence.node, clock=edge.clock
+        ),
     ):
         yield
 

@@ -337,6 +337,21 @@ async def test_what_workers_say_of_themselves_holds_for_a_while(
     assert await other.worker_states() == {"w1": "ready"}
 
 
+async def test_what_processes_report_holds_for_a_while_and_the_last_word_counts(
+    world: ExchangeWorld, exchange: Exchange, other: Exchange
+) -> None:
+    assert await exchange.reports() == {}
+    await exchange.report("web a", b'{"at":1}')
+    await other.report("worker h:1", bytes(range(256)))
+    await exchange.report("web a", b'{"at":2}')
+    assert await other.reports() == {"web a": b'{"at":2}', "worker h:1": bytes(range(256))}
+    assert await other.worker_states() == {}
+    world.pass_time(10)
+    await exchange.report("web a", b'{"at":3}')
+    world.pass_time(10)
+    assert await other.reports() == {"web a": b'{"at":3}'}
+
+
 # ---------------------------------------------------------------- erasure
 async def test_what_is_stored_about_a_user_can_be_read_and_removed(exchange: Exchange, other: Exchange) -> None:
     await exchange.store_slates([slate(1), slate(2, placement="pdp/tent"), slate(1, "u2")])
