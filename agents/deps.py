@@ -37,7 +37,9 @@ from agents.shown import Learning, Shown
 from agents.stores import forgetting_of, open_stores
 from agents.windows import Table, Windows
 from rec.catalog import Catalog, card
+from rec.clock import SharedClock
 from rec.config import Settings
+from rec.errors import Unavailable
 from rec.feedback import JoinRules
 from rec.looptime import watch_gaps
 from rec.model.weights import encoder_id
@@ -224,6 +226,9 @@ async def wire(
         searching=searching,
         intents=intents,
     )
+    shared = SharedClock(exchange)
+    with contextlib.suppress(Unavailable):  # it is asked again, again and again
+        await shared.look()
     requests = Requests(
         users=users,
         rules=rules,
@@ -239,6 +244,7 @@ async def wire(
         rating=rating,
         searching=searching,
         trail_of=counters.trail,
+        shared=shared,
     )
 
     async def on_catalog_change(item_ids: set[str]) -> None:
@@ -299,6 +305,7 @@ async def wire(
     )
     loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
         "presence": presence.follow,
+        "clock": shared.run,
         "refresher": refresher.run,
         "vitals": lambda: tell(exchange, metrics.of_worker(), role="worker", name=name),
         "loop gaps": lambda: watch_gaps(metrics.loop_gap.observe),

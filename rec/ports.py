@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from rec.browsing import Browsing
 from rec.catalog import Item
+from rec.clock import Timed
 from rec.events import Event
 from rec.policy.desk import Rules
 from rec.policy.store import Strategies
@@ -108,7 +109,7 @@ class Wanted(NamedTuple):
     screens: Mapping[str, int]
 
 
-class Exchange(Reports, Protocol):
+class Exchange(Reports, Timed, Protocol):
     """Latest slates, pushes, replies, presence, remembered event ids, hints. At-most-once messages, durable latest."""
 
     # -- slates
@@ -336,8 +337,7 @@ class Models(Protocol):
 
     async def pinned(self) -> str | None: ...
     async def prune_versions(self, keep: int, needed: Collection[str] = ()) -> list[ModelVersion]:
-        """Delete all but the newest `keep`, the live, the pinned and the `needed` ones, and what any of these is based
-        on (config `base`); those deleted, oldest first."""
+        """Delete all but the newest `keep`, live, pinned, `needed` and each one's `base`; the deleted, oldest first."""
 
 
 class Database(Catalogs, Browsing, Vectors, Archive, Erasures, Audit, Models, Rules, Strategies, Protocol):

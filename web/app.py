@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
+from rec.clock import SharedClock
 from rec.config import Settings
 from rec.looptime import watch_gaps
 from rec.ports import Database, Exchange, Log
@@ -98,7 +99,7 @@ def _wire(
             node=node,
             topic=settings.topic(REQUESTS),
             timeout_s=settings.request_timeout_s,
-            clock=now,
+            clock=SharedClock(exchange, now),
         ),
         suppression=suppression,
         intake=Intake(
@@ -135,6 +136,7 @@ async def _loops(app: web.Application) -> AsyncIterator[None]:
         sweep=edge.hub.keep_sweeping,
         presence=edge.hub.presence.keep_tending,
         replies=edge.asker.run,
+        clock=edge.asker.clock.run,
         hints=lambda: edge.suppression.follow(edge.exchange),
         erasures=edge.suppression.keep_fresh,
         gaps=lambda: watch_gaps(edge.metrics.loop_gap.observe),

@@ -402,5 +402,11 @@ async def test_a_cancelled_reader_ends_and_another_reads_on(exchange: Exchange) 
     assert await following(pushes) == slate(1)
 
 
+async def test_the_exchanges_clock_goes_on_in_seconds_since_1970(exchange: Exchange) -> None:
+    first = await exchange.time()
+    assert first > 1_700_000_000
+    assert await exchange.time() >= first
+
+
 async def test_a_ping_takes_some_time(exchange: Exchange) -> None:
     assert 0 <= await exchange.ping() < 2

@@ -298,6 +298,9 @@ class MemoryExchange:
     def _slates_of(self, user_id: str) -> dict[str, StoredSlate]:
         return self._shared.slates.of(user_id)
 
+    async def time(self) -> float:
+        return self._shared.now()
+
     async def ping(self) -> float:
         started = time.perf_counter()
         return time.perf_counter() - started

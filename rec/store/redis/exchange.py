@@ -170,6 +170,11 @@ class RedisExchange(Slates, Presence):
             screens, nodes = await pipeline.execute()
         return [s.decode() for s in screens], [n.decode() for n in nodes]
 
+    async def time(self) -> float:
+        async with self._client.reported():
+            seconds, micros = await self._client.redis.time()
+        return float(seconds) + float(micros) / 1e6
+
     async def ping(self) -> float:
         started = time.perf_counter()
         async with self._client.reported():
