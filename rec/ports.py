@@ -10,13 +10,16 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+from rec.browsing import Browsing
 from rec.catalog import Item
+from rec.clock import Timed
 from rec.events import Event
 from rec.policy.desk import Rules
 from rec.policy.store import Strategies
 from rec.slates import Position
 from rec.topics import Topic
 from rec.versions import ModelVersion as ModelVersion
+from rec.vitals import Reports
 
 
 # ---------------------------------------------------------------- the log: Kafka
@@ -93,8 +96,7 @@ class Reply(NamedTuple):
 
 
 class Hint(NamedTuple):
-    """A nudge to all processes. Kinds: `catalog`, `rules`, `strategies` (or experiments; changed), `erased` (the user),
-    `model` (what went live)."""
+    """A nudge to all processes: `catalog`, `rules`, `strategies` (experiments too), `erased` (a user), `model`."""
 
     kind: str
     subject: str
@@ -107,7 +109,7 @@ class Wanted(NamedTuple):
     screens: Mapping[str, int]
 
 
-class Exchange(Protocol):
+class Exchange(Timed, Reports, Protocol):
     """Latest slates, pushes, replies, presence, remembered event ids, hints. At-most-once messages, durable latest."""
 
     # -- slates
@@ -335,11 +337,10 @@ class Models(Protocol):
 
     async def pinned(self) -> str | None: ...
     async def prune_versions(self, keep: int, needed: Collection[str] = ()) -> list[ModelVersion]:
-        """Delete all but the newest `keep`, the live, the pinned and the `needed` ones, and what any of these is based
-        on (config `base`); those deleted, oldest first."""
+        """Delete all but the newest `keep`, live, pinned and `needed` ones, and their bases; who went, oldest first."""
 
 
-class Database(Catalogs, Vectors, Archive, Erasures, Audit, Models, Rules, Strategies, Protocol):
+class Database(Catalogs, Browsing, Vectors, Archive, Erasures, Audit, Models, Rules, Strategies, Protocol):
     """All of SQL behind one connection pool."""
 
     async def ping_database(self) -> float:

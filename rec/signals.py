@@ -1,4 +1,4 @@
-"""SIGTERM, SIGINT, SIGHUP → **a word to stop**. How our processes are told to end; the worker alone is told by Faust."""
+"""SIGTERM, SIGINT, SIGHUP → **a word to stop**. How our processes are told to end; Faust alone tells the worker."""
 
 from __future__ import annotations
 
