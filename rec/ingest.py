@@ -293,8 +293,12 @@ def _check_sizes(event: Event) -> None:
 
 
 def _event_ts(event: Event, received: datetime) -> datetime:
-    """received − clamp(sent − client, 0, 7 d): right even if the client's clock is not (Segment, Snowplow)."""
-    if event.client_ts is None:
+    """received − clamp(sent − client, 0, 7 d): right even if the client's clock is not (Segment, Snowplow).
+
+    A denial without `sent_ts` is as of its receipt. Nothing proves the one stamp, and a clock that is behind would make
+    the denial older than the grant it withdraws. A grant keeps the stamp: it may be older than a denial already here.
+    """
+    if event.client_ts is None or (event.sent_ts is None and _denies(event)):
         return received
     waited = (event.sent_ts or received) - event.client_ts
     if waited > MAX_AGE and event.sent_ts is not None:
@@ -310,3 +314,8 @@ def _event_ts(event: Event, received: datetime) -> datetime:
         )
         raise BadInput(message, code="too_old", field="client_ts")
     return received - max(waited, timedelta(0))
+
+
+def _denies(event: Event) -> bool:
+    choice = event.consent
+    return choice is not None and "denied" in (choice.personalization_storage, choice.analytics_storage)

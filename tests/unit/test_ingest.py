@@ -156,6 +156,21 @@ def test_a_clock_that_is_years_behind_does_not_matter_when_both_stamps_are_of_it
     assert admitted.event_ts == NOW - timedelta(seconds=30)
 
 
+@pytest.mark.parametrize("use", ["personalization_storage", "analytics_storage"])
+@pytest.mark.parametrize("behind", [timedelta(hours=1), timedelta(hours=30), timedelta(days=900)])
+def test_a_denial_by_a_clock_that_nothing_proves_is_as_of_its_receipt(use: str, behind: timedelta) -> None:
+    client = {"client_ts": (NOW - behind).isoformat()}
+    assert admit(raw(**client, consent={use: "denied"}), received=NOW).event.event_ts == NOW
+    proven = client | {"sent_ts": (NOW - behind + timedelta(minutes=2)).isoformat()}
+    assert admit(raw(**proven, consent={use: "denied"}), received=NOW).event.event_ts == NOW - timedelta(minutes=2)
+
+
+def test_a_grant_never_becomes_newer_than_its_client_says() -> None:
+    """A backend that sends the day's events at night must not undo what was denied at noon."""
+    granted = raw(client_ts=(NOW - timedelta(hours=9)).isoformat(), consent={"personalization_storage": "granted"})
+    assert admit(granted, received=NOW).event.event_ts == NOW - timedelta(hours=9)
+
+
 @pytest.mark.parametrize("name", ["personalisation_storage", "Personalization_Storage", "personalization"])
 def test_a_misspelt_denial_is_refused_and_not_taken_for_none(name: str) -> None:
     error = refused(raw(consent={name: "denied"}))
