@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from rec.errors import BadInput, TooLarge
-from rec.events import ACTIONS, ID_RULE, MAX_ITEMS, MAX_TEXT, Event, EventItem
+from rec.events import ACTIONS, ID_RULE, MAX_ITEMS, MAX_TEXT, Event, EventItem, each_once
 from rec.halves import decoded
 from rec.protocol import MAX_BODY_BYTES, MAX_EVENTS
 
@@ -135,8 +135,10 @@ def admit(raw: msgspec.Raw | bytes, *, received: datetime) -> Admitted:
         raise BadInput(f"{name} needs at least one item. {_REMEDIES['items']}.", code="missing_items", field="items")
     _check_names(raw)
     _check_sizes(event)
+    if (once := each_once(name, items)) is not items:
+        _check_sizes(msgspec.structs.replace(event, items=once))  # their sum is a number like any other
     ours = {"received_ts": received, "event_ts": _event_ts(event, received), "withheld": False}
-    return Admitted(msgspec.structs.replace(event, event=name, items=items, **ours), alias)
+    return Admitted(msgspec.structs.replace(event, event=name, items=once, **ours), alias)
 
 
 def admit_all(raws: Sequence[msgspec.Raw | bytes], *, received: datetime) -> Batch:

@@ -64,6 +64,9 @@ class GroupReader(Protocol):
     async def commit(self) -> None:
         """All that `batch` has returned so far is done."""
 
+    async def positions(self) -> dict[int, int]:
+        """Of each assigned partition, the offset from which `batch` goes on."""
+
     async def lag(self) -> int:
         """Records of the assigned partitions not yet returned by `batch`."""
 
