@@ -164,7 +164,9 @@ class Exchange(Protocol):
     async def known(self, event_ids: Sequence[str], subjects: Sequence[str]) -> tuple[set[str], set[str]]:
         """Which of the event ids were remembered, and which of the subjects have denied consent; one round trip."""
 
-    async def remember(self, event_ids: Sequence[str], ttl_s: int) -> None: ...
+    async def remember(self, event_ids: Sequence[str], ttl_s: int) -> set[str]:
+        """Those of them that were remembered already: of all who say the same id at once, one is the first."""
+
     async def set_denied(self, user_id: str, denied: bool) -> None: ...
     async def set_all_denied(self, user_ids: Sequence[str], denied: bool) -> None:
         """The same for many, in one round trip."""
