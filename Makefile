@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench lock clean
+.PHONY: help install demo test lint docs reference bench lock clean
 
 # The first of these that runs and is 3.11 or newer; another one: make PYTHON=/path/to/python …
 PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13; do \
@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-EXTRAS := server,embedded,dev
+EXTRAS := server,embedded,dev,docs
 SHOPPERS ?= 8
 # More for pytest: make test ARGS='tests/unit -x'
 ARGS ?=
@@ -47,6 +47,12 @@ lint: $(STAMP) ## ruff and mypy
 test: install lint ## ruff, mypy, and every test; REC_TEST_REQUIRE=redis,postgres,kafka,chromium fails where one is missing
 	@$(say) "pytest" && $(BIN)/python -m pytest $(ARGS)
 	@echo "make test: all held"
+
+docs: install ## the documentation as a site in build/site; any warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "build/site/index.html"
+
+reference: install ## write docs/reference from the code
+	@$(BIN)/python -m tests.reference
 
 bench: install ## latency, throughput, memory: a table here, the figures in bench.json; fails if a target is missed
 	@$(say) "bench (some minutes; leave the machine alone meanwhile)"

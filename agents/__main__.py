@@ -33,6 +33,7 @@ async def run_archiver(settings: Settings) -> None:
     from agents.stores import forgetting_of, open_stores
     from rec.signals import stop_on_signals
     from rec.topics import BEHAVIOR, topics
+    from rec.vitals import telling
 
     stop = stop_on_signals()
     metrics = Metrics()
@@ -52,7 +53,8 @@ async def run_archiver(settings: Settings) -> None:
             consent_default=settings.consent_default == "granted",
         )
         log.info("archiving")
-        await archiver.run(stop)
+        async with telling(exchange, metrics.of_archiver(), role="archiver"):
+            await archiver.run(stop)
 
 
 def main(argv: list[str]) -> int:

@@ -75,6 +75,7 @@ class WorkerApp(faust.App):  # type: ignore[misc]
     metrics_: Metrics
     background_: Background
     stack_: contextlib.AsyncExitStack
+    continuity_: Continuity
 
     async def on_first_start(self) -> None:
         self.settings_.data_dir.mkdir(parents=True, exist_ok=True)  # Faust makes only the last part of its folder
@@ -100,6 +101,7 @@ class WorkerApp(faust.App):  # type: ignore[misc]
         self.background_.start("readiness", self._tell_state())
         limit = self.settings_.recovery_stall_s
         self.background_.start("recovery watchdog", watchdog.watch_progress("table recovery", self._recovered, limit))
+        self.metrics_.behavior_lag.set_function(self._behind)
         serve(self.metrics_.registry, self.settings_)
 
     async def on_shutdown(self) -> None:
@@ -131,6 +133,17 @@ class WorkerApp(faust.App):  # type: ignore[misc]
     def _partitions(self) -> set[int]:
         topic = self.settings_.topic(BEHAVIOR)
         return {tp.partition for tp in self.consumer.assignment() if tp.topic == topic}
+
+    def _behind(self) -> int:
+        """Events of our partitions that are in the log and not folded, as far as the broker told with what it sent."""
+        topic, behind = self.settings_.topic(BEHAVIOR), 0
+        if not self.serving():
+            return 0
+        for partition in self._partitions():
+            end, done = self.consumer.highwater(TP(topic, partition)), self.continuity_.next(topic, partition)
+            if end is not None and done is not None:
+                behind += max(0, end - done)
+        return behind
 
     def _recovered(self) -> object:
         """Changes while recovery moves; None when there is none under way."""
@@ -193,7 +206,7 @@ def create_app(settings: Settings) -> WorkerApp:
     app.settings_, app.metrics_ = settings, Metrics()
     app.background_, app.stack_ = Background(watchdog.end), contextlib.AsyncExitStack()  # closed whatever was opened
     _table(app, settings, "users", settings.users_changelog, "user_state")
-    continuity = Continuity()
+    continuity = app.continuity_ = Continuity()
     for name, handler in ((BEHAVIOR, "behavior"), (REQUESTS, "requests")):
         _agent(app, settings, name, handler, continuity)
     if settings.feedback:

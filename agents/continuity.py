@@ -43,6 +43,16 @@ class Continuity:
             )
         self._last[topic, partition] = offset if last is None else max(last, offset)
 
+    def next(self, topic: str, partition: int) -> int | None:
+        """The offset that is to come next; None before the first record of the assignment.
+
+        >>> seen = Continuity()
+        >>> seen.check("behavior", 0, 5); seen.next("behavior", 0), seen.next("behavior", 1)
+        (6, None)
+        """
+        last = self._last.get((topic, partition))
+        return None if last is None else last + 1
+
     def forget(self) -> None:
         """After a rebalance every partition begins anew: another worker may have been ahead."""
         self._last.clear()

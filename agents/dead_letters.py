@@ -8,25 +8,13 @@ from typing import Any
 
 import msgspec
 
+from rec.dead_letters import DeadLetter
 from rec.errors import Unavailable
 from rec.ports import Log, Record
 
 log = logging.getLogger(__name__)
 
 MAX_PAYLOAD = 65_536
-
-
-class DeadLetter(msgspec.Struct, frozen=True):
-    """A record that could not be processed: where it was, why, and its first 64 KiB."""
-
-    topic: str
-    partition: int
-    offset: int
-    reason: str  # short and countable: malformed | failed | ...
-    error: str
-    at: float
-    key: str
-    payload_base64: str
 
 
 def dead_letter(record: Record, reason: str, error: BaseException, now: float) -> DeadLetter:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import random
-import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -39,7 +37,9 @@ from agents.shown import Learning, Shown
 from agents.stores import forgetting_of, open_stores
 from agents.windows import Table, Windows
 from rec.catalog import Catalog, card
+from rec.clock import SharedClock
 from rec.config import Settings
+from rec.errors import Unavailable
 from rec.feedback import JoinRules
 from rec.looptime import watch_gaps
 from rec.model.weights import encoder_id
@@ -53,6 +53,7 @@ from rec.slates import Cause
 from rec.state import FoldRules
 from rec.topics import BEHAVIOR, DEAD_LETTERS, EXAMPLES, FEEDBACK, REQUESTS, SERVED, topics
 from rec.value import Worth
+from rec.vitals import process_name, tell
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ async def wire(
     inline_s: float = INLINE_S,
 ) -> Deps:
     """Every handler and loop of a worker, connected. `executor` makes the lists that cost more than `inline_s`."""
-    name = f"{socket.gethostname()}:{os.getpid()}"
+    name = process_name()
     rules = FoldRules.from_settings(settings)
     behavior_topic, requests_topic = settings.topic(BEHAVIOR), settings.topic(REQUESTS)
     forgetting = forgetting_of(settings, to, exchange, database)
@@ -225,6 +226,9 @@ async def wire(
         searching=searching,
         intents=intents,
     )
+    shared = SharedClock(exchange)
+    with contextlib.suppress(Unavailable):  # it is asked again, again and again
+        await shared.look()
     requests = Requests(
         users=users,
         rules=rules,
@@ -240,6 +244,7 @@ async def wire(
         rating=rating,
         searching=searching,
         trail_of=counters.trail,
+        shared=shared,
     )
 
     async def on_catalog_change(item_ids: set[str]) -> None:
@@ -300,7 +305,9 @@ async def wire(
     )
     loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
         "presence": presence.follow,
+        "clock": shared.run,
         "refresher": refresher.run,
+        "vitals": lambda: tell(exchange, metrics.of_worker(), role="worker", name=name),
         "loop gaps": lambda: watch_gaps(metrics.loop_gap.observe),
         "sweep": sweep.run,
         "consents": consents.run,

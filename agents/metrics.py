@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from rec.config import Settings
 from rec.examples import Taken
 from rec.looptime import BUCKETS as GAPS
+from rec.vitals import Instrument
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
@@ -66,6 +69,19 @@ class Metrics:
         self.indexed = Gauge("shunxi_search_indexed_items", "Products in this worker's index", registry=r)
         self.archived = Counter("shunxi_events_archived_total", "New rows in the archive", registry=r)
         self.archive_lag = Gauge("shunxi_archive_lag_records", "Records not yet archived", registry=r)
+        self.behavior_lag = Gauge("shunxi_behavior_lag_records", "Events in the log not yet folded", registry=r)
+
+    def of_worker(self) -> Sequence[Instrument]:
+        """What a worker tells the console."""
+        return (
+            self.folded, self.dead, self.slates, self.event_to_push, self.scoring, self.loop_gap, self.mailbox,
+            self.users, self.online, self.swept, self.feedback, self.windows, self.strategy_reward,
+            self.strategy_lists, self.swaps, self.searches, self.search_seconds, self.indexed, self.behavior_lag,
+        )  # fmt: skip
+
+    def of_archiver(self) -> Sequence[Instrument]:
+        """What an archiver tells the console."""
+        return (self.archived, self.archive_lag)
 
 
 class TrainerMetrics:
@@ -83,6 +99,12 @@ class TrainerMetrics:
         self.tunings = Counter("shunxi_encoder_tunings_total", "Visits of the encoder's tuning", ["kind"], registry=r)
         self.encoded = Counter("shunxi_epoch_vectors_total", "Texts read by a tuned encoder", registry=r)
         self.restarts = Counter("shunxi_trainer_child_restarts_total", "Child processes that died", registry=r)
+
+    def told(self) -> Sequence[Instrument]:
+        """What the console is told."""
+        return (
+            self.learned, self.behind, self.loss, self.share, self.verdicts, self.tunings, self.restarts,
+        )  # fmt: skip
 
     def took(self, taken: Taken, learned: int, now: float) -> None:
         """What the child has said."""

@@ -18,10 +18,12 @@ from agents.rating import Rating
 from agents.refresh import Refresher
 from agents.searching import Searching
 from rec.choices import to_tell
+from rec.clock import SharedClock
 from rec.events import instant
 from rec.merging import handed_over, may_merge, merged, refused
 from rec.ports import Exchange, Log, Record, Reply
 from rec.requests import (
+    Asked,
     AskRates,
     EraseVisitor,
     Inspect,
@@ -63,6 +65,7 @@ class Requests:
         rating: Rating,
         searching: Searching,
         trail_of: Callable[[str], Sequence[tuple[float, str]]],
+        shared: SharedClock,
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -72,6 +75,7 @@ class Requests:
         self._feedback, self._rating = feedback, rating
         self._searching = searching
         self._trail_of, self._new_epoch, self._clock = trail_of, new_epoch, clock
+        self._shared = shared
 
     async def handle(self, record: Record) -> None:
         """One record, whatever it is; nothing leaves (see agents.behavior)."""
@@ -81,6 +85,8 @@ class Requests:
             await self._dead_letters.put(record, "malformed", error, self._clock())
             return
         try:
+            if isinstance(request, Asked):  # whoever asks says by the shared clock until when they wait
+                request = msgspec.structs.replace(request, deadline=self._shared.here(request.deadline))
             await self._answer(record.key, request)
         except Exception as error:  # noqa: BLE001  the agent must live on; the reason is kept with the record
             await self._dead_letters.put(record, "failed", error, self._clock())

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import socket
 
 from agents.catalog_reader import CatalogReader
 from agents.checkpoints import Checkpoints
@@ -30,6 +28,7 @@ from rec.model.weights import encoder_dim, encoder_id
 from rec.ports import Database, Exchange, Log
 from rec.signals import stop_on_signals
 from rec.topics import EXAMPLES, topics
+from rec.vitals import process_name, tell
 
 log = logging.getLogger(__name__)
 
@@ -85,17 +84,19 @@ async def lead(
     stop: asyncio.Event,
 ) -> None:
     """Wait for the lease, and train for as long as it lasts. Raises what ended the training (see `_ended`)."""
-    holder = f"{socket.gethostname()}:{os.getpid()}"
+    holder = process_name()
     if not await _is_first(exchange, holder, stop):
         return
     failed: RecError | None = None
     async with asyncio.TaskGroup() as tasks:
         lease = tasks.create_task(_keep(exchange, holder, stop))
+        telling = tasks.create_task(tell(exchange, metrics.told(), role="trainer", name=holder))
         try:
             await train(settings, hardware, to, exchange, database, metrics, stop)
         except RecError as error:  # out of the group it would be an ExceptionGroup, and no exit code
             failed = error
         lease.cancel()
+        telling.cancel()
     if failed is not None:
         raise _ended(failed) from failed
 

@@ -59,7 +59,7 @@ _ALGOLIA = {  # Algolia Insights API, `eventType` and `eventSubtype` as its clie
 }
 ALIASES: dict[str, str] = {**_SEGMENT, **_GOOGLE, **_ALGOLIA}
 
-_REMEDIES = {
+REMEDIES = {
     "event": "Name what happened, for example view_item or add_to_cart",
     "event_id": "Make one UUIDv7 for each event, and send the same one again when you retry",
     "user_id": f"Send {ID_RULE}, or leave it out and send visitor_id",
@@ -132,7 +132,7 @@ def admit(raw: msgspec.Raw | bytes, *, received: datetime) -> Admitted:
         raise _nobody(raw)
     items = _from_one(event.items) if alias in _ALGOLIA else event.items
     if ACTIONS[name].needs_items and not items:
-        raise BadInput(f"{name} needs at least one item. {_REMEDIES['items']}.", code="missing_items", field="items")
+        raise BadInput(f"{name} needs at least one item. {REMEDIES['items']}.", code="missing_items", field="items")
     _check_names(raw)
     _check_sizes(event)
     if (once := each_once(name, items)) is not items:
@@ -181,7 +181,7 @@ def rejection(index: int, error: BadInput) -> dict[str, object]:
     return {"index": index, **body}
 
 
-def explain(error: msgspec.ValidationError, remedies: dict[str, str] = _REMEDIES) -> BadInput:
+def explain(error: msgspec.ValidationError, remedies: dict[str, str] = REMEDIES) -> BadInput:
     """msgspec's complaint → the field it is about, and what to do. `remedies` are by the field's own name.
 
     >>> error = explain(msgspec.ValidationError("Expected `str`, got `int` - at `$.items[0].item_id`"))
@@ -204,7 +204,7 @@ def explain(error: msgspec.ValidationError, remedies: dict[str, str] = _REMEDIES
         what = what[:1].lower() + what[1:]
         what = what if len(what) <= 2 * _QUOTE else what[: 2 * _QUOTE] + "…"
     name = re.sub(r"\[[^\]]*\]", "", field).rpartition(".")[2]
-    remedy = remedies.get(name, _TEXT_REMEDY if remedies is _REMEDIES and name else "See /openapi.json")
+    remedy = remedies.get(name, _TEXT_REMEDY if remedies is REMEDIES and name else "See /openapi.json")
     if not field:
         remedy = "Send a JSON object"
     return BadInput(f"{field or 'The body'}: {what}. {remedy}.", code=code, field=field or None)
@@ -285,12 +285,12 @@ def _check_sizes(event: Event) -> None:
         for name, value in (("index", item.index), ("quantity", item.quantity)):
             if value is not None and value > MAX_COUNT:
                 field = f"items[{at}].{name}"
-                raise BadInput(f"{field}: too large. {_REMEDIES[name]}.", code="invalid_field", field=field)
+                raise BadInput(f"{field}: too large. {REMEDIES[name]}.", code="invalid_field", field=field)
     if event.attribution and not 0 <= (version := event.attribution.version or 0) <= MAX_COUNT:
         field, what = "attribution.version", "negative" if version < 0 else "too large"
-        raise BadInput(f"{field}: {what}. {_REMEDIES['version']}.", code="invalid_field", field=field)
+        raise BadInput(f"{field}: {what}. {REMEDIES['version']}.", code="invalid_field", field=field)
     if event.context and (size := len(_encoded(event.context))) > MAX_CONTEXT_BYTES:
-        message = f"context: {size} bytes. {_REMEDIES['context']}."
+        message = f"context: {size} bytes. {REMEDIES['context']}."
         raise BadInput(message, code="context_too_large", field="context")
 
 

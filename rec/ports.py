@@ -10,13 +10,16 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+from rec.browsing import Browsing
 from rec.catalog import Item
+from rec.clock import Timed
 from rec.events import Event
 from rec.policy.desk import Rules
 from rec.policy.store import Strategies
 from rec.slates import Position
 from rec.topics import Topic
 from rec.versions import ModelVersion as ModelVersion
+from rec.vitals import Reports
 
 
 # ---------------------------------------------------------------- the log: Kafka
@@ -96,8 +99,7 @@ class Reply(NamedTuple):
 
 
 class Hint(NamedTuple):
-    """A nudge to all processes. Kinds: `catalog`, `rules`, `strategies` (or experiments; changed), `erased` (the user),
-    `model` (what went live)."""
+    """A nudge to all processes: `catalog`, `rules`, `strategies` (experiments too), `erased` (a user), `model`."""
 
     kind: str
     subject: str
@@ -110,7 +112,7 @@ class Wanted(NamedTuple):
     screens: Mapping[str, int]
 
 
-class Exchange(Protocol):
+class Exchange(Timed, Reports, Protocol):
     """Latest slates, pushes, replies, presence, remembered event ids, hints. At-most-once messages, durable latest."""
 
     # -- slates
@@ -140,10 +142,8 @@ class Exchange(Protocol):
 
     # -- presence
     async def announce(self, node: str, wanted: Wanted) -> bool:
-        """This user is connected to this node, with these screens; none means gone. Expires after 30 s untended.
-
-        False, and nothing has changed: over all nodes these would be more than `MAX_USER_SCREENS`, and more than now.
-        """
+        """This user is connected to this node, with these screens; none means gone. Expires after 30 s untended. False,
+        and nothing has changed: over all nodes these would be more than `MAX_USER_SCREENS`, and more than now."""
 
     async def tend(self, node: str) -> None:
         """Keep this node's announcements alive for another 30 s."""
@@ -155,10 +155,7 @@ class Exchange(Protocol):
         """Everyone who is connected anywhere, nodes merged (the larger n counts)."""
 
     def arrivals(self) -> AsyncIterator[Wanted | None]:
-        """Announcements as they happen, for ever, nodes merged. None: some may have been missed, call online().
-
-        The first is None: from then on the stream listens.
-        """
+        """Announcements for ever, nodes merged. None, first and after a gap: it listens from here on, call online()."""
 
     # -- remembered ids, consent
     async def known(self, event_ids: Sequence[str], subjects: Sequence[str]) -> tuple[set[str], set[str]]:
@@ -340,11 +337,10 @@ class Models(Protocol):
 
     async def pinned(self) -> str | None: ...
     async def prune_versions(self, keep: int, needed: Collection[str] = ()) -> list[ModelVersion]:
-        """Delete all but the newest `keep`, the live, the pinned and the `needed` ones, and what any of these is based
-        on (config `base`); those deleted, oldest first."""
+        """Delete all but the newest `keep`, live, pinned and `needed` ones, and their bases; who went, oldest first."""
 
 
-class Database(Catalogs, Vectors, Archive, Erasures, Audit, Models, Rules, Strategies, Protocol):
+class Database(Catalogs, Browsing, Vectors, Archive, Erasures, Audit, Models, Rules, Strategies, Protocol):
     """All of SQL behind one connection pool."""
 
     async def ping_database(self) -> float:

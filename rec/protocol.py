@@ -61,12 +61,12 @@ class CloseCode(IntEnum):
     SHUTDOWN = 4001
     TOKEN_EXPIRED = 4005
     SLOW = 4008
-    CROWDED = 4009  # the user has as many connections as one may
+    CROWDED = 4009
     NO_PONG = 4012
     INVALID_TOKEN = 4500
     BAD_REQUEST = 4501
-    STALE = 4502  # no `connect` in time
-    FORCED = 4503  # e.g. the user was erased
+    STALE = 4502
+    FORCED = 4503
     TOO_MANY = 4504
 
     @property
@@ -77,23 +77,52 @@ class CloseCode(IntEnum):
         """
         return self < 4500
 
+    @property
+    def about(self) -> str:
+        """When a connection ends with it, for the reference."""
+        return _WHEN[self]
+
+
+_WHEN = {
+    CloseCode.SHUTDOWN: "the process ends",
+    CloseCode.TOKEN_EXPIRED: "the token ran out; come back with a fresh one",
+    CloseCode.SLOW: "nothing was read for `REC_SEND_TIMEOUT_S`",
+    CloseCode.CROWDED: "the user has `REC_MAX_CONNECTIONS_PER_USER` connections to this process already; answered with "
+    "`too_many_connections`",
+    CloseCode.NO_PONG: f"a ping was not answered within {PONG_GRACE_S:g} s",
+    CloseCode.INVALID_TOKEN: "the token is not valid here",
+    CloseCode.BAD_REQUEST: "the first frame was no valid `connect`, or a frame was binary",
+    CloseCode.STALE: "no `connect` came in time",
+    CloseCode.FORCED: "the user was erased",
+    CloseCode.TOO_MANY: "the client does not slow down: as many frames refused as `rate_limited` as a minute allows. "
+    "Refusals are forgiven evenly, all of them within 10 min",
+}
+
 
 class Connect(msgspec.Struct, frozen=True):
+    """The first frame. `resume`: the position of each list on screen."""
+
     token: str
     resume: Annotated[dict[Placement, Position], msgspec.Meta(max_length=MAX_SCREENS)] = {}
 
 
 class Subscribe(msgspec.Struct, frozen=True):
+    """Show a list, from now on. `item_id`: the product that it stands beside."""
+
     placement: Placement = "home"
     n: Count = 20
     item_id: Id | None = None
 
 
 class Unsubscribe(msgspec.Struct, frozen=True):
+    """Show it no longer."""
+
     placement: Placement
 
 
 class Track(msgspec.Struct, frozen=True):
+    """Behavior events, as of POST /v1/events."""
+
     events: list[msgspec.Raw]
 
 
@@ -152,6 +181,8 @@ def unknown_name(name: str, known: tuple[str, ...], what: str, within: str = "")
 
 
 class Refresh(msgspec.Struct, frozen=True):
+    """A fresh token, before the one in use runs out."""
+
     token: str
 
 

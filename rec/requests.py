@@ -15,7 +15,8 @@ from rec.state import UserState
 
 
 class SlateRequest(msgspec.Struct, frozen=True, tag="slate", tag_field="kind"):
-    """GET /v1/recommendations: one slate, to the asker alone. Not answered after `deadline` (seconds since 1970)."""
+    """GET /v1/recommendations: one slate, to the asker alone. Not answered after `deadline` (seconds since 1970, by
+    `rec.clock.SharedClock`)."""
 
     user_id: str
     request_id: str
@@ -122,6 +123,7 @@ class EraseVisitor(msgspec.Struct, frozen=True, tag="erase_visitor", tag_field="
     at: datetime
 
 
+Asked = SlateRequest | SearchRequest | SuggestRequest | Inspect | AskRates  # with a deadline, by the shared clock
 Request = (
     SlateRequest
     | SearchRequest

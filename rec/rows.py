@@ -116,7 +116,10 @@ def moment(value: Any, field: str) -> datetime:
 def check_columns(
     columns: Iterable[str] | None, mapping: Mapping[str, str], known: Iterable[str], required: Iterable[str]
 ) -> None:
-    """Before the first row: every name of `--map` exists, and what every row needs is there. Raises BadInput."""
+    """Before the first row: every name of `--map` exists, and what every row needs is there. Raises BadInput.
+
+    `required`: names; "user_id|visitor_id" asks for one of the two. All that is missing is told at once.
+    """
     known = tuple(known)
     for ours in mapping:
         if ours not in known:
@@ -127,12 +130,16 @@ def check_columns(
     for ours, theirs in mapping.items():
         if theirs not in columns:
             raise BadInput(f"--map {ours}={theirs}: there is no column {theirs}{_hint(theirs, columns)}.", field=theirs)
-    for name in required:
-        if name not in columns and name not in mapping:
-            raise BadInput(
-                f"There is no column {name}. Name the one that holds it: --map {name}=COLUMN, of {', '.join(columns)}.",
-                field=name,
-            )
+    missing = [names.split("|")[0] for names in required if not {*columns, *mapping} & {*names.split("|")}]
+    if missing:
+        name, *others = missing
+        if others:
+            said = f"There are no columns {', '.join(missing)}. Name those that hold them"
+        else:
+            said = f"There is no column {name}. Name the one that holds it"
+        maps = " ".join(f"--map {each}=COLUMN" for each in missing)
+        one = " One event for all rows: --event NAME." if "event" in missing else ""
+        raise BadInput(f"{said}: {maps}, of {', '.join(columns)}.{one}", field=name)
 
 
 def _hint(name: str, known: tuple[str, ...]) -> str:

@@ -12,12 +12,14 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
+from rec.clock import SharedClock
 from rec.config import Settings
 from rec.looptime import watch_gaps
 from rec.ports import Database, Exchange, Log
 from rec.privacy import erasure_secret
 from rec.protocol import MAX_BODY_BYTES
 from rec.topics import BEHAVIOR, REQUESTS
+from rec.vitals import tell
 from web.admission import Admission
 from web.asker import Asker
 from web.auth import Authority
@@ -98,7 +100,7 @@ def _wire(
             node=node,
             topic=settings.topic(REQUESTS),
             timeout_s=settings.request_timeout_s,
-            clock=now,
+            clock=SharedClock(exchange, now),
         ),
         suppression=suppression,
         intake=Intake(
@@ -135,9 +137,13 @@ async def _loops(app: web.Application) -> AsyncIterator[None]:
         sweep=edge.hub.keep_sweeping,
         presence=edge.hub.presence.keep_tending,
         replies=edge.asker.run,
+        clock=edge.asker.clock.run,
         hints=lambda: edge.suppression.follow(edge.exchange),
         erasures=edge.suppression.keep_fresh,
         gaps=lambda: watch_gaps(edge.metrics.loop_gap.observe),
+        vitals=lambda: tell(
+            edge.exchange, edge.metrics.told(), role="web", name=edge.hub.presence.node, clock=edge.clock
+        ),
     ):
         yield
 

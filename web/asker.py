@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
 
 import msgspec
 
 from rec.client.errors import from_wire
+from rec.clock import SharedClock
 from rec.errors import DeadlineExceeded
 from rec.ports import Exchange, Log
 from rec.protocol import RateKind, Search
@@ -31,13 +31,13 @@ _decode = msgspec.json.Decoder(_Answer).decode
 
 
 class Asker:
-    """Asks the worker that owns a user, wherever it runs. `clock` is wall time: workers read deadlines by it."""
+    """Asks the worker that owns a user, wherever it runs. Workers read deadlines by the shared `clock`."""
 
     def __init__(
-        self, log: Log, exchange: Exchange, *, node: str, topic: str, timeout_s: float, clock: Callable[[], float]
+        self, log: Log, exchange: Exchange, *, node: str, topic: str, timeout_s: float, clock: SharedClock
     ) -> None:
         self._log, self._exchange, self._node, self._topic = log, exchange, node, topic
-        self.timeout_s, self._clock = timeout_s, clock
+        self.timeout_s, self.clock = timeout_s, clock
         self._waiting: dict[str, asyncio.Future[_Answer]] = {}
 
     async def slate(self, user_id: str, placement: str, n: int, item_id: str | None) -> bytes:
@@ -76,7 +76,7 @@ class Asker:
                 waiting.set_result(_decode(reply.body))
 
     def _envelope(self) -> tuple[str, str, float]:
-        return secrets.token_hex(8), self._node, self._clock() + self.timeout_s
+        return secrets.token_hex(8), self._node, self.clock.now() + self.timeout_s
 
     async def _ask(self, request: SlateRequest | SearchRequest | SuggestRequest | Inspect | AskRates) -> _Answer:
         waiting: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()

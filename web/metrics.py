@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from rec.looptime import BUCKETS as GAPS
+from rec.vitals import Instrument
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -52,6 +55,13 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+
+    def told(self) -> Sequence[Instrument]:
+        """What the console is told."""
+        return (
+            self.ingested, self.rejected, self.duplicates, self.sent, self.conflated, self.disconnects, self.recoveries,
+            self.stale, self.restarts, self.connections, self.push_seconds, self.loop_gap,
+        )  # fmt: skip
 
     def exposition(self) -> bytes:
         """Everything, in Prometheus' text format."""

@@ -40,6 +40,8 @@ REMEDIES = {
     "by": f"Send one of {', '.join(get_args(RateKind))}",
     "key": f"Send {ID_RULE}, or leave it out",
     **SEARCH_REMEDIES,
+    "after": "Send next of the page before, as it is, or leave it out",
+    "letter_id": "Send letter_id of GET /v1/dead-letters, as it is",
     "token": "Send a token from POST /v1/tokens",
     "events": 'Send {"events":[…]}, a list of event objects',
     "items": 'Send {"items":[…]}, a list of item objects',

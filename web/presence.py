@@ -34,6 +34,11 @@ class Presence:
         self._due = asyncio.Event()
 
     @property
+    def node(self) -> str:
+        """What this process is called among all of them."""
+        return self._node
+
+    @property
     def announced(self) -> int:
         """How many users are announced from here."""
         return len(self._announced)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from web.console import get_audit, get_console, get_dead_letter, get_dead_letters, get_items, get_users
+from web.console_page import get_file, get_page
 from web.events import post_events
 from web.feedback import get_feedback
 from web.health import get_live, get_metrics, get_openapi, get_ready, get_version
 from web.items import delete_item, get_item, put_items
+from web.models import get_models, post_models
 from web.recommendations import get_recommendations, get_search, get_suggest
 from web.rules import delete_rule, get_reviews, get_rule, get_rules, post_review, put_rule
 from web.sdk import get_sdk
@@ -34,6 +37,7 @@ def add_routes(app: web.Application) -> None:
             web.get("/v1/search", get_search, allow_head=False),
             web.get("/v1/feedback", get_feedback, allow_head=False),
             web.get("/v1/suggest", get_suggest, allow_head=False),
+            web.get("/v1/items", get_items, allow_head=False),
             web.put("/v1/items", put_items),
             web.get("/v1/items/{item_id}", get_item),
             web.delete("/v1/items/{item_id}", delete_item),
@@ -43,6 +47,13 @@ def add_routes(app: web.Application) -> None:
             web.delete("/v1/rules/{rule_id}", delete_rule),
             web.get("/v1/reviews", get_reviews, allow_head=False),
             web.post("/v1/reviews/{kind}/{id}", post_review),
+            web.get("/v1/console", get_console, allow_head=False),
+            web.get("/v1/audit", get_audit, allow_head=False),
+            web.get("/v1/dead-letters", get_dead_letters, allow_head=False),
+            web.get("/v1/dead-letters/{letter_id}", get_dead_letter, allow_head=False),
+            web.get("/v1/models", get_models, allow_head=False),
+            web.post("/v1/models", post_models),
+            web.get("/v1/users", get_users, allow_head=False),
             web.get("/v1/users/{user_id}", get_user, allow_head=False),
             web.delete("/v1/users/{user_id}", delete_user),
             web.get("/v1/erasures/{erasure_id}", get_erasure, allow_head=False),
@@ -61,5 +72,7 @@ def add_routes(app: web.Application) -> None:
             web.get("/version", get_version),
             web.get("/openapi.json", get_openapi),
             web.get("/shunxi.js", get_sdk),
+            web.get("/console", get_page),
+            web.get("/console/{name}", get_file),
         ]
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import getpass
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import click
 import msgspec
 
+from rec import audit as trails
 from rec.cli.here import settings_here
 from rec.cli.output import emit, emit_json, json_option, say, table
 from rec.ports import Audit
@@ -69,15 +70,8 @@ def actor() -> str:
         return f"uid {os.getuid()}"
 
 
-@contextlib.asynccontextmanager
-async def recorded(trail: Audit, command: str, target: str, begun: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    """Record what the block does; it puts its counts into the detail it is given. An early end is recorded as one."""
-    detail: dict[str, Any] = dict(begun)
-    try:
-        yield detail
-    except BaseException as error:
-        ended = {**detail, "ended_early": type(error).__name__}
-        with contextlib.suppress(Exception):  # the first error says more than the second
-            await trail.record(actor(), command, target, ended)
-        raise
-    await trail.record(actor(), command, target, detail)
+def recorded(
+    trail: Audit, command: str, target: str, begun: Mapping[str, Any]
+) -> AbstractAsyncContextManager[dict[str, Any]]:
+    """Record what the block does, as done by whoever runs the command."""
+    return trails.recorded(trail, actor(), command, target, begun)

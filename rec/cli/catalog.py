@@ -15,7 +15,7 @@ from rec.cli.audit import recorded
 from rec.cli.here import find_server, settings_here
 from rec.cli.hints import tell_workers
 from rec.cli.importing import Columns, Counts, Refused, check_files, import_files, import_options, told
-from rec.cli.output import emit_json, json_option
+from rec.cli.output import emit_json, json_option, say
 from rec.client import RecClient
 from rec.errors import NotFound
 from rec.images import fitting
@@ -37,29 +37,60 @@ def catalog() -> None:
 
 @catalog.command("import")
 @import_options
+@click.option("--no-attributes", is_flag=True, help="Leave out the columns that are no fields of an item.")
 @click.option("--url", help="Import through this server instead of into the database.")
 @click.option("--api-key", envvar="REC_API_KEY", show_envvar=True, help="The server's API key, with --url.")
 @json_option
 def import_(
-    files: tuple[Path, ...], mapping: Columns, errors: Path | None, url: str | None, api_key: str | None, as_json: bool
+    files: tuple[Path, ...],
+    mapping: Columns,
+    errors: Path | None,
+    no_attributes: bool,
+    url: str | None,
+    api_key: str | None,
+    as_json: bool,
 ) -> int:
     """Insert or replace items from CSV, TSV, JSONL (each also .gz) or Parquet.
 
     Columns are the fields of an item (item_id and title are required); any other becomes an attribute. Rows that are
-    no items are told by file and line, the others go in; then the exit code is 1. Importing again changes nothing.
+    no items are told by file and line, the others go in; then the exit code is 1. Importing again changes nothing. Of
+    several rows with the same item_id the last one holds.
     """
-    check_files(files, mapping, ITEM_COLUMNS, ("item_id", "title"))
+    headers = check_files(files, mapping, ITEM_COLUMNS, ("item_id", "title"))
+    others = {name for header in headers for name in header} - {*ITEM_COLUMNS, *mapping.values()}
+    if others and not no_attributes:
+        say(f"Kept as attributes: {', '.join(sorted(others))} (--no-attributes leaves them out)")
+    read = _Reader(no_attributes)
     counts, more = asyncio.run(
-        _through_server(files, mapping, errors, url, api_key) if url else _into_database(files, mapping, errors)
+        _through_server(files, mapping, errors, read, url, api_key)
+        if url
+        else _into_database(files, mapping, errors, read)
     )
-    told(counts, f"{counts.good:,} items imported")
+    distinct = len(read.seen)
+    again = distinct < counts.good
+    told(counts, f"{counts.good:,} rows imported as {distinct:,} items" if again else f"{counts.good:,} items imported")
     if as_json:
         emit_json({**counts._asdict(), "imported": counts.good, **more})
     return int(counts.bad > 0)
 
 
+class _Reader:
+    """A row as an item; remembers which items there were."""
+
+    def __init__(self, no_attributes: bool) -> None:
+        self._known_alone = no_attributes
+        self.seen: set[str] = set()
+
+    def __call__(self, row: Mapping[str, Any]) -> Item:
+        if self._known_alone:
+            row = {name: value for name, value in row.items() if name in ITEM_COLUMNS}
+        item = item_of(row)
+        self.seen.add(item.item_id)
+        return item
+
+
 async def _into_database(
-    files: Sequence[Path], mapping: Columns, errors: Path | None
+    files: Sequence[Path], mapping: Columns, errors: Path | None, read: _Reader
 ) -> tuple[Counts, Mapping[str, Any]]:
     settings, _ = await asyncio.to_thread(settings_here)
     revision = 0
@@ -74,7 +105,7 @@ async def _into_database(
         names = {"files": [str(path) for path in files], "imported": 0}
         async with recorded(database, "rec catalog import", "catalog", names) as detail:
             counts = await import_files(
-                files, mapping, lambda row: fitting(item_of(row), settings.image_dim), store, errors, "importing items"
+                files, mapping, lambda row: fitting(read(row), settings.image_dim), store, errors, "importing items"
             )
             detail.update(rows=counts.rows, imported=counts.good, bad=counts.bad, revision=revision)
     workers_told = await tell_workers(settings, Hint("catalog", "")) if counts.good else False
@@ -82,7 +113,7 @@ async def _into_database(
 
 
 async def _through_server(
-    files: Sequence[Path], mapping: Columns, errors: Path | None, url: str, api_key: str | None
+    files: Sequence[Path], mapping: Columns, errors: Path | None, read: _Reader, url: str, api_key: str | None
 ) -> tuple[Counts, Mapping[str, Any]]:
     server = await asyncio.to_thread(find_server, url, api_key)
     revision: int | None = None
@@ -94,7 +125,7 @@ async def _through_server(
             revision = result.revision if result.revision is not None else revision
             return [Refused(one.index, None, one.message) for one in result.rejected]
 
-        counts = await import_files(files, mapping, item_of, store, errors, "importing items")
+        counts = await import_files(files, mapping, read, store, errors, "importing items")
     return counts, {"revision": revision, "workers_told": counts.good > 0}
 
 

@@ -74,9 +74,16 @@ def check_span(since: datetime | None, until: datetime | None) -> None:
     "--to", type=click.Choice(["archive", "log"]), default="archive", show_default=True,
     help="archive: SQL, from which `rec up` and `rec events replay` rebuild. log: Kafka, where workers fold it now.",
 )  # fmt: skip
+@click.option("--wait", is_flag=True, help="With --to log: end when the workers have folded all of it.")
 @json_option
 def import_(
-    files: tuple[Path, ...], mapping: Columns, errors: Path | None, event: str | None, to: str, as_json: bool
+    files: tuple[Path, ...],
+    mapping: Columns,
+    errors: Path | None,
+    event: str | None,
+    to: str,
+    wait: bool,
+    as_json: bool,
 ) -> int:
     """Load historical events from CSV, TSV, JSONL (each also .gz) or Parquet.
 
@@ -86,12 +93,18 @@ def import_(
     Algolia are understood. A row without event_id gets one that is made of its content, so importing again changes
     nothing. Rows that are no events are told by file and line, the others go in; then the exit code is 1.
     """
+    if wait and to != "log":
+        raise click.UsageError("--wait is for --to log: nobody folds what goes into the archive now.")
     if event is not None and event not in ACTIONS and event not in ALIASES:
         raise BadInput(f"--event {event}: there is no such event. There are {', '.join(ACTIONS)}.", field="event")
-    headers = check_files(files, mapping, EVENT_COLUMNS, ("event_ts",) if event else ("event", "event_ts"))
+    required = ("event_ts", "user_id|visitor_id")
+    headers = check_files(files, mapping, EVENT_COLUMNS, required if event else ("event", *required))
     unused = {name for header in headers for name in header} - {*EVENT_COLUMNS, *mapping.values()} - IGNORED_COLUMNS
     if unused:
-        say(f"Columns that events do not have are left out: {', '.join(sorted(unused))}")
+        say(
+            f"Columns that events do not have are left out: {', '.join(sorted(unused))} "
+            "(--map OURS=THEIRS says what one is, for example --map item_id=sku)"
+        )
     now = datetime.now(UTC)
 
     def read(row: Mapping[str, Any]) -> Event:
@@ -101,6 +114,8 @@ def import_(
     known = f", {outcome.repeated:,} known already" if outcome.repeated else ""
     erased = f", {outcome.erased:,} of erased users left out" if outcome.erased else ""
     told(counts, f"{outcome.imported:,} events imported{known}{erased}")
+    if wait and outcome.imported:
+        say(f"folded by the workers {asyncio.run(_folded(outcome.imported)):.1f} s later")
     if as_json:
         emit_json({**counts._asdict(), **outcome._asdict()})
     return int(counts.bad > 0)
@@ -150,6 +165,13 @@ async def _appending_to_log(settings: Settings, stack: AsyncExitStack) -> Append
         return len(events)
 
     return append
+
+
+async def _folded(count: int) -> float:
+    from rec.cli.folded import until_folded
+
+    settings, _ = await asyncio.to_thread(settings_here)
+    return await until_folded(settings, count)
 
 
 class _Erased:

@@ -41,7 +41,7 @@ def meant(name: str) -> str:
     from rec.config import Settings
 
     close = get_close_matches(name, [f"REC_{known.upper()}" for known in Settings.model_fields], n=1)
-    return f"did you mean {close[0]}?" if close else "they are listed in docs/operations.md"
+    return f"did you mean {close[0]}?" if close else "they are listed in docs/reference/settings.md"
 
 
 def machine_probes(settings: Settings, told: str) -> list[Probe]:

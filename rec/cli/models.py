@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import click
@@ -13,15 +14,13 @@ from rec.cli.here import settings_here
 from rec.cli.hints import tell_workers
 from rec.cli.output import ago, emit, emit_json, json_option, pretty, say, table
 from rec.config import Settings
-from rec.errors import ModelError, NotFound, RecError
-from rec.model.checkpoint import load_meta
-from rec.model.deltas import check
-from rec.ports import Hint, Models, ModelVersion
+from rec.errors import RecError
+from rec.model import choosing
+from rec.ports import Hint, ModelVersion
 from rec.store.sql import open_database
-from rec.versions import LIVE, may_go_live, unknown, ways_back
+from rec.versions import LIVE, unknown
 
 SCORES = ("hr@10", "nll")  # shown in the list: of a version, and of the one that was live when it was measured
-PAGE = 200
 LET_GO = "To let the trainer choose again: rec models promote --automatic"
 
 
@@ -73,7 +72,7 @@ def show(version: str, as_json: bool) -> int:
     wrong: dict[str, str | None] = {}
     if found.url is not None:
         try:
-            wrong = _wrong(found)
+            wrong = choosing.wrong_files(found)
             shown["files"] = [{"file": file, "holds": why is None, "wrong": why} for file, why in wrong.items()]
         except RecError as error:  # the store is away; what SQL knows can be shown
             away = error
@@ -127,17 +126,6 @@ def _score(metrics: dict[str, float], name: str) -> str:
     return f"{metrics[name]:.4f}" + (f" (live {live:.4f})" if live is not None else "")
 
 
-def _wrong(version: ModelVersion) -> dict[str, str | None]:
-    """File → what is wrong with it, of a version with weights; all of them are read."""
-    assert version.url is not None
-    try:
-        files = check(version.url, version.version)
-        of_another = load_meta(version.url, version.version)["digest"] != version.digest
-    except ModelError as error:
-        return {"meta.json": error.message}
-    return {"meta.json": "its digest is not the version's: these are other weights" if of_another else None, **files}
-
-
 # ---------------------------------------------------------------- choosing
 @models.command()
 @click.argument("version", required=False)
@@ -184,70 +172,24 @@ def _told(done: dict[str, Any]) -> None:
 async def _promote(name: str, note: str) -> dict[str, Any]:
     settings, _ = await asyncio.to_thread(settings_here)
     async with open_database(settings) as database:
-        version = may_go_live(name, await database.version_of(name), None)
-        if why := await asyncio.to_thread(_broken, version):
-            raise ModelError(f"{why}. Choose one whose weights are whole: rec models list")
-        async with recorded(database, "rec models promote", name, {"note": note}) as detail:
-            live = await database.live_version()
-            await database.go_live(name, note, pin=True)
-            detail["replaced"] = replaced = live.version if live and live.version != name else None
-    return await _after(settings, name, replaced)
+        done = await choosing.promote(database, name, note, partial(recorded, database))
+    return await _after(settings, done)
 
 
 async def _roll_back(note: str) -> dict[str, Any]:
     settings, _ = await asyncio.to_thread(settings_here)
     async with open_database(settings) as database:
-        live = await database.live_version()
-        if live is None:
-            raise NotFound("No version is live, so there is none to go back from. See which there are: rec models list")
-        chosen = await asyncio.to_thread(_first_whole, ways_back(await _earlier(database, live)))
-        if chosen is None:
-            raise ModelError(
-                f"there is no way back from {live.version}: no earlier version may serve and has whole weights. "
-                "Choose one by its name: rec models list, rec models promote VERSION"
-            )
-        async with recorded(database, "rec models rollback", chosen.version, {"note": note}) as detail:
-            if (now := await database.live_version()) is None or now.version != live.version:
-                raise ModelError(
-                    f"another version went live meanwhile, instead of {live.version}. Look again, then retry"
-                )
-            await database.go_live(chosen.version, note, rolled_back=True, pin=True)
-            detail["replaced"] = live.version
-    return await _after(settings, chosen.version, live.version)
+        done = await choosing.roll_back(database, note, partial(recorded, database), say)
+    return await _after(settings, done)
 
 
 async def _let_go() -> dict[str, Any]:
     settings, _ = await asyncio.to_thread(settings_here)
     async with open_database(settings) as database:
-        released = await database.pinned()
-        async with recorded(database, "rec models promote", "automatic", {"released": released}):
-            await database.pin(None)
+        released = await choosing.let_go(database, partial(recorded, database))
     return {"pinned": None, "released": released}
 
 
-async def _earlier(database: Models, live: ModelVersion) -> list[ModelVersion]:
-    earlier: list[ModelVersion] = []
-    before = live.version
-    while page := await database.versions(PAGE, before):
-        earlier += page
-        before = page[-1].version
-    return earlier
-
-
-def _broken(version: ModelVersion) -> str:
-    """What is wrong with the weights of a version, in one line; empty if nothing is."""
-    wrong = [f"{file}: {why}" for file, why in _wrong(version).items() if why is not None]
-    return f"the weights of {version.version} are broken ({'; '.join(wrong)})" if wrong else ""
-
-
-def _first_whole(candidates: list[ModelVersion]) -> ModelVersion | None:
-    for each in candidates:
-        if not (why := _broken(each)):
-            return each
-        say(f"passed over: {why}")
-    return None
-
-
-async def _after(settings: Settings, version: str, replaced: str | None) -> dict[str, Any]:
-    told = await tell_workers(settings, Hint("model", version))
-    return {"version": version, "replaced": replaced, "pinned": version, "workers_told": told}
+async def _after(settings: Settings, done: choosing.Chosen) -> dict[str, Any]:
+    told = await tell_workers(settings, Hint("model", done.version))
+    return {"version": done.version, "replaced": done.replaced, "pinned": done.version, "workers_told": told}

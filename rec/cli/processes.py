@@ -18,8 +18,8 @@ def become(*module: str) -> NoReturn:
 def worker() -> None:
     """The stream worker: folds events into per-user states, makes and stores slates.
 
-    Settings: REC_BROKER_URL, REC_REDIS_URL, REC_DATABASE_URL, REC_PARTITIONS … (docs/operations.md). Start as many as
-    there are partitions; each takes its share. The same as: faust -A agents.app worker -l info
+    Settings: REC_BROKER_URL, REC_REDIS_URL, REC_DATABASE_URL, REC_PARTITIONS … (docs/reference/settings.md). Start as
+    many as there are partitions; each takes its share. The same as: faust -A agents.app worker -l info
     """
     become("agents", "worker")
 

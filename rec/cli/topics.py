@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import time
 from collections import Counter
 from collections.abc import Coroutine
@@ -15,30 +14,16 @@ import msgspec
 
 from rec.cli.here import settings_here
 from rec.cli.output import ago, emit, emit_json, json_option, quiet_drivers, say, table
+from rec.dead_letters import DeadLetter, newest_letters
 from rec.errors import Unavailable
-from rec.events import Text
 
 if TYPE_CHECKING:
     from rec.config import Settings
-    from rec.ports import Log
     from rec.store.kafka.survey import Survey, TopicFacts
 
 T = TypeVar("T")
 
 TALLY = 500  # newest dead letters whose reasons are counted
-
-
-class DeadLetter(msgspec.Struct, frozen=True):
-    """A record that could not be processed: where it was, why, when, and its first 64 KiB."""
-
-    topic: str
-    partition: int
-    offset: int
-    reason: Text
-    error: str
-    at: float
-    key: str = ""
-    payload_base64: str = ""
 
 
 class Overview(NamedTuple):
@@ -132,36 +117,7 @@ async def _newest(settings: Settings, topic: TopicFacts | None, last: int, timeo
     if topic is None or not topic.records:
         return []
     async with open_log(settings) as log:
-        return await newest_letters(log, topic.name, last, timeout_s)
-
-
-async def newest_letters(log: Log, topic: str, last: int, timeout_s: float) -> list[DeadLetter]:
-    """The newest `last` dead letters, oldest first; those that cannot be read themselves are shown as such."""
-    ends = await log.ends(topic)
-    open_ends = {partition: end for partition, end in ends.items() if end > 0}
-    starts = {partition: max(0, end - last) for partition, end in open_ends.items()}
-    letters: list[DeadLetter] = []
-    if open_ends:
-        try:
-            async with asyncio.timeout(timeout_s):
-                async for records in log.tail(topic, starts):
-                    for record in records:
-                        if record.value is not None:
-                            letters.append(_letter(record.value, record.offset, record.timestamp))
-                        if record.offset >= open_ends.get(record.partition, 0) - 1:
-                            open_ends.pop(record.partition, None)
-                    if not open_ends:
-                        break
-        except TimeoutError as error:
-            raise Unavailable(f"the dead letters could not be read within {timeout_s:g} s") from error
-    return sorted(letters, key=lambda letter: letter.at)[-last:]
-
-
-def _letter(raw: bytes, offset: int, timestamp: float) -> DeadLetter:
-    try:
-        return msgspec.json.decode(raw, type=DeadLetter)
-    except msgspec.DecodeError as error:
-        return DeadLetter("?", 0, offset, "unreadable dead letter", str(error), timestamp)
+        return [kept.letter for kept in await newest_letters(log, topic.name, last, timeout_s)]
 
 
 # ---------------------------------------------------------------- showing
@@ -214,7 +170,7 @@ def _show_letters(letters: list[DeadLetter], payload: bool) -> None:
         place = f"{letter.topic}[{letter.partition}]@{letter.offset}"
         shown.add_row(f"{when} ({ago(time.time() - letter.at)})", place, letter.reason, _one_line(letter.error, 90))
         if payload:
-            shown.add_row("", "", "", _one_line(_payload(letter), 90))
+            shown.add_row("", "", "", _one_line(letter.payload, 90))
     emit(shown)
 
 
@@ -233,11 +189,7 @@ def _letter_json(letter: DeadLetter, payload: bool) -> dict[str, Any]:
     if not payload:
         del shown["key"]
         return dict(shown)
-    return {**shown, "payload": _payload(letter)}
-
-
-def _payload(letter: DeadLetter) -> str:
-    return base64.b64decode(letter.payload_base64).decode(errors="replace")
+    return {**shown, "payload": letter.payload}
 
 
 def _one_line(text: str, width: int) -> str:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
 from rec.archive_rules import ArchivedEvent, archive_row, says_more
+from rec.browsing import has_words
 from rec.catalog import Item
 from rec.errors import NotFound
 from rec.events import Event
@@ -95,6 +96,12 @@ class MemoryDatabase(MemoryVersions, MemoryRules, MemoryStrategies):
     async def flagged_items(self, limit: int = 1_000) -> list[Item]:
         found = [entry.item for entry in self._items.values() if entry.item is not None and entry.item.flagged]
         return sorted(found, key=lambda item: item.item_id)[:limit]
+
+    async def find_items(self, words: Sequence[str], limit: int, after: str = "") -> list[Item]:
+        found = (entry.item for entry in self._items.values() if entry.item is not None)
+        return sorted(
+            (item for item in found if item.item_id > after and has_words(item, words)), key=lambda item: item.item_id
+        )[:limit]
 
     async def count_items(self) -> int:
         return sum(entry.item is not None for entry in self._items.values())

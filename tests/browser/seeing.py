@@ -68,7 +68,7 @@ async def too_wide(page: Page, width: int) -> list[str]:
     assert await page.value("document.documentElement.scrollWidth") <= width
     found = await page.value(
         "[...document.querySelectorAll('main *, header *')].filter((e) =>"
-        " !e.closest('.shelf, .chips, .departments, [role=status]')"
+        " !e.closest('.shelf, .chips, .departments, #ways, [role=status]')"
         f" && !e.matches('.unseen') && e.getBoundingClientRect().width &&"
         f" e.getBoundingClientRect().right > {width} + .5)"
         ".map((e) => e.className || e.tagName)"

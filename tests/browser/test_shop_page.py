@@ -296,6 +296,7 @@ async def test_coming_back_to_a_search_or_opening_it_anew_is_no_new_search(page:
     await page.wait(f"document.querySelector('{FOUND}') !== null")
     await page.wait("document.querySelector('#panel .link').dataset.state === 'connected'")
     assert await searches_told(page) == 0  # the ticker began anew, too
+    assert await page.value("document.querySelector('#q').value") == "tent"
     await search_for(page, "tent")  # once more, on purpose
     await page.wait("document.querySelector('#lines .what')?.textContent === 'searched for tent'")
     await page.wait(f"{INGESTED}.then((count) => count === {before + 2})")

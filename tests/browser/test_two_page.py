@@ -63,7 +63,7 @@ async def click_tents(page: Page, side: str, count: int) -> None:
 
 # ------------------------------------------------------------------ the point of it
 async def test_three_tents_on_the_left_turn_only_the_left_list_to_camping(page: Page) -> None:
-    assert "Click three tents on the left" in await text(page, "h1")
+    assert "Click three tents as Lena" in await text(page, "h1")
     before = await listed(page, RIGHT)
     assert [card["id"] for card in await listed(page, LEFT)] == [card["id"] for card in before]
     await keep_picture(page, "1280-before")

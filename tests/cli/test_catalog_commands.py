@@ -57,6 +57,17 @@ async def test_items_of_every_kind_of_file_go_in(database: SqlDatabase) -> None:
     assert "4 items imported from 4 rows" in done.err
 
 
+async def test_columns_that_items_do_not_have_are_told_and_can_be_left_out(database: SqlDatabase) -> None:
+    write("a.csv", "item_id,title,customer\n1,Tent,u1\n1,Tent,u2\n")
+    kept = await rec("catalog", "import", "a.csv")
+    assert "Kept as attributes: customer (--no-attributes leaves them out)" in kept.err
+    assert "2 rows imported as 1 items from 2 rows" in kept.err
+    assert await stored(database) == [Item(item_id="1", title="Tent", attributes={"customer": "u2"})]
+    left = await rec("catalog", "import", "a.csv", "--no-attributes")
+    assert "attributes:" not in left.err
+    assert await stored(database) == [Item(item_id="1", title="Tent")]
+
+
 async def test_columns_of_other_names_are_mapped(database: SqlDatabase) -> None:
     write("a.csv", "sku;name;item_id\n2;Stöve;old\n")
     done = await rec("catalog", "import", "a.csv", "--map", "item_id=sku", "--map", "title=name")

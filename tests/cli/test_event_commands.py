@@ -113,9 +113,9 @@ async def test_an_import_does_not_bring_back_whoever_was_erased(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "There is no column event"),
+        ((), "--map event=COLUMN --map event_ts=COLUMN"),
         (("--event", "lick_item"), "--event lick_item: there is no such event"),
-        (("--event", "view_item"), "There is no column event_ts"),
+        (("--event", "view_item"), "--map event_ts=COLUMN"),
         ((*MAPPED, "--map", "itemid=product"), "did you mean item_id"),
     ],
 )
@@ -158,6 +158,17 @@ async def test_history_goes_to_the_log_keyed_by_its_user(log_world: Settings) ->
         ("u2", "b"),
     ]
     assert [record.key.decode() for record in records] == [event.subject for event in events]
+
+
+async def test_waiting_for_a_worker_that_is_not_there_ends_and_says_so(
+    log_world: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rec.cli.folded.STALL_S", 0.1)
+    done = await rec("events", "import", write("a.csv", CLICKS), *MAPPED, "--to", "log", "--wait")
+    assert done.code == 5
+    assert "no worker has folded an event" in done.err
+    assert "rec doctor" in done.err
+    assert (await rec("events", "import", "a.csv", *MAPPED, "--wait")).code == 2
 
 
 async def test_the_archive_is_replayed_into_the_log_from_a_time_on(log_world: Settings) -> None:

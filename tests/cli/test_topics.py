@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from agents.dead_letters import dead_letter
-from rec.cli.topics import newest_letters
 from rec.config import Settings
+from rec.dead_letters import newest_letters
 from rec.embedded.announce import announce, announced
 from rec.ports import Record
 from rec.store import open_log
@@ -107,7 +107,7 @@ async def test_an_unreadable_dead_letter_is_shown_as_one() -> None:
     await log.publish("dead-letters", "k", b"nonsense")
     await log.publish("dead-letters", "k", a_letter(1, time.time() + 60))
     one, two = await newest_letters(log, "dead-letters", 10, 1.0)
-    assert (one.reason, two.reason) == ("unreadable dead letter", "malformed")
+    assert (one.letter.reason, two.letter.reason) == ("unreadable dead letter", "malformed")
 
 
 # ---------------------------------------------------------------- the `rec up` of a folder

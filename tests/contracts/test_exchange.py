@@ -337,6 +337,21 @@ async def test_what_workers_say_of_themselves_holds_for_a_while(
     assert await other.worker_states() == {"w1": "ready"}
 
 
+async def test_what_processes_report_holds_for_a_while_and_the_last_word_counts(
+    world: ExchangeWorld, exchange: Exchange, other: Exchange
+) -> None:
+    assert await exchange.reports() == {}
+    await exchange.report("web a", b'{"at":1}')
+    await other.report("worker h:1", bytes(range(256)))
+    await exchange.report("web a", b'{"at":2}')
+    assert await other.reports() == {"web a": b'{"at":2}', "worker h:1": bytes(range(256))}
+    assert await other.worker_states() == {}
+    world.pass_time(10)
+    await exchange.report("web a", b'{"at":3}')
+    world.pass_time(10)
+    assert await other.reports() == {"web a": b'{"at":3}'}
+
+
 # ---------------------------------------------------------------- erasure
 async def test_what_is_stored_about_a_user_can_be_read_and_removed(exchange: Exchange, other: Exchange) -> None:
     await exchange.store_slates([slate(1), slate(2, placement="pdp/tent"), slate(1, "u2")])
@@ -385,6 +400,12 @@ async def test_a_cancelled_reader_ends_and_another_reads_on(exchange: Exchange) 
         await reading
     await exchange.store_slates([slate(1)])
     assert await following(pushes) == slate(1)
+
+
+async def test_the_exchanges_clock_goes_on_in_seconds_since_1970(exchange: Exchange) -> None:
+    first = await exchange.time()
+    assert first > 1_700_000_000
+    assert await exchange.time() >= first
 
 
 async def test_a_ping_takes_some_time(exchange: Exchange) -> None:

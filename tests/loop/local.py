@@ -53,10 +53,11 @@ async def local_worker(
     log: MemoryLog | None = None,
     database: MemoryDatabase | None = None,
     scoring: Executor | None = None,
+    exchange: MemoryExchange | None = None,
 ) -> AsyncIterator[Local]:
     """Handlers wired as in production, fed by two tails instead of Faust."""
     log, database = log or MemoryLog(), database or MemoryDatabase()
-    exchange, metrics = MemoryExchange(), Metrics()
+    exchange, metrics = exchange or MemoryExchange(), Metrics()
     users, windows = dict[bytes, UserState](), dict[bytes, Window]()
     await log.create(topics(settings))
     if items:

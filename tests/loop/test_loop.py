@@ -22,6 +22,7 @@ from rec.protocol import MAX_USER_SCREENS
 from rec.requests import Inspect, Refresh, SlateRequest, encode_request
 from rec.slates import Cause, Slate, decode_slate
 from rec.state import UserState
+from rec.store.memory import MemoryExchange
 from tests.loop.local import SECRET, Local, local_worker, loop_settings
 
 CATEGORIES = ("Camping", "Kitchen", "Books", "Audio", "Garden", "Toys")
@@ -226,6 +227,13 @@ async def test_a_request_is_answered_with_as_many_items_as_asked(loop: Local) ->
     body = await reply_to(loop, SlateRequest("u9", "r1", "web-1", time.time() + 30, n=3))
     assert len(body["slate"]["items"]) == 3
     assert b"u9" not in loop.users  # asking leaves no trace
+
+
+async def test_a_worker_whose_clock_is_ahead_of_who_asks_answers_all_the_same(tmp_path: Path) -> None:
+    behind = MemoryExchange(lambda: time.time() - 60)
+    async with local_worker(loop_settings(tmp_path), shop(), exchange=behind) as loop:
+        body = await reply_to(loop, SlateRequest("u9", "r1", "web-1", await behind.time() + 30, n=3))
+    assert len(body["slate"]["items"]) == 3
 
 
 async def test_only_lists_of_open_screens_are_kept_whatever_is_asked_for(loop: Local) -> None:

@@ -212,9 +212,10 @@ def test_who_never_chose_has_the_default_everywhere(default: bool) -> None:
 
 
 def test_a_denial_by_a_clock_that_is_behind_withdraws_what_was_granted_before() -> None:
-    granted = {"consent": {"personalization_storage": "granted"}}
-    denied = {"consent": {"personalization_storage": "denied"}, "client_ts": instant(NOW - 3_600).isoformat()}
-    viewed = {"event": "view_item", "user_id": "u", "items": [{"item_id": "a"}]}
+    granted: dict[str, Any] = {"consent": {"personalization_storage": "granted"}}
+    denied: dict[str, Any] = {"consent": {"personalization_storage": "denied"}}
+    denied["client_ts"] = instant(NOW - 3_600).isoformat()
+    viewed: dict[str, Any] = {"event": "view_item", "user_id": "u", "items": [{"item_id": "a"}]}
     bodies = [viewed | granted, viewed, viewed | denied, viewed]
     state, counters = None, Counters()
     for n, body in enumerate(bodies):

@@ -158,7 +158,7 @@ def test_a_clock_that_is_years_behind_does_not_matter_when_both_stamps_are_of_it
     assert admitted.event_ts == NOW - timedelta(seconds=30)
 
 
-def items_of(name: str, *items: dict[str, object]) -> tuple[EventItem, ...]:
+def items_of(name: str, *items: dict[str, Any]) -> tuple[EventItem, ...]:
     return admit(raw(event=name, items=list(items)), received=NOW).event.items
 
 
@@ -169,10 +169,13 @@ def test_an_item_that_an_event_names_often_is_taken_once_at_its_first_place() ->
 
 
 def test_pieces_of_one_item_in_several_lines_add_up_to_the_same_sum() -> None:
-    bought = [{"item_id": "a", "price": 10.0, "quantity": 1}, {"item_id": "a", "price": 8.5, "quantity": 3}]
+    bought: list[dict[str, Any]] = [
+        {"item_id": "a", "price": 10.0, "quantity": 1},
+        {"item_id": "a", "price": 8.5, "quantity": 3},
+    ]
     assert items_of("purchase", *bought) == (EventItem("a", price=35.5 / 4, quantity=4),)
     assert items_of("add_to_cart", {"item_id": "a"}, {"item_id": "a"}) == (EventItem("a", quantity=2),)
-    free = [{"item_id": "a", "price": 5.0, "quantity": 0}, {"item_id": "a"}]
+    free: list[dict[str, Any]] = [{"item_id": "a", "price": 5.0, "quantity": 0}, {"item_id": "a"}]
     assert items_of("purchase", *free) == (EventItem("a", price=5.0, quantity=1),)
     too_many = raw(event="purchase", items=[{"item_id": "a", "quantity": 2**31 - 1}] * 2)
     assert refused(too_many).field == "items[0].quantity"

@@ -195,6 +195,12 @@ def test_names_that_do_not_exist_are_told_before_the_first_row() -> None:
         check_columns(["movie", "name"], {"item_id": "movei"}, ITEM_COLUMNS, [])
     with pytest.raises(BadInput, match="--map title=COLUMN, of item_id, name"):
         check_columns(["item_id", "name"], {}, ITEM_COLUMNS, ["item_id", "title"])
+    everything = (
+        "There are no columns event, user_id. .*: --map event=COLUMN --map user_id=COLUMN, of t. .*--event NAME"
+    )
+    with pytest.raises(BadInput, match=everything):
+        check_columns(["t"], {"event_ts": "t"}, EVENT_COLUMNS, ["event", "event_ts", "user_id|visitor_id"])
+    check_columns(["visitor_id"], {}, EVENT_COLUMNS, ["user_id|visitor_id"])
     check_columns(["item_id", "name"], {"title": "name"}, ITEM_COLUMNS, ["item_id", "title"])
     check_columns(None, {"title": "anything"}, ITEM_COLUMNS, ["item_id", "title"])
     check_columns(["ts"], {"event_ts": "ts"}, EVENT_COLUMNS, ["event_ts"])

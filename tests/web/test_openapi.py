@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -16,16 +17,23 @@ from rec.events import ACTIONS, Attribution, Consent, Event, EventItem
 from rec.ingest import MAX_CONTEXT_BYTES
 from rec.policy.desk import Proposal
 from rec.policy.rules import Rule
+from rec.ports import ModelVersion
 from rec.protocol import MAX_EVENTS, MAX_N
 from rec.slates import Cause, Reason, SearchFacts, Slate, SlateItem
+from rec.topics import DEAD_LETTERS
+from rec.vitals import Buckets
 from tests.web.world import Shop, event, open_shop
+from web.console import ItemsQuery, NewestQuery, OnlineQuery
 from web.health import OPENAPI
 from web.intake import Receipt
+from web.models import Choice, ModelsQuery
 from web.parsing import FeedbackQuery, RecommendationQuery, SearchQuery, StreamQuery, SuggestQuery, TokenRequest
 from web.rules import Decision, RulePut
 
 DOCUMENT: dict[str, Any] = msgspec.json.decode(OPENAPI)
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+MADE = datetime(2026, 11, 27, tzinfo=UTC)
+VERSION = ModelVersion("v1", None, "held", "", 0, None, MADE, {}, {"nll": 3.0}, None, "held: too few batches")
 
 
 def test_the_document_is_valid_and_of_this_version() -> None:
@@ -62,6 +70,8 @@ async def test_every_route_is_described_and_nothing_else(shop: Shop) -> None:
         Proposal,
         RulePut,
         Decision,
+        Choice,
+        Buckets,
     ],
 )
 def test_every_field_is_described_with_its_type(struct: type[msgspec.Struct]) -> None:
@@ -84,6 +94,11 @@ def test_every_field_is_described_with_its_type(struct: type[msgspec.Struct]) ->
         ("/v1/suggest", SuggestQuery),
         ("/v1/sse", StreamQuery),
         ("/v1/feedback", FeedbackQuery),
+        ("/v1/users", OnlineQuery),
+        ("/v1/items", ItemsQuery),
+        ("/v1/audit", NewestQuery),
+        ("/v1/dead-letters", NewestQuery),
+        ("/v1/models", ModelsQuery),
     ],
 )
 def test_every_parameter_is_described(path: str, query: type[msgspec.Struct]) -> None:
@@ -128,6 +143,18 @@ async def test_real_answers_are_as_described() -> None:
         check("Suggestions", (await shop.call("GET", "/v1/suggest?q=te")).body)
         check("Token", (await shop.call("POST", "/v1/tokens", json={"user_id": "u1"})).body)
         check("User", (await shop.call("GET", "/v1/users/u1")).body)
+        check("Console", found := (await shop.call("GET", "/v1/console")).body)
+        check("Process", found["processes"][0])
+        check("Online", (await shop.call("GET", "/v1/users")).body)
+        check("ItemPage", (await shop.call("GET", "/v1/items")).body)
+        check("AuditTrail", (await shop.call("GET", "/v1/audit")).body)
+        await shop.log.publish(shop.settings.topic(DEAD_LETTERS), "k", b"?")
+        check("DeadLetterList", (await shop.call("GET", "/v1/dead-letters")).body)
+        check("DeadLetter", (await shop.call("GET", "/v1/dead-letters/0-0")).body)
+        await shop.database.record_version(VERSION)
+        check("ModelList", found := (await shop.call("GET", "/v1/models")).body)
+        check("ModelVersion", found["versions"][0])
+        check("Chosen", (await shop.call("POST", "/v1/models", json={"decision": "automatic", "why": "x"})).body)
         check("Feedback", (await shop.call("GET", "/v1/feedback")).body)
         check("Erasure", (await shop.call("DELETE", "/v1/users/u1")).body)
         check("User", (await shop.call("GET", "/v1/users/u1")).body)

@@ -57,6 +57,7 @@ async function show(route, back = false) {
   }
   ended();
   ended = made.end ?? (() => {});
+  byId("search").elements.q.value = route.name === "search" ? (route.query.get("q") ?? "") : "";
   main.hidden = Boolean(make_);
   view.hidden = !make_;
   view.replaceChildren(...made.nodes);

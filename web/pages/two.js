@@ -35,7 +35,7 @@ function guide() {
   const other = right.clicks ? "" : ` ${SHOPPERS[1].name}'s list has not moved.`;
   const words =
     left.clicks < GOAL
-      ? `${left.clicks} of ${GOAL}: keep clicking tents on the left.`
+      ? `${left.clicks} of ${GOAL}: keep clicking tents in Lena’s list.`
       : most && `${SHOPPERS[0].name}'s list is now ${most[1]} of ${left.slate.items.length} ${most[0]}.${other}`;
   if (words && coach.textContent !== words) coach.textContent = words;
 }

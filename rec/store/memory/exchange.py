@@ -99,6 +99,7 @@ class _Shared:
         self.events: _Expiring[str, bool] = _Expiring(now)
         self.leases: _Expiring[str, str] = _Expiring(now)
         self.workers: _Expiring[str, str] = _Expiring(now)
+        self.reports: _Expiring[str, bytes] = _Expiring(now)
         self.denied: set[str] = set()
         self.handles: WeakSet[MemoryExchange] = WeakSet()
         self.replies: dict[str, WeakSet[Stream[Reply]]] = {}
@@ -270,6 +271,12 @@ class MemoryExchange:
     async def worker_states(self) -> dict[str, str]:
         return dict(self._shared.workers.items())
 
+    async def report(self, process: str, report: bytes) -> None:
+        self._shared.reports.set(process, report, WORKER_S)
+
+    async def reports(self) -> dict[str, bytes]:
+        return dict(self._shared.reports.items())
+
     async def forget_slates(self, user_id: str) -> int:
         return sum(self._shared.slates.pop((user_id, name)) is not None for name in self._slates_of(user_id))
 
@@ -293,6 +300,9 @@ class MemoryExchange:
 
     def _slates_of(self, user_id: str) -> dict[str, StoredSlate]:
         return self._shared.slates.of(user_id)
+
+    async def time(self) -> float:
+        return self._shared.now()
 
     async def ping(self) -> float:
         started = time.perf_counter()

@@ -94,17 +94,28 @@ class RedisExchange(Slates, Presence):
             return bool(await self._lease(keys=[self._names.lease(name)], args=[holder, int(ttl_s * 1_000)]))
 
     async def set_worker_state(self, worker: str, state: str) -> None:
-        keys = [self._names.workers, self._names.worker + worker]
-        async with self._client.reported():
-            await self._set_worker(keys=keys, args=[int(self.worker_s * 1_000), worker, state])
+        await self._say(self._names.workers, self._names.worker, worker, state.encode())
 
     async def worker_states(self) -> dict[str, str]:
+        said = await self._said(self._names.workers, self._names.worker)
+        return {worker: state.decode() for worker, state in said.items()}
+
+    async def report(self, process: str, report: bytes) -> None:
+        await self._say(self._names.reporting, self._names.reported, process, report)
+
+    async def reports(self) -> dict[str, bytes]:
+        return await self._said(self._names.reporting, self._names.reported)
+
+    async def _say(self, names: str, prefix: str, who: str, what: bytes) -> None:
+        """What a process says of itself, for `worker_s`; `names` is the sorted set of those who talk."""
         async with self._client.reported():
-            workers = [
-                w.decode() for w in cast(list[bytes], await self._client.redis.zrange(self._names.workers, 0, -1))
-            ]
-            states = await self._client.redis.mget([self._names.worker + w for w in workers]) if workers else []
-        return {w: cast(bytes, s).decode() for w, s in zip(workers, states, strict=True) if s}
+            await self._set_worker(keys=[names, prefix + who], args=[int(self.worker_s * 1_000), who, what])
+
+    async def _said(self, names: str, prefix: str) -> dict[str, bytes]:
+        async with self._client.reported():
+            who = [name.decode() for name in cast(list[bytes], await self._client.redis.zrange(names, 0, -1))]
+            found = await self._client.redis.mget([prefix + name for name in who]) if who else []
+        return {name: cast(bytes, what) for name, what in zip(who, found, strict=True) if what}
 
     async def forget(self, user_id: str) -> int:
         for announced in self._announced.values():
@@ -159,6 +170,11 @@ class RedisExchange(Slates, Presence):
             pipeline.zrange(self._names.nodes, 0, -1)
             screens, nodes = await pipeline.execute()
         return [s.decode() for s in screens], [n.decode() for n in nodes]
+
+    async def time(self) -> float:
+        async with self._client.reported():
+            seconds, micros = await self._client.redis.time()
+        return float(seconds) + float(micros) / 1e6
 
     async def ping(self) -> float:
         started = time.perf_counter()

@@ -86,7 +86,7 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
 
-# KEYS: the sorted set of workers, the worker's state. ARGV: ttl in ms, worker, state.
+# KEYS: the sorted set of those who talk, what this one says. ARGV: ttl in ms, who, what.
 SET_WORKER = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

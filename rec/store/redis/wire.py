@@ -32,6 +32,8 @@ class Names:
         self.presence = f"{prefix}presence:"  # + node: hash user → announcement
         self.workers = f"{prefix}workers"  # sorted set: worker → when its state expires
         self.worker = f"{prefix}worker:"  # + worker: its state
+        self.reporting = f"{prefix}reporting"  # sorted set: process → when its report expires
+        self.reported = f"{prefix}report:"  # + process: its report
         self.denied = f"{prefix}denied"  # set of users
         self.arrivals = f"{prefix}arrivals".encode()  # channel
         self.hints = f"{prefix}hints".encode()  # channel

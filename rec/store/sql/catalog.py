@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from rec.browsing import has_words
 from rec.catalog import Item
 from rec.ports import CatalogPage
 from rec.store.sql.connection import Connected, lock_counter
@@ -21,6 +22,13 @@ from rec.store.sql.pieces import pieces
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Item).decode
+
+_BROWSED = 500  # rows looked at in one go
+
+
+def _plain(word: str) -> bool:
+    """Whether a word stands in the JSON of an item as it is, and is lower case to every database alike."""
+    return word.isascii() and word.isprintable() and not set(word) & {'"', "\\"}
 
 
 class SqlCatalogs(Connected):
@@ -82,6 +90,23 @@ class SqlCatalogs(Connected):
             bodies = (await session.scalars(query.order_by(ItemRow.item_id))).all()
         items = (_decode(body) for body in bodies if body is not None)
         return [item for item in items if item.flagged][:limit]  # an attribute may be called so, too
+
+    async def find_items(self, words: Sequence[str], limit: int, after: str = "") -> list[Item]:
+        """SQL narrows it down as far as all databases agree on case, which is ASCII; the rest is looked at here."""
+        query = select(ItemRow.item_id, ItemRow.body).where(ItemRow.body.is_not(None))
+        for word in filter(_plain, words):
+            query = query.where(func.lower(ItemRow.body).contains(word, autoescape=True))
+        found: list[Item] = []
+        while len(found) < limit:
+            page = query.where(ItemRow.item_id > after).order_by(ItemRow.item_id).limit(_BROWSED)
+            async with self._unit() as session:
+                rows = (await session.execute(page)).all()
+            items = (_decode(row.body) for row in rows)
+            found += [item for item in items if has_words(item, words)]
+            if len(rows) < _BROWSED:
+                break
+            after = rows[-1].item_id
+        return found[:limit]
 
     async def count_items(self) -> int:
         async with self._unit() as session:

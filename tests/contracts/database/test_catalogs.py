@@ -45,6 +45,39 @@ async def follow(database: Database, known: dict[str, Item], revision: int, limi
     return revision
 
 
+async def test_items_are_found_by_every_word_wherever_it_stands_and_in_whatever_case(database: Database) -> None:
+    items = [
+        Item(item_id="a-1", title="Trail TENT, 100%", brand="Nörd", category="Camping"),
+        Item(item_id="a-2", title='A "quoted" tent', flagged=True, description="trail"),
+        Item(item_id="b_1", title="ÜBERZELT", in_stock=False, attributes={"title": "tent"}),
+    ]
+    await database.put_items([*items, Item(item_id="a-3", title="gone tent")])
+    await database.delete_item("a-3")
+
+    async def found(*words: str) -> list[str]:
+        return [item.item_id for item in await database.find_items(words, 10)]
+
+    assert await found() == ["a-1", "a-2", "b_1"]
+    assert await database.find_items(["tent"], 10) == items[:2]  # not what only an attribute says
+    assert await found("tent", "nörd", "camp") == ["a-1"]
+    assert await found("überzelt") == ["b_1"]
+    assert await found('"quoted"') == ["a-2"]
+    assert await found("100%") == ["a-1"]
+    assert await found("b_") == ["b_1"]
+    assert await found("trail") == ["a-1"]
+    assert await found("title") == []
+
+
+async def test_found_items_come_in_pages_that_miss_none(database: Database) -> None:
+    await database.put_items([Item(item_id=f"i{n:04}", title=("tent" if n % 3 else "lamp")) for n in range(1_203)])
+    pages: list[list[str]] = []
+    while not pages or pages[-1]:
+        after = pages[-1][-1] if pages else ""
+        pages.append([item.item_id for item in await database.find_items(["tent"], 300, after)])
+    assert [len(page) for page in pages] == [300, 300, 202, 0]
+    assert [item_id for page in pages for item_id in page] == [f"i{n:04}" for n in range(1_203) if n % 3]
+
+
 async def test_an_item_comes_back_as_it_was_put(database: Database) -> None:
     await database.put_items([TENT])
     assert await database.get_item(TENT.item_id) == TENT

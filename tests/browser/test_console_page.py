@@ -1,0 +1,270 @@
+"""The console in a real Chromium, against the real web process and worker on memory backends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from rec.catalog import Item
+from rec.events import Event, EventItem, encode_event
+from rec.store.presence import WORKER_S
+from rec.topics import BEHAVIOR
+from rec.vitals import process_name
+from tests.browser.chromium import Connection, Page, tab
+from tests.browser.conftest import NASTY, as_new, threads_ready
+from tests.browser.seeing import CONTRAST, keep_picture, text, too_small, too_wide, violations
+from tests.browser.shop import Shop, open_shop
+
+pytestmark = [
+    pytest.mark.needs_chromium, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module"),
+]  # fmt: skip
+
+PARTS = ("overview", "model", "lists", "users", "rules", "catalog", "dead")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
+    """The demo shop with a short past and a product whose title is markup; its worker says that it serves."""
+    await threads_ready()
+    nasty = Item(item_id="nasty-1", title=NASTY, category="Camping", brand="<b>Bold</b>")
+    async with open_shop(tmp_path_factory.mktemp("console"), more=[nasty], events=200) as opened:
+
+        async def serve() -> None:
+            while True:
+                await opened.local.exchange.set_worker_state(process_name(), "ready")
+                await asyncio.sleep(WORKER_S / 3)
+
+        task = asyncio.create_task(serve())
+        yield opened
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(blank: Page, shop: Shop) -> Page:
+    """The console, opened with the key and with a first reading."""
+    await blank.goto(shop.url + "/console")
+    await sign_in(blank, shop.local.settings.api_key.get_secret_value())
+    await blank.wait("document.querySelector('#part-overview table') !== null")
+    blank.complaints.clear()
+    return blank
+
+
+async def sign_in(page: Page, key: str) -> None:
+    await page.wait("document.activeElement === document.querySelector('#key')")
+    await page.value(f"document.querySelector('#key').value = {json.dumps(key)}")
+    await page.press("Enter")
+
+
+async def go(page: Page, where: str) -> None:
+    await page.value(f"location.hash = '#{where}'; 0")
+    await page.wait(f"!document.querySelector('#part-{where.partition('/')[0]}').hidden")
+
+
+async def fill(page: Page, **values: str) -> None:
+    """Type into the dialog that is open, and send it."""
+    await page.wait("document.querySelector('dialog[open]') !== null")
+    for name, value in values.items():
+        await page.value(f"document.querySelector('#ask-{name}').value = {json.dumps(value)}; 0")
+    await page.click("dialog[open] .acts button:last-child")
+
+
+async def looked_at(shop: Shop, user_id: str, item_id: str) -> None:
+    now = datetime.now(UTC)
+    event = Event(
+        event="view_item", event_id=f"{user_id}-{item_id}-{now.timestamp()}", user_id=user_id,
+        items=(EventItem(item_id=item_id),), received_ts=now, event_ts=now,
+    )  # fmt: skip
+    raw = encode_event(event)
+    await shop.local.database.append([(event, raw)])
+    await shop.local.log.publish(shop.local.settings.topic(BEHAVIOR), user_id, raw)
+
+
+# ------------------------------------------------------------------ who is let in
+async def test_a_wrong_key_is_refused_in_words_and_the_right_one_opens_it_until_it_is_let_go(
+    blank: Page, shop: Shop
+) -> None:
+    await blank.goto(shop.url + "/console")
+    assert await text(blank, "#view") == ""
+    await sign_in(blank, "not the key")
+    await blank.wait("document.querySelector('#wrong').textContent.includes('does not take this key')")
+    assert await blank.value("document.querySelector('#view').children.length") == 0
+    assert await blank.value("sessionStorage.length") == 0
+    await sign_in(blank, shop.local.settings.api_key.get_secret_value())
+    await blank.wait("document.querySelector('#part-overview table') !== null")
+    assert "key" not in await blank.value("location.href")
+    await blank.goto(shop.url + "/console#rules")  # the same tab knows it still
+    await blank.wait("document.querySelector('#part-rules') !== null && !document.querySelector('#part-rules').hidden")
+    await blank.click("#leave")
+    await blank.wait("!document.querySelector('#sign').hidden")
+    assert await blank.value("document.querySelector('#view').children.length + sessionStorage.length") == 0
+
+
+# ------------------------------------------------------------------ figures
+@pytest_asyncio.fixture(loop_scope="module")
+async def figures(blank: Page, shop: Shop) -> Page:
+    """A page without a script, to try the pure module on."""
+    await blank.goto(shop.url + "/console/icon.svg")
+    return blank
+
+
+async def say(page: Page, expression: str) -> Any:
+    return await page.value(f"import('/console/figures.js').then((f) => ({expression}))")
+
+
+def process(name: str, at: float, count: float, *buckets: float, began: float = 0.0) -> dict[str, Any]:
+    histogram = {"bounds": [0.1, 1.0], "counts": list(buckets or (0, 0, 0)), "sum": 0}
+    return {"role": "worker", "name": name, "began": began, "at": at, "counters": {"events": {"moved": count}},
+            "gauges": {}, "histograms": {"seconds": histogram}}  # fmt: skip
+
+
+def reading(at: float, *processes: dict[str, Any]) -> str:
+    return json.dumps({"at": at, "processes": processes})
+
+
+async def test_rates_are_those_of_each_process_with_itself_summed_over_all(figures: Page) -> None:
+    before = reading(10, process("a", 9.5, 100), process("b", 9, 50), process("gone", 9, 7), process("again", 9, 900))
+    after = reading(
+        20, process("a", 19.5, 130), process("b", 19, 60), process("again", 16, 8, began=12),
+        process("new", 18, 6, began=15), process("unheard", 19, 1_000, began=3),
+    )  # fmt: skip
+    found = await say(figures, f"f.between({before}, {after}).rates.events.moved")
+    assert found == pytest.approx(30 / 10 + 10 / 10 + 8 / 4 + 6 / 3)
+    assert await say(figures, f"f.between({after}, {after}).rates") == {}  # nobody has said anything new
+
+
+async def test_quantiles_come_from_what_was_added_to_the_buckets_of_all_processes(figures: Page) -> None:
+    before = reading(10, process("a", 10, 0, 5, 5, 5), process("b", 10, 0, 90, 90, 90))
+    after = reading(20, process("a", 20, 0, 15, 15, 15), process("b", 20, 0, 90, 99, 100))
+    found = await say(
+        figures,
+        "((h) => [h.counts, ...[.25, .5, .75, .99].map((q) => f.quantile(q, h))])"
+        f"(f.between({before}, {after}).buckets.seconds)",
+    )
+    assert found[0] == [10, 19, 20]
+    assert found[1:] == pytest.approx([0.05, 0.1, 0.1 + 0.9 * 5 / 9, 1.0])  # the last: beyond, nobody knows how far
+    nothing = {"bounds": [0.1], "counts": [0, 0], "sum": 0}
+    assert await say(figures, f"f.quantile(.5, {json.dumps(nothing)})") is None
+    assert await say(figures, "f.quantile(.5, undefined)") is None
+
+
+# ------------------------------------------------------------------ the parts
+async def test_the_numbers_move_when_events_come(page: Page, shop: Shop) -> None:
+    folded = "[...document.querySelectorAll('#part-overview .figure')][0].querySelectorAll('.legend b')[1].textContent"
+    await page.wait(f"{folded} === '0'")
+    for n in range(5):
+        await looked_at(shop, "mover", f"camping-000{n}")
+    await page.wait(f"Number({folded}) > 0")
+    assert "All parts answer" in await text(page, "#health")
+    assert await page.value("document.querySelectorAll('#part-overview .figure .line-0').length") >= 4
+    assert "ready" in await text(page, "#part-overview tbody")
+    assert page.complaints == []
+
+
+async def test_a_rule_that_is_added_here_takes_effect_on_a_list_that_is_open_and_ends_again(
+    page: Page, shop: Shop, browser: Connection
+) -> None:
+    async with tab(browser) as other:
+        await as_new(other, shop, shop="ruled")
+        await other.goto(shop.url + "/")
+        await other.wait("document.querySelectorAll('#for-you li[data-item-id]').length >= 12")
+        first = await other.value("document.querySelector('#for-you').slate.items[0].item_id")
+        shown = f"document.querySelector('#for-you').slate.items.some((item) => item.item_id === '{first}')"
+        await go(page, "rules")
+        await page.click("#part-rules button.main")
+        await fill(page, rule_id="recall", effect="exclude", condition="item_id is", why="recalled", by="ann")
+        await page.wait("document.querySelector('dialog .wrong').textContent.includes('condition')")
+        await fill(page, condition=f'item_id = "{first}"')
+        await page.wait("document.querySelector('#part-rules tbody')?.textContent.includes('recall')")
+        await other.wait(f"!{shown}")
+        await page.wait("document.querySelector('#part-rules').textContent.includes('api key: ann')")
+        await page.click("#part-rules [aria-label='End recall …']")
+        await fill(page, why="over")
+        await other.wait(shown)
+        await page.wait("document.querySelector('#part-rules').textContent.includes('There is no rule')")
+        assert page.complaints == ["Failed to load resource: the server responded with a status of 400 (Bad Request) "
+                                   f"{shop.url}/v1/rules/recall"]  # fmt: skip
+
+
+async def test_the_inspector_goes_from_events_to_the_list(page: Page, shop: Shop) -> None:
+    await looked_at(shop, "seen/1", "nasty-1")
+    await page.value("document.querySelector('#user-find').value = 'seen/1'")
+    await go(page, "users")
+    await page.click("#part-users form button")
+    await page.wait("document.querySelector('#part-users .title h2')?.textContent === 'seen/1'")
+    assert "view_item" in await text(page, "#part-users tbody")
+    await page.wait("document.querySelector('#part-users').innerText.includes('Camping')")
+    await page.click("#part-users section:nth-of-type(4) .head button")
+    await page.wait("document.querySelectorAll('#part-users section:nth-of-type(4) tbody tr').length === 20")
+    row = await text(page, "#part-users section:nth-of-type(4) tbody tr")
+    assert "%" in row
+    await go(page, "users/nobody-here")
+    await page.wait("document.querySelector('#part-users').innerText.includes('Nothing is stored about nobody-here')")
+    assert len(page.complaints) == 1  # the browser's own line on the 404
+
+
+async def test_the_catalog_shows_titles_as_text_and_dead_letters_their_payload_when_asked(
+    page: Page, shop: Shop
+) -> None:
+    await go(page, "catalog")
+    await page.value("document.querySelector('#catalog-find').value = 'nasty-1';"
+                     "document.querySelector('#catalog-find').dispatchEvent(new Event('input'))")  # fmt: skip
+    await page.wait("document.querySelectorAll('#part-catalog tbody tr').length === 1")
+    assert await text(page, "#part-catalog tbody button") == NASTY
+    await page.click("#part-catalog tbody button")
+    assert await text(page, "dialog h2") == NASTY
+    await page.press("Escape")
+    raw = b"<img src=x onerror=window.hacked=3>"
+    await shop.local.log.publish(shop.local.settings.topic(BEHAVIOR), "u", raw)
+    await go(page, "dead")
+    await page.wait("(document.querySelector('#part-dead .head button').click(),"
+                    "document.querySelector('#part-dead tbody')?.textContent.includes('malformed'))")  # fmt: skip
+    assert "hacked=3" not in await page.value("document.body.innerHTML")
+    await page.click("#part-dead tbody button")
+    await page.wait("document.querySelector('dialog pre') !== null")
+    assert await text(page, "dialog pre") == raw.decode()
+    assert await page.value("window.hacked") is None
+    assert page.complaints == []
+
+
+# ------------------------------------------------------------------ for everybody
+async def test_every_part_is_clean_for_axe_can_be_read_and_fits_a_phone(page: Page, shop: Shop) -> None:
+    await looked_at(shop, "mia", "camping-0001")
+    for part in PARTS:
+        await go(page, "users/mia" if part == "users" else part)
+        await page.wait(f"!document.querySelector('#part-{part}').innerText.includes('Reading')")
+        if part == "users":
+            await page.wait("document.querySelector('#part-users .title') !== null")
+        await page.resize(1280, 900)
+        for scheme in ("dark", "light"):
+            await page.prefer(prefers_color_scheme=scheme, prefers_reduced_motion="reduce")
+            assert await page.value(f"({CONTRAST})()") == [], f"{part}, {scheme}"
+        assert await violations(page) == [], part
+        await keep_picture(page, f"console-{part}")
+        await page.resize(390, 844, mobile=True)
+        assert await too_wide(page, 390) == [], part
+        assert await too_small(page) == [], part
+    assert page.complaints == []
+
+
+async def test_the_keyboard_alone_reaches_the_parts_and_comes_out_of_a_dialog(page: Page) -> None:
+    await page.value("document.querySelector('.skip').focus()")
+    for _ in range(6):
+        await page.press("Tab")
+    assert await text(page, ":focus") == "Rules"
+    await page.press("Enter")
+    await page.wait("!document.querySelector('#part-rules').hidden")
+    assert await page.value("document.activeElement.id") == "main"
+    await page.press("Tab")
+    await page.press("Enter")
+    await page.wait("document.querySelector('dialog[open]')?.contains(document.activeElement)")
+    assert await violations(page) == []
+    await page.press("Escape")
+    await page.wait("document.querySelector('dialog') === null")
+    assert await text(page, ":focus") == "Add a rule …"
