@@ -265,3 +265,16 @@ async def test_every_answer_is_guarded_against_sniffing_and_caching(shop: Shop) 
 async def test_the_api_key_may_be_sent_with_any_case_of_the_scheme(shop: Shop) -> None:
     headers = {"Authorization": BACKEND["Authorization"].replace("Bearer", "bearer")}
     assert (await shop.track(event("u1"), headers=headers)).status == 202
+
+
+async def test_of_one_event_sent_ten_times_at_once_one_is_accepted(shop: Shop) -> None:
+    shop.log.go_on.clear()  # all ten are looked up before the first is in the log
+    sent = event("u1")
+    calls = [asyncio.create_task(shop.track(sent)) for _ in range(10)]
+    await until(lambda: shop.edge.intake.waiting == 10)
+    shop.log.go_on.set()
+    answers = [answer.body for answer in await asyncio.gather(*calls)]
+    assert sum(answer["accepted"] for answer in answers) == 1
+    assert sum(answer["duplicates"] for answer in answers) == 9
+    assert shop.metric("events_ingested_total", event="view_item") == 1
+    assert shop.metric("events_duplicate_total") == 9
