@@ -27,7 +27,7 @@ def run_worker(settings: Settings) -> int:
 
 
 async def run_archiver(settings: Settings) -> None:
-    """The archiver, until SIGTERM or SIGINT, and then to the end of the log."""
+    """The archiver, until SIGTERM or SIGINT, and then to where the log ended at that moment."""
     from agents.archiver import Archiver
     from agents.metrics import Metrics, serve
     from agents.stores import forgetting_of, open_stores

@@ -46,15 +46,24 @@ class Archiver:
         self._flush_s, self._consent_default = flush_s, consent_default
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Archive until `stop` is set, and then what the log still holds."""
+        """Archive until `stop` is set, and then what the log held at that moment."""
         async with self._source.group(self._topic, self._group) as reader:
             while not stop.is_set():
                 await self._turn(reader)
                 with contextlib.suppress(TimeoutError):  # let a batch gather: each costs a transaction
                     async with asyncio.timeout(self._flush_s):
                         await stop.wait()
-            while await self._turn(reader):
-                pass
+            await self._rest(reader)
+
+    async def _rest(self, reader: GroupReader) -> None:
+        """What lies before the ends of now. They stay where they are: the log may grow faster than it is read."""
+        try:
+            ends = await self._source.ends(self._topic)
+            while any(at < ends.get(partition, 0) for partition, at in (await reader.positions()).items()):
+                if not await self._turn(reader):
+                    return
+        except Unavailable as error:
+            log.warning("the log is away; the next archiver goes on where this one was: %s", error)
 
     async def _turn(self, reader: GroupReader) -> int:
         records = await reader.batch(BATCH, self._flush_s)

@@ -60,7 +60,9 @@ class Settings(BaseSettings):
     max_connections_per_user: int = Field(16, ge=1, description="of one web process, then 429 or close code 4009")
     connect_rate_per_s: float = Field(200, gt=0, description="new websockets a second from one address, then 429")
     frames_per_minute: int = Field(600, ge=1, description="commands a minute on one connection, then rate_limited")
-    requests_per_minute: int = Field(300, ge=1, description="lists and searches a minute for one browser, then 429")
+    requests_per_minute: int = Field(
+        300, ge=1, description="lists and searches a minute for one browser, and as many times events, then 429"
+    )
     send_timeout_s: float = Field(5, gt=0, description="a client that does not read for this long is closed 4008")
     request_timeout_s: float = Field(2, gt=0, description="GET /v1/recommendations waits this long for its slate")
     dedupe_window_s: int = Field(86_400, ge=60, description="a repeated event_id is counted as duplicate this long")

@@ -25,6 +25,7 @@ from rec.ids import mark64
 from rec.pieces import pieces
 from rec.recent import Recent
 from rec.search.clicks import Asked, QueryClicks
+from rec.votes import Vote, Votes
 
 TRAIL = 20  # positive items remembered of a subject
 SUCCESSORS = 200  # rules, and neighbours, kept of an item
@@ -60,6 +61,7 @@ class Counters:
         self._trails: Recent[str, list[tuple[float, int]]] = Recent(max_subjects)
         self._choices: Recent[str, Standing] = Recent(max_subjects)
         self.queries = QueryClicks()
+        self._votes = Votes()
         self._owners: Recent[str, str] = Recent(max_subjects)  # visitor → the first user recognised; user → itself
 
     # ------------------------------------------------------------------ learning
@@ -93,7 +95,9 @@ class Counters:
             trail = self._trail(event, subject, 0.0 if standing is None else standing.since)
             gain = ACTIONS[event.event].gain
             for item in event.items:
-                self._count(trail, item.item_id, at, gain)
+                self._count(
+                    trail, self._votes.cast(subject, item.item_id, at, gain, self.half_life_s), item.item_id, at
+                )
             if len(self.tables) > self.max_items:
                 self._drop_least()
         return True
@@ -106,6 +110,7 @@ class Counters:
         trail, choice = self._trails.pop(subject), self._choices.pop(subject)
         self._owners.pop(subject)
         self.queries.forget(subject)
+        self._votes.forget(subject)
         return trail is not None or choice is not None
 
     def trail(self, subject: str) -> list[tuple[float, str]]:
@@ -140,12 +145,12 @@ class Counters:
             self._owners.put(visitor_id, user_id)
         return owner in (None, user_id)
 
-    def _count(self, trail: list[tuple[float, int]], item_id: str, at: float, gain: float) -> None:
+    def _count(self, trail: list[tuple[float, int]], vote: Vote, item_id: str, at: float) -> None:
         tables = self.tables
         code = tables.code(item_id)
-        worth, trend = self._worth(at), self._trend(at)  # first: they may put other arrays in place
-        tables.popularity[code] += gain * worth
-        tables.trend[code] += gain * trend
+        worth, trend = self._worth(vote.at), self._trend(vote.at)  # first: they may put other arrays in place
+        tables.popularity[code] += vote.popular * worth
+        tables.trend[code] += vote.trend * trend
         tables.seen_at[code] = max(tables.seen_at[code], at)
         entry = (at, code)
         # Of equal times the later arrival comes later: items of one order keep the order they were sent in.
@@ -236,6 +241,7 @@ class Counters:
             owners=[self._owners.old, self._owners.young],
             queries=self.queries.to_parts(),
             votes=self.queries.votes(),
+            liked=self._votes.to_parts(),
         )
         return pieces([getattr(snapshot, name) for name in _Snapshot.__struct_fields__])
 
@@ -285,6 +291,7 @@ class Counters:
             for subject, owner in owners.items():
                 self._owners.put(subject, owner)
         self.queries.restore(kept.queries, kept.votes)
+        self._votes.restore(kept.liked)
         return self
 
 
@@ -310,6 +317,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     owners: list[dict[str, str]]
     queries: list[dict[int, Asked]]
     votes: list[dict[int, float]] = []  # at the end, and not there in a snapshot of before there were votes
+    liked: list[dict[int, Vote]] = []  # the same of items
 
 
 _decoder = msgspec.msgpack.Decoder(_Snapshot)

@@ -52,6 +52,10 @@ ACTIONS: dict[str, Action] = {
 POSITIVE = frozenset(name for name, action in ACTIONS.items() if action.gain > 0)
 
 
+# Actions on pieces: a product named twice is two pieces, said so or not.
+_OF_PIECES = frozenset({"add_to_cart", "remove_from_cart", "purchase"})
+
+
 class EventItem(msgspec.Struct, frozen=True, omit_defaults=True):
     """One product of an event. `index` is its 0-based position in the list shown; `price` is per unit."""
 
@@ -137,6 +141,32 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 _NEVER = datetime.fromtimestamp(0, UTC)
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)
+
+
+def each_once(event: str, items: tuple[EventItem, ...]) -> tuple[EventItem, ...]:
+    """Every product once, where it came first: how often one event names it must not weigh. `event` is its name.
+
+    Nothing is lost of what was bought: pieces add up, and the price is their mean, so that the sum stays.
+
+    >>> each_once("purchase", (EventItem("a", price=10.0, quantity=1), EventItem("a", price=7.0, quantity=2)))
+    (EventItem(item_id='a', index=None, price=8.0, quantity=3),)
+    """
+    lines: dict[str, list[EventItem]] = {}
+    for item in items:
+        lines.setdefault(item.item_id, []).append(item)
+    return items if len(lines) == len(items) else tuple(_joined(event, same) for same in lines.values())
+
+
+def _joined(event: str, lines: list[EventItem]) -> EventItem:
+    if len(lines) == 1:
+        return lines[0]
+    pieces = [1 if line.quantity is None else line.quantity for line in lines]
+    said = event in _OF_PIECES or any(line.quantity is not None for line in lines)
+    priced = [(line.price, count) for line, count in zip(lines, pieces, strict=True) if line.price is not None]
+    price = next((price for price, _ in priced), None)
+    if many := sum(count for _, count in priced):
+        price = sum(price * count for price, count in priced) / many
+    return msgspec.structs.replace(lines[0], price=price, quantity=sum(pieces) if said else None)
 
 
 def encode_event(event: Event) -> bytes:

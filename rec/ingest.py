@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from rec.errors import BadInput, TooLarge
-from rec.events import ACTIONS, ID_RULE, MAX_ITEMS, MAX_TEXT, Event, EventItem
+from rec.events import ACTIONS, ID_RULE, MAX_ITEMS, MAX_TEXT, Event, EventItem, each_once
 from rec.halves import decoded
 from rec.protocol import MAX_BODY_BYTES, MAX_EVENTS
 from rec.visible import check_event
@@ -137,8 +137,10 @@ def admit(raw: msgspec.Raw | bytes, *, received: datetime) -> Admitted:
     _check_names(raw)
     _check_sizes(event)
     check_event(event)
+    if (once := each_once(name, items)) is not items:
+        _check_sizes(msgspec.structs.replace(event, items=once))  # their sum is a number like any other
     ours = {"received_ts": received, "event_ts": _event_ts(event, received), "withheld": False}
-    return Admitted(msgspec.structs.replace(event, event=name, items=items, **ours), alias)
+    return Admitted(msgspec.structs.replace(event, event=name, items=once, **ours), alias)
 
 
 def admit_all(raws: Sequence[msgspec.Raw | bytes], *, received: datetime) -> Batch:
@@ -295,8 +297,12 @@ def _check_sizes(event: Event) -> None:
 
 
 def _event_ts(event: Event, received: datetime) -> datetime:
-    """received − clamp(sent − client, 0, 7 d): right even if the client's clock is not (Segment, Snowplow)."""
-    if event.client_ts is None:
+    """received − clamp(sent − client, 0, 7 d): right even if the client's clock is not (Segment, Snowplow).
+
+    A denial without `sent_ts` is as of its receipt. Nothing proves the one stamp, and a clock that is behind would make
+    the denial older than the grant it withdraws. A grant keeps the stamp: it may be older than a denial already here.
+    """
+    if event.client_ts is None or (event.sent_ts is None and _denies(event)):
         return received
     waited = (event.sent_ts or received) - event.client_ts
     if waited > MAX_AGE and event.sent_ts is not None:
@@ -312,3 +318,8 @@ def _event_ts(event: Event, received: datetime) -> datetime:
         )
         raise BadInput(message, code="too_old", field="client_ts")
     return received - max(waited, timedelta(0))
+
+
+def _denies(event: Event) -> bool:
+    choice = event.consent
+    return choice is not None and "denied" in (choice.personalization_storage, choice.analytics_storage)

@@ -67,6 +67,9 @@ class GroupReader(Protocol):
     async def commit(self) -> None:
         """All that `batch` has returned so far is done."""
 
+    async def positions(self) -> dict[int, int]:
+        """Of each assigned partition, the offset from which `batch` goes on."""
+
     async def lag(self) -> int:
         """Records of the assigned partitions not yet returned by `batch`."""
 
@@ -139,10 +142,8 @@ class Exchange(Timed, Reports, Protocol):
 
     # -- presence
     async def announce(self, node: str, wanted: Wanted) -> bool:
-        """This user is connected to this node, with these screens; none means gone. Expires after 30 s untended.
-
-        False, and nothing has changed: over all nodes these would be more than `MAX_USER_SCREENS`, and more than now.
-        """
+        """This user is connected to this node, with these screens; none means gone. Expires after 30 s untended. False,
+        and nothing has changed: over all nodes these would be more than `MAX_USER_SCREENS`, and more than now."""
 
     async def tend(self, node: str) -> None:
         """Keep this node's announcements alive for another 30 s."""
@@ -154,16 +155,15 @@ class Exchange(Timed, Reports, Protocol):
         """Everyone who is connected anywhere, nodes merged (the larger n counts)."""
 
     def arrivals(self) -> AsyncIterator[Wanted | None]:
-        """Announcements as they happen, for ever, nodes merged. None: some may have been missed, call online().
-
-        The first is None: from then on the stream listens.
-        """
+        """Announcements for ever, nodes merged. None, first and after a gap: it listens from here on, call online()."""
 
     # -- remembered ids, consent
     async def known(self, event_ids: Sequence[str], subjects: Sequence[str]) -> tuple[set[str], set[str]]:
         """Which of the event ids were remembered, and which of the subjects have denied consent; one round trip."""
 
-    async def remember(self, event_ids: Sequence[str], ttl_s: int) -> None: ...
+    async def remember(self, event_ids: Sequence[str], ttl_s: int) -> set[str]:
+        """Those of them that were remembered already: of all who say the same id at once, one is the first."""
+
     async def set_denied(self, user_id: str, denied: bool) -> None: ...
     async def set_all_denied(self, user_ids: Sequence[str], denied: bool) -> None:
         """The same for many, in one round trip."""

@@ -93,6 +93,7 @@ def _wire(
         admission=Admission(settings, hub.__len__, lambda user_id: len(hub.of(user_id))),
         hub=hub,
         questions=Buckets(settings.requests_per_minute / 60, burst=settings.requests_per_minute),
+        deliveries=Buckets(settings.requests_per_minute / 60, burst=settings.requests_per_minute),
         asker=Asker(
             log,
             exchange,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
 from aiohttp import web
 
 from rec.config import Settings
+from rec.errors import RateLimited
 from rec.ports import Database, Exchange, Log
 from web.admission import Admission
 from web.asker import Asker
@@ -32,6 +34,7 @@ class Edge(NamedTuple):
     admission: Admission
     hub: Hub
     questions: Buckets  # of each browser's user: lists and searches asked for over HTTP
+    deliveries: Buckets  # of each browser's user: events sent over HTTP
     asker: Asker
     suppression: Suppression
     intake: Intake
@@ -40,9 +43,24 @@ class Edge(NamedTuple):
         """Who sent this request. Raises Unauthorized."""
         return self.authority.identify(request, self.clock())
 
+    def may_ask(self, who: Identity) -> None:
+        """Count one question. A backend asks for many users, and its key is trusted. Raises RateLimited."""
+        _not_too_often(self.questions, who)
+
+    def may_send(self, who: Identity) -> None:
+        """Count one request with events, as `may_ask` does: what a browser sends takes nothing from what it asks."""
+        _not_too_often(self.deliveries, who)
+
     def backend_only(self, request: web.Request) -> None:
         """Raises Unauthorized, or Forbidden for a browser's token."""
         self.authority.backend(request, self.clock())
+
+
+def _not_too_often(taken: Buckets, who: Identity) -> None:
+    if who.user_id is None:
+        return
+    if wait := taken.take(who.user_id, asyncio.get_running_loop().time()):
+        raise RateLimited(f"Too many requests. Wait {wait:.2g} s.", retry_after=round(wait, 3))
 
 
 EDGE = web.AppKey("edge", Edge)

@@ -3,8 +3,10 @@
 A subject known to have denied has their events withheld: a flag for whoever reads the log, not a choice of theirs.
 
 The order matters: ids are looked up before the broker has the events and remembered only after its acknowledgement,
-so a publish that failed can be tried again with the same ids. Invariant: an event that was counted as accepted is in
-the log; one that was not can be sent again without being applied twice (the state has its own ring of ids).
+so a publish that failed can be tried again with the same ids. Who sends one id twice at once has it in the log twice,
+but the one that is remembered first is accepted and the other a duplicate. Invariant: an event that was counted as
+accepted is in the log; one that was not can be sent again without being applied twice (the state has its own ring of
+ids).
 """
 
 from __future__ import annotations
@@ -83,8 +85,9 @@ class Intake:
         new, now_denied = settled([event for event_id, event in events.items() if event_id not in known], denied)
         if new:
             await self._publish(new)
-            await self._remember(new)
+            late = await self._remember(new)
             await self._mark(denied, now_denied)
+            new = [event for event in new if event.event_id not in late]
         duplicates += len(events) - len(new)
         self._count(new, duplicates, rejected)
         rejected.sort(key=_index)
@@ -122,11 +125,13 @@ class Intake:
         finally:
             self.waiting -= len(events)
 
-    async def _remember(self, events: list[Event]) -> None:
+    async def _remember(self, events: list[Event]) -> set[str]:
+        """The ids of those that somebody else has brought into the log since they were looked up."""
         try:
-            await self._exchange.remember([event.event_id for event in events], self._dedupe_window_s)
+            return await self._exchange.remember([event.event_id for event in events], self._dedupe_window_s)
         except Unavailable:
             log.debug("ids were not remembered; the state knows them")
+            return set()
 
     async def _mark(self, before: Set[str], after: Set[str]) -> None:
         """Let the next request see the choices made in this one. The worker has the last word, and repeats it."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 
-from rec.errors import DeadlineExceeded, RateLimited, Unavailable
+from rec.errors import DeadlineExceeded, Unavailable
 from rec.protocol import SUGGEST_REMEDIES, Search, check_query
-from web.auth import Identity
 from web.connection import shortened
 from web.edge import EDGE, Edge
 from web.front import answer
@@ -21,7 +18,7 @@ async def get_recommendations(request: web.Request) -> web.Response:
     """A slate made now; if no worker answers in time, the latest that is stored, marked as stale."""
     edge = request.app[EDGE]
     who = edge.identify(request)
-    not_too_often(edge, who)
+    edge.may_ask(who)
     query = query_of(request, RecommendationQuery)
     user_id = who.user(query.user_id)
     try:
@@ -38,7 +35,7 @@ async def get_search(request: web.Request) -> web.Response:
     """Products for a query, for this user. There is no older answer to fall back on: no worker, an error."""
     edge = request.app[EDGE]
     who = edge.identify(request)
-    not_too_often(edge, who)
+    edge.may_ask(who)
     query = query_of(request, SearchQuery)
     user_id = who.user(query.user_id)
     return answer(await edge.asker.search(user_id, checked(query)))
@@ -48,7 +45,7 @@ async def get_suggest(request: web.Request) -> web.Response:
     """What can be searched for, of what begins like this."""
     edge = request.app[EDGE]
     who = edge.identify(request)
-    not_too_often(edge, who)
+    edge.may_ask(who)
     query = query_of(request, SuggestQuery, SUGGEST_REMEDIES)
     if query.user_id is not None:
         who.user(query.user_id)  # a browser may name nobody else
@@ -60,14 +57,6 @@ def checked(wanted: Search) -> Search:
     """The search as it goes to the worker. Raises BadInput for what no type can say."""
     wanted.check()
     return Search(**{name: getattr(wanted, name) for name in Search.__struct_fields__})
-
-
-def not_too_often(edge: Edge, who: Identity) -> None:
-    """A browser asks so often a minute; a backend asks for many users, and its key is trusted. Raises RateLimited."""
-    if who.user_id is None:
-        return
-    if wait := edge.questions.take(who.user_id, asyncio.get_running_loop().time()):
-        raise RateLimited(f"Too many requests. Wait {wait:.2g} s.", retry_after=round(wait, 3))
 
 
 async def _stored(edge: Edge, user_id: str, query: RecommendationQuery) -> bytes | None:

@@ -17,7 +17,6 @@ from web.auth import Identity
 from web.edge import EDGE, Edge
 from web.front import answer
 from web.parsing import ErasurePath, path_of
-from web.recommendations import not_too_often
 from web.users import erase, receipt
 
 PREFIX = "demo-"  # of the ids of demo shoppers
@@ -86,5 +85,5 @@ def seen(state: UserState | None, now: float, rules: FoldRules) -> dict[str, Any
 def _shopper(edge: Edge, who: Identity) -> str:
     if who.user_id is None or not who.user_id.startswith(PREFIX):
         raise Forbidden("This is for a demo shopper's token. A backend asks GET /v1/users/{user_id}.", field="user_id")
-    not_too_often(edge, who)
+    edge.may_ask(who)
     return who.user_id

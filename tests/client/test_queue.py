@@ -139,6 +139,25 @@ async def test_one_event_that_spoils_its_request_is_found_and_dropped_alone(serv
     assert taken == [f"e{k}" for k in range(20) if k != 7]
 
 
+async def test_events_wait_in_the_queue_while_the_server_is_asked_too_often(server: FakeServer) -> None:
+    busy = {"error": {"code": "rate_limited", "message": "slow down", "temporary": True, "retry_after": 0.01}}
+
+    def at_first_too_often(request: web.Request, body: Any) -> Any:
+        if len(server.event_ids) < 3:
+            return web.json_response(busy, status=429, headers={"Retry-After": "1"})
+        return {"accepted": 1, "duplicates": 0, "rejected": []}
+
+    server.http["POST /v1/events"] = at_first_too_often
+    dropped: list[Event] = []
+    async with RecClient(
+        server.url, api_key="key", timing=SHORT, on_drop=lambda event, error: dropped.append(event)
+    ) as client:
+        event_id = client.track_soon("view_item", user_id="u1", items=["x"])
+        await client.flush(WAIT_S)
+    assert not dropped
+    assert server.event_ids == [[event_id]] * 3
+
+
 async def test_a_full_queue_drops_its_oldest_and_says_so(server: FakeServer) -> None:
     await server.stop()
     dropped: list[tuple[str, str]] = []

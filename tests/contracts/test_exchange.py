@@ -279,9 +279,9 @@ async def test_tending_brings_back_announcements_that_were_lost(
 
 # ---------------------------------------------------------------- remembered ids, consent
 async def test_remembered_ids_are_known_until_they_expire(world: ExchangeWorld, exchange: Exchange) -> None:
-    await exchange.remember(["e1", "e2"], 3_600)
-    await exchange.remember(["e3"], 60)
-    await exchange.remember([], 60)
+    assert await exchange.remember(["e1", "e2"], 3_600) == set()
+    assert await exchange.remember(["e2", "e3", "e1"], 60) == {"e1", "e2"}
+    assert await exchange.remember([], 60) == set()
     assert await exchange.known(["e1", "e2", "e3", "e4"], []) == ({"e1", "e2", "e3"}, set())
     world.pass_time(120)
     assert await exchange.known(["e1", "e3"], ["u1"]) == ({"e1"}, set())

@@ -17,7 +17,8 @@ from rec.archive_rules import ArchivedEvent, archive_row, one_each
 from rec.choices import choice_of, to_tell
 from rec.consent import Standing, chosen, usable
 from rec.counters import Counters
-from rec.events import CONSENT, Consent, Event, encode_event
+from rec.events import CONSENT, Consent, Event, encode_event, instant
+from rec.ingest import admit
 from rec.merging import handed_over, may_merge, merged, refused
 from rec.state import FoldRules, Outcome, UserState, fold
 from tests.unit.shop import NOW, event
@@ -208,3 +209,20 @@ def test_between_a_denial_and_the_next_grant_nothing_is_used_anywhere() -> None:
 @pytest.mark.parametrize("default", [True, False])
 def test_who_never_chose_has_the_default_everywhere(default: bool) -> None:
     assert after_all(event("view_item", "a", id="a"), default=default).used == ({"a"} if default else set())
+
+
+def test_a_denial_by_a_clock_that_is_behind_withdraws_what_was_granted_before() -> None:
+    granted: dict[str, Any] = {"consent": {"personalization_storage": "granted"}}
+    denied: dict[str, Any] = {"consent": {"personalization_storage": "denied"}}
+    denied["client_ts"] = instant(NOW - 3_600).isoformat()
+    viewed: dict[str, Any] = {"event": "view_item", "user_id": "u", "items": [{"item_id": "a"}]}
+    bodies = [viewed | granted, viewed, viewed | denied, viewed]
+    state, counters = None, Counters()
+    for n, body in enumerate(bodies):
+        raw = msgspec.json.encode(body | {"event_id": f"e{n}"})
+        taken = admit(raw, received=instant(NOW + n)).event
+        counters.learn(taken)
+        state, outcome = fold(state, taken, lambda _: None, epoch="a")
+    assert state is not None
+    assert (state.consent, state.history, outcome) == (False, (), Outcome.IGNORED)
+    assert counters.trail("u") == []

@@ -16,6 +16,7 @@ from rec.counters import SHIFT, SUCCESSORS, TRAIL, Counters
 from rec.errors import ModelError
 from rec.events import CONSENT, ERASE, Consent, Event
 from rec.recent import Recent
+from rec.votes import Votes
 from tests.unit.shop import NOW, event
 
 DENIED, GRANTED = Consent(personalization_storage="denied"), Consent(personalization_storage="granted")
@@ -110,6 +111,49 @@ def test_an_item_that_everybody_has_is_a_weaker_neighbour() -> None:
 def test_popularity_decays_by_half_in_a_half_life() -> None:
     counters = learned([event("view_item", "old"), event("view_item", "new", at=NOW + 100)], half_life_s=100)
     assert popularity(counters, "new") == pytest.approx(2 * popularity(counters, "old"))
+
+
+def test_however_often_one_shopper_comes_back_an_item_is_as_popular_as_what_they_did_most() -> None:
+    often = [event("view_item", "a", at=NOW + n, user_id="u") for n in range(600)]
+    two = [event("view_item", "b", at=NOW + 600, user_id=name) for name in ("v", "w")]
+    counters = learned([*often, *two])
+    assert popularity(counters, "b") == pytest.approx(2 * popularity(counters, "a"), rel=1e-3)
+    counters.learn(event("purchase", "a", at=NOW + 600, user_id="u"))
+    assert popularity(counters, "a") == pytest.approx(2 * popularity(counters, "b"), rel=1e-3)
+    trend = counters.tables.trend
+    assert trend[0] == pytest.approx(2 * trend[1], rel=1e-3)
+
+
+def test_neither_a_long_round_nor_a_new_choice_gives_a_shopper_more_votes() -> None:
+    ids = [f"i{n}" for n in range(3 * TRAIL)]
+    rounds = [event("view_item", item, at=NOW + n, user_id="u") for n, item in enumerate(ids * 10)]
+    choices = [event("search", at=NOW + 1_000, user_id="u", consent=choice) for choice in (DENIED, GRANTED)]
+    counters = learned([*rounds, *choices, event("view_item", "i0", at=NOW + 1_001, user_id="u")])
+    counters.learn(event("view_item", "other", at=NOW + 1_001, user_id="v"))
+    assert popularity(counters, "i0") == pytest.approx(popularity(counters, "other"), rel=1e-2)
+
+
+def test_a_vote_wears_off_comes_in_any_order_and_outlasts_a_restart() -> None:
+    visits = [event("view_item", "a", at=NOW + n * 100, id=f"e{n}", user_id="u") for n in range(3)]
+    new = event("view_item", "b", at=NOW + 200, user_id="v")
+    in_order = learned([*visits, new], half_life_s=100)
+    assert popularity(in_order, "a") == pytest.approx(popularity(in_order, "b"))
+    shuffled = learned([visits[2], visits[0], new, visits[1]], half_life_s=100)
+    assert popularity(shuffled, "a") == pytest.approx(popularity(shuffled, "b"))
+    again = Counters.from_bytes(in_order.to_bytes(), 100)
+    again.learn(event("view_item", "a", at=NOW + 200, id="again", user_id="u"))
+    assert popularity(again, "a") == pytest.approx(popularity(again, "b"))
+    again.forget("u")
+    again.learn(event("view_item", "a", at=NOW + 200, id="anew", user_id="u"))
+    assert popularity(again, "a") == pytest.approx(2 * popularity(again, "b"))
+
+
+def test_votes_that_are_remembered_are_bounded() -> None:
+    votes = Votes(100)
+    for n in range(1_000):
+        votes.cast(f"u{n}", "a", NOW + n, 1.0, 100.0)
+    assert sum(map(len, votes.to_parts())) <= 100
+    assert votes.cast("u999", "a", NOW + 999, 1.0, 100.0).popular == 0
 
 
 def test_popularity_never_overflows_and_keeps_its_proportions() -> None:

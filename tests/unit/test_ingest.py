@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rec.counters import Counters
 from rec.errors import BadInput, TooLarge
-from rec.events import ACTIONS, decode_event, encode_event
+from rec.events import ACTIONS, EventItem, decode_event, encode_event
 from rec.ingest import ALIASES, MAX_AGE, admit, admit_all, admit_batch
 from rec.privacy import user_hash
+from rec.state import Facets, UserState, fold
 
 NOW = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 
@@ -154,6 +156,55 @@ def test_no_event_happens_after_it_was_received_nor_a_week_before(
 def test_a_clock_that_is_years_behind_does_not_matter_when_both_stamps_are_of_it() -> None:
     admitted = admit(raw(client_ts="2020-01-01T00:00:00Z", sent_ts="2020-01-01T00:00:30Z"), received=NOW).event
     assert admitted.event_ts == NOW - timedelta(seconds=30)
+
+
+def items_of(name: str, *items: dict[str, Any]) -> tuple[EventItem, ...]:
+    return admit(raw(event=name, items=list(items)), received=NOW).event.items
+
+
+def test_an_item_that_an_event_names_often_is_taken_once_at_its_first_place() -> None:
+    a, b = {"item_id": "a", "index": 3}, {"item_id": "b", "index": 4}
+    assert items_of("view_item", a, b, *[a | {"index": 9}] * 198) == (EventItem("a", 3), EventItem("b", 4))
+    assert items_of("view_item_list", b, a, b) == (EventItem("b", 4), EventItem("a", 3))
+
+
+def test_pieces_of_one_item_in_several_lines_add_up_to_the_same_sum() -> None:
+    bought: list[dict[str, Any]] = [
+        {"item_id": "a", "price": 10.0, "quantity": 1},
+        {"item_id": "a", "price": 8.5, "quantity": 3},
+    ]
+    assert items_of("purchase", *bought) == (EventItem("a", price=35.5 / 4, quantity=4),)
+    assert items_of("add_to_cart", {"item_id": "a"}, {"item_id": "a"}) == (EventItem("a", quantity=2),)
+    free: list[dict[str, Any]] = [{"item_id": "a", "price": 5.0, "quantity": 0}, {"item_id": "a"}]
+    assert items_of("purchase", *free) == (EventItem("a", price=5.0, quantity=1),)
+    too_many = raw(event="purchase", items=[{"item_id": "a", "quantity": 2**31 - 1}] * 2)
+    assert refused(too_many).field == "items[0].quantity"
+
+
+def test_two_copies_of_an_item_move_state_and_counters_like_one() -> None:
+    once, often = (raw(event="add_to_cart", items=[{"item_id": "a"}] * n) for n in (1, 200))
+    states, counters = list[UserState | None](), [Counters(), Counters()]
+    for counter, body in zip(counters, (once, often), strict=True):
+        taken = admit(body, received=NOW).event
+        counter.learn(taken)
+        states.append(fold(None, taken, lambda _: Facets("tents", "x"), epoch="a")[0])
+    assert states[0] == states[1]
+    assert counters[0].tables.popularity[0] == counters[1].tables.popularity[0]
+
+
+@pytest.mark.parametrize("use", ["personalization_storage", "analytics_storage"])
+@pytest.mark.parametrize("behind", [timedelta(hours=1), timedelta(hours=30), timedelta(days=900)])
+def test_a_denial_by_a_clock_that_nothing_proves_is_as_of_its_receipt(use: str, behind: timedelta) -> None:
+    client = {"client_ts": (NOW - behind).isoformat()}
+    assert admit(raw(**client, consent={use: "denied"}), received=NOW).event.event_ts == NOW
+    proven = client | {"sent_ts": (NOW - behind + timedelta(minutes=2)).isoformat()}
+    assert admit(raw(**proven, consent={use: "denied"}), received=NOW).event.event_ts == NOW - timedelta(minutes=2)
+
+
+def test_a_grant_never_becomes_newer_than_its_client_says() -> None:
+    """A backend that sends the day's events at night must not undo what was denied at noon."""
+    granted = raw(client_ts=(NOW - timedelta(hours=9)).isoformat(), consent={"personalization_storage": "granted"})
+    assert admit(granted, received=NOW).event.event_ts == NOW - timedelta(hours=9)
 
 
 @pytest.mark.parametrize("name", ["personalisation_storage", "Personalization_Storage", "personalization"])

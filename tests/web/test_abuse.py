@@ -132,6 +132,23 @@ async def test_a_browser_asks_so_often_and_others_are_not_held_up(path: str) -> 
         assert all([(await shop.call("GET", backend, BACKEND)).status != 429 for _ in range(9)])
 
 
+async def test_a_browser_sends_events_so_often_and_what_is_refused_can_be_sent_again() -> None:
+    async with open_shop(requests_per_minute=3) as shop:
+        mine = shop.browser("u1")
+        sent = [{"events": [event("u1")]} for _ in range(4)]
+        answers = [await shop.call("POST", "/v1/events", mine, json=body) for body in sent]
+        refused = answers.pop()
+        assert [answer.status for answer in answers] == [202] * 3
+        assert (refused.status, refused.error["code"], refused.error["temporary"]) == (429, "rate_limited", True)
+        assert 0 < refused.error["retry_after"] <= 20
+        assert int(refused.headers["Retry-After"]) > 0
+        assert (await shop.call("GET", "/v1/suggest?q=te", mine)).status != 429  # questions are counted apart
+        others = shop.browser("u2")
+        assert (await shop.call("POST", "/v1/events", others, json={"events": [event("u2")]})).status == 202
+        again = [await shop.call("POST", "/v1/events", BACKEND, json=sent[-1]) for _ in range(9)]
+        assert [(answer.status, answer.body["accepted"]) for answer in again] == [(202, 1)] + [(202, 0)] * 8
+
+
 async def test_so_many_connections_may_wait_with_their_first_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "silent_at_most", lambda _: 3)
     async with open_shop() as shop, contextlib.AsyncExitStack() as stack:

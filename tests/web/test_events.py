@@ -291,3 +291,16 @@ async def test_after_a_body_that_cannot_be_unpacked_the_answer_says_that_the_con
         answer = await shop.call("POST", "/v1/events", headers, data=io.BytesIO(b"this is no gzip"))
         assert (answer.status, answer.error["code"], answer.headers["Connection"]) == (400, "bad_request", "close")
         assert (await shop.track(event("u1"))).status == 202
+
+
+async def test_of_one_event_sent_ten_times_at_once_one_is_accepted(shop: Shop) -> None:
+    shop.log.go_on.clear()  # all ten are looked up before the first is in the log
+    sent = event("u1")
+    calls = [asyncio.create_task(shop.track(sent)) for _ in range(10)]
+    await until(lambda: shop.edge.intake.waiting == 10)
+    shop.log.go_on.set()
+    answers = [answer.body for answer in await asyncio.gather(*calls)]
+    assert sum(answer["accepted"] for answer in answers) == 1
+    assert sum(answer["duplicates"] for answer in answers) == 9
+    assert shop.metric("events_ingested_total", event="view_item") == 1
+    assert shop.metric("events_duplicate_total") == 9

@@ -73,14 +73,20 @@ class KafkaGroupReader(ConsumerRebalanceListener):  # type: ignore[misc]
             except (CommitFailedError, IllegalStateError):
                 log.info("group %s is rebalancing: what was not committed is read again", self._group)
 
+    async def positions(self) -> dict[int, int]:
+        async with self._broker.reported(2 * ACK_S, f"asking for the positions of {self._group!r}"):
+            return await self._positions()
+
     async def lag(self) -> int:
-        assigned = [partition.partition for partition in self._consumer.assignment()]
         async with self._broker.reported(2 * ACK_S, f"asking for the lag of {self._group!r}"):
-            _, end = await bounds(self._consumer, self._topic, assigned)
-            positions = await asyncio.gather(
-                *(self._consumer.position(TopicPartition(self._topic, number)) for number in assigned)
-            )
-        return sum(max(0, end[number] - at) for number, at in zip(assigned, positions, strict=True))
+            positions = await self._positions()
+            _, end = await bounds(self._consumer, self._topic, list(positions))
+        return sum(max(0, end[number] - at) for number, at in positions.items())
+
+    async def _positions(self) -> dict[int, int]:
+        assigned = list(self._consumer.assignment())
+        positions = await asyncio.gather(*map(self._consumer.position, assigned))
+        return {partition.partition: at for partition, at in zip(assigned, positions, strict=True)}
 
     # -- called by aiokafka around a rebalance
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:

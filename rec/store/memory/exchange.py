@@ -235,9 +235,12 @@ class MemoryExchange:
         seen = {event_id for event_id in event_ids if self._shared.events.get(event_id)}
         return seen, self._shared.denied.intersection(subjects)
 
-    async def remember(self, event_ids: Sequence[str], ttl_s: int) -> None:
+    async def remember(self, event_ids: Sequence[str], ttl_s: int) -> set[str]:
+        before = {event_id for event_id in event_ids if self._shared.events.get(event_id)}
         for event_id in event_ids:
-            self._shared.events.set(event_id, True, ttl_s)
+            if event_id not in before:
+                self._shared.events.set(event_id, True, ttl_s)
+        return before
 
     async def set_denied(self, user_id: str, denied: bool) -> None:
         await self.set_all_denied([user_id], denied)

@@ -172,6 +172,10 @@ class MemoryGroupReader:
         self._rebalanced()
         self._shared.committed.update(self._positions)
 
+    async def positions(self) -> dict[int, int]:
+        self._rebalanced()
+        return dict(self._positions)
+
     async def lag(self) -> int:
         self._rebalanced()
         partitions = self._log.partitions(self._topic)

@@ -60,12 +60,13 @@ class RedisExchange(Slates, Presence):
             {subject for subject, denied in zip(subjects, denials, strict=True) if denied},
         )
 
-    async def remember(self, event_ids: Sequence[str], ttl_s: int) -> None:
+    async def remember(self, event_ids: Sequence[str], ttl_s: int) -> set[str]:
         async with self._client.reported():
             pipeline = self._client.redis.pipeline(transaction=False)
             for event_id in event_ids:
-                pipeline.set(self._names.event(event_id), 1, ex=ttl_s)
-            await pipeline.execute()
+                pipeline.set(self._names.event(event_id), 1, ex=ttl_s, nx=True)
+            fresh = await pipeline.execute()
+        return {event_id for event_id, set_now in zip(event_ids, fresh, strict=True) if not set_now}
 
     async def set_denied(self, user_id: str, denied: bool) -> None:
         await self.set_all_denied([user_id], denied)
