@@ -1,4 +1,4 @@
-# make demo   install, then start everything here and print the address to open
+# make demo   install, then start everything here and print the address to open; make demo PORT=9000 for another port
 # make test   install, then every check there is
 # `make help` lists the rest. A second run installs nothing.
 
@@ -15,6 +15,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXTRAS := server,embedded,dev,docs
 SHOPPERS ?= 8
+# Where the shop listens: make demo PORT=9000; 0 takes a free one
+PORT ?= 8080
 # More for pytest: make test ARGS='tests/unit -x'
 ARGS ?=
 
@@ -37,7 +39,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 demo: install ## everything on this machine, with simulated shoppers; Ctrl-C stops all of it
-	@exec $(BIN)/rec up --shoppers $(SHOPPERS)
+	@exec $(BIN)/rec up --port $(PORT) --shoppers $(SHOPPERS)
 
 lint: $(STAMP) ## ruff and mypy
 	@$(say) "ruff: rules" && $(BIN)/ruff check .

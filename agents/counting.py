@@ -16,11 +16,11 @@ import msgspec
 from agents.behavior import read_event
 from agents.forget import Forgetting
 from agents.metrics import Metrics
+from agents.snapshots import kept
 from rec.config import Settings
 from rec.counters import Counters
 from rec.errors import ModelError, Unavailable
 from rec.events import ERASE, Event
-from rec.files import write_atomically
 from rec.ports import Log, Record
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,8 @@ class Counting:
         self._forgetting, self._metrics = forgetting, metrics
         self._snapshot_s = snapshot_s
         self._dirty = False
+        self._unsaid: list[Event] = []  # erasures whose users the last snapshot still knows
+        self._saving = asyncio.Lock()  # an older snapshot must not be written over a newer one
         self._still = asyncio.Lock()  # held while a snapshot is put together
 
     async def caught_up(self, timeout_s: float = 60.0) -> None:
@@ -77,9 +79,15 @@ class Counting:
             await self.save()
 
     async def save(self) -> None:
-        """Write the snapshot, if there is something new. While it is put together nothing is learned."""
-        if self._dirty:
+        """Write the snapshot, if there is something new. While it is put together nothing is learned.
+
+        Erasures it is the first without get their receipts.
+        """
+        async with self._saving:
+            if not self._dirty:
+                return
             self._dirty = False
+            erased, self._unsaid = self._unsaid, []
             async with self._still:
                 parts, began = [], time.perf_counter()
                 for part in self._counters.to_pieces():
@@ -87,7 +95,14 @@ class Counting:
                     if time.perf_counter() - began > SLICE_S:
                         await asyncio.sleep(0)
                         began = time.perf_counter()
-            await asyncio.to_thread(write_atomically, self._path, b"".join(parts))
+            if not await kept(self._path, b"".join(parts)):
+                self._dirty, self._unsaid = True, [*erased, *self._unsaid]
+                return
+        for event in erased:
+            try:
+                await self._forgetting.receipt(event, "counters", 1, STAYS)
+            except Unavailable as error:
+                log.warning("an erasure's receipt is incomplete: %s", error)
 
     async def _learn(self, records: list[Record]) -> None:
         began = time.perf_counter()
@@ -113,12 +128,9 @@ class Counting:
         """Drop the trail, and do not wait for the next snapshot: the file must not remember either."""
         self._forgetting.note(event)
         self._counters.forget(event.subject)
+        self._unsaid.append(event)
         self._dirty = True
         await self.save()
-        try:
-            await self._forgetting.receipt(event, "counters", 1, STAYS)
-        except Unavailable as error:
-            log.warning("an erasure's receipt is incomplete: %s", error)
 
 
 def load_counters(path: Path, settings: Settings) -> Counters:

@@ -1,51 +1,93 @@
-"""scores → **curves**. What TensorBoard draws of a lineage: `tensorboard --logdir <data_dir>/curves`."""
+"""scores → **curves**. What TensorBoard draws of a lineage: `tensorboard --logdir <data_dir>/curves`.
+
+The events are written here and not by tensorboardX's SummaryWriter: its thread ends at the first error of the disk,
+without a word, and whoever draws next waits for it for ever.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rec.contest import CANDIDATE, UNTAUGHT
 from rec.examples import Taken
 
+log = logging.getLogger(__name__)
+
+FLUSH_S = 5.0
+
 
 class Curves:
     """Writes event files; the step is the number of examples learned from. An async context manager.
 
-    `took` blocks on the disk.
+    `took` blocks on the disk. What the disk does not take is not drawn, and said; the next call begins another file.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._writer: Any = None
+        self._flushed = 0.0
+        self._said = False  # that the disk takes nothing: once, for there is a call a second
 
     async def __aenter__(self) -> Curves:
-        await asyncio.to_thread(self._open)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await asyncio.to_thread(self._writer.close)
-
-    def _open(self) -> None:
-        from tensorboardX import SummaryWriter
-
-        self._writer = SummaryWriter(str(self._folder), flush_secs=5)
+        await asyncio.to_thread(self._close)
 
     def took(self, taken: Taken, live: str, now: float) -> None:
         """One call's worth of batches. Of the contenders those are drawn that are always there."""
         if not taken.rounds:
             return
-        step = taken.learned
-        self._add("train/loss", taken.loss, step)
-        self._add("train/share", taken.share, step)
-        self._add("train/behind_s", max(0.0, now - taken.learned_through), step)
-        for curve, name in (("candidate", CANDIDATE), ("live", live), ("untaught", UNTAUGHT)):
-            rounds = [one for one in taken.rounds if name in one.loss]
-            if examples := sum(one.examples for one in rounds):
-                self._add(f"nll/{curve}", sum(one.loss[name] for one in rounds) / examples, step)
-                self._add(f"hit_rate_10/{curve}", sum(one.hits[name] for one in rounds) / examples, step)
-                self._add(f"mrr_10/{curve}", sum(one.mrr[name] for one in rounds) / examples, step)
+        try:
+            self._draw(dict(_curves(taken, live, now)), taken.learned, now)
+        except OSError as error:
+            self._close()
+            if not self._said:
+                log.error("no curves for now: %s cannot be written: %s", self._folder, error.strerror or error)  # noqa: TRY400
+            self._said = True
+        else:
+            self._said = False
 
-    def _add(self, name: str, value: float, step: int) -> None:
-        self._writer.add_scalar(name, value, step)
+    def _draw(self, curves: dict[str, float], step: int, now: float) -> None:
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import scalar
+
+        if self._writer is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._writer, self._flushed = EventsWriter(str(self._folder / "events")), 0.0
+        for name, value in curves.items():
+            self._writer.write_event(Event(wall_time=now, step=step, summary=scalar(name, value)))
+        if abs(now - self._flushed) >= FLUSH_S:
+            self._writer.flush()
+            self._flushed = now
+
+    def _close(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        try:
+            writer.close()
+        except OSError:  # it was said, or is the last 5 s; the file is still to be closed, and may say so again
+            with contextlib.suppress(OSError):
+                writer._py_recordio_writer.close()
+            path = Path(writer._file_name)
+            if path.stat().st_size == 0:  # nothing came of it: there is one at each call
+                path.unlink()
+
+
+def _curves(taken: Taken, live: str, now: float) -> Iterator[tuple[str, float]]:
+    yield "train/loss", taken.loss
+    yield "train/share", taken.share
+    yield "train/behind_s", max(0.0, now - taken.learned_through)
+    for curve, name in (("candidate", CANDIDATE), ("live", live), ("untaught", UNTAUGHT)):
+        rounds = [one for one in taken.rounds if name in one.loss]
+        if examples := sum(one.examples for one in rounds):
+            yield f"nll/{curve}", sum(one.loss[name] for one in rounds) / examples
+            yield f"hit_rate_10/{curve}", sum(one.hits[name] for one in rounds) / examples
+            yield f"mrr_10/{curve}", sum(one.mrr[name] for one in rounds) / examples

@@ -16,9 +16,9 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from agents.snapshots import kept
 from rec.errors import BadInput, ModelError
 from rec.feedback import FeedbackExample, decode_example
-from rec.files import write_atomically
 from rec.ports import Log, Record
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,8 @@ class Outcomes(Generic[P]):
                 if time.perf_counter() > until:
                     await asyncio.sleep(0)
                     until = time.perf_counter() + SLICE_S
-        await asyncio.to_thread(write_atomically, self._path, b"".join(parts))
+        if not await kept(self._path, b"".join(parts)):
+            self._dirty = True
 
 
 def last_or_new(path: Path, read: Callable[[bytes], P], new: Callable[[], P], what: str) -> P:

@@ -21,11 +21,11 @@ import msgspec
 
 from agents.metrics import Metrics
 from agents.query_encoder import QueryEncoder
+from agents.snapshots import kept
 from rec.catalog import Floats, Item
 from rec.config import Settings
 from rec.errors import ModelError, RecError, Unavailable
 from rec.events import Event
-from rec.files import write_atomically
 from rec.ports import Exchange, Reply
 from rec.recommend import World
 from rec.requests import SearchRequest, SuggestRequest
@@ -170,9 +170,9 @@ class Searching:
         while True:
             await asyncio.sleep(SAVE_S)
             fusion = self.engine.fusion
-            if fusion.learned != saved:
-                await asyncio.to_thread(write_atomically, self._path, msgspec.json.encode(fusion))
-                saved = fusion.learned
+            learned = fusion.learned
+            if learned != saved and await kept(self._path, msgspec.json.encode(fusion)):
+                saved = learned
 
     async def _turn(self) -> bool:
         """One portion of everything; False if there was nothing."""

@@ -8,6 +8,7 @@ RecError                                                                        
 │   ├── NotFound           there is no such thing                                    exit 1, HTTP 404
 │   ├── TooSlow            send the whole request at once                temporary   exit 1, HTTP 408
 │   ├── TooLarge           send less at a time                                       exit 1, HTTP 413
+│   ├── UnknownEncoding    send the body as it is, or as gzip or deflate             exit 1, HTTP 415
 │   └── RateLimited        wait `retry_after` seconds, then again        temporary   exit 1, HTTP 429
 ├── Unavailable            a dependency is away; try again               temporary   exit 4, HTTP 503
 ├── DeadlineExceeded       no answer in time; try again                  temporary   exit 5, HTTP 504
@@ -89,6 +90,10 @@ class TooSlow(BadInput):
 
 class TooLarge(BadInput):
     code, http_status, exit_code = "too_large", 413, 1
+
+
+class UnknownEncoding(BadInput):
+    code, http_status, exit_code = "unknown_encoding", 415, 1
 
 
 class RateLimited(BadInput):

@@ -22,6 +22,7 @@ from rec.errors import BadInput, TooLarge
 from rec.events import ACTIONS, ID_RULE, MAX_ITEMS, MAX_TEXT, Event, EventItem, each_once
 from rec.halves import decoded
 from rec.protocol import MAX_BODY_BYTES, MAX_EVENTS
+from rec.visible import check_event
 
 MAX_AGE = timedelta(days=7)
 MAX_CONTEXT_BYTES = 2_048
@@ -135,6 +136,7 @@ def admit(raw: msgspec.Raw | bytes, *, received: datetime) -> Admitted:
         raise BadInput(f"{name} needs at least one item. {REMEDIES['items']}.", code="missing_items", field="items")
     _check_names(raw)
     _check_sizes(event)
+    check_event(event)
     if (once := each_once(name, items)) is not items:
         _check_sizes(msgspec.structs.replace(event, items=once))  # their sum is a number like any other
     ours = {"received_ts": received, "event_ts": _event_ts(event, received), "withheld": False}

@@ -20,6 +20,7 @@ from rec.catalog import Item
 from rec.errors import BadInput
 from rec.events import ID_RULE, Event
 from rec.ingest import admit, explain
+from rec.visible import check_item
 
 ITEM_COLUMNS = Item.__struct_fields__
 _EVENT_TEXTS = ("event", "event_id", "user_id", "visitor_id", "session_id", "search_term", "currency", "transaction_id")
@@ -59,9 +60,11 @@ def item_of(row: Mapping[str, Any]) -> Item:
         values["image_vector"] = _json_of(values["image_vector"], "image_vector", list)
     try:
         values["attributes"] = msgspec.to_builtins({**others, **attributes}, str_keys=True)
-        return msgspec.convert(values, Item, strict=False)
+        item = msgspec.convert(values, Item, strict=False)
     except msgspec.ValidationError as error:
         raise explain(error, _REMEDIES) from None
+    check_item(item)
+    return item
 
 
 def event_of(row: Mapping[str, Any], *, now: datetime, event: str | None = None) -> Event:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from rec.catalog import Item
 from rec.config import Settings, load_settings
+from rec.direct import get
 from rec.embedded.process import Child
 from rec.embedded.redis_server import embedded_redis
 from rec.embedded.supervisor import python
@@ -173,7 +172,6 @@ def shelf(count: int = 240) -> list[Item]:
 
 def _ok(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  our own child
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+        return get(url, 2.0).status == 200
+    except Unavailable:
         return False

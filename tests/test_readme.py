@@ -7,6 +7,7 @@ import asyncio
 import json
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +164,13 @@ def test_the_table_of_errors_knows_every_status_and_code() -> None:
     for kind in kinds:
         if kind.__module__ == "rec.errors" and kind.code not in ("config", "model"):  # these never leave a process
             assert f"`{kind.code}`" in rows[str(kind.http_status)]
+
+
+def test_make_demo_listens_where_port_says() -> None:
+    def told(*more: str) -> str:
+        return subprocess.run(
+            ["make", "-n", "demo", *more], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert "rec up --port 9000 --shoppers 8\n" in told("PORT=9000")
+    assert "rec up --port 8080 --shoppers 8\n" in told("PORT=8080")

@@ -65,6 +65,8 @@ def front(metrics: Metrics, origins: frozenset[str]) -> Middleware:
             raise  # the client went away while it was answered: nobody is left to tell
         except Exception as error:  # noqa: BLE001  the last net: an id for the client, the stack for the log
             response = _unexpected(request, error)
+        if response.status >= 400 and request.content.exception() is not None:
+            response.force_close()  # aiohttp closes after a body that it could not read: who sends next must know
         route = route_of(request)
         if route not in _STREAMS or response.status >= 400:
             metrics.http.labels(route, str(response.status)).observe(time.perf_counter() - started)

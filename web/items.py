@@ -13,6 +13,7 @@ from rec.images import fitting
 from rec.ingest import rejection
 from rec.ports import Hint
 from rec.protocol import MAX_EVENTS
+from rec.visible import check_item
 from web.edge import BACKEND_ACTOR, EDGE, Edge
 from web.front import answer
 from web.parsing import ItemPath, body_of, decode_known, path_of
@@ -42,6 +43,7 @@ async def put_items(request: web.Request) -> web.Response:
     for index, raw in enumerate(raws):
         try:
             item = decode_known(raw, Item, " Fields of your own go into attributes.")
+            check_item(item)
             fitting(item, edge.settings.image_dim)
             items[item.item_id] = item
         except BadInput as error:

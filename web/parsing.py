@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
-from aiohttp import ClientError, web
+from aiohttp import ClientError, hdrs, web
 
-from rec.errors import BadInput, TooSlow
+from rec.errors import BadInput, TooSlow, UnknownEncoding
 from rec.events import ID_RULE, Id
 from rec.halves import decoded
 from rec.ingest import explain, not_json
@@ -30,6 +30,8 @@ from rec.slates import MAX_VERSION
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+ENCODINGS = ("", "identity", "gzip", "deflate")
+ENCODING_REMEDY = "This Content-Encoding is not read here. Send the body as it is, or as gzip or deflate."
 BODY_S = 10.0  # from the head of a request to the end of its body
 
 REMEDIES = {
@@ -147,7 +149,12 @@ async def body_of(request: web.Request, type_: type[T]) -> T:
 
 
 async def read(request: web.Request) -> bytes:
-    """The whole body, within `BODY_S`. Raises TooSlow, BadInput, or ConnectionError if the client went away."""
+    """The whole body, within `BODY_S`. Raises TooSlow, BadInput, or ConnectionError if the client went away.
+
+    aiohttp leaves a Content-Encoding that it does not know as it is: that is refused, or it would be taken for JSON.
+    """
+    if request.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower() not in ENCODINGS:
+        raise UnknownEncoding(ENCODING_REMEDY)
     try:
         async with asyncio.timeout(BODY_S):
             return await request.read()

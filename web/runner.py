@@ -7,11 +7,12 @@ the request. Invariant: such an answer is in the form of all our errors, quotes 
 from __future__ import annotations
 
 from aiohttp import hdrs, web
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_exceptions import ContentEncodingError, LineTooLong
 
-from rec.errors import BadInput, RecError
+from rec.errors import BadInput, RecError, UnknownEncoding
 from rec.protocol import MAX_QUERY
 from web.front import error_answer
+from web.parsing import ENCODING_REMEDY
 
 MAX_FIELD_BYTES = 8190  # of one header
 # q, category and brand at their longest, each character four bytes and each of those %XX; and the rest of the line
@@ -42,9 +43,11 @@ class _Handler(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        super().handle_error(request, status, exc, message)  # logs it; raises if an answer is under way already
-        response = error_answer(refusal(exc) if status < 500 else RecError("Something broke here."))
-        response.set_status(status)
+        error = refusal(exc) if status < 500 else RecError("Something broke here.")
+        if not isinstance(error, UnknownEncoding):  # that is no fault of this process: no stack of it in the log
+            super().handle_error(request, status, exc, message)  # logs it; raises if an answer is under way already
+            error.http_status = status
+        response = error_answer(error)
         response.headers.update({"X-Content-Type-Options": "nosniff", hdrs.CACHE_CONTROL: "no-store"})
         response.force_close()
         return response
@@ -56,4 +59,6 @@ def refusal(error: BaseException | None) -> BadInput:
         most = f"at most {MAX_LINE_BYTES} bytes, q in it at most {MAX_QUERY} characters"
         message = f"The request's first line or a header is too long. Send {most}, and headers of {MAX_FIELD_BYTES}."
         return BadInput(message, code="line_too_long")
+    if isinstance(error, ContentEncodingError):  # br and zstd, for which aiohttp has no library here
+        return UnknownEncoding(ENCODING_REMEDY)
     return BadInput("This is no HTTP request that can be read here. See RFC 9112.", code="not_http")

@@ -42,6 +42,7 @@ from web.subscribing import finish, prepare
 
 log = logging.getLogger(__name__)
 
+VERSIONS = ("13", "8", "7")  # that aiohttp speaks
 SEND_BUFFER = 64 * 1024  # kernel bytes; a slow client's lists shall wait in its slot, where the newest wins, not there
 
 
@@ -80,6 +81,9 @@ def _check_handshake(request: web.Request) -> None:
     if offered is not None and SUBPROTOCOL not in [name.strip() for name in offered.split(",")]:
         message = f"None of the offered subprotocols is known. Offer {SUBPROTOCOL}."
         raise BadInput(message, code="unknown_subprotocol", field="Sec-WebSocket-Protocol")
+    if request.headers.get(hdrs.SEC_WEBSOCKET_VERSION, "").strip() not in VERSIONS:
+        message = "This version of websocket is not spoken here. Send Sec-WebSocket-Version: 13, of RFC 6455."
+        raise BadInput(message, code="unknown_version", field="Sec-WebSocket-Version")
 
 
 class SocketSink:

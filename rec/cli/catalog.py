@@ -66,27 +66,25 @@ def import_(
         if url
         else _into_database(files, mapping, errors, read)
     )
-    distinct = len(read.seen)
+    distinct = len(read.taken)
     again = distinct < counts.good
     told(counts, f"{counts.good:,} rows imported as {distinct:,} items" if again else f"{counts.good:,} items imported")
     if as_json:
-        emit_json({**counts._asdict(), "imported": counts.good, **more})
+        emit_json({**counts._asdict(), "imported": distinct, **more})
     return int(counts.bad > 0)
 
 
 class _Reader:
-    """A row as an item; remembers which items there were."""
+    """A row as an item; remembers which items were taken: one that is in several rows is one."""
 
     def __init__(self, no_attributes: bool) -> None:
         self._known_alone = no_attributes
-        self.seen: set[str] = set()
+        self.taken: set[str] = set()
 
     def __call__(self, row: Mapping[str, Any]) -> Item:
         if self._known_alone:
             row = {name: value for name, value in row.items() if name in ITEM_COLUMNS}
-        item = item_of(row)
-        self.seen.add(item.item_id)
-        return item
+        return item_of(row)
 
 
 async def _into_database(
@@ -99,7 +97,8 @@ async def _into_database(
         async def store(items: list[Item]) -> Sequence[Refused]:
             nonlocal revision
             revision = await database.put_items(items)
-            detail["imported"] += len(items)
+            read.taken.update(item.item_id for item in items)
+            detail["imported"] = len(read.taken)
             return ()
 
         names = {"files": [str(path) for path in files], "imported": 0}
@@ -107,7 +106,7 @@ async def _into_database(
             counts = await import_files(
                 files, mapping, lambda row: fitting(read(row), settings.image_dim), store, errors, "importing items"
             )
-            detail.update(rows=counts.rows, imported=counts.good, bad=counts.bad, revision=revision)
+            detail.update(rows=counts.rows, imported=len(read.taken), bad=counts.bad, revision=revision)
     workers_told = await tell_workers(settings, Hint("catalog", "")) if counts.good else False
     return counts, {"revision": revision, "workers_told": workers_told}
 
@@ -123,6 +122,8 @@ async def _through_server(
             nonlocal revision
             result = await client.put_items(items)
             revision = result.revision if result.revision is not None else revision
+            refused = {one.index for one in result.rejected}
+            read.taken.update(item.item_id for at, item in enumerate(items) if at not in refused)
             return [Refused(one.index, None, one.message) for one in result.rejected]
 
         counts = await import_files(files, mapping, read, store, errors, "importing items")

@@ -51,7 +51,7 @@ def find_server(url: str | None, api_key: str | None, env: Mapping[str, str] = o
     told = "named"
     if not url:
         port = _read(folder / "port").strip()
-        url, told = (f"http://127.0.0.1:{port}", f"{folder}/port") if port.isdigit() else (DEFAULT_URL, "default")
+        url, told = (_here(folder, int(port)), f"{folder}/port") if port.isdigit() else (DEFAULT_URL, "default")
     if not api_key:
         api_key = str(_object(folder / "secrets.json").get("api_key", ""))
     if not api_key:
@@ -78,6 +78,14 @@ def settings_here(env: Mapping[str, str] = os.environ) -> tuple[Settings, str]:
     values = {name.removeprefix("REC_").lower(): value for name, value in running.items()}
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
     return load_settings(**{**values, **given}), f"`rec up` of {folder}"
+
+
+def _here(folder: Path, port: int) -> str:
+    """Where the `rec up` of the folder listens: on which of this machine's addresses, it tells while it runs."""
+    from rec.embedded.announce import announced
+    from rec.embedded.ports import address
+
+    return address(announced(folder).get("REC_HOST", "127.0.0.1"), port)
 
 
 def data_folder(env: Mapping[str, str] = os.environ) -> Path:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import urllib.error
-import urllib.request
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from email.utils import parsedate_to_datetime
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from rec.cli.findings import Finding, Probe, Status, fail, ok, warn
+from rec.direct import get
 from rec.errors import ConfigError, DeadlineExceeded, RecError, Unauthorized, Unavailable
 
 if TYPE_CHECKING:
@@ -77,14 +76,18 @@ def service_probes(settings: Settings, timeout_s: float) -> list[Probe]:
 
     async def database() -> Finding:
         from rec.store.sql import open_database
+        from rec.store.sql.schema import SCHEMA_HEAD, later
 
         try:
             async with open_database(settings) as database:
                 await database.ping_database()
                 took, revision = await database.ping_database(), await database.schema_revision()
+                if revision is not None and revision != SCHEMA_HEAD:
+                    return warn(later(revision).message, "pip install --upgrade shunxi")
                 return _timed(f"{_bare(settings.database_url)}, revision {revision} (head), answers", took)
         except ConfigError as error:
-            return fail(error.message, "rec migrate")
+            mends = "rec migrate" in error.message
+            return fail(error.message, "rec migrate" if mends else "export REC_DATABASE_URL=…   # another database")
 
     start_broker = "rec up   # or: docker compose up -d kafka"
     return [
@@ -279,15 +282,7 @@ async def _one_round_trip(client: RecClient, slates: AsyncGenerator[Slate]) -> f
 
 def _get(url: str, within_s: float) -> Answer:
     began = time.perf_counter()
-    try:
-        with urllib.request.urlopen(url, timeout=within_s) as response:  # noqa: S310 - http(s), as the SDK checks
-            status, headers, body = response.status, response.headers, response.read(65_536)
-    except urllib.error.HTTPError as error:
-        with error:
-            status, headers, body = error.code, error.headers, error.read(65_536)
-    except (OSError, ValueError) as error:
-        raise Unavailable(f"{url}: {error}") from error
-    return Answer(status, headers.get("Date", ""), body, time.perf_counter() - began)
+    return Answer(*get(url, within_s), time.perf_counter() - began)
 
 
 def _timed(what: str, seconds: float) -> Finding:

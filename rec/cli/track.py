@@ -10,7 +10,8 @@ from rec.cli.here import Server, find_server, server_options
 from rec.cli.output import emit_json, json_option, say
 from rec.client import RecClient, Timing, TrackResult
 from rec.client.events import Details
-from rec.events import Attribution
+from rec.errors import BadInput
+from rec.events import ACTIONS, Attribution
 
 
 @click.command()
@@ -60,6 +61,10 @@ def track(
         details["value"] = value
     if currency is not None:
         details["currency"] = currency
+    if not items and event in ACTIONS and ACTIONS[event].needs_items:
+        raise BadInput(
+            f"{event} needs at least one item: rec track {event} ITEM …", code="missing_items", field="items"
+        )
     server = find_server(url, api_key)
     result = asyncio.run(_track(server, timeout_s, event, user, items, slate, event_id, details))
     for rejection in result.rejected:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 import time
@@ -35,6 +36,10 @@ def up(
     rec up --shoppers 50         with simulated shoppers
     rec up --port 0 --json       for scripts
     """
+    if rate is not None and not shoppers:
+        raise click.UsageError(
+            "--rate is that of simulated shoppers, and there are none. Add --shoppers, or leave it out."
+        )
     options = Options(data_dir, host, port, shoppers, rate, seed, demo)
     progress = Progress()
 
@@ -54,7 +59,8 @@ def up(
 
 
 def report(message: str) -> None:
-    click.echo(message, err=True)
+    with contextlib.suppress(OSError):  # the terminal is gone: what is to end in order still does
+        click.echo(message, err=True)
 
 
 class Progress:

@@ -1,6 +1,7 @@
 """`rec up` → **running.json** → other commands of the same folder: how to reach the processes that run now.
 
-Invariant: what a `rec up` that is gone has left behind is not believed: the file names its process.
+Invariant: what a `rec up` that is gone has left behind is not believed: whoever runs holds the folder's lock
+(rec.embedded.home), and the kernel takes it back from the dead.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rec.embedded.home import is_held
 
 if TYPE_CHECKING:
     from rec.config import Settings
@@ -44,18 +47,8 @@ def announced(root: Path) -> dict[str, str]:
     """The REC_* variables of the `rec up` that runs from `root`; empty if none does."""
     try:
         told = json.loads((root / _FILE).read_text())
-        if not _alive(told["pid"]):
+        if not is_held(root):
             return {}
         return {str(name): str(value) for name, value in told["env"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's, but there
-        return True
-    return True

@@ -7,11 +7,14 @@ import fcntl
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from rec.errors import ConfigError
+
+_LOCK = "lock"
 
 
 class Secrets(NamedTuple):
@@ -38,15 +41,13 @@ class Home:
         """Hold the folder for this process. Raises ConfigError if another `rec up` has it, or it cannot be written."""
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
-            file = (self.root / "lock").open("a")
+            file = (self.root / _LOCK).open("a")
         except OSError as error:
             raise ConfigError(f"{self.root} cannot be written: {error}. Choose another with --data-dir.") from error
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _taken(file, fcntl.LOCK_EX):
                 message = f"{self.root} is in use by another `rec up`. Stop that one, or choose another --data-dir."
-                raise ConfigError(message) from None
+                raise ConfigError(message)
             yield
 
     def secrets(self) -> Secrets:
@@ -61,3 +62,22 @@ class Home:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(made._asdict(), file)
         return made
+
+
+def is_held(root: Path) -> bool:
+    """Whether a `rec up` runs from the folder now. Raises OSError where there is no lock to look at."""
+    with (root / _LOCK).open() as file:
+        return not _taken(file, fcntl.LOCK_SH, tries=1)
+
+
+def _taken(file: IO[str], how: int, tries: int = 5) -> bool:
+    """Whether flock(2) gave it. Whoever only looks holds it for a moment: that is waited for."""
+    for left in reversed(range(tries)):
+        try:
+            fcntl.flock(file, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if left:
+                time.sleep(0.02)
+        else:
+            return True
+    return False

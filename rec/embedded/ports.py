@@ -43,6 +43,16 @@ def check_address(host: str, port: int) -> None:
             raise ConfigError(message, field=field) from error
 
 
+def address(host: str, port: int) -> str:
+    """The URL at which a web of this machine answers that listens on `host`, RFC 3986 section 3.2.2.
+
+    >>> address("0.0.0.0", 80), address("::", 80), address("fe80::1%eth0", 80), address("shop", 80)
+    ('http://127.0.0.1:80', 'http://[::1]:80', 'http://[fe80::1%25eth0]:80', 'http://shop:80')
+    """
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  comparing, not binding
+    return f"http://{'[' + host.replace('%', '%25') + ']' if ':' in host else host}:{port}"
+
+
 async def ask(port: int, question: bytes, answer_bytes: int, host: str = "127.0.0.1") -> bytes | None:
     """Send `question` and read exactly `answer_bytes`; None if nobody listens or no answer comes within a second."""
     writer: asyncio.StreamWriter | None = None

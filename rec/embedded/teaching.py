@@ -7,14 +7,15 @@ one when the trainer has read most of the last, and what shoppers do now waits f
 from __future__ import annotations
 
 import asyncio
-import urllib.error
-import urllib.request
 from collections.abc import Awaitable, Callable, Sequence
 
+from rec.direct import get
+from rec.errors import Unavailable
 from rec.ports import Log
 
 PORTION = 128  # examples: about a second of the trainer's work
 LOOK_S = 0.25
+ANSWERS_WITHIN_S = 2.0
 _SERIES = "shunxi_examples_read "
 
 
@@ -36,8 +37,7 @@ async def read_so_far(port: int) -> int:
 
 def _read_so_far(port: int) -> int:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as response:
-            lines = response.read().decode().splitlines()
-    except (urllib.error.URLError, OSError):
+        lines = get(f"http://127.0.0.1:{port}/metrics", ANSWERS_WITHIN_S).body.decode().splitlines()
+    except Unavailable:
         return 0
     return next((int(float(line.removeprefix(_SERIES))) for line in lines if line.startswith(_SERIES)), 0)

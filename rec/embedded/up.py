@@ -10,22 +10,21 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rec.config import Settings, load_settings
+from rec.direct import get
 from rec.embedded.announce import announce, deciding
 from rec.embedded.broker import broker_command, broker_ready
 from rec.embedded.home import Home, Secrets
-from rec.embedded.ports import check_address, free_port
+from rec.embedded.ports import address, check_address, free_port
 from rec.embedded.redis_server import redis_command, redis_ready
 from rec.embedded.supervisor import Spec, Supervisor, python, supervised
 from rec.embedded.teaching import read_so_far, teach
-from rec.errors import RecError
+from rec.errors import RecError, Unavailable
 from rec.files import write_atomically
 from rec.model.checkpoint import names
 from rec.ports import Database
@@ -38,6 +37,7 @@ from rec.store.sql import migrate, open_database
 from rec.topics import EXAMPLES, topics
 
 SESSION_TIMEOUT_S = "1"  # a dead worker is forgotten before its successor asks; Tansu evicts nobody until one does
+ANSWERS_WITHIN_S = 2.0
 Report = Callable[[str], None]
 Progress = Callable[[str, int, int], None]
 
@@ -63,7 +63,7 @@ class Ready(NamedTuple):
 
 
 async def run(options: Options, report: Report, progress: Progress, on_ready: Callable[[Ready], None]) -> int:
-    """Run until SIGINT or SIGTERM; the exit code. Raises ConfigError, or Unavailable when a part does not start."""
+    """Run until a signal says stop; the exit code. Raises ConfigError, or Unavailable when a part does not start."""
     began = time.monotonic()
     stop = stop_on_signals()
     home = Home(options.data_dir)
@@ -205,15 +205,13 @@ async def _start(
 
 
 def _url(options: Options, port_file: Path) -> str:
-    host = "127.0.0.1" if options.host == "0.0.0.0" else options.host  # noqa: S104  comparing, not binding
-    return f"http://{host}:{int(port_file.read_text())}"
+    return address(options.host, int(port_file.read_text()))
 
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310  our own child's address
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
+        return get(url, ANSWERS_WITHIN_S).status == 200
+    except Unavailable:
         return False
 
 

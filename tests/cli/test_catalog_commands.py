@@ -63,8 +63,9 @@ async def test_columns_that_items_do_not_have_are_told_and_can_be_left_out(datab
     assert "Kept as attributes: customer (--no-attributes leaves them out)" in kept.err
     assert "2 rows imported as 1 items from 2 rows" in kept.err
     assert await stored(database) == [Item(item_id="1", title="Tent", attributes={"customer": "u2"})]
-    left = await rec("catalog", "import", "a.csv", "--no-attributes")
+    left = await rec("catalog", "import", "a.csv", "--no-attributes", "--json")
     assert "attributes:" not in left.err
+    assert (left.lines[0]["rows"], left.lines[0]["imported"]) == (2, 1)  # items, not rows
     assert await stored(database) == [Item(item_id="1", title="Tent")]
 
 

@@ -96,6 +96,8 @@ async def test_an_id_that_no_path_can_carry_is_refused_before_it_is_sent(server:
     [
         (["track"], 2, "Missing argument"),
         (["track", "view_item", "x"], 2, "user_id or a visitor_id"),
+        (["track", "view_item", "--user", "u1"], 2, "view_item needs at least one item: rec track view_item ITEM"),
+        (["up", "--rate", "5"], 2, "Add --shoppers, or leave it out"),
         (["track", "view_item", "x", "--user", "u1", "--value", "much"], 2, "not a valid float"),
         (["track", "view_item", "x", "--user", "u1", "--url", "nowhere"], 2, "http://host:port"),
         (["watch"], 2, "Missing argument"),

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
+import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from email.utils import formatdate
 from pathlib import Path
@@ -123,6 +127,41 @@ async def test_migrate_makes_the_schema_where_there_is_none_and_is_done_at_once_
     monkeypatch.setenv("REC_DATABASE_URL", f"sqlite+aiosqlite:///{tmp_path}/deep/rec.db")
     first, second = await rec("migrate", "--json"), await rec("migrate", "--json")
     assert first.lines == second.lines == [{"revision": SCHEMA_HEAD}]
+
+
+async def test_a_database_of_a_later_version_or_a_damaged_one_is_one_line_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "data" / "rec.db"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REC_DATABASE_URL", f"sqlite+aiosqlite:///{path}")
+    monkeypatch.setenv("REC_BROKER_URL", "kafka://127.0.0.1:1")
+    await rec("migrate")
+
+    async def said(status: str, fact: str, fix: str) -> None:
+        probes = (await rec("doctor", "--json", "--timeout", "1")).lines
+        [database] = [probe for probe in probes if probe["probe"] == "database"]
+        assert (database["status"], database["fix"]) == (status, fix)
+        assert fact in database["fact"]
+        for words in (["migrate"], ["up", "--port", "0", "--data-dir", str(path.parent)]):
+            done = await asyncio.to_thread(_run, *words)
+            assert done.returncode == 3
+            assert "Traceback" not in done.stderr
+            assert fact in done.stderr.splitlines()[-1]
+
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '0099'")
+    later = (
+        f"The database is of a later version: revision 0099, where this one knows {SCHEMA_HEAD}. Install that version"
+    )
+    await said("warn", later, "pip install --upgrade shunxi")
+    path.write_bytes(path.read_bytes()[:8192])
+    await said("fail", "The database file is damaged", "export REC_DATABASE_URL=…   # another database")
+
+
+def _run(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rec.cli", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
 async def test_where_nothing_runs_every_failure_names_its_remedy_and_the_exit_code_is_1(

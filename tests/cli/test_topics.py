@@ -9,9 +9,11 @@ import msgspec
 import pytest
 
 from agents.dead_letters import dead_letter
+from rec.cli.here import find_server
 from rec.config import Settings
 from rec.dead_letters import newest_letters
 from rec.embedded.announce import announce, announced
+from rec.embedded.home import Home
 from rec.ports import Record
 from rec.store import open_log
 from rec.store.memory import MemoryLog
@@ -114,12 +116,30 @@ async def test_an_unreadable_dead_letter_is_shown_as_one() -> None:
 def test_what_a_running_rec_up_tells_is_believed_and_what_a_dead_one_told_is_not(tmp_path: Path) -> None:
     assert announced(tmp_path) == {}
     announce(tmp_path, {"REC_BROKER_URL": "kafka://127.0.0.1:7"})
-    assert announced(tmp_path) == {"REC_BROKER_URL": "kafka://127.0.0.1:7"}
-    file = tmp_path / "running.json"
-    assert file.stat().st_mode & 0o077 == 0
-    for content in ('{"pid": 99999999, "env": {}}', "nonsense", "[]", '{"pid": "x", "env": {}}', '{"env": 3}'):
-        file.write_text(content)
-        assert announced(tmp_path) == {}
+    assert announced(tmp_path) == {}  # nobody ever held the folder
+    with Home(tmp_path).locked():
+        assert announced(tmp_path) == {"REC_BROKER_URL": "kafka://127.0.0.1:7"}
+        file = tmp_path / "running.json"
+        assert file.stat().st_mode & 0o077 == 0
+    assert announced(tmp_path) == {}  # though its process, this one, lives
+    with Home(tmp_path).locked():
+        for content in ("nonsense", "[]", '{"env": 3}'):
+            file.write_text(content)
+            assert announced(tmp_path) == {}
+
+
+def test_without_a_named_server_the_address_is_the_one_that_rec_up_listens_on(tmp_path: Path) -> None:
+    env = {"REC_DATA_DIR": str(tmp_path)}
+    (tmp_path / "port").write_text("8090\n")
+    for host, url in {
+        "::1": "http://[::1]:8090",
+        "0.0.0.0": "http://127.0.0.1:8090",
+        "shop": "http://shop:8090",
+    }.items():
+        announce(tmp_path, {"REC_HOST": host})
+        with Home(tmp_path).locked():
+            assert find_server(None, "key", env).url == url
+        assert find_server(None, "key", env).url == "http://127.0.0.1:8090"
 
 
 async def test_topics_finds_the_rec_up_of_its_folder_unless_another_broker_is_named(
@@ -128,6 +148,7 @@ async def test_topics_finds_the_rec_up_of_its_folder_unless_another_broker_is_na
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".rec").mkdir()
     announce(tmp_path / ".rec", {"REC_BROKER_URL": "kafka://127.0.0.1:7"})
-    assert "127.0.0.1:7:" in (await rec("topics", "--timeout", "0.3")).err
+    with Home(tmp_path / ".rec").locked():
+        assert "127.0.0.1:7:" in (await rec("topics", "--timeout", "0.3")).err
     monkeypatch.setenv("REC_BROKER_URL", "kafka://127.0.0.1:9")
     assert "127.0.0.1:9:" in (await rec("topics", "--timeout", "0.3")).err

@@ -6,20 +6,20 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import psutil
 import pytest
 
 from rec.config import load_settings
+from rec.direct import get
 from rec.embedded.announce import announced, deciding
 from rec.embedded.ports import check_address
-from rec.errors import ConfigError
+from rec.errors import ConfigError, Unavailable
 from tests.faults.restart import rec_up
 
 
@@ -33,13 +33,16 @@ def web_of(parent: int) -> psutil.Process | None:
 
 def answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/health/live", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+        return get(f"{url}/health/live", 2.0).status == 200
+    except Unavailable:
         return False
 
 
-async def test_a_web_that_crashed_is_back_at_the_address_that_was_told(tmp_path: Path) -> None:
+async def test_a_web_that_crashed_is_back_at_the_address_told_though_a_proxy_is_set_and_all_end_with_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody's: for the children there is none
+    monkeypatch.delenv("no_proxy", raising=False)
     async with rec_up(tmp_path / "data", "--no-demo") as up:
         told = announced(tmp_path / "data")
         assert {name: told[name] for name in deciding(load_settings())} == deciding(load_settings())
@@ -54,6 +57,9 @@ async def test_a_web_that_crashed_is_back_at_the_address_that_was_told(tmp_path:
         async with asyncio.timeout(60):
             while not await asyncio.to_thread(back):
                 await asyncio.sleep(0.1)
+        up.process.send_signal(signal.SIGHUP)
+        assert await asyncio.to_thread(up.process.wait, 60) == 0
+    assert (tmp_path / "data.err").read_text().endswith("trainer, worker, Redis, broker\nstopped\n")
 
 
 def test_a_taken_port_is_told_before_anything_is_started(tmp_path: Path) -> None:

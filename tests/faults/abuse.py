@@ -5,7 +5,8 @@
 Starts a `rec up`, sends every kind of bad input `each` times a round, and lets a greedy user ask for lists of invented
 placements, open many sockets with many screens, and hop from product to product. After each round it prints how many
 answers were not the error that belongs to them, how large the edge, the worker and Redis have become, and how long
-another user's list took meanwhile. Exit 1 for a wrong answer, or if the edge or Redis keeps growing.
+another user's list took meanwhile. Exit 1 for a wrong answer, or if the edge, the
+worker or Redis keeps growing.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
 import psutil
@@ -30,6 +31,8 @@ from redis import Redis
 
 from tests.faults.ending import run_trial
 from tests.faults.restart import Running, rec_up
+
+T = TypeVar("T")
 
 GROWTH_MIB = 24.0  # from the middle of the rounds to the last: pools and caches have filled by then
 FOREIGN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1MSIsImV4cCI6OTk5OTk5OTk5OX0.c2lnbmVkIGJ5IHNvbWVib2R5IGVsc2U"
@@ -273,14 +276,26 @@ class Sizes(NamedTuple):
     def of(cls, running: Running) -> Sizes:
         children = psutil.Process(running.process.pid).children(recursive=True)
         commands = {child: child.cmdline() for child in children if child.is_running()}
-        edge = next(child for child, words in commands.items() if words[1:3] == ["-m", "web"])
-        worker = next(child for child, words in commands.items() if words[1:3] == ["-m", "agents"])
+        edge, worker = (only(commands, *module) for module in (("web",), ("agents", "worker")))
         titles = [re.search(r"redis-server .*:(\d+)", " ".join(words)) for words in commands.values()]
         port = next(int(found[1]) for found in titles if found is not None)
         with Redis(port=port) as redis:
             used: Any = redis.info("memory")
         megabytes = [one.memory_info().rss / 2**20 for one in (edge, worker)]
         return cls(megabytes[0], megabytes[1], used["used_memory"] / 2**20)
+
+
+def only(commands: Mapping[T, Sequence[str]], *module: str) -> T:
+    """The one process that runs this module with these words, and no others: archiver and trainer are agents, too."""
+    (found,) = [process for process, words in commands.items() if tuple(words[1:]) == ("-m", *module)]
+    return found
+
+
+def grown(sizes: Sequence[Sizes]) -> dict[str, float]:
+    """MiB from the middle of the rounds to the last, of each that grew by more than `GROWTH_MIB`."""
+    middle, last = sizes[len(sizes) // 2], sizes[-1]
+    more = {name: now - then for name, then, now in zip(Sizes._fields, middle, last, strict=True)}
+    return {name: size for name, size in more.items() if size > GROWTH_MIB}
 
 
 async def main(argv: list[str]) -> int:
@@ -307,9 +322,10 @@ async def main(argv: list[str]) -> int:
                 sys.stdout.flush()
     for what, count in wrong.most_common(20):
         sys.stdout.write(f"  {count} x {what}\n")
-    middle, last = sizes[len(sizes) // 2], sizes[-1]
-    grown = max(last.edge - middle.edge, last.redis - middle.redis)
-    return int(bool(wrong) or grown > GROWTH_MIB)
+    more = grown(sizes)
+    for name, size in more.items():
+        sys.stdout.write(f"  {name} keeps growing: {size:.1f} MiB more since the middle of the rounds\n")
+    return int(bool(wrong) or bool(more))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.web.world import BACKEND, Shop, behavior, event, until
@@ -265,6 +267,30 @@ async def test_every_answer_is_guarded_against_sniffing_and_caching(shop: Shop) 
 async def test_the_api_key_may_be_sent_with_any_case_of_the_scheme(shop: Shop) -> None:
     headers = {"Authorization": BACKEND["Authorization"].replace("Bearer", "bearer")}
     assert (await shop.track(event("u1"), headers=headers)).status == 202
+
+
+@pytest.mark.parametrize("encoding", ["compress", "gzip, br", "x-gzip"])
+async def test_an_encoding_that_is_not_read_here_is_named_and_the_connection_stays(shop: Shop, encoding: str) -> None:
+    headers = {**BACKEND, "Content-Encoding": encoding}
+    answer = await shop.call("POST", "/v1/events", headers, data=io.BytesIO(b'{"events":[]}'))
+    assert (answer.status, answer.error["code"]) == (415, "unknown_encoding")
+    assert "gzip" in answer.error["message"]
+    assert "Connection" not in answer.headers
+
+
+async def test_packed_bodies_are_read_whatever_the_case_of_their_encoding(shop: Shop) -> None:
+    body = msgspec.json.encode({"events": [event("u1")]})
+    for encoding, packed in {"gzip": gzip.compress(body), "GZIP": gzip.compress(body), "Identity": body}.items():
+        headers = {**BACKEND, "Content-Encoding": encoding}
+        assert (await shop.call("POST", "/v1/events", headers, data=io.BytesIO(packed))).status == 202
+
+
+async def test_after_a_body_that_cannot_be_unpacked_the_answer_says_that_the_connection_ends(shop: Shop) -> None:
+    headers = {**BACKEND, "Content-Encoding": "gzip"}
+    for _ in range(5):
+        answer = await shop.call("POST", "/v1/events", headers, data=io.BytesIO(b"this is no gzip"))
+        assert (answer.status, answer.error["code"], answer.headers["Connection"]) == (400, "bad_request", "close")
+        assert (await shop.track(event("u1"))).status == 202
 
 
 async def test_of_one_event_sent_ten_times_at_once_one_is_accepted(shop: Shop) -> None:

@@ -59,3 +59,13 @@ async def test_what_the_parser_refuses_is_answered_as_json_that_quotes_nothing_o
     assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "no-store")
     assert b"aaa" not in body
     assert len(error["message"]) > 20
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd"])
+async def test_an_encoding_that_the_parser_has_no_library_for_is_named_and_costs_no_stack_in_the_log(
+    port: int, encoding: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = f"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Encoding: {encoding}\r\nContent-Length: 4\r\n\r\n"
+    status, _, body = await said(port, head.encode() + b"xxxx")
+    assert (status, json.loads(body)["error"]["code"]) == (415, "unknown_encoding")
+    assert not caplog.records

@@ -239,6 +239,16 @@ async def test_a_foreign_subprotocol_and_a_plain_request_are_refused(shop: Shop)
     assert (answer.status, answer.error["code"]) == (400, "not_a_websocket")
 
 
+async def test_another_version_of_websocket_is_refused_with_the_one_to_send(shop: Shop) -> None:
+    headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    for more in ({"Sec-WebSocket-Version": "99"}, {}):
+        answer = await shop.call("GET", "/v1/ws", {**headers, **more})
+        assert (answer.status, answer.error["code"], answer.error["field"]) == (
+            400, "unknown_version", "Sec-WebSocket-Version",
+        )  # fmt: skip
+        assert "Send Sec-WebSocket-Version: 13" in answer.error["message"]
+
+
 async def test_a_hundred_connects_a_second_from_one_address_are_slowed_down() -> None:
     async with open_shop(connect_rate_per_s=20) as shop:
         answers = await asyncio.gather(*(_come_and_go(shop) for _ in range(100)))

@@ -22,6 +22,7 @@ SQLITE, POSTGRESQL = "sqlite", "postgresql"
 _DRIVERS = {SQLITE: "sqlite+aiosqlite", POSTGRESQL: "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _BUSY_MS = 10_000  # SQLite: another process is writing; wait this long for it
 MIGRATE = "Run `rec migrate`."
+ANOTHER = "name another database: REC_DATABASE_URL, or --data-dir of `rec up`"
 
 
 def engine_url(url: str) -> URL:
@@ -95,7 +96,8 @@ def driver_errors() -> Iterator[None]:
 # system, read-only standby. Class 22 and 23 messages quote values, and never get here.
 _PASSING = frozenset({"08", "25", "40", "53", "55", "57", "58", "XX"})
 _MISSING = ("no such table", "no such column", "has no column named")
-_NO_FILE = ("unable to open database file", "file is not a database")
+_NO_FILE = "unable to open database file"
+_DAMAGED = ("file is not a database", "disk image is malformed", "malformed database schema")
 
 
 def translated(error: DBAPIError) -> RecError | None:
@@ -105,9 +107,12 @@ def translated(error: DBAPIError) -> RecError | None:
         return ConfigError(f"The database has no up-to-date schema. {MIGRATE}", field="REC_DATABASE_URL")
     if state[:2] == "28" or state == "3D000":  # wrong name or password; no such database
         return ConfigError(f"REC_DATABASE_URL: the database refuses it: {text}.", field="REC_DATABASE_URL")
-    if any(words in text for words in _NO_FILE):
+    if _NO_FILE in text:
         remedy = "Name another file, or make this one with `rec migrate`"
         return ConfigError(f"REC_DATABASE_URL: {text}. {remedy}.", field="REC_DATABASE_URL")
+    if any(words in text for words in _DAMAGED):
+        remedy = f"Put a backup in its place, or {ANOTHER}"
+        return ConfigError(f"The database file is damaged ({text}). {remedy}.", field="REC_DATABASE_URL")
     if state[:2] in _PASSING or isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
         return _unavailable(text.partition(": ")[2] or text)
     return None

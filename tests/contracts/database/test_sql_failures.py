@@ -17,7 +17,7 @@ from rec.policy.desk import Desk
 from rec.policy.rules import Rule
 from rec.policy.store import Who
 from rec.policy.strategy import Strategy
-from rec.store.sql import SqlDatabase
+from rec.store.sql import SqlDatabase, migrate
 from rec.store.sql.schema import SCHEMA_HEAD
 from tests.backends import Postgres
 
@@ -94,6 +94,31 @@ async def test_a_schema_of_a_later_version_is_accepted(sqlite_template: Path, tm
     async with SqlDatabase(f"sqlite:///{path}") as database:
         assert await database.schema_revision() == "9999"
         assert await database.count_items() == 0
+
+
+async def test_a_schema_of_a_later_version_is_not_migrated_and_both_versions_are_named(
+    sqlite_template: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "rec.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(
+        ConfigError, match=rf"later version: revision 9999, where this one knows {SCHEMA_HEAD}\. Install"
+    ):
+        await migrate(f"sqlite:///{path}")
+
+
+async def test_a_file_that_was_cut_off_is_called_damaged_by_whoever_opens_or_migrates_it(
+    sqlite_template: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "rec.db"
+    path.write_bytes(sqlite_template.read_bytes()[:8192])
+    with pytest.raises(ConfigError, match=r"damaged \(.*malformed.*backup"):
+        await SqlDatabase(f"sqlite:///{path}").__aenter__()
+    with pytest.raises(ConfigError, match=r"damaged \(.*malformed.*backup"):
+        await migrate(f"sqlite:///{path}")
 
 
 async def test_a_value_that_the_tables_refuse_is_not_called_an_outage_and_is_not_quoted(url: str) -> None:
