@@ -359,7 +359,7 @@ def _commands(
 
 
 def command_line() -> str:
-    found = list(_commands(cli, click.Context(cli, info_name="rec"), "rec"))[1:]
+    found = list(_commands(cli, click.Context(cli, info_name="rec", **cli.context_settings), "rec"))[1:]
     listed = [(f"[`{path}`](#{path.replace(' ', '-')})", command.get_short_help_str(120)) for path, command, _ in found]
     parts = []
     for path, command, context in found:

@@ -130,10 +130,10 @@ async def test_what_is_acted_on_most_is_read_first_and_the_switch_waits_for_what
         seen = [digest for encoder, digest in school.database._vectors if encoder == first]
         await until(lambda: trainer.taken.encoder not in ("", school.base))
         await until(lambda: any(digest == UNSEEN.digest() for _, digest in school.database._vectors))
-    counts = {item.digest(): 0 for item in ITEMS}
-    for lesson in lessons:
-        counts[ITEMS[int(lesson.event.items[0].item_id[1:])].digest()] += 1
-    order = [counts[digest] for digest in seen if digest != UNSEEN.digest()]
+    shoppers: dict[str, set[str]] = {item.digest(): set() for item in ITEMS}
+    for lesson in lessons:  # whoever comes again and again counts once: rec/votes.py
+        shoppers[ITEMS[int(lesson.event.items[0].item_id[1:])].digest()].add(lesson.event.subject)
+    order = [len(shoppers[digest]) for digest in seen if digest != UNSEEN.digest()]
     assert order == sorted(order, reverse=True)
     assert UNSEEN.digest() not in seen[: len(ITEMS)]
 

@@ -9,6 +9,7 @@ import pytest
 from rec.catalog import Item
 from rec.config import load_settings
 from rec.embedded.announce import announce, deciding
+from rec.embedded.home import Home
 from rec.store.sql import SqlDatabase
 from tests.cli.databases import new_database
 from tests.cli.runner import rec, rec_now
@@ -72,11 +73,12 @@ def test_another_shell_goes_by_the_settings_of_the_rec_up_that_runs(
     (tmp_path / ".rec").mkdir()
     up = load_settings(rules_need_review=True, bandit_floor=0.4)
     announce(tmp_path / ".rec", {"REC_BROKER_URL": "kafka://127.0.0.1:7", **deciding(up)})
-    put = rec_now("rules", "put", "hero", "boost", "in_stock", "--why", "front page", "--json")
-    assert put.lines[0]["proposal"]["why"] == "front page"
-    for name, code in (("a", 0), ("b", 0), ("c", 2)):
-        done = rec_now("strategies", "put", f'{{"name":"{name}"}}', "--bandit", "--why", "w")
-        assert done.code == code
+    with Home(tmp_path / ".rec").locked():
+        put = rec_now("rules", "put", "hero", "boost", "in_stock", "--why", "front page", "--json")
+        assert put.lines[0]["proposal"]["why"] == "front page"
+        for name, code in (("a", 0), ("b", 0), ("c", 2)):
+            done = rec_now("strategies", "put", f'{{"name":"{name}"}}', "--bandit", "--why", "w")
+            assert done.code == code
     assert "3 strategies with 0.4" in done.err
 
 
