@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
-import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,11 +17,11 @@ from datetime import UTC, datetime
 import msgspec
 
 from agents.forget import Forgetting
+from rec.as_of_now import as_of_now
 from rec.errors import NotFound, Unavailable
 from rec.events import Event
 from rec.ports import Database, Exchange, Log
 from rec.privacy import VISITOR_ROW
-from rec.topics import marks_for
 
 log = logging.getLogger(__name__)
 
@@ -127,30 +125,17 @@ class Retraction:
         return Counter(map(self._forgetting.hash, theirs.values()))
 
     async def _read(self, is_meant: Callable[[_Whose], bool]) -> dict[str, str]:
-        """list → user, of those in the topic as of now that are meant. Raises Unavailable after a long silence.
-
-        Records come in order, so once a mark written now has come in each partition, all before it were there.
-        """
-        marks = marks_for(self._partitions, secrets.token_hex(8))
-        await self._to.publish_many(self._topic, [(mark, None) for mark in marks])
-        missing, theirs = set(marks), dict[str, str]()
-        began = time.monotonic()
-        async with contextlib.aclosing(self._to.tail(self._topic)) as batches:  # type: ignore[type-var]
-            try:
-                while missing:
-                    async with asyncio.timeout(PATIENCE_S):
-                        records = await anext(batches)
-                    for at, record in enumerate(records, 1):
-                        key = record.key.decode(errors="replace")
-                        missing.discard(key)
-                        theirs.pop(key, None)
-                        if (whose := _whose(record.value)) is not None and is_meant(whose):
-                            theirs[key] = whose.user_id
-                        if at % SLICE == 0:
-                            await asyncio.sleep(0)
-            except TimeoutError:
-                after = time.monotonic() - began
-                raise Unavailable(f"reading {self._topic!r}: silent after {after:.0f} s") from None
+        """list → user, of those in the topic as of now that are meant. Raises Unavailable after a long silence."""
+        theirs: dict[str, str] = {}
+        async with contextlib.aclosing(as_of_now(self._to, self._topic, self._partitions, PATIENCE_S)) as batches:
+            async for records in batches:
+                for at, record in enumerate(records, 1):
+                    key = record.key.decode(errors="replace")
+                    theirs.pop(key, None)
+                    if (whose := _whose(record.value)) is not None and is_meant(whose):
+                        theirs[key] = whose.user_id
+                    if at % SLICE == 0:
+                        await asyncio.sleep(0)
         return theirs
 
 

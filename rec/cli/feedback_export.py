@@ -7,7 +7,6 @@ then those. Who was erased or withdrew has no record any more, and so no line.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,14 +14,15 @@ from typing import Any
 
 import msgspec
 
+from rec.as_of_now import as_of_now
 from rec.cli.here import settings_here
 from rec.cli.output import quiet_drivers
 from rec.cli.progress import ProgressLine
 from rec.errors import ConfigError, Unavailable
 from rec.feedback import FeedbackExample, decode_example
-from rec.ports import Log, Record
+from rec.ports import Log
 from rec.store import open_log
-from rec.topics import FEEDBACK, marks_for
+from rec.topics import FEEDBACK
 
 PATIENCE_S = 10.0  # of a broker that is silent
 
@@ -64,28 +64,12 @@ async def newest(log: Log, topic: str, partitions: int) -> AsyncIterator[list[Fe
     A list's records are of one partition, so the newest is the last; one without a value takes the list back.
     """
     last: dict[bytes, int] = {}
-    async for records in _as_of_now(log, topic, partitions):
+    async for records in as_of_now(log, topic, partitions, PATIENCE_S):
         last.update((record.key, record.offset) for record in records)
-    async for records in _as_of_now(log, topic, partitions):
+    async for records in as_of_now(log, topic, partitions, PATIENCE_S):
         found = [record.value for record in records if record.value and last.get(record.key) == record.offset]
         if found:
             yield [decode_example(value) for value in found]
-
-
-async def _as_of_now(log: Log, topic: str, partitions: int) -> AsyncIterator[list[Record]]:
-    """All records of the topic up to a mark in each partition that is written now."""
-    marks = marks_for(partitions, secrets.token_hex(8))
-    missing = {mark.encode() for mark in marks}
-    await log.publish_many(topic, [(mark, None) for mark in marks])
-    async with contextlib.aclosing(log.tail(topic)) as batches:  # type: ignore[type-var]
-        while missing:
-            try:
-                async with asyncio.timeout(PATIENCE_S):
-                    records = await anext(batches)
-            except TimeoutError:
-                raise Unavailable(f"reading {topic!r}: silent for {PATIENCE_S:.0f} s") from None
-            missing.difference_update(record.key for record in records)
-            yield records
 
 
 def row_of(example: FeedbackExample) -> dict[str, Any]:
