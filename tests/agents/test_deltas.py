@@ -27,7 +27,7 @@ from rec.store.memory_db import MemoryDatabase
 from rec.versions import BASE, ModelVersion
 from tests.agents.school import BEGIN, ITEMS, TEACHING, School, until, walks
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_children")]
 
 LARGE = msgspec.structs.replace(TEACHING, training=msgspec.structs.replace(TEACHING.training, whole_until=0))
 RECORDS = [encode_lesson(example) for example in walks(6, 200)]

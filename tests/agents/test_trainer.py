@@ -30,7 +30,7 @@ from rec.store.memory_db import MemoryDatabase
 from rec.versions import ModelVersion
 from tests.agents.school import BEGIN, FAST, ITEMS, TOPIC, School, until, walks
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_children")]
 
 
 @pytest.fixture
