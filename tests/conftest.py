@@ -18,6 +18,7 @@ import agents
 import rec.embedded
 import web
 from tests import hygiene, requirements
+from tests.servers import Server, start_kafka, start_tansu
 
 OURS: list[ModuleType] = [rec, agents, web]
 SEED = 20_261_123
@@ -119,6 +120,19 @@ def _seeded() -> None:
 def rng() -> np.random.Generator:
     """A generator with the same seed in every test."""
     return np.random.default_rng(SEED)
+
+
+# ---------------------------------------------------------------- one of each for the whole run
+@pytest.fixture(scope="session")
+def tansu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with start_tansu(tmp_path_factory.mktemp("tansu")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with start_kafka(tmp_path_factory.mktemp("kafka")) as server:
+        yield server
 
 
 # ---------------------------------------------------------------- which backends ran
