@@ -6,6 +6,7 @@ import gc
 import inspect
 import os
 import random
+import sys
 from collections.abc import AsyncIterator, Iterator
 from types import ModuleType
 from typing import Any
@@ -25,6 +26,9 @@ SEED = 20_261_123
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # a test that would load a model from a hub fails at once
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Hundreds of processes are started that import our modules: where nobody may keep them compiled, each compiles them.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 # ---------------------------------------------------------------- nothing survives its test

@@ -28,9 +28,9 @@ LEFTOVERS = {  # what a test does, and what pytest then says
     ),
     "forked process": (
         """
-        import multiprocessing, time
+        import multiprocessing, signal
         forked = multiprocessing.get_context("forkserver")
-        def test_it(): forked.Process(target=time.sleep, args=(6,), daemon=True).start()
+        def test_it(): forked.Process(target=signal.pause, daemon=True).start()
         """,
         "*left behind: process*",
     ),

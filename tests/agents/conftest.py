@@ -6,7 +6,14 @@ import multiprocessing
 
 import pytest
 
-IMPORTED = ("rec.model.child", "rec.model.lineage", "rec.model.tuner", "rec.model.tuning", "transformers.models.auto")
+IMPORTED = (
+    "rec.model.child",
+    "rec.model.lineage",
+    "rec.model.tuner",
+    "rec.model.tuning",
+    "transformers.models.auto",
+    "torch._dynamo",
+)
 
 
 @pytest.fixture
