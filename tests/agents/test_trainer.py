@@ -82,7 +82,7 @@ async def test_a_child_that_is_killed_again_and_again_changes_nothing_in_the_wei
 
 async def test_a_trainer_process_that_is_killed_again_and_again_changes_nothing_in_the_weights(tmp_path: Path) -> None:
     """SIGKILL of the whole process at random points: its child ends with it, and the next one goes on."""
-    count = 2_000
+    count = 1_000
     undisturbed = School(tmp_path / "b")
     await undisturbed.open()
     expected = await undisturbed.learn(walks(6, count))
