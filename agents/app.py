@@ -36,6 +36,7 @@ from rec.topics import BEHAVIOR, MAX_RECORD_BYTES, REQUESTS, SERVED, partition_o
 log = logging.getLogger(__name__)
 
 READY_EVERY_S = 4.0
+CHANGELOG_LINGER_S = 0.02  # a list does not wait for the changelog, and a request costs as much as ten records in it
 
 
 class ValueCodec(codecs.Codec):  # type: ignore[misc]
@@ -196,7 +197,7 @@ def create_app(settings: Settings) -> WorkerApp:
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=settings.session_timeout_s / 4,
         broker_rebalance_timeout=settings.rebalance_timeout_s,
-        producer_max_batch_size=1 if settings.single_record_batches else 16_384,
+        producer_linger=CHANGELOG_LINGER_S,
         producer_max_request_size=MAX_RECORD_BYTES,
         stream_wait_empty=False,  # what is queued at the end is not committed, and is folded after the restart
         web_enabled=False,

@@ -1,9 +1,8 @@
 """fold → table → **changelog buffer** → broker. What a table has changed, on its way to the changelog.
 
-Faust's own sends one record after the other, of all partitions together, and waits wherever the producer has no room.
-With batches of one record (the embedded broker) every record is a round trip, each step of it a turn of the event loop
-behind somebody's list: some hundred records a second, and then events wait to be folded because the buffer is full.
-Here every partition has a lane of its own; within it the order stays.
+Faust's own sends one record after the other, of all partitions together, and waits wherever the producer has no room:
+each step a turn of the event loop behind somebody's list. Here every partition has a lane of its own; within it the
+order stays.
 
 A commit waits for `flush`. Faust's gives up as soon as nothing has left the buffer for 0.1 s, and knows nothing of the
 record that is on its way out: with a slow broker the offsets are committed first, and a kill then loses the writes of

@@ -1,4 +1,4 @@
-"""Five defects of Faust's tables, mended; applied only to the exact version they were checked against.
+"""Six defects around Faust's tables, mended; applied only to the exact version they were checked against.
 
 1. Loss. `Recovery.on_recovery_completed` resumes the source partitions while the flow is open and then calls
    `flow_control.resume()`, which clears the agents' queues: an event that was queued in between is gone, and the
@@ -15,6 +15,8 @@
 5. No commit yet. Records that were fetched while the flow was being stopped are thrown away, and the consumer seeks
    back to what was committed. Where nothing was committed yet there is nowhere to seek to: they are lost, and recovery
    begins behind them. Mended by seeking to the beginning of such partitions.
+6. The end of a changelog. Recovery stops at the end offset that the broker lists. Tansu's is too low after a batch of
+   several records, and the rest would be missing in the table. Mended by asking for the high watermark.
 
 Shown and measured in docs/reliability.md. Check again at every upgrade, then raise CHECKED.
 """
@@ -32,6 +34,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
 from agents.changelog_buffer import ChangelogBuffer
 from rec.errors import ConfigError
+from rec.store.kafka.connection import ends
 from rec.topics import partition_of
 
 CHECKED = "0.15.3"
@@ -69,6 +72,7 @@ def apply() -> None:
     ThreadDelegateConsumer._getmany = _getmany
     producer.ProducerBuffer = ChangelogBuffer
     _seek_where_nothing_was_committed()
+    _ask_for_high_watermarks()
     Recovery._shunxi_fixed = True
 
 
@@ -83,6 +87,13 @@ def _seek_where_nothing_was_committed() -> None:
         return committed
 
     AIOKafkaConsumerThread.seek_to_committed = seek_to_committed_or_beginning
+
+
+def _ask_for_high_watermarks() -> None:
+    async def _highwaters(self: Any, partitions: Any) -> Any:
+        return await ends(self._ensure_consumer(), list(partitions))
+
+    AIOKafkaConsumerThread._highwaters = _highwaters
 
 
 def set_fetch_wait(wait_ms: int) -> None:

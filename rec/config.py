@@ -38,7 +38,6 @@ class Settings(BaseSettings):
     topic_prefix: str = Field("", description="put before every topic name")
     partitions: int = Field(8, ge=1, le=10_000, description="of every user-keyed topic; fixed once created")
     replication_factor: int = Field(1, ge=1, le=10)
-    single_record_batches: bool = Field(False, description="for Tansu, whose end offset is wrong after a larger batch")
     fetch_max_wait_ms: int = Field(500, ge=1, description="of the worker; Kafka never waits with a record at hand")
     retention_days: float = Field(7, gt=0, description="of behavior and dead letters; named in erasure receipts")
     commit_interval_s: float = Field(0.5, gt=0, description="at most this much is folded twice after a crash")

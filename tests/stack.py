@@ -130,7 +130,6 @@ async def stack(
             "token_secret": TOKEN_SECRET,
             "session_timeout_s": 6,
             "connect_rate_per_s": 100_000,
-            "single_record_batches": embedded,
             "fetch_max_wait_ms": 10 if embedded else 500,  # as `rec up` has it
             **more,
         }

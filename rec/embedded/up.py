@@ -154,7 +154,6 @@ async def _start(
         "REC_BROKER_URL": f"kafka://127.0.0.1:{broker_port}",
         "REC_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
         "REC_DATABASE_URL": home.database_url,
-        "REC_SINGLE_RECORD_BATCHES": "true",
         "REC_SESSION_TIMEOUT_S": os.environ.get("REC_SESSION_TIMEOUT_S", SESSION_TIMEOUT_S),
         "REC_FETCH_MAX_WAIT_MS": os.environ.get("REC_FETCH_MAX_WAIT_MS", "10"),  # Tansu sleeps half of it
         "REC_DATA_DIR": str(home.root),

@@ -26,7 +26,6 @@ def world(broker: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Setti
         "APP_ID": name,
         "TOPIC_PREFIX": f"{name}.",
         "PARTITIONS": "2",
-        "SINGLE_RECORD_BATCHES": "true",
         "REBALANCE_TIMEOUT_S": "1",
     }
     for key, value in values.items():

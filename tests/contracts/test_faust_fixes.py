@@ -31,6 +31,9 @@ class _Thread:
 
     seek_to_beginning = AIOKafkaConsumerThread.seek_to_beginning
 
+    async def _highwaters(self, partitions: Any) -> Any:
+        return await AIOKafkaConsumerThread._highwaters(self, partitions)
+
     async def back(self) -> None:
         await AIOKafkaConsumerThread.seek_to_committed(self)
 
@@ -83,3 +86,12 @@ async def test_a_changelog_of_which_nothing_is_ever_committed_stays_where_recove
         consumer.seek(TopicPartition(name, 0), 2)
         await _Thread(consumer, sources=set()).back()
         assert await _fetched(consumer, 2) == [2, 3]
+
+
+async def test_recovery_is_told_the_end_of_a_changelog_whose_last_batch_held_several_records(
+    broker: Server, name: str
+) -> None:
+    faust_fixes.apply()
+    async with _consumer(broker, name) as consumer:  # its six records are one batch
+        thread, changelog = _Thread(consumer, sources=set()), TopicPartition(name, 0)
+        assert await AIOKafkaConsumerThread.highwaters(thread, changelog) == {changelog: 6}

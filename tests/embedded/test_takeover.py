@@ -43,7 +43,7 @@ async def joined(log: Path, bootstrap: str) -> tuple[Child, float]:
 
 async def test_the_successor_of_a_killed_member_does_not_wait_for_its_session(tmp_path: Path) -> None:
     async with embedded_broker(tmp_path) as bootstrap:
-        async with KafkaLog([bootstrap], single_record_batches=True) as log:
+        async with KafkaLog([bootstrap]) as log:
             await log.create([Topic("topic", 2, {})])
         first, _ = await joined(tmp_path / "first.log", bootstrap)
         first.kill()

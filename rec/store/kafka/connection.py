@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, for_code
+from aiokafka.protocol.fetch import FetchRequest
 
 from rec.errors import Unavailable
 
 REQUEST_S = 4.0  # one request to a broker; below ACK_S, so that its own retries end before the caller's patience
 ACK_S = 5.0
+_A_MOMENT_MS, _A_BYTE, _READ_UNCOMMITTED = 1, 1, 0  # of a fetch that wants no records; with 0 ms Tansu says nothing
 JOIN_S = 60.0  # a group's first assignment: Tansu takes half the session timeout, a dead member all of it and more
 
 
@@ -69,5 +72,27 @@ class Broker(NamedTuple):
 async def bounds(consumer: Any, topic: str, partitions: Iterable[int]) -> tuple[dict[int, int], dict[int, int]]:
     """(first kept offset, next offset) of each partition."""
     asked = [TopicPartition(topic, number) for number in partitions]
-    first, end = await consumer.beginning_offsets(asked), await consumer.end_offsets(asked)
+    first, end = await consumer.beginning_offsets(asked), await ends(consumer, asked)
     return {tp.partition: offset for tp, offset in first.items()}, {tp.partition: offset for tp, offset in end.items()}
+
+
+async def ends(consumer: Any, asked: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    """The offset that the next record of each partition will have. The consumer need not be assigned to it.
+
+    Tansu answers ListOffsets with the second record of the last batch, so a fetch from there says how far the
+    partition goes: its high watermark is right, with Tansu as with Kafka. Raises KafkaError.
+    """
+    listed: dict[TopicPartition, int] = await consumer.end_offsets(asked)
+    client = consumer._client  # aiokafka has no call of its own for a high watermark without an assignment
+    by_leader: defaultdict[int, defaultdict[str, list[tuple[int, int, int]]]] = defaultdict(lambda: defaultdict(list))
+    for tp, offset in listed.items():
+        by_leader[client.cluster.leader_for_partition(tp)][tp.topic].append((tp.partition, offset, _A_BYTE))
+    for leader, topics in by_leader.items():
+        request = FetchRequest(_A_MOMENT_MS, 0, _A_BYTE, _READ_UNCOMMITTED, list(topics.items()))
+        for topic, partitions in (await client.send(leader, request)).topics:
+            for partition, code, high_watermark, *_ in partitions:
+                if code:
+                    raise for_code(code)(f"the end of {topic!r} {partition}")
+                tp = TopicPartition(topic, partition)
+                listed[tp] = max(listed[tp], high_watermark)
+    return listed

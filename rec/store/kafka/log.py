@@ -19,7 +19,7 @@ from rec.ports import Record
 from rec.store.kafka.connection import ACK_S, Broker, bounds
 from rec.store.kafka.group import KafkaGroupReader
 from rec.store.kafka.tail import tail
-from rec.store.kafka.topics import create_topics, is_tansu
+from rec.store.kafka.topics import create_topics, knows_idempotent_producers
 from rec.topics import MAX_RECORD_BYTES, Topic, partition_of
 
 MAX_BATCH_BYTES = 64 * 1024
@@ -28,9 +28,8 @@ MAX_BATCH_BYTES = 64 * 1024
 class KafkaLog:
     """The log on a Kafka-compatible broker.
 
-    `single_record_batches` is for Tansu: its end offset is wrong after a batch of several records, and it knows no
-    idempotent producer; None asks the broker whether it is one. Without it the producer is idempotent: a retry after
-    a lost answer writes nothing twice.
+    The producer is idempotent, so that a retry after a lost answer writes nothing twice; but not with Tansu, which
+    knows no such producers: the broker is asked what it is.
     """
 
     def __init__(
@@ -38,7 +37,6 @@ class KafkaLog:
         bootstrap: Sequence[str],
         *,
         client_id: str = "shunxi",
-        single_record_batches: bool | None = None,
         max_batch_size: int = MAX_BATCH_BYTES,
         replication_factor: int = 1,
         session_timeout_s: float = 10.0,
@@ -46,25 +44,23 @@ class KafkaLog:
     ) -> None:
         """`max_batch_size` in bytes a partition; the timeouts are those of `group`."""
         self._broker = Broker(list(bootstrap), client_id)
-        self._single, self._max_batch_size = single_record_batches, max_batch_size
+        self._max_batch_size = max_batch_size
         self._replication_factor = replication_factor
         self._session_timeout_s, self._rebalance_timeout_s = session_timeout_s, rebalance_timeout_s
-        self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._stack = contextlib.AsyncExitStack()
         self._producer: Any = None
         self._reader: Any = None
 
     async def __aenter__(self) -> KafkaLog:
-        if self._single is None:
-            self._single = await is_tansu(self._broker)
+        idempotent = await knows_idempotent_producers(self._broker)
         async with contextlib.AsyncExitStack() as stack:
             self._producer = AIOKafkaProducer(
                 **self._broker.options(),
                 acks="all",
-                enable_idempotence=not self._single,
+                enable_idempotence=idempotent,
                 linger_ms=0,
                 max_request_size=2 * MAX_RECORD_BYTES,
-                max_batch_size=1 if self._single else self._max_batch_size,
+                max_batch_size=self._max_batch_size,
                 partitioner=_partition,
             )
             stack.push_async_callback(self._producer.stop)
@@ -113,16 +109,8 @@ class KafkaLog:
         return KafkaGroupReader(self._broker, topic, group, self._session_timeout_s, self._rebalance_timeout_s)
 
     async def _send(self, topic: str, key: bytes, value: bytes | None) -> asyncio.Future[Any]:
-        """Hand a record to the producer; the future is its acknowledgement.
-
-        A batch of one record is full at once, and aiokafka wakes all who wait for a partition when it has room: a
-        thousand waiters would be a million wake-ups. So they queue here, and one at a time waits there.
-        """
-        if not self._single:
-            return await self._producer.send(topic, value, key)  # type: ignore[no-any-return]
-        partitions = await self._producer.partitions_for(topic)
-        async with self._turns[topic, partition_of(key, len(partitions))]:
-            return await self._producer.send(topic, value, key)  # type: ignore[no-any-return]
+        """Hand a record to the producer; the future is its acknowledgement."""
+        return await self._producer.send(topic, value, key)  # type: ignore[no-any-return]
 
     async def _send_lane(self, topic: str, lane: Sequence[tuple[bytes, bytes | None]]) -> None:
         acknowledgements: list[asyncio.Future[Any]] = []

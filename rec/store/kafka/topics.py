@@ -22,11 +22,11 @@ _UNKNOWN_TOPIC, _NO_LEADER = 3, 5
 CREATE_S = 20.0
 _POLL_S = 0.05
 
-_SINGLE_RECORD_CLUSTER = "tansu"  # how Tansu's cluster id begins; Apache Kafka's are 22 random characters
+_TANSU = "tansu"  # how Tansu's cluster id begins; Apache Kafka's are 22 random characters
 
 
-async def is_tansu(broker: Broker) -> bool:
-    """Whether this broker's end offsets can be trusted after single-record batches alone."""
+async def knows_idempotent_producers(broker: Broker) -> bool:
+    """Every broker but Tansu does."""
     admin = AIOKafkaAdminClient(**broker.options())
     try:
         async with broker.reported(ACK_S, "connecting"):
@@ -34,7 +34,7 @@ async def is_tansu(broker: Broker) -> bool:
             cluster = await admin.describe_cluster()
     finally:
         await admin.close()
-    return str(cluster.get("cluster_id") or "").startswith(_SINGLE_RECORD_CLUSTER)
+    return not str(cluster.get("cluster_id") or "").startswith(_TANSU)
 
 
 async def create_topics(broker: Broker, topics: Iterable[Topic], replication_factor: int) -> None:
