@@ -11,6 +11,7 @@ import contextlib
 import sys
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -172,7 +173,9 @@ async def join(
         tasks = [asyncio.create_task(followed.follow()), asyncio.create_task(world.supervise())]
         try:
             rough = rough_feedback(lists, users, seconds, window_s, time.time(), Random(seed))
-            gaps, publishing = [], asyncio.create_task(_publish(world, rough.told))
+            after_all = seconds + window_s  # a worker that is late must not meet the late signs before their lists
+            first = bisect_left(rough.told, after_all, key=lambda telling: telling.at)
+            gaps, publishing = [], asyncio.create_task(_publish(world, rough.told, first, followed, lists // 2))
             tasks.append(publishing)
             for _ in range(kills):
                 await asyncio.sleep(seconds / (kills + 1))
@@ -219,20 +222,22 @@ async def join(
     )
 
 
-async def _publish(world: Stack, told: Sequence[Telling]) -> None:
-    """Each record at its time, or as soon afterwards as the broker takes it."""
+async def _publish(world: Stack, told: Sequence[Telling], first: int, followed: Followed, out: int) -> None:
+    """Each record at its time, or as soon afterwards as the broker takes it; from the `first` late one on, not before
+    so many examples are out."""
     began, done = time.monotonic(), 0
     topics = {name: world.settings.topic(name) for name in (SERVED, BEHAVIOR)}
     while done < len(told):
         now, upto = time.monotonic() - began, done
-        while upto < len(told) and told[upto].at <= now and upto - done < 2_000:
+        free = len(told) if len(followed.newest) >= out else first
+        while upto < free and told[upto].at <= now and upto - done < 2_000:
             upto += 1
         for name, topic in topics.items():
             pairs = [_pair(telling.what) for telling in told[done:upto] if telling.topic == name]
             if pairs:
                 await world.log.publish_many(topic, pairs)
         done = upto
-        if done < len(told) and told[done].at > now:
+        if done >= free or told[done].at > now:
             await asyncio.sleep(TICK_S)
 
 

@@ -87,6 +87,7 @@ async def trial(folder: Path, how: str, events: int, rate: float = 200.0) -> Out
                 await client.track("view_item", user_id=user, items=[item], event_id=event_id)
                 accepted[event_id] = time.monotonic()
                 await asyncio.sleep(max(0.0, 1 / rate - 0.002))
+            await until_folded(client, events // USERS)
             before = [await _list(client, f"u{n}") for n in range(USERS)] if how == "stop" else []
             if how == "kill":  # the lists first, then one more burst, so that the kill comes into traffic
                 before = [await _list(client, f"u{n}") for n in range(USERS)]
@@ -115,6 +116,14 @@ async def trial(folder: Path, how: str, events: int, rate: float = 200.0) -> Out
 
 async def _list(client: RecClient, user_id: str) -> list[str]:
     return [place.item_id for place in (await client.recommend(user_id, n=10)).items]
+
+
+async def until_folded(client: RecClient, events: int, within_s: float = 60.0) -> None:
+    """Until every user's list knows of so many events: on a busy machine the worker may be seconds behind."""
+    async with asyncio.timeout(within_s):
+        for n in range(USERS):
+            while (await client.recommend(f"u{n}", n=10)).version < events:
+                await asyncio.sleep(0.1)
 
 
 async def until_encoded(folder: Path, within_s: float = 300.0) -> None:
