@@ -1,7 +1,8 @@
 // Something to click on: departments as chips, a field to find products by their words, and a row of what was found.
 
+import { money } from "/shunxi.js";
+import { picture } from "./card.js";
 import { make } from "./dom.js";
-import { money, safeUrl } from "/shunxi.js";
 
 const TYPING_MS = 180;
 const LIMIT = 16;
@@ -74,7 +75,7 @@ export class Shelf {
     const button = make(
       "button",
       { type: "button", title: card.title, on: { click: () => this.#open(card, button) } },
-      make("img", { src: safeUrl(card.image_url), alt: "", width: "72", height: "72", loading: "lazy" }),
+      picture(card, 72),
       make("span", { className: "name", text: card.title }),
       make("span", { className: "price", text: money(card.price, card.currency) }),
     );
