@@ -132,7 +132,7 @@ async def get_picture(request: web.Request) -> web.Response:
 
 
 async def get_categories(request: web.Request) -> web.Response:
-    """The departments with how many products each has, whether this server has search, whether the shop is generated."""
+    """The departments with how many products each has; whether there is search; whether products are generated."""
     search = any(resource.canonical == SEARCH for resource in request.app.router.resources())
     shelf = request.app[SHELF]
     departments = await shelf.departments()

@@ -12,7 +12,7 @@ const SHELF = 24;
 export function home({ lead, beside }) {
   const [what, list] = [beside.querySelector("a"), beside.querySelector("shunxi-list")];
   const first = lead.textContent;
-  let moved = 0;
+  let [begun, moved] = [false, 0]; // what was there when the page came has followed nobody before their eyes
   return {
     visited(card) {
       what.textContent = card.title;
@@ -21,18 +21,20 @@ export function home({ lead, beside }) {
       beside.hidden = false;
     },
     /** What the server keeps of the shopper: whether the list is everybody's still. */
-    told({ events }) {
-      if (moved === 0) lead.textContent = events ? `This list is yours: it follows the ${events === 1 ? "one thing" : `${events} things`} you did here.` : first;
+    told({ events, consent }) {
+      if (moved === 0) lead.textContent = events && consent !== "denied" ? `This list is yours: it follows the ${events === 1 ? "one thing" : `${events} things`} you did here.` : first;
     },
     arrived(slate) {
-      if (slate.cause?.kind !== "event") return;
+      const here = begun;
+      begun = true;
+      if (!here || slate.cause?.kind !== "event") return;
       moved += 1;
       const [most] = composition(slate.items);
       const times = moved === 1 ? "once" : `${moved} times`;
       if (most) lead.textContent = `Your list has followed you ${times}. ${most[1]} of ${slate.items.length} are ${most[0]} now.`;
     },
     reset() {
-      moved = 0;
+      [begun, moved] = [false, 0];
       lead.textContent = first;
       beside.hidden = true;
       list.removeAttribute("item-id");
