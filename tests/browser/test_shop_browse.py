@@ -55,7 +55,7 @@ async def test_products_without_a_picture_have_their_initial_and_nothing_claims_
     page: Page, shop: Shop
 ) -> None:
     assert await page.value("!document.querySelector('#generated').hidden")
-    own = [
+    own: list[dict[str, object]] = [
         {"item_id": "own-1", "title": "Ödland boots", "category": "Handmade", "price": 9, "currency": "EUR"},
         {"item_id": "own-2", "title": "“Zebra” rug", "category": "Handmade", "image_url": "/pictures/gone-1.svg"},
     ]
