@@ -214,8 +214,7 @@ class RecClient:
         return await self._parts.caller.call("GET", "/v1/recommendations", Slate, user, query=query)
 
     async def search(self, q: str, n: int = 20, *, user_id: str | None = None, **more: Unpack[SearchOptions]) -> Slate:
-        """Products for a query, ranked for this user; the client's own unless one is given. The next page is
-        `page=slate.search.next`, with the same q.
+        """Products for a query, ranked for the user. The next page is `page=slate.search.next`, with the same q.
 
         Give the slate to `track`, as with any list: then the shop learns what is chosen for which query.
         """
