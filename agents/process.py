@@ -7,9 +7,12 @@ import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import BaseContext
 from typing import Any
 
 from rec.errors import Unavailable
+
+SPAWN: BaseContext = multiprocessing.get_context("spawn")  # a plain fork would inherit locks, sockets and the loop
 
 
 class Process:
@@ -36,8 +39,7 @@ class Process:
         await asyncio.to_thread(self._open)
 
     def _open(self) -> None:
-        spawn = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=self._begin, initargs=self._args)
+        self._pool = ProcessPoolExecutor(1, mp_context=SPAWN, initializer=self._begin, initargs=self._args)
         self._pool.submit(int)
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:

@@ -27,6 +27,7 @@ TASTE_FROM = 50  # last items whose neighbours make up what a shopper likes in t
 TASTE_RECENCY = 0.9
 RECENCY = 0.75  # each item further back says this much less about what the shopper is after
 _FADING = 1 / np.arange(1.0, STEPS + 1)  # the second newest says half as much as the newest
+_TASTE_FADING = TASTE_RECENCY ** np.arange(TASTE_FROM, dtype=np.float64)
 
 
 # ---------------------------------------------------------------- what a list is made from
@@ -71,13 +72,13 @@ def by_rules(shelf: Shelf, anchors: Sequence[Anchor]) -> Found:
     """
     linked = shelf.tables.rules_from([anchor.item_id for anchor in anchors[:RULES_FROM]])
     totals = np.bincount(linked.origins, weights=linked.amounts, minlength=1) + RULES_DAMPING
-    return _found(shelf, linked, linked.amounts / totals[linked.origins])
+    return _faded(*_placed(shelf, linked._replace(amounts=linked.amounts / totals[linked.origins])))
 
 
 def by_neighbours(shelf: Shelf, anchors: Sequence[Anchor]) -> Found:
     """What came together with the last items: item-kNN over the last 10."""
     linked = shelf.tables.neighbours_of([anchor.item_id for anchor in anchors[:STEPS]])
-    return _found(shelf, linked, linked.amounts)
+    return _faded(*_placed(shelf, linked))
 
 
 def by_taste(shelf: Shelf, anchors: Sequence[Anchor]) -> Found:
@@ -91,19 +92,26 @@ def by_taste(shelf: Shelf, anchors: Sequence[Anchor]) -> Found:
 def by_neighbours_and_taste(shelf: Shelf, anchors: Sequence[Anchor]) -> tuple[Found, Found]:
     """Both, which look up the same counts."""
     linked = shelf.tables.neighbours_of([anchor.item_id for anchor in anchors[:TASTE_FROM]])
-    first = int(np.searchsorted(linked.origins, STEPS))
-    near = Linked(linked.codes[:first], linked.amounts[:first], linked.origins[:first])
-    fading = TASTE_RECENCY ** np.arange(TASTE_FROM, dtype=np.float64)
-    return _found(shelf, near, near.amounts), _found(shelf, linked, linked.amounts, fading)
+    rows, amounts, origins = _placed(shelf, linked)
+    first = int(np.searchsorted(origins, STEPS))
+    return _faded(rows[:first], amounts[:first], origins[:first]), _faded(rows, amounts, origins, _TASTE_FADING)
 
 
-def _found(shelf: Shelf, linked: Linked, amounts: Amounts, fading: Amounts = _FADING) -> Found:
-    """Codes become rows; the more recent the anchor, the more it counts. `fading` [anchors or more]."""
-    young = linked.codes >= len(shelf.row_of_code)  # first counted after the shelf was made
-    rows = shelf.row_of_code[np.where(young, 0, linked.codes)] if len(shelf.row_of_code) else linked.codes
-    there = (rows >= 0) & ~young
-    scores = (amounts * fading[linked.origins]).astype(np.float32)
-    return Found(rows[there], scores[there], linked.origins[there])
+def _faded(rows: Ints, amounts: Amounts, origins: Ints, fading: Amounts = _FADING) -> Found:
+    """The more recent the anchor, the more it counts. `fading` [anchors or more]."""
+    return Found(rows, (amounts * fading[origins]).astype(np.float32), origins)
+
+
+def _placed(shelf: Shelf, linked: Linked) -> Linked:
+    """Codes become rows, where the catalog has the item."""
+    if int(linked.codes.max(initial=-1)) >= len(shelf.row_of_code):  # first counted after the shelf was made
+        linked = _where(linked, linked.codes < len(shelf.row_of_code))
+    placed = linked._replace(codes=shelf.row_of_code[linked.codes])
+    return placed if int(placed.codes.min(initial=0)) >= 0 else _where(placed, placed.codes >= 0)
+
+
+def _where(linked: Linked, mask: Mask) -> Linked:
+    return Linked(linked.codes[mask], linked.amounts[mask], linked.origins[mask])
 
 
 def by_history(view: View, anchors: Sequence[Anchor]) -> Found:
@@ -195,8 +203,7 @@ def _leanings(
     """
     out = np.zeros(len(codes), np.float32)
     for name, interest in kept.items():
-        code = codes.get(name)
-        if code:
+        if code := codes.get(name):
             short, long = interest.as_of(now, rules)
             out[code] = 0.2 * short / (2.0 + abs(short)) + 0.2 * long / (2.0 + abs(long))
     if len(last):

@@ -6,6 +6,7 @@ import gc
 import inspect
 import os
 import random
+import sys
 from collections.abc import AsyncIterator, Iterator
 from types import ModuleType
 from typing import Any
@@ -18,12 +19,16 @@ import agents
 import rec.embedded
 import web
 from tests import hygiene, requirements
+from tests.servers import Server, start_kafka, start_tansu
 
 OURS: list[ModuleType] = [rec, agents, web]
 SEED = 20_261_123
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # a test that would load a model from a hub fails at once
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Hundreds of processes are started that import our modules: where nobody may keep them compiled, each compiles them.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 # ---------------------------------------------------------------- nothing survives its test
@@ -119,6 +124,19 @@ def _seeded() -> None:
 def rng() -> np.random.Generator:
     """A generator with the same seed in every test."""
     return np.random.default_rng(SEED)
+
+
+# ---------------------------------------------------------------- one of each for the whole run
+@pytest.fixture(scope="session")
+def tansu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with start_tansu(tmp_path_factory.mktemp("tansu")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with start_kafka(tmp_path_factory.mktemp("kafka")) as server:
+        yield server
 
 
 # ---------------------------------------------------------------- which backends ran

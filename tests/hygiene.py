@@ -7,9 +7,11 @@ is alive after a test's teardown fails that test. `keep` registers what starts l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
@@ -17,6 +19,7 @@ import psutil
 GRACE_S = 2.0  # a closed connection's callbacks and a killed child's reaping take a moment
 # Started once by a library, for ever, by design.
 LIBRARY_THREADS = ("asyncio_waitpid", "tqdm_monitor", "pytest_timeout")
+FORKSERVER = "multiprocessing.forkserver"
 
 
 class Alive(NamedTuple):
@@ -54,12 +57,29 @@ def alive() -> Alive:
         for thread in threading.enumerate()
         if thread is not threading.main_thread() and not thread.name.startswith(LIBRARY_THREADS)
     )
-    children = frozenset((child.pid, _name(child)) for child in _me.children() if _runs(child))
-    children = frozenset(child for child in children if "multiprocessing.resource_tracker" not in child[1])  # of Python
+    children = {(child.pid, _name(child)) for child in _children(_me) if _runs(child)}
+    for pid, name in list(children):
+        if "multiprocessing.resource_tracker" in name or FORKSERVER in name:  # Python's own, to the end of the session
+            children.remove((pid, name))
+        if FORKSERVER in name:  # what it forks is ours
+            children |= {(child.pid, _name(child)) for child in _children(psutil.Process(pid)) if _runs(child)}
     sockets = frozenset(
         f"{c.laddr.ip}:{c.laddr.port}" for c in _me.net_connections("inet") if c.status == psutil.CONN_LISTEN
     )
-    return Alive(threads, children, sockets)
+    return Alive(threads, frozenset(children), sockets)
+
+
+def _children(parent: psutil.Process) -> list[psutil.Process]:
+    """Direct ones, as Linux lists them: psutil would read each process of the machine, after each test."""
+    try:
+        lists = [path.read_text() for path in Path(f"/proc/{parent.pid}/task").glob("*/children")]
+    except OSError:  # a thread has just ended
+        lists = []
+    found = []
+    for pid in " ".join(lists).split():
+        with contextlib.suppress(psutil.Error):
+            found.append(psutil.Process(int(pid)))
+    return found if lists else parent.children()
 
 
 def _name(process: psutil.Process) -> str:

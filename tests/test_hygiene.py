@@ -26,6 +26,14 @@ LEFTOVERS = {  # what a test does, and what pytest then says
         """,
         "*left behind: process*sleep 6*",
     ),
+    "forked process": (
+        """
+        import multiprocessing, signal
+        forked = multiprocessing.get_context("forkserver")
+        def test_it(): forked.Process(target=signal.pause, daemon=True).start()
+        """,
+        "*left behind: process*",
+    ),
     "socket": (
         """
         import socket

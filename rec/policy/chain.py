@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -189,7 +190,8 @@ def _sellers(rows: Ints, bench: Bench) -> Ints:
 def explored(draft: Draft, bench: Bench, strategy: Strategy, n: int, head: int, dice: Dice) -> list[Placed]:
     """n of the first `head` candidates, drawn; at temperature 0 the first n."""
     marks = bench.shelf.view.marks
-    drawn = draw(draft.logits[:head], n, strategy.temperature, dice.uniform(marks[bench.rows[draft.order[:head]]]))
+    chances = partial(dice.uniform, marks[bench.rows[draft.order[:head]]])
+    drawn = draw(draft.logits[:head], n, strategy.temperature, chances)
     order = draft.order[drawn.order]
     scores = np.minimum.accumulate(bench.scores[order])  # a list's scores fall
     rows, places = bench.rows[order].tolist(), drawn.order.tolist()
@@ -215,7 +217,7 @@ def drawn_cold(
     behind = draft.order[head:]
     cold = behind[support[bench.rows[behind]] < strategy.cold_support][:MOST_COLD]
     if len(cold):
-        chances = dice.uniform(view.marks[bench.rows[cold]], COLD)
+        chances = partial(dice.uniform, view.marks[bench.rows[cold]], COLD)
         one = draw(draft.logits[head:][: len(cold)], 1, strategy.temperature, chances)
         at = int(cold[one.order[0]])
         row, score = int(bench.rows[at]), float(bench.scores[at])
@@ -226,7 +228,7 @@ def drawn_cold(
     rows = newest[~np.isin(newest, barred)][:MOST_COLD]
     if not len(rows):
         return None
-    one = draw(np.zeros(len(rows), np.float32), 1, strategy.temperature, dice.uniform(view.marks[rows], COLD))
+    one = draw(np.zeros(len(rows), np.float32), 1, strategy.temperature, partial(dice.uniform, view.marks[rows], COLD))
     return Placed(int(rows[one.order[0]]), None, 0.0, float(one.propensities[0]), ("cold_start",), "cold")
 
 

@@ -12,6 +12,7 @@ first k if fewer than k others have arrived by T_i; how many others have is a su
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -35,13 +36,13 @@ class Drawn(NamedTuple):
     propensities: Doubles
 
 
-def draw(logits: Floats, k: int, temperature: float, uniform: Doubles) -> Drawn:
+def draw(logits: Floats, k: int, temperature: float, uniform: Callable[[], Doubles]) -> Drawn:
     """Draw k of the candidates [m] by their logits; all of them if there are no more. Temperature 0: the k largest.
 
-    `uniform` [m] are independent numbers in (0, 1] (rec.policy.dice). What comes out is a number whatever goes in: a
-    temperature below `COLDEST` draws as that does, a logit that is none (NaN) as the least likely there is.
+    `uniform` gives [m] independent numbers in (0, 1] (rec.policy.dice), if they are needed. What comes out is a number
+    whatever goes in: a temperature below `COLDEST` draws as that does, a logit that is none (NaN) as the least likely.
 
-    >>> draw(np.array([3.0, 1.0, 2.0], np.float32), 2, 0.0, np.ones(3)).order.tolist()
+    >>> draw(np.array([3.0, 1.0, 2.0], np.float32), 2, 0.0, lambda: np.ones(3)).order.tolist()
     [0, 2]
     """
     m = len(logits)
@@ -51,7 +52,7 @@ def draw(logits: Floats, k: int, temperature: float, uniform: Doubles) -> Drawn:
     least, most = float(np.finfo(np.float32).min), float(np.finfo(np.float32).max)
     finite = np.nan_to_num(logits.astype(np.float64), nan=least, neginf=least, posinf=most)
     scaled = (finite - finite.max()) / max(temperature, COLDEST)
-    noise = -np.log(np.maximum(-np.log(uniform), np.finfo(np.float64).tiny))
+    noise = -np.log(np.maximum(-np.log(uniform()), np.finfo(np.float64).tiny))
     order = np.argsort(-(scaled + noise), kind="stable")[:k].astype(np.int32)
     return Drawn(order, inclusion(scaled, k)[order])
 

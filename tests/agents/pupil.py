@@ -11,11 +11,13 @@ import asyncio
 import sys
 from pathlib import Path
 
+from agents import trainer as trainers
 from rec.examples import Tick
 from tests.agents.school import School, walks
 
 
 async def learn(folder: Path, count: int) -> None:
+    trainers.BATCH = 64  # small steps: there is much to be killed in between
     school = School(folder)
     await school.open()
     await school.say([*walks(6, count), Tick()])

@@ -27,7 +27,7 @@ from rec.store.memory_db import MemoryDatabase
 from rec.versions import BASE, ModelVersion
 from tests.agents.school import BEGIN, ITEMS, TEACHING, School, until, walks
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_children")]
 
 LARGE = msgspec.structs.replace(TEACHING, training=msgspec.structs.replace(TEACHING.training, whole_until=0))
 RECORDS = [encode_lesson(example) for example in walks(6, 200)]
@@ -195,9 +195,9 @@ async def test_after_an_erasure_nothing_is_left_that_rests_on_weights_from_befor
     await school.database.open_erasure("e1", "hash", erased_at)
     async with school.trainer() as trainer:
         for start in range(0, 300, 60):
+            promoted = school.verdicts.count("promote")
             await school.say(lessons[start : start + 60])
             await until(lambda end=start + 60: trainer.taken.offset >= end)  # type: ignore[misc]
-            promoted = school.verdicts.count("promote")
             await until(lambda promoted=promoted: school.verdicts.count("promote") > promoted or promoted > 2)  # type: ignore[misc]
         await school.say([Tick()])
         await school.read(trainer)

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Mapping
 
 import psutil
+import pytest
 
 from agents.catalog_sync import ENCODE_BATCH, NEWEST, CatalogSync
 from rec.catalog import Catalog, Item
@@ -108,6 +109,7 @@ class Reads(MemoryDatabase):
         await super().put_vectors(encoder, vectors)
 
 
+@pytest.mark.usefixtures("warm_children")
 async def test_a_catalog_that_is_read_anew_is_read_by_traffic_and_the_newest_products_still_at_once() -> None:
     database, encoder = Reads(), await asyncio.to_thread(encoder_id, DEFAULT)
     catalog = [Item(item_id=f"{n}", title=f"Thing {n}") for n in range(2 * ENCODE_BATCH)]

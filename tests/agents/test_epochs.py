@@ -26,7 +26,7 @@ from rec.recommend import Brain, World
 from tests.agents.school import BEGIN, DIM, ITEMS, TOPIC, School, read, until, walks
 from tests.model.tiny import tiny_bert
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_children")]
 HOW = Tune(steps=10, batch=8, rank=2, alpha=4, rate=1e-2, temperature=0.5, least=8, held=2)
 UNSEEN = Item(item_id="unseen", title="Thing 5", category="c3")
 

@@ -30,7 +30,7 @@ from rec.store.memory_db import MemoryDatabase
 from rec.versions import ModelVersion
 from tests.agents.school import BEGIN, FAST, ITEMS, TOPIC, School, until, walks
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_children")]
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ async def test_a_child_that_is_killed_again_and_again_changes_nothing_in_the_wei
 
 async def test_a_trainer_process_that_is_killed_again_and_again_changes_nothing_in_the_weights(tmp_path: Path) -> None:
     """SIGKILL of the whole process at random points: its child ends with it, and the next one goes on."""
-    count = 2_000
+    count = 1_000
     undisturbed = School(tmp_path / "b")
     await undisturbed.open()
     expected = await undisturbed.learn(walks(6, count))

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rec.config import Settings, load_settings
-from tests.servers import start_kafka, start_tansu
 
 
 @pytest.fixture(scope="session", params=["tansu", pytest.param("kafka", marks=pytest.mark.needs_kafka)])
-def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def broker(request: pytest.FixtureRequest) -> str:
     """host:port of the embedded broker, and of a real Apache Kafka where there is one."""
-    start = start_tansu if request.param == "tansu" else start_kafka
-    with start(tmp_path_factory.mktemp(request.param)) as server:
-        yield server.address
+    return str(request.getfixturevalue(request.param).address)
 
 
 @pytest.fixture

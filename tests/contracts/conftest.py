@@ -1,4 +1,4 @@
-"""The brokers and redis-servers of the suite: one of each for the whole run, a world of its own for each test."""
+"""Logs and exchanges on the brokers and redis-servers of the suite: a world of its own for each test."""
 
 from __future__ import annotations
 
@@ -16,21 +16,10 @@ from rec.store.memory import MemoryExchange, MemoryLog
 from rec.store.redis import RedisExchange
 from rec.topics import Topic
 from tests.contracts.aging import age
-from tests.servers import Server, start_embedded_redis, start_kafka, start_redis, start_tansu
+from tests.servers import Server, start_embedded_redis, start_redis
 
-SESSION_S, REBALANCE_S = 6.0, 1.0  # the shortest that Apache Kafka takes, and that Tansu waits
-
-
-@pytest.fixture(scope="session")
-def tansu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with start_tansu(tmp_path_factory.mktemp("tansu")) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with start_kafka(tmp_path_factory.mktemp("kafka")) as server:
-        yield server
+SESSION_S = {"tansu": 2.0, "kafka": 6.0}  # 6 s is the shortest that Apache Kafka takes
+REBALANCE_S = 1.0
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +44,8 @@ class OpenLog(Protocol):
     def __call__(self) -> AbstractAsyncContextManager[Log]: ...
 
 
-def kafka_log(address: str) -> KafkaLog:
-    return KafkaLog([address], client_id="contract", session_timeout_s=SESSION_S, rebalance_timeout_s=REBALANCE_S)
+def kafka_log(address: str, session_s: float = SESSION_S["kafka"]) -> KafkaLog:
+    return KafkaLog([address], client_id="contract", session_timeout_s=session_s, rebalance_timeout_s=REBALANCE_S)
 
 
 @pytest.fixture(params=BROKERS)
@@ -72,7 +61,7 @@ def open_log(request: pytest.FixtureRequest) -> OpenLog:
         only = MemoryLog()
         return lambda: only
     server: Server = request.getfixturevalue(request.param)
-    return lambda: kafka_log(server.address)
+    return lambda: kafka_log(server.address, SESSION_S[request.param])
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ MEMBER = """
 import asyncio, sys
 from tests.contracts.conftest import kafka_log
 
-async def main(address, topic):
-    async with kafka_log(address) as log, log.group(topic, topic) as reader:
+async def main(address, topic, session_s):
+    async with kafka_log(address, float(session_s)) as log, log.group(topic, topic) as reader:
         while True:
             if await reader.batch(10, 0.1):
                 print("reading", flush=True)
@@ -76,12 +76,13 @@ async def test_tansu_lists_a_wrong_end_after_a_batch_of_several_and_the_log_asks
 
 
 async def test_a_member_that_was_killed_is_replaced_within_the_session_timeout(
-    broker: Server, name: str, tmp_path: Path
+    broker: Server, name: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    async with kafka_log(broker.address) as log:
+    session_s = SESSION_S[request.node.callspec.params["broker"]]
+    async with kafka_log(broker.address, session_s) as log:
         await log.create([Topic(name, 1, {})])
         await log.publish(name, "k", b"v")
-        member = Child([sys.executable, "-c", MEMBER, broker.address, name], tmp_path / "member.log")
+        member = Child([sys.executable, "-c", MEMBER, broker.address, name, str(session_s)], tmp_path / "member.log")
         try:
             await member.until_ready(lambda: _said(member, "reading"), 40)
         finally:
@@ -91,7 +92,7 @@ async def test_a_member_that_was_killed_is_replaced_within_the_session_timeout(
             found: list[Record] = []
             while not found:  # the one record: read by the dead, never committed
                 found = await heir.batch(10, 0.5)
-        assert asyncio.get_running_loop().time() - started < 4 * SESSION_S
+        assert asyncio.get_running_loop().time() - started < 4 * SESSION_S["kafka"]
 
 
 async def _said(child: Child, word: str) -> bool:

@@ -190,7 +190,7 @@ async def join(
                 wrong = differences(expected, newest(followed.newest.values()))
                 return not wrong
 
-            await until(same, drain_s + 60, every_s=5.0)
+            await until(same, drain_s + 60, every_s=min(5.0, window_s / 6))
             dead = sum((await world.log.ends(world.settings.topic(DEAD_LETTERS))).values())
             if wrong:
                 click.echo(world.logs(), err=True)

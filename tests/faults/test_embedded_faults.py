@@ -37,7 +37,7 @@ def holds(verdict: Verdict) -> bool:
 
 async def test_kills_of_the_only_worker_lose_nothing_and_count_nothing_twice(bootstrap: str, tmp_path: Path) -> None:
     verdict, gaps = await crash(
-        tmp_path / "world", bootstrap, events=6_000, users=200, kills=2, rate=500, seed=1, embedded=True
+        tmp_path / "world", bootstrap, events=4_000, users=200, kills=2, rate=450, seed=1, embedded=True
     )
     assert verdict.distinct < verdict.published
     assert holds(verdict)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults.crash import crash
 from tests.faults.rebalance import rebalance
-from tests.kafka import apache_kafka, need_kafka
+from tests.servers import Server
 
 pytestmark = [pytest.mark.needs_kafka, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-@pytest.fixture
-async def kafka(tmp_path: Path) -> AsyncIterator[str]:
-    async with apache_kafka(need_kafka(), tmp_path) as (bootstrap, _):
-        yield bootstrap
-
-
-async def test_three_kills_of_the_only_worker_lose_nothing_and_count_nothing_twice(kafka: str, tmp_path: Path) -> None:
-    verdict, gaps = await crash(tmp_path / "world", kafka, events=20_000, users=500, kills=3, rate=1_500, seed=1)
+async def test_three_kills_of_the_only_worker_lose_nothing_and_count_nothing_twice(
+    kafka: Server, tmp_path: Path
+) -> None:
+    verdict, gaps = await crash(tmp_path / "world", kafka.address, events=6_000, users=500, kills=3, rate=350, seed=1)
     assert verdict.distinct < verdict.published  # repeated events were among them
     assert verdict.counted == verdict.distinct
     assert verdict.wrong == []
@@ -31,9 +26,9 @@ async def test_three_kills_of_the_only_worker_lose_nothing_and_count_nothing_twi
 
 
 async def test_a_second_worker_joins_and_is_killed_under_load_without_loss_or_standstill(
-    kafka: str, tmp_path: Path
+    kafka: Server, tmp_path: Path
 ) -> None:
-    verdict, rounds = await rebalance(tmp_path / "world", kafka, times=2, rate=200, cores=2, seed=1)
+    verdict, rounds = await rebalance(tmp_path / "world", kafka.address, times=2, rate=200, cores=2, seed=1)
     assert len(rounds) == 2
     assert verdict.counted == verdict.distinct
     assert verdict.wrong == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -15,8 +17,8 @@ DRAWS = 100_000
 MARKS = np.arange(1_000, dtype=np.uint64)
 
 
-def thrown(seed: int, m: int) -> np.ndarray:
-    return Dice(seed).uniform(MARKS[:m])
+def thrown(seed: int, m: int) -> Callable[[], np.ndarray]:
+    return partial(Dice(seed).uniform, MARKS[:m])
 
 
 def drawn(scaled: np.ndarray, k: int, rng: np.random.Generator, times: int = DRAWS) -> np.ndarray:
