@@ -130,7 +130,7 @@ async def test_at_twice_the_size_nothing_covers_the_shops_name(page: Page) -> No
     await page.resize(640, 400)
     await page.wait("!document.querySelector('#search').hidden")
     boxes = await page.value(
-        "['.mark span', '#search', '.ways'].map((part) => document.querySelector(part).getBoundingClientRect().toJSON())"
+        "['.mark span', '#search', '.ways'].map((at) => document.querySelector(at).getBoundingClientRect().toJSON())"
     )
     for at, one in enumerate(boxes):
         for other in boxes[at + 1 :]:
