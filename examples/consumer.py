@@ -2,18 +2,31 @@
 
     python examples/consumer.py http://127.0.0.1:8080 ana [--count 3]
 
-The API key is REC_API_KEY. Needs `pip install shunxi` alone (aiohttp and msgspec). A lost connection is mended inside:
-the loop just goes on with the newest list, and never sees an older one.
+Run it where `rec up` runs (the key is in .rec/secrets.json), or set REC_API_KEY. Needs `pip install shunxi` alone
+(aiohttp and msgspec). A lost connection is mended inside: the loop just goes on with the newest list, and
+never sees an older one.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 from contextlib import aclosing
+from pathlib import Path
 
 from rec.client import RecClient, Slate
+
+
+def key(folder: Path = Path(".rec")) -> str:
+    """REC_API_KEY, or the one that `rec up` made in this folder."""
+    kept = folder / "secrets.json"
+    if found := os.environ.get("REC_API_KEY"):
+        return found
+    if kept.is_file():
+        return str(json.loads(kept.read_text())["api_key"])
+    raise SystemExit(f"There is no API key: set REC_API_KEY, or run this beside `rec up` (there is no {kept} here).")
 
 
 def changes(before: Slate | None, now: Slate) -> str:
@@ -40,4 +53,4 @@ if __name__ == "__main__":
     options.add_argument("user")
     options.add_argument("--count", type=int, help="stop after so many lists")
     given = options.parse_args()
-    asyncio.run(follow(given.url, os.environ["REC_API_KEY"], given.user, given.count))
+    asyncio.run(follow(given.url, key(), given.user, given.count))

@@ -27,9 +27,11 @@ from web.storefront import PREFIX, add_storefront
 
 PAGES = Path(__file__).parent / "pages"
 FILES = (
+    "ask.js",
     "card.js",
     "cart.js",
     "dom.js",
+    "facets.js",
     "home.js",
     "icon.svg",
     "panel.js",
@@ -68,6 +70,7 @@ class _Browse(msgspec.Struct, frozen=True):
     category: Annotated[str, msgspec.Meta(max_length=1024)] | None = None
     q: Annotated[str, msgspec.Meta(max_length=200)] = ""
     limit: Annotated[int, msgspec.Meta(ge=1, le=60)] = 12
+    offset: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 0
 
 
 class _FilePath(msgspec.Struct, frozen=True):
@@ -129,16 +132,18 @@ async def get_picture(request: web.Request) -> web.Response:
 
 
 async def get_categories(request: web.Request) -> web.Response:
-    """The departments of the shop, with how many products each has, and whether this server has search."""
+    """The departments with how many products each has; whether there is search; whether products are generated."""
     search = any(resource.canonical == SEARCH for resource in request.app.router.resources())
-    return answer({"categories": await request.app[SHELF].departments(), "search": search})
+    shelf = request.app[SHELF]
+    departments = await shelf.departments()
+    return answer({"categories": departments, "search": search, "generated": shelf.generated})
 
 
 async def get_items(request: web.Request) -> web.Response:
-    """Some products of a department, or with some words in their title, to click on."""
+    """Some products of a department, or with some words in their title, to click on; `total`: how many there are."""
     browse = query_of(request, _Browse)
-    items = await request.app[SHELF].find(browse.category or None, browse.q, browse.limit)
-    return answer({"items": items})
+    items, total = await request.app[SHELF].find(browse.category or None, browse.q, browse.limit, browse.offset)
+    return answer({"items": items, "total": total})
 
 
 async def post_demo_token(request: web.Request) -> web.Response:

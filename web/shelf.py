@@ -38,12 +38,22 @@ class Shelf:
                 counts[item.category] = counts.get(item.category, 0) + 1
         return [{"name": name, "count": count} for name, count in sorted(counts.items())]
 
-    async def find(self, category: str | None, words: str, limit: int) -> list[dict[str, Any]]:
-        """Cards of up to `limit` products of a department (all if None) with all these words. Raises Unavailable."""
+    @property
+    def generated(self) -> bool:
+        """Whether the server draws the picture of every product, as it does for those of the generated catalog."""
+        items = self._items.values()
+        return bool(items) and all(item.image_url == f"/pictures/{item.item_id}.svg" for item in items)
+
+    async def find(
+        self, category: str | None, words: str, limit: int, offset: int = 0
+    ) -> tuple[list[dict[str, Any]], int]:
+        """Cards of up to `limit` products from `offset` on, of a department (all if None) with all these words, and how
+        many there are in all. Raises Unavailable."""
         await self._follow()
         wanted = [_stem(word) for word in words.casefold().split()]
         found = (item for item in self._items.values() if category in (None, item.category) and _has(item, wanted))
-        return [{"item_id": item.item_id, **card(item)} for item in _mixed(found)[:limit]]
+        mixed = _mixed(found)
+        return [{"item_id": item.item_id, **card(item)} for item in mixed[offset : offset + limit]], len(mixed)
 
     async def _follow(self) -> None:
         async with self._asking:

@@ -42,5 +42,8 @@ if __name__ == "__main__":
     options.add_argument("--url", default="http://127.0.0.1:8080", help="where Shunxi is")
     options.add_argument("--user", default="ana", help="who is shopping")
     given = options.parse_args()
-    key = os.environ.get("REC_API_KEY") or json.loads(Path(".rec/secrets.json").read_text())["api_key"]
+    key, kept = os.environ.get("REC_API_KEY"), Path(".rec/secrets.json")
+    if not key and not kept.is_file():
+        raise SystemExit(f"There is no API key: set REC_API_KEY, or run this where `rec up` runs (no {kept} here).")
+    key = key or json.loads(kept.read_text())["api_key"]
     web.run_app(make_app(given.url, key, given.user), host="127.0.0.1", port=given.port)

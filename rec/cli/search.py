@@ -81,4 +81,4 @@ def told(facts: SearchFacts) -> list[str]:
 
 async def _search(server: Server, timeout_s: float, query: str, user: str, n: int, options: SearchOptions) -> Slate:
     async with RecClient(server.url, server.api_key, timing=Timing(timeout_s=timeout_s)) as client:
-        return await client.search(user, query, n, **options)
+        return await client.search(query, n, user_id=user, **options)

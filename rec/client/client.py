@@ -213,13 +213,13 @@ class RecClient:
         query: dict[str, str | int | None] = {"user_id": user, "placement": placement, "n": n, "item_id": item_id}
         return await self._parts.caller.call("GET", "/v1/recommendations", Slate, user, query=query)
 
-    async def search(self, user_id: str | None, q: str, n: int = 20, **more: Unpack[SearchOptions]) -> Slate:
-        """Products for a query, ranked for this user. The next page is `page=slate.search.next`, with the same q.
+    async def search(self, q: str, n: int = 20, *, user_id: str | None = None, **more: Unpack[SearchOptions]) -> Slate:
+        """Products for a query, ranked for the user. The next page is `page=slate.search.next`, with the same q.
 
         Give the slate to `track`, as with any list: then the shop learns what is chosen for which query.
         """
-        user = self._user(user_id)
-        query = {"user_id": user} | search_query(q, n, more)
+        query = search_query(q, n, more)
+        query["user_id"] = user = self._user(user_id)
         return await self._parts.caller.call("GET", "/v1/search", Slate, user, query=query)
 
     async def suggest(self, q: str, n: int = 10) -> list[Suggested]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from rec.catalog import Item
 from rec.events import Event, EventItem, encode_event
 from rec.store.presence import WORKER_S
 from rec.topics import BEHAVIOR
+from rec.versions import ModelVersion
 from rec.vitals import process_name
 from tests.browser.chromium import Connection, Page, tab
 from tests.browser.conftest import NASTY, as_new, threads_ready
@@ -234,6 +236,44 @@ async def test_the_catalog_shows_titles_as_text_and_dead_letters_their_payload_w
 
 
 # ------------------------------------------------------------------ for everybody
+async def test_of_many_versions_the_newest_ten_are_shown_and_more_when_asked(page: Page, shop: Shop) -> None:
+    now = datetime.now(UTC)
+    for n in range(25):
+        made = now - timedelta(seconds=90 - 3 * n)
+        await shop.local.database.record_version(
+            ModelVersion(f"many-{n:02}", None, "held", "", n, None, made, {}, {"nll": 3.0}, None, "held: not worse")
+        )
+    names = "[...document.querySelectorAll('#part-model tbody code')].map((code) => code.textContent)"
+    await go(page, "model")
+    await page.wait(f"{names}.length === 10")
+    assert await page.value(names) == [f"many-{n:02}" for n in range(24, 14, -1)]
+    more = "[...document.querySelectorAll('#part-model button')].find((one) => one.textContent === 'Show more')"
+    await keep_picture(page, "1280-model")
+    await page.value(f"{more}.click()")
+    await page.wait(f"{names}.length === 25")
+    assert await page.value(f"{more}.hidden")
+
+
+async def test_without_feedback_the_lists_part_says_what_to_set(blank: Page, tmp_path: Path) -> None:
+    async with open_shop(tmp_path, events=50, feedback=False) as off:
+        await blank.goto(off.url + "/console")
+        await sign_in(blank, off.local.settings.api_key.get_secret_value())
+        await blank.wait("document.querySelector('#part-overview') !== null")
+        await go(blank, "lists")
+        await blank.wait("document.querySelector('#part-lists .notice').textContent.includes('REC_FEEDBACK=true')")
+        await keep_picture(blank, "1280-lists-off")
+
+
+async def test_on_a_phone_parts_that_go_on_are_seen_to_go_on(page: Page) -> None:
+    await page.resize(390, 844, mobile=True)
+    assert await page.value("document.querySelector('#ways').scrollWidth > document.querySelector('#ways').clientWidth")
+    assert "gradient" in await page.value("getComputedStyle(document.querySelector('#ways')).maskImage")
+    await keep_picture(page, "390-tabs")
+    await page.value("document.querySelector('#ways').scrollLeft = 10_000")
+    last = "document.querySelector('#ways li:last-child').getBoundingClientRect().right"
+    assert await page.value(last) <= 390 - 40  # and at the end nothing lies under it
+
+
 async def test_every_part_is_clean_for_axe_can_be_read_and_fits_a_phone(page: Page, shop: Shop) -> None:
     await looked_at(shop, "mia", "camping-0001")
     for part in PARTS:

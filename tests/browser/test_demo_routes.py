@@ -204,19 +204,19 @@ async def test_the_shelf_follows_the_catalog(shop: Shop) -> None:
 
     moment = [0.0]
     shelf = Shelf(shop.local.database, lambda: moment[0])
-    assert await shelf.find("Camping", "brand-new", 5) == []
+    assert await shelf.find("Camping", "brand-new", 5) == ([], 0)
     await shop.local.database.put_items([Item(item_id="n-1", title="Brand-new tent", category="Camping")])
     moment[0] += 10
-    assert [card["item_id"] for card in await shelf.find("Camping", "brand-new", 5)] == ["n-1"]
+    assert [card["item_id"] for card in (await shelf.find("Camping", "brand-new", 5))[0]] == ["n-1"]
     await shop.local.database.put_items(
         [Item(item_id="n-1", title="Brand-new tent", category="Camping", in_stock=False)]
     )
     moment[0] += 10
-    assert await shelf.find(None, "brand-new", 5) == []
+    assert await shelf.find(None, "brand-new", 5) == ([], 0)
     await shop.local.database.put_items([Item(item_id="n-1", title="Brand-new tent", category="Camping")])
     await shop.local.database.delete_item("n-1")
     moment[0] += 10
-    assert await shelf.find(None, "brand-new", 5) == []
+    assert await shelf.find(None, "brand-new", 5) == ([], 0)
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=61", "limit=many", "q=" + "x" * 201, "categori=Camping"])

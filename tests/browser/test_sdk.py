@@ -161,6 +161,32 @@ async def test_a_token_of_somebody_else_ends_it(page: Page, fake: Fake) -> None:
     assert "another user" in (await logged(page, "state"))[-1][0]["reason"]
 
 
+async def test_who_asks_while_a_token_is_on_its_way_shares_it(page: Page, fake: Fake) -> None:
+    fake.answers["/v1/search"] = (200, {**slate(1, "a", placement="search"), "slate_id": "s1"})
+    await page.value(
+        f"window.tokens = [{json.dumps(token())}, {json.dumps(token('u2'))}]; window.asked = 0;"
+        "window.client = new sdk.Shunxi({token: async () => tokens[asked++]});"
+        "client.addEventListener('state', ({detail}) => log.push(['state', detail]));"
+        "window.found = client.search('tent', {track: false}); client.start(); 0"
+    )
+    talk = await fake.talk()
+    await talk.welcome()
+    await page.wait("client.state === 'connected'")
+    assert await page.value("found.then(({slate_id}) => slate_id)") == "s1"
+    assert await page.value("[asked, client.userId]") == [1, "u1"]
+
+
+async def test_a_token_that_came_for_somebody_before_is_not_taken_for_the_next(page: Page, fake: Fake) -> None:
+    await page.value(
+        f"window.tokens = [{json.dumps(token())}, {json.dumps(token('u2'))}]; window.give = [];"
+        "window.client = new sdk.Shunxi({token: () => new Promise((resolve) => give.push(resolve))});"
+        "client.start(); client.stop({forget: true}); client.start(); give[1](tokens[1]); give[0](tokens[0]); 0"
+    )
+    await (await fake.talk()).welcome()
+    await page.wait("client.state === 'connected'")
+    assert await page.value("[give.length, client.userId]") == [2, "u2"]
+
+
 async def test_the_back_off_has_full_jitter_up_to_twenty_seconds(page: Page, fake: Fake) -> None:
     await page.value(
         "Math.random = () => 1; window.real = setTimeout; setTimeout = (f, ms) => real(f, Math.min(ms, 1))"
@@ -427,6 +453,49 @@ async def test_an_element_shows_a_part_of_a_list_with_cards_of_the_pages_own(pag
     await talk.push(slate(1, "a", "b", "c"))
     await page.wait("list.querySelectorAll('li').length === 2")
     assert await page.value("[...list.querySelectorAll('button')].map((b) => b.textContent)") == ["0 a", "1 c"]
+
+
+async def test_a_card_shows_what_is_new_about_its_product_and_keeps_the_focus(page: Page, fake: Fake) -> None:
+    talk = await connected(page, fake)
+    await element(page)
+    await talk.push(slate(1, "a", "b"))
+    await page.wait("list.querySelectorAll('li').length === 2")
+    assert await page.value("list.querySelector('a').textContent.trim()") == "Title a €9.50"
+    await page.value(
+        "window.kept = list.querySelector('[data-item-id=b] a'); list.querySelector('[data-item-id=a] a').focus()"
+    )
+    dearer = slate(2, "b", "a")
+    dearer["items"][1]["item"].update(title="Another title", price=199)
+    await talk.push(dearer)
+    await page.wait("list.querySelector('[data-item-id=a]').innerText.includes('Another title €199.00')")
+    assert await page.value("list.querySelector('[data-item-id=b] a') === kept")
+    assert await page.value("document.activeElement === list.querySelector('[data-item-id=a] a')")
+
+
+async def test_a_card_of_the_pages_own_is_made_anew_only_when_its_product_changed(page: Page, fake: Fake) -> None:
+    talk = await connected(page, fake)
+    await element(page)
+    await page.value(
+        "list.render = (item, {known}) => { log.push(['known', item.item_id, Boolean(known)]);"
+        " return known ?? Object.assign(document.createElement('b'), {textContent: item.item.title}); }; 0"
+    )
+    await talk.push(slate(1, "a", "b"))
+    changed = slate(2, "a", "b")
+    changed["items"][0]["item"]["title"] = "New"
+    await talk.push(changed)
+    await page.wait("list.slate?.version === 2")
+    assert await page.value("[...list.querySelectorAll('b')].map((b) => b.textContent)") == ["New", "Title b"]
+    assert await logged(page, "known") == [["a", False], ["b", False], ["a", False], ["b", True]]
+
+
+async def test_an_element_says_whether_it_waits_for_a_list_or_has_an_empty_one(page: Page, fake: Fake) -> None:
+    talk = await connected(page, fake)
+    await element(page)
+    await page.wait("list.dataset.state === 'waiting'")
+    await talk.push(slate(1))
+    await page.wait("list.dataset.state === 'empty'")
+    await talk.push(slate(2, "a"))
+    await page.wait("list.dataset.state === 'shown'")
 
 
 # ------------------------------------------------------------------ questions

@@ -99,7 +99,9 @@ async def test_a_products_page_shows_what_goes_with_it_and_knows_back(page: Page
         " s.querySelectorAll('li').length, s.querySelector('.reason').textContent])"
     )
     assert all(1 <= count <= 4 for _, count, _ in sections)
-    assert all(reason.startswith("goes with") for name, _, reason in sections if name == "Goes with it")
+    goes_with = [reason for name, _, reason in sections if name == "Goes with it"]
+    assert goes_with
+    assert all(reason.startswith("goes with") for reason in goes_with)
     assert chosen["item_id"] not in await listed(page, "#view")
     await page.value("history.back()")
     await page.wait("!document.querySelector('#home').hidden")
@@ -238,6 +240,7 @@ async def test_markup_in_a_title_stays_text(page: Page, shop: Shop) -> None:
 async def test_what_is_not_there_is_said_with_a_way_back(page: Page, shop: Shop) -> None:
     await page.goto(f"{shop.url}/product/none-1")
     await page.wait("document.querySelector('#view h1')?.textContent === 'Not here'")
+    assert await page.value("document.querySelector('#view .lead a').getAttribute('href')") == "/"
     await page.goto(f"{shop.url}/department/Books")
     await page.wait("document.querySelectorAll('#view .tile').length >= 12")
     await page.wait("document.querySelectorAll('#departments a').length >= 10")

@@ -128,6 +128,19 @@ async def test_the_badge_tells_a_lost_server_and_the_list_and_the_clicks_come_ba
     assert len(views) == 2
 
 
+async def test_a_shelf_that_did_not_come_is_asked_for_again(page: Page, shop: Shop) -> None:
+    await shop.front.kill()
+    try:
+        await page.click(f"{LEFT} .chip[data-category=Books]")
+        await page.wait(f"document.querySelector('{LEFT} .link').dataset.state === 'reconnecting'")
+    finally:
+        await shop.front.open()
+    await page.wait(
+        "(async () => (await (await fetch('/demo/items?category=Books&limit=60')).json()).items.some(({item_id}) =>"
+        f" item_id === document.querySelector('{LEFT} .shelf li').dataset.id))()"
+    )
+
+
 async def test_markup_in_a_title_stays_text_on_shelf_and_list(page: Page) -> None:
     scripts = await page.value("document.scripts.length")
     await page.value(

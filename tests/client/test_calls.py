@@ -17,6 +17,7 @@ import rec.client
 import rec.errors
 from rec.client import RecClient, Timing
 from rec.client.errors import from_close, from_response, from_wire
+from rec.client.searches import SearchOptions
 from rec.client.tokens import renew_in
 from rec.errors import BadInput, DeadlineExceeded, NotFound, RecError, Unauthorized, Unavailable
 from rec.events import EventItem
@@ -32,13 +33,27 @@ async def test_recommend_gives_a_typed_slate(server: FakeServer, client: RecClie
 
 
 async def test_search_gives_a_slate_and_its_options_travel(server: FakeServer, client: RecClient) -> None:
-    slate = await client.search("u1", "tent", n=2, category="Camping", price_max=99.5, in_stock=False, sort="newest")
+    more: SearchOptions = {"category": "Camping", "price_max": 99.5, "in_stock": False, "sort": "newest"}
+    slate = await client.search("tent", user_id="u1", n=2, **more)
     assert [item.item_id for item in slate.items] == ["i0", "i1"]
     asked = {"user_id": "u1", "q": "tent", "n": "2", "category": "Camping", "price_max": "99.5"}
     assert server.calls[0].query == asked | {"in_stock": "false", "sort": "newest"}
     with pytest.raises(BadInput, match="sort"):
-        await client.search("u1", "tent", sort="cheapest")  # type: ignore[arg-type]
+        await client.search("tent", user_id="u1", sort="cheapest")  # type: ignore[arg-type]
     assert [each.text for each in await client.suggest("te")] == ["tent"]
+
+
+async def test_a_search_is_for_the_clients_own_user_unless_another_is_named(
+    server: FakeServer, client: RecClient
+) -> None:
+    async with RecClient(server.url, token=a_token("u7", 60, 1), user_id="u7") as device:
+        await device.search("tent")
+    assert server.calls[-1].query == {"user_id": "u7", "q": "tent", "n": "20"}
+    with pytest.raises(BadInput, match="user_id: is missing") as refused:
+        await client.search("tent")  # a backend speaks for many
+    assert refused.value.field == "user_id"
+    with pytest.raises(BadInput, match="n: "):
+        await client.search("u1", "tent")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +73,7 @@ async def test_what_makes_no_search_is_refused_by_field_and_remedy_before_it_is_
     server: FakeServer, client: RecClient, field: str, wrong: Any, remedy: str
 ) -> None:
     with pytest.raises(BadInput) as refused:
-        await client.search("u1", **{"q": "tent", "price_max": 50.0, field: wrong})
+        await client.search(**{"q": "tent", "user_id": "u1", "price_max": 50.0, field: wrong})
     assert (refused.value.field, remedy in refused.value.message) == (field, True)
     assert "$" not in refused.value.message
     assert server.calls == []
@@ -75,7 +90,7 @@ async def test_a_filter_that_does_not_exist_is_refused_before_anything_is_sent(
 ) -> None:
     for name, meant in (("bogus", None), ("categroy", "category")):
         with pytest.raises(BadInput, match=f"There is no parameter '{name}'") as caught:
-            await client.search("u1", "tent", 3, **{name: 1})  # type: ignore[arg-type]
+            await client.search("tent", 3, user_id="u1", **{name: 1})  # type: ignore[arg-type]
         assert (caught.value.field, caught.value.did_you_mean) == (name, meant)
     assert server.calls == []
 
@@ -84,7 +99,7 @@ async def test_a_filter_that_does_not_exist_is_refused_before_anything_is_sent(
 async def test_a_query_that_no_server_takes_is_refused_by_name_before_it_is_sent(
     server: FakeServer, client: RecClient, q: str
 ) -> None:
-    for asked in (client.search("u1", q), client.suggest(q)):
+    for asked in (client.search(q, user_id="u1"), client.suggest(q)):
         with pytest.raises(BadInput, match="q has .* 1 to 1024 characters") as caught:
             await asked
         assert caught.value.field == "q"
@@ -92,7 +107,7 @@ async def test_a_query_that_no_server_takes_is_refused_by_name_before_it_is_sent
 
 
 async def test_what_is_done_on_a_search_names_its_query(server: FakeServer, client: RecClient) -> None:
-    slate = await client.search("u1", "tent", n=2)
+    slate = await client.search("tent", user_id="u1", n=2)
     await client.track("select_item", user_id="u1", items=["i1"], slate=slate)
     [event] = server.calls[-1].body["events"]
     assert (event["search_term"], event["attribution"]["slate_id"]) == ("tent", slate.slate_id)

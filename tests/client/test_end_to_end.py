@@ -152,7 +152,7 @@ async def test_what_is_stored_about_a_user_can_be_read(client: RecClient) -> Non
 
 
 async def test_a_search_and_what_is_clicked_on_it(client: RecClient) -> None:
-    slate = await client.search("u1", "tent", n=3)
+    slate = await client.search("tent", user_id="u1", n=3)
     assert all("tent" in place.item_id for place in slate.items)
     assert (await client.track("select_item", user_id="u1", items=[slate.items[0].item_id], slate=slate)).accepted == 1
     assert "tent" in [each.text.lower() for each in await client.suggest("te")]

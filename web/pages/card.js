@@ -31,9 +31,26 @@ export class Moves {
 
 const parts = new WeakMap(); // card → the parts of it that change
 
+const TINTS = 6;
+
+/** A product's picture; without one, or where it does not load, the first letter of its title on a tint of its own. */
 export function picture(card, size) {
-  return make("img", { src: safeUrl(card.image_url), alt: "", width: size, height: size, loading: "lazy", decoding: "async" });
+  const src = safeUrl(card.image_url);
+  if (!src) return initial(card, size);
+  const image = make("img", { src, alt: "", width: size, height: size, loading: "lazy", decoding: "async" });
+  image.addEventListener("error", () => image.replaceWith(initial(card, size)), { once: true });
+  return image;
 }
+
+function initial({ title, item_id: id }, size) {
+  const name = title || id || "?";
+  const letter = name.match(/[\p{L}\p{N}]/u)?.[0] ?? [...name][0];
+  const tint = [...name].reduce((sum, one) => (sum * 31 + one.codePointAt(0)) % 65_521, 7) % TINTS;
+  return make("span", { className: "initial", "aria-hidden": "true", "data-size": size, "data-tint": tint, text: letter.toLocaleUpperCase() });
+}
+
+/** `picture` of an item of a slate. */
+const pictureOf = (item, size) => picture({ ...item.item, item_id: item.item_id }, size);
 
 /** `acts`: {cart, hide}, each called with a slate item; `inCart(id)`; `titleOf(id)`. */
 export function rowsOf({ acts, inCart, titleOf, moves }) {
@@ -71,7 +88,7 @@ function makeRow(item, acts) {
     "div",
     { className: "card", "data-id": item.item_id, "data-category": card.category },
     part.rank,
-    picture(card, 64),
+    pictureOf(item, 64),
     make(
       "div",
       { className: "about" },
@@ -115,7 +132,7 @@ function makeTile(item, hide) {
     make(
       "a",
       { href: pathOf(item.item_id), className: "open" },
-      make("span", { className: "frame" }, picture(card, 240)),
+      make("span", { className: "frame" }, pictureOf(item, 240)),
       make("span", { className: "brand", text: card.brand ?? "" }),
       make("span", { className: "title", text: title }),
       make("span", { className: "price", text: money(card.price, card.currency) }),
@@ -147,7 +164,7 @@ const SOURCES = {
 /** A line of the panel's small list. */
 export function line(item, { known }) {
   if (known) return known;
-  return make("a", { href: pathOf(item.item_id), className: "line" }, picture(item.item ?? {}, 32), make("span", { text: titleText(item) }));
+  return make("a", { href: pathOf(item.item_id), className: "line" }, pictureOf(item, 32), make("span", { text: titleText(item) }));
 }
 
 export const titleText = (item) => item.item?.title || item.item_id;

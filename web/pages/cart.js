@@ -52,7 +52,11 @@ export class Cart extends EventTarget {
   }
 
   #changed() {
-    localStorage.setItem(KEY, JSON.stringify([...this.#lines]));
+    try {
+      localStorage.setItem(KEY, JSON.stringify([...this.#lines]));
+    } catch {
+      // A browser may keep nothing: then the cart lasts as long as the page.
+    }
     this.dispatchEvent(new Event("change"));
   }
 }
@@ -67,7 +71,9 @@ export function cartView({ cart, list }) {
   const heading = make("h1", { tabindex: "-1", text: "Your cart" });
   const till = make("div", { className: "till" }, sum, buy);
   const also = make("h2");
-  const after = make("section", {}, also, list({ placement: "cart", n: "4" }));
+  const live = list({ placement: "cart", n: "4" });
+  const after = make("section", {}, also, live);
+  live.addEventListener("shunxi-slate", name);
   draw();
   cart.addEventListener("change", draw);
   return { title: "Cart", nodes: [heading, done, empty, lines, till, after], end: () => cart.removeEventListener("change", draw) };
@@ -78,9 +84,15 @@ export function cartView({ cart, list }) {
     const none = cart.lines.length === 0;
     empty.hidden = !none || done.textContent !== "";
     till.hidden = none;
-    also.textContent = none ? "For you" : "Goes with your cart";
+    name();
     sum.textContent = none ? "" : `Together ${money(cart.total, cart.lines[0].card.currency)}`;
     if (focused) (lines.querySelector("button") ?? heading).focus();
+  }
+
+  /** What the list is, by its reasons: what is like the cart's things does not go with them. */
+  function name() {
+    const goes = live.slate?.items.length && live.slate.items.every(({ reason }) => reason?.kind === "goes_with");
+    also.textContent = cart.lines.length === 0 ? "For you" : goes ? "Goes with your cart" : "You may also like";
   }
 
   function lineOf({ card, quantity }) {

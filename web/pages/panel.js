@@ -10,15 +10,16 @@ const RECEIPT_MS = 1_000;
 const RECEIPT_TRIES = 20;
 
 export class Panel {
-  #panel; #who; #client; #titleOf; #bars; #ticker; #sight; #slate = null; #paused = false; #receipt = null; #renewed;
+  #panel; #who; #client; #titleOf; #bars; #ticker; #sight; #slate = null; #paused = false; #receipt = null; #renewed; #told;
 
-  /** `renewed()` is called when the shopper was forgotten and is somebody new. */
-  constructor(panel, { who, client, titleOf, renewed }) {
+  /** `renewed()` is called when the shopper was forgotten and is somebody new; `told(me)` for what is kept of them. */
+  constructor(panel, { who, client, titleOf, renewed, told }) {
     this.#panel = panel;
     this.#who = who;
     this.#client = client;
     this.#titleOf = titleOf;
     this.#renewed = renewed;
+    this.#told = told;
     badge(this.#find(".link"), client);
     this.#bars = new Bars(this.#find("#bars"), 5);
     this.#ticker = new Ticker(this.#find("#lines"), client, {
@@ -45,7 +46,9 @@ export class Panel {
 
   #find(selector) { return this.#panel.querySelector(selector); }
 
-  #see({ interests, half_life_s: halfLife, events, bought, hidden, consent }) {
+  #see(me) {
+    const { interests, half_life_s: halfLife, events, bought, hidden, consent } = me;
+    this.#told(me);
     this.#bars.draw(interests);
     this.#find("#half-life").textContent = `halve in ${Math.round(halfLife / 60)} min`;
     const parts = [`${events} ${events === 1 ? "event" : "events"}`, bought && `${bought} bought`, hidden && `${hidden} hidden`];

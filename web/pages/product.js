@@ -37,8 +37,8 @@ export async function productView({ argument: id, who, client, cart, list, noteT
     make(
       "div",
       {},
-      make("p", { className: "crumb" }, make("a", { href: `/department/${encodeURIComponent(category)}`, text: category })),
-      make("h1", { tabindex: "-1", text: title }),
+      make("p", { className: "crumb" }, ...(category ? [make("a", { href: `/department/${encodeURIComponent(category)}`, text: category })] : [])),
+      make("h1", { tabindex: "-1", text: title || id }),
       make("p", { className: "brand", text: brand }),
       make("p", { className: "price", text: money(price, currency) }),
       make("p", { className: "description", text: description }),

@@ -30,18 +30,20 @@ function here() {
 
 /**
  * `show(route, back)` is called for each address, at first for that of the page. `back`: nobody has just asked for it, the
- * address was opened anew or come back to. Gives a function that goes elsewhere.
+ * address was opened anew or come back to. Gives a function that goes elsewhere; with `quiet`, to an address of the view
+ * that is shown, which shows it by itself.
  */
 export function routing(show) {
   const places = new Map(); // history entry → how far it was scrolled
   let entry = history.state?.entry ?? 0;
   history.scrollRestoration = "manual";
 
-  const go = (url) => {
+  const go = (url, { quiet = false } = {}) => {
     const route = routeOf(url);
     if (!route) return false;
     places.set(entry, scrollY);
     if (url.href !== location.href) history.pushState({ entry: (entry += 1) }, "", url);
+    if (quiet) return true;
     show(route);
     scrollTo(0, 0);
     return true;
@@ -59,5 +61,5 @@ export function routing(show) {
     if (go(new URL(link.href))) event.preventDefault();
   });
   show(here(), true);
-  return (path) => go(new URL(path, location.href));
+  return (path, how) => go(new URL(path, location.href), how);
 }

@@ -1,9 +1,12 @@
 // Search: a field with suggestions, and a page of what was found. Only on a server that has search.
 
+import { again } from "./ask.js";
 import { make } from "./dom.js";
+import { facetRow, filtersOf } from "./facets.js";
 
 const TYPING_MS = 120;
 const PAGE = 24;
+const MOST = 200; // in one answer
 
 /** Bring the field to life. `go(path)` opens the page of a query, or of a product. */
 export function searchField(form, { client, go }) {
@@ -78,26 +81,67 @@ export function searchField(form, { client, go }) {
   }
 }
 
-/** The page of a query. `back`: the shopper comes back to it, or its address was opened; that is no new search. */
-export function searchView({ query, back, client, list, noteTitle }) {
+const shownOf = new Map(); // address → how many products were on its page: so many are there again when one comes back
+
+/**
+ * The page of a query; `ready` once it is as long as it was. `back`: the shopper comes back to it, or its address was opened; that is no new search. `go(path,
+ * {quiet})` notes an address that this view shows by itself.
+ */
+export function searchView({ query, back, client, list, noteTitle, go }) {
   const q = query.get("q") ?? "";
+  let filters = filtersOf(query);
   const pages = make("div", { className: "pages" });
   const heading = make("h1", { tabindex: "-1", text: `“${q}”` });
   const lead = make("p", { className: "lead", role: "status", text: "Searching …" });
   const more = make("button", { type: "button", className: "plain more", text: "Show more", hidden: "", on: { click: () => load() } });
-  let [next, shown, waiting] = [undefined, 0, false];
-  if (!q.trim()) lead.textContent = "Type what you are looking for.";
-  else load(!back);
-  return { title: q, nodes: [heading, lead, pages, more] };
+  const facets = facetRow(filters, narrow);
+  let [next, shown, turn, waiting, stale, calm] = [undefined, 0, 0, false, false, null];
+  const view = { title: q, nodes: [heading, facets.form, lead, pages, more], end: () => { turn += 1; quiet(); } };
+  if (!q.trim()) {
+    lead.textContent = "Type what you are looking for.";
+    facets.form.hidden = true;
+    return view;
+  }
+  return { ...view, ready: load(!back, back ? shownOf.get(address()) : undefined) };
 
-  async function load(track = false) {
+  function address() {
+    return `/search?${new URLSearchParams({ q, ...filters })}`;
+  }
+
+  function quiet() {
+    calm?.();
+    calm = null;
+  }
+
+  function narrow(wanted) {
+    filters = wanted;
+    go(address(), { quiet: true });
+    turn += 1;
+    [next, shown, waiting, stale] = [undefined, 0, false, true];
+    load();
+  }
+
+  async function load(track = false, upTo = shown + PAGE) {
     if (waiting) return;
+    const mine = turn;
     waiting = true;
     more.setAttribute("aria-disabled", "true"); // not disabled, which would lose the focus
     try {
-      await append(await client.search(q, { n: PAGE, page: next, track }));
+      do {
+        const slate = await client.search(q, { n: Math.min(MOST, Math.max(PAGE, upTo - shown)), page: next, track, ...filters });
+        if (mine !== turn) return;
+        quiet();
+        await append(slate);
+        track = false;
+      } while (next && shown < upTo);
+      more.textContent = "Show more";
     } catch (error) {
-      lead.textContent = error.message;
+      if (mine !== turn) return;
+      lead.textContent = error.temporary ? "Search is away for a moment. It is tried again by itself." : error.message;
+      more.hidden = !error.temporary;
+      more.textContent = "Try again";
+      if (error.temporary) calm ??= again(client, () => load(false, upTo));
+      else quiet();
     }
     waiting = false;
     more.removeAttribute("aria-disabled");
@@ -108,13 +152,17 @@ export function searchView({ query, back, client, list, noteTitle }) {
     const focused = document.activeElement === more;
     const found = list({}, undefined, Infinity);
     for (const { item_id: id, item } of slate.items) noteTitle(id, item?.title);
+    if (stale) pages.replaceChildren();
+    stale = false;
     pages.append(found);
     await 0; // an element that comes to the page begins empty
     found.show(slate);
     shown += slate.items.length;
+    shownOf.set(address(), shown);
     next = slate.search?.next;
     more.hidden = !next;
     if (focused && !next) found.querySelector("a")?.focus();
+    facets.told(slate.search ?? {});
     lead.textContent = foundText(slate.search ?? { total: shown }, shown);
   }
 }
@@ -122,6 +170,7 @@ export function searchView({ query, back, client, list, noteTitle }) {
 /** What was found, and how much of it is here. */
 function foundText({ total, understood, fallback }, shown) {
   if (fallback === "nothing_matches") return "Nothing has these words. This is what you might like instead.";
+  if (fallback === "filters_exclude_all") return "Nothing is left with these filters. This is what there is without them.";
   const products = `${total} ${total === 1 ? "product" : "products"}`;
   const count = shown < total ? `${shown} of ${products}.` : `${products}.`;
   return understood ? `Showing results for “${understood}”. ${count}` : count;

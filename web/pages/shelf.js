@@ -1,9 +1,12 @@
 // Something to click on: departments as chips, a field to find products by their words, and a row of what was found.
 
+import { money } from "/shunxi.js";
+import { ask } from "./ask.js";
+import { picture } from "./card.js";
 import { make } from "./dom.js";
-import { money, safeUrl } from "/shunxi.js";
 
 const TYPING_MS = 180;
+const AGAIN_MS = 3_000;
 const LIMIT = 16;
 
 export class Shelf {
@@ -55,12 +58,12 @@ export class Shelf {
     const turn = (this.#turn += 1);
     const query = new URLSearchParams({ q: this.#input.value.trim(), limit: LIMIT });
     if (this.#category) query.set("category", this.#category);
-    let items = [];
+    let items;
     try {
-      const response = await fetch(`/demo/items?${query}`);
-      if (response.ok) ({ items } = await response.json());
-    } catch {
-      // The server is away: the badge says so; the shelf keeps what it has.
+      ({ items } = await ask(`/demo/items?${query}`));
+    } catch (error) {
+      // The server is away: the badge says so; the shelf keeps what it has, and asks again unless it is asked something else.
+      if (error.temporary) setTimeout(() => turn === this.#turn && this.#load(), AGAIN_MS);
       return;
     }
     if (turn !== this.#turn) return; // something newer was asked for meanwhile
@@ -74,7 +77,7 @@ export class Shelf {
     const button = make(
       "button",
       { type: "button", title: card.title, on: { click: () => this.#open(card, button) } },
-      make("img", { src: safeUrl(card.image_url), alt: "", width: "72", height: "72", loading: "lazy" }),
+      picture(card, 72),
       make("span", { className: "name", text: card.title }),
       make("span", { className: "price", text: money(card.price, card.currency) }),
     );

@@ -1,10 +1,11 @@
 // The shop: one connection for all of its pages, and the view that the address asks for.
 
 import { defineList, Shunxi } from "/shunxi.js";
+import { again, askUntil } from "./ask.js";
 import { Cart, cartView } from "./cart.js";
 import { tilesOf } from "./card.js";
 import { make } from "./dom.js";
-import { departmentView, home, nowhereView } from "./home.js";
+import { departmentView, home, nowhere, nowhereView } from "./home.js";
 import { Panel } from "./panel.js";
 import { productView } from "./product.js";
 import { routing } from "./router.js";
@@ -27,7 +28,7 @@ const hide = (item, { currentTarget }) => client.act("not_interested", currentTa
 const render = tilesOf({ hide, titleOf });
 for (const tiles of document.querySelectorAll("shunxi-list.tiles")) tiles.render = render;
 byId("for-you").addEventListener("shunxi-slate", ({ detail }) => front.arrived(detail));
-new Panel(byId("panel"), { who, client, titleOf, renewed: () => { cart.empty(); front.reset(); go("/"); } });
+new Panel(byId("panel"), { who, client, titleOf, told: front.told, renewed: () => { cart.empty(); front.reset(); patient(); go("/"); } });
 cart.addEventListener("change", count);
 count();
 
@@ -44,27 +45,53 @@ let [ended, turn, department] = [() => {}, 0, ""];
 
 async function show(route, back = false) {
   const mine = (turn += 1);
-  const [main, view] = [byId("home"), byId("view")];
   const make_ = VIEWS[route.name];
-  let made = { title: "", nodes: [], end: undefined };
-  if (make_) {
-    try {
-      made = await make_({ ...route, back, who, client, cart, list, noteTitle, visited: front.visited });
-    } catch (error) {
-      made = { title: "Not here", nodes: [make("h1", { tabindex: "-1", text: "Not here" }), make("p", { className: "lead", text: error.message })] };
-    }
-    if (mine !== turn) return made.end?.(); // somewhere else was gone to meanwhile
+  const open = () => make_({ ...route, back, who, client, cart, list, noteTitle, visited: front.visited, go: (...where) => go(...where) });
+  let made = { title: "", nodes: [] };
+  try {
+    if (make_) made = await open();
+  } catch (error) {
+    made = error.temporary ? away(open, () => mine === turn, (found) => mount(found, route, true)) : nowhere("Not here", error.message);
   }
+  if (mine !== turn) return made.end?.(); // somewhere else was gone to meanwhile
+  mount(made, route, back);
+  await made.ready;
+}
+
+function mount(made, route, back) {
+  const [main, view] = [byId("home"), byId("view")];
+  const other = Boolean(VIEWS[route.name]);
   ended();
   ended = made.end ?? (() => {});
   byId("search").elements.q.value = route.name === "search" ? (route.query.get("q") ?? "") : "";
-  main.hidden = Boolean(make_);
-  view.hidden = !make_;
+  main.hidden = other;
+  view.hidden = !other;
   view.replaceChildren(...made.nodes);
   document.title = [made.title, "Shunxi Shop"].filter(Boolean).join(" – ");
   department = route.name === "department" ? route.argument : "";
   markDepartment();
-  if (!back) (make_ ? view : main).querySelector("h1")?.focus({ preventScroll: true });
+  if (!back) (other ? view : main).querySelector("h1")?.focus({ preventScroll: true });
+}
+
+/** Instead of a view that cannot be had right now: it is opened as soon as it can be. */
+function away(open, wanted, mount_) {
+  let asking = false;
+  const retry = async () => {
+    if (asking) return;
+    asking = true;
+    try {
+      const found = await open();
+      if (wanted()) mount_(found);
+      else found.end?.();
+    } catch (error) {
+      if (!error.temporary && wanted()) mount_(nowhere("Not here", error.message));
+    }
+    asking = false;
+  };
+  const heading = make("h1", { tabindex: "-1", text: "Back in a moment" });
+  const lead = make("p", { className: "lead", text: "The shop cannot be reached right now. It is tried again by itself." });
+  const button = make("button", { type: "button", className: "plain more", text: "Try again", on: { click: retry } });
+  return { title: heading.textContent, nodes: [heading, lead, button], end: again(client, retry) };
 }
 
 function markDepartment() {
@@ -82,11 +109,25 @@ function count() {
 document.addEventListener("click", ({ target }) => {
   for (const why of document.querySelectorAll("details[open]")) if (!why.contains(target)) why.open = false;
 });
-const go = routing(show);
-client.start();
+// A list that does not come although the page is there: said after a while.
+const PATIENCE_MS = 3_000;
+let impatient = 0;
+client.addEventListener("slate", calm);
+function calm() {
+  clearTimeout(impatient);
+  byId("away").textContent = "";
+}
+function patient() {
+  calm();
+  impatient = setTimeout(() => (byId("away").textContent = "Lists come back in a moment."), PATIENCE_MS);
+}
+patient();
 
-const response = await fetch("/demo/categories");
-const { categories, search } = response.ok ? await response.json() : { categories: [], search: false };
+client.start(); // before the first view, which may have questions of its own
+const go = routing(show);
+
+const { categories, search, generated } = await askUntil(client, "/demo/categories");
 byId("departments").append(...categories.map(({ name }) => make("a", { href: `/department/${encodeURIComponent(name)}`, text: name })));
+byId("generated").hidden = !generated;
 markDepartment(); // the page may have been there first
 if (search) searchField(byId("search"), { client, go });

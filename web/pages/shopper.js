@@ -32,7 +32,10 @@ export class Shopper extends EventTarget {
     const titleOf = (id) => titles.get(id);
     this.#ticker = new Ticker(find(".lines"), this.#client, { words: (event) => this.#words(event) });
     this.#bars = new Bars(find(".bars"), 3);
-    this.#sight = new Sight(this.#who, this.#client, ({ interests }) => this.#bars.draw(interests));
+    this.#sight = new Sight(this.#who, this.#client, ({ interests, half_life_s: halfLife }) => {
+      this.#bars.draw(interests);
+      find(".half-life").textContent = `halves in ${Math.round(halfLife / 60)} min`;
+    });
     badge(find(".link"), this.#client);
     this.#shelf = new Shelf({
       chips: find(".chips"), input: find(".find input"), shelf: find(".shelf"),
@@ -56,6 +59,8 @@ export class Shopper extends EventTarget {
     this.#client.addEventListener("slate", ({ detail }) => this.#learn(detail));
     this.#list.addEventListener("shunxi-slate", ({ detail }) => this.#arrived(detail));
   }
+
+  get client() { return this.#client; }
 
   browse(categories, first) {
     return this.#shelf.start(categories, first);

@@ -126,7 +126,7 @@ export declare class ShunxiError extends Error {
 export interface Options {
   /**
    * Gives what POST /v1/tokens answered to your backend, or the token alone. Asked at each connect, and again before the
-   * token runs out. If it throws, it is asked again with back-off.
+   * token runs out; never twice at once. If it throws, it is asked again with back-off.
    */
   token: () => string | { token: string; expires_in?: number } | Promise<string | { token: string; expires_in?: number }>;
   /** The server's origin; the page's own unless given. */
@@ -209,7 +209,7 @@ export interface RenderContext {
   /** The place among what this element shows. */
   index: number;
   slate: Slate;
-  /** The element that was made for the item before; give it back to keep it. */
+  /** The element that was made for the item before, while nothing of the item changed; give it back to keep it. */
   known?: HTMLElement;
 }
 
@@ -217,6 +217,7 @@ export interface RenderContext {
  * `<shunxi-list placement="home" n="12" item-id="…">`: `ol > li[data-item-id]` in the page's own style. Impressions and
  * clicks on links (and on `[data-shunxi-click]`) are told by itself. A move in the list is a move on the screen, unless
  * motion is unwelcome; focus stays on its item; a change is said politely. Without `placement` it shows what `show` gets.
+ * `data-state` is "waiting" until the first list has come, then "shown" or "empty".
  */
 export declare class ShunxiList extends HTMLElement {
   /** Whose lists; that of `defineList` unless set. Setting it, even to the same, empties the element. */

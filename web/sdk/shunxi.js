@@ -1,4 +1,4 @@
-// Shunxi in a browser. shunxi.d.ts says what each part does; the comments here say why.
+// What each part does: shunxi.d.ts. Why: here.
 
 const BACKOFF_S = [0.5, 20];
 const STABLE_MS = 10_000; // then the next failure is a first one
@@ -50,7 +50,7 @@ export class Shunxi extends EventTarget {
   #was = false; #state = "idle"; #timers = {};
   #identity = null; // {token, lifetime, who: {user_id, visitor_id}}
   #screens = new Map(); // placement → {n, itemId, listeners, position, slate, asked}
-  #queue = []; #flushing = false; #session; #clicks; #consent = {};
+  #queue = []; #flushing = false; #session; #clicks; #consent = {}; #turn = 0; #naming = null;
   #impressions = new Impressions((slate, items) => this.track("view_item_list", { items, slate }));
 
   constructor({ token, url = location.origin, key = "shunxi", consent = {} }) {
@@ -111,7 +111,7 @@ export class Shunxi extends EventTarget {
 
   async #ask(placement, screen) {
     const asked = (screen.asked = this.#lastId + 1);
-    screen.deaf = true; // the reply parts two products' lists
+    screen.deaf = true;
     try {
       await this.#call("subscribe", { placement, n: screen.n, ...(screen.itemId === null ? {} : { item_id: screen.itemId }) }, () => {
         if (screen.asked === asked) screen.deaf = false;
@@ -169,7 +169,7 @@ export class Shunxi extends EventTarget {
       this.#clicks.clear();
       this.#remember([]);
     }
-    if (fresh.length) this.track("search"); // the one event that needs no product: without words it is counted as a choice, not as a search
+    if (fresh.length) this.track("search"); // without words: counted as a choice
   }
 
   observe(element, slate, itemId) { this.#impressions.observe(element, slate, itemId); }
@@ -231,7 +231,7 @@ export class Shunxi extends EventTarget {
     this.#queue = this.#queue.filter((event) => !done.has(event));
   }
 
-  // A beacon could not carry the token. What this misses, the next page sends.
+  // A beacon has no token. What this misses, the next page sends.
   #leave = () => {
     this.#impressions.report();
     if (!this.#identity || !this.#queue.length) return;
@@ -294,8 +294,13 @@ export class Shunxi extends EventTarget {
   }
 
   // -- the connection
-  async #identify() {
+  // One for all who ask meanwhile: two could name two users.
+  #identify() {
     const turn = this.#turn;
+    return (this.#naming ??= this.#name(turn).finally(() => { if (this.#turn === turn) this.#naming = null; }));
+  }
+
+  async #name(turn) {
     const given = await this.#getToken();
     const { token, expires_in: expiresIn } = typeof given === "string" ? { token: given } : given;
     const { sub, visitor_id, iat, exp } = payload(token);
@@ -308,7 +313,7 @@ export class Shunxi extends EventTarget {
   async #connect() {
     clearTimeout(this.#timers.retry);
     if (this.#state !== "reconnecting") this.#say(this.#was ? "reconnecting" : "connecting");
-    const turn = (this.#turn = {});
+    const turn = this.#turn;
     let identity;
     try {
       identity = await this.#identify();
@@ -325,7 +330,6 @@ export class Shunxi extends EventTarget {
     socket.onmessage = ({ data }) => this.#hear(socket, data);
     socket.onclose = ({ code, reason }) => this.#lost(socket, code, reason);
   }
-  #turn = null;
 
   async #greet(socket, { token }) {
     const resume = {};
@@ -380,7 +384,7 @@ export class Shunxi extends EventTarget {
   }
 
   #end() {
-    this.#turn = null;
+    this.#anew();
     clearTimeout(this.#timers.retry);
     removeEventListener("online", this.#hurry);
     removeEventListener("pagehide", this.#leave);
@@ -388,8 +392,15 @@ export class Shunxi extends EventTarget {
   }
 
   #hurry = () => {
-    if (!this.#socket && this.#state === "reconnecting") this.#connect();
+    if (this.#socket || this.#state !== "reconnecting") return;
+    this.#anew(); // the token may hang
+    this.#connect();
   };
+
+  #anew() {
+    this.#turn += 1;
+    this.#naming = null;
+  }
 
   #turned = () => {
     const seen = document.visibilityState === "visible";
@@ -588,7 +599,9 @@ export class ShunxiList extends (globalThis.HTMLElement ?? Object) {
       this.#stop();
       if (!this.isConnected || !this.client) return;
       const [placement, n, itemId] = ShunxiList.observedAttributes.map((name) => this.getAttribute(name));
-      if (placement) this.#end = this.client.subscribe(placement, { n: Number(n ?? 20), itemId }, (slate) => this.show(slate));
+      if (!placement) return;
+      this.dataset.state = "waiting";
+      this.#end = this.client.subscribe(placement, { n: Number(n ?? 20), itemId }, (slate) => this.show(slate));
     });
   }
 
@@ -616,6 +629,7 @@ export class ShunxiList extends (globalThis.HTMLElement ?? Object) {
       gone += 1;
     }
     this.slate = slate;
+    this.dataset.state = items.length ? "shown" : "empty";
     items.forEach((item, index) => this.#place(item, index, slate));
     this.#refocus(focused);
     if (boxes && !first) this.#play(boxes);
@@ -625,10 +639,11 @@ export class ShunxiList extends (globalThis.HTMLElement ?? Object) {
 
   #place(item, index, slate) {
     const row = this.#rows.get(item.item_id) ?? { li: document.createElement("li") };
-    const made = this.render(item, { index, slate, known: row.made });
+    const card = JSON.stringify(item.item);
+    const made = this.render(item, { index, slate, known: row.card === card ? row.made : undefined });
     if (row.made !== made) row.li.replaceChildren(made);
     row.li.dataset.itemId = item.item_id;
-    Object.assign(row, { made, index });
+    Object.assign(row, { made, card, index });
     this.#rows.set(item.item_id, row);
     if (this.#list.children[index] !== row.li) this.#list.insertBefore(row.li, this.#list.children[index] ?? null);
     this.client?.observe(row.li, slate, item.item_id);
@@ -652,9 +667,9 @@ export class ShunxiList extends (globalThis.HTMLElement ?? Object) {
 
   #refocus(focused) {
     if (!focused || document.activeElement === focused.control) return;
-    const row = this.#rows.get(focused.id)?.li.contains(focused.control);
-    const next = this.#list.children[Math.min(focused.index, this.#list.children.length - 1)];
-    (row ? focused.control : next?.querySelector("a[href], button"))?.focus({ preventScroll: true });
+    const { children } = this.#list;
+    const li = this.#rows.get(focused.id)?.li ?? children[Math.min(focused.index, children.length - 1)];
+    (li?.contains(focused.control) ? focused.control : li?.querySelector("a[href], button"))?.focus({ preventScroll: true });
   }
 
   #play(boxes) {
@@ -686,7 +701,7 @@ function renderCard(item, { known }) {
   const picture = safeUrl(card.image_url);
   if (picture) link.append(Object.assign(document.createElement("img"), { src: picture, alt: "", loading: "lazy" }));
   for (const [part, text] of [["title", card.title || item.item_id], ["price", money(card.price, card.currency)]]) {
-    link.append(Object.assign(document.createElement("span"), { className: part, textContent: text }));
+    link.append(" ", Object.assign(document.createElement("span"), { className: part, textContent: text }));
   }
   return link;
 }
@@ -741,7 +756,6 @@ function numbers(from, ...names) {
   return Object.fromEntries(found.filter(([name, value]) => Number.isFinite(value) && (name === "value" || value >= 0)));
 }
 
-// -- small things
 function question(q, wanted) {
   const { length } = [...(q ?? "")];
   if (!length || length > MAX_QUERY) throw new ShunxiError({ message: `q has ${length} characters. Give 1 to ${MAX_QUERY}.`, code: "invalid_field", field: "q" });
@@ -757,7 +771,7 @@ function payload(token) {
   }
 }
 
-// A browser that keeps nothing throws: then nothing outlives the page.
+// A browser may keep nothing: it throws.
 function recall(kind, name) {
   try { return JSON.parse(globalThis[kind].getItem(name)); } catch { return null; }
 }
@@ -765,5 +779,5 @@ function keep(kind, name, value) {
   try {
     globalThis[kind].removeItem(name); // no room: rather nothing than something old
     if (value !== null) globalThis[kind].setItem(name, JSON.stringify(value));
-  } catch { /* see above */ }
+  } catch {}
 }

@@ -10,6 +10,7 @@ const EVERY = 5;
 
 export class Lists {
   #api; #by = "strategy"; #rates = make("div"); #strategies = make("div"); #experiments = make("div"); #turn = 0; #earned = {}; #stored = null;
+  #off = make("p", { className: "notice", role: "status" });
   element = make("div");
 
   constructor({ api }) {
@@ -18,7 +19,7 @@ export class Lists {
       this.#by = choose.value;
       this.#load(true);
     } } }, ...KINDS.map((kind) => make("option", { value: kind, text: kind })));
-    this.element.append(make("h1", { className: "unseen", text: "Lists" }),
+    this.element.append(make("h1", { className: "unseen", text: "Lists" }), this.#off,
       section("CTR and CVR", { more: [make("label", { for: "rates-by", text: "by" }), choose] }, this.#rates),
       section("Strategies", { about: "Ways to make a list, by name. The bandit shares the lists among those that are offered to it.", more: [button("Add …", () => this.#putStrategy())] }, this.#strategies),
       section("Experiments", { about: "Which strategies are compared, and on whom. Results: rec feedback export, then rec experiments result.", more: [button("Add …", () => this.#putExperiment())] }, this.#experiments));
@@ -36,9 +37,14 @@ export class Lists {
   }
 
   #load(asked = false) {
-    this.#fill(this.#rates, () => this.#api.get("/v1/feedback", { by: this.#by, n: 50 }), (body) => rates(body, this.#by), asked);
+    this.#fill(this.#rates, () => this.#api.get("/v1/feedback", { by: this.#by, n: 50 }), (body) => this.#rated(body), asked);
     this.#fill(this.#strategies, async () => (this.#stored = { ...(await this.#api.get("/v1/strategies")), earned: this.#earned }), (body) => this.#offers(body), asked);
     this.#fill(this.#experiments, () => this.#api.get("/v1/experiments"), (body) => this.#running(body), asked);
+  }
+
+  #rated(body) {
+    this.#off.textContent = body.joining === false ? "Feedback is off here: what became of lists is not counted, a bandit learns nothing, and experiments have no result. Set REC_FEEDBACK=true for rec up (or for every rec worker), and start it again." : "";
+    return rates(body, this.#by);
   }
 
   async #fill(element, get, build, asked) {
@@ -153,7 +159,7 @@ function parsed(text) {
 }
 
 function rates({ rows, joining, lists, level }, by) {
-  if (joining === false) return empty("Lists are not joined with what became of them: REC_FEEDBACK is not set for the workers. With it, CTR and CVR grow here as lists are seen.");
+  if (joining === false) return empty("Nothing is counted while feedback is off. With it CTR and CVR grow here as lists are seen.");
   if (!rows.length) return empty("No list was seen yet, as far as anybody has told: clients say which places came into view (view_item_list). A list is counted when its window is over: REC_FEEDBACK_WINDOW_S after its first sign, half an hour unless it is set.");
   const top = { ctr: Math.max(...rows.map(({ ctr }) => ctr.high)), cvr: Math.max(...rows.map(({ cvr }) => cvr.high)) };
   const drawn = (name) => (row) => {

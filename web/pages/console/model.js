@@ -6,11 +6,13 @@ import { ask, badge, button, empty, facts, plain, rate, say, section, show, span
 import { Plot } from "./plot.js";
 
 const EVERY = 5; // readings
+const NEWEST = 10; // versions at first; a busy trainer records one every few seconds
+const MOST = 200;
 const STATES = { live: "good", past: "", held: "", rolled_back: "warn", withdrawn: "warn" };
 
 export class Model {
   #api; #readings; #live = make("div"); #trainer = make("div"); #versions = make("div", {}, empty("Reading the versions …"));
-  #loss; #speed; #open = false; #turn = 0; #pinned = null;
+  #loss; #speed; #open = false; #turn = 0; #pinned = null; #wanted = NEWEST; #more = button("Show more", () => this.#showMore());
   element = make("div");
 
   constructor({ api, readings }) {
@@ -23,7 +25,8 @@ export class Model {
         section("Serves now", { more: [button("Roll back …", () => this.#rollBack()), button("Let the trainer choose …", () => this.#letGo())] }, this.#live),
         section("Trainer", {}, this.#trainer)),
       make("div", { className: "plots" }, this.#loss.element, this.#speed.element),
-      section("Versions", { about: "Newest first. Scores were measured before a version learned from what they measure; in brackets those of the version that served at the time. A row that tells of a hold has no weights of its own." }, this.#versions));
+      section("Versions", { about: "Newest first. Scores were measured before a version learned from what they measure; in brackets those of the version that served at the time. A row that tells of a hold has no weights of its own." }, this.#versions, this.#more));
+    this.#more.hidden = true;
   }
 
   open() {
@@ -45,12 +48,19 @@ export class Model {
   async #load(asked = false) {
     let body;
     try {
-      body = await this.#api.get("/v1/models", { n: 60 });
+      body = await this.#api.get("/v1/models", { n: Math.min(MOST, this.#wanted + 1) });
     } catch (error) {
       return show(this.#versions, error.message, () => empty(error.message), { asked });
     }
     const now = Date.now() / 1000;
-    show(this.#versions, JSON.stringify(body), () => this.#table(body.versions, now), { asked });
+    const versions = body.versions.slice(0, this.#wanted);
+    this.#more.hidden = body.versions.length <= this.#wanted;
+    show(this.#versions, JSON.stringify(versions), () => this.#table(versions, now), { asked });
+  }
+
+  #showMore() {
+    this.#wanted = Math.min(MOST, this.#wanted + 5 * NEWEST);
+    return this.#load(true);
   }
 
   #table(versions, now) {
