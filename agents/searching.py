@@ -102,6 +102,8 @@ class Searching:
             self._refuse(request)
             return
         if isinstance(request, SuggestRequest):
+            if self._encoder is not None:
+                self._encoder.start()  # who types will search
             self._typed.append(request)
             self._wake.set()
             return
@@ -187,6 +189,8 @@ class Searching:
         typed = [one for one in _some(self._typed, TOGETHER) if one.deadline > now]
         if not (portion or clicks or forgotten or waiting or typed):
             first, self._built = not self._built, True
+            if first and self._encoder is not None and len(self.world.counters.queries):
+                self._encoder.start()  # here somebody searches; now that all else is done
             while len(self._ready) > MOST_BEHIND:  # those who waited for the index
                 self._refuse(self._ready.popleft().request)
             return first

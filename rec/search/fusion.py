@@ -30,7 +30,7 @@ RECIPROCAL = (10.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0)  # ranks alone, and clicks
 # Where every fusion begins: what `FusionLearner` made of RECIPROCAL in three passes over one half of a public set of
 # judged queries, rounded; on the other half it is better than RECIPROCAL in all measures (docs/search.md). Clicks and
 # categories were not in that set.
-PRIOR = (3.0, 1.0, 0.5, 6.0, 3.0, 1.0, 1.0)
+PRIOR = (3.0, 1.0, 1.0, 8.0, 3.0, 0.7, 1.0)
 RATE = 0.1
 PULL = 1e-2  # towards the prior, for each lesson
 SPAN = 0.5  # of a weight of the prior, up or down: no flood of clicks makes another thing of search
