@@ -3,7 +3,8 @@
 The catalog's encoder reads products in the background; a query has somebody waiting. So this child has normal priority,
 and whoever waits for it waits `within_s` at most: a search without its vector is answered from the words alone. It
 holds a model of its own in memory, so it starts when there is a sign of use, and before the first query if there is
-one (`start`): a search heard of before a restart, or somebody who begins to type. Vectors are kept by query; what waits is read together.
+one (`start`): a search heard of before a restart, or somebody who begins to type. Vectors are kept by query; what
+waits is read together.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""what was typed → **asides** → filters, order. What a query says of a price, of the order, and of what it is not about.
+"""what was typed → **asides** → filters, order. What a query says of a price, an order, and of what it is not about.
 
     under 50 · below $50      no more than that; the number is the last word, or has a currency beside it, so that
                               `under 30 in cabinet` stays words

@@ -104,7 +104,7 @@ def find(
     let = through.but(view.size)
     allowed &= let
     found &= let
-    worded, bm25 = _best(index, reading, view, allowed, bool(through.masks))
+    worded, bm25 = _best(index, reading, covered, view, allowed, bool(through.masks))
     meant = _nearest(dense, allowed, worded) if dense is not None else np.zeros(0, np.int32)
     rows = np.unique(np.concatenate([worded, meant, named[allowed[named]]])).astype(np.int32)
     rows = _filled(rows, found, shelf, sort)
@@ -136,21 +136,28 @@ def _with_aside(filters: Filters, sort: Sort, aside: Asides) -> tuple[Filters, S
 
 def _covering(index: LexicalIndex, covered: Floats, view: View, allowed: Mask) -> Ints:
     """The rows that have at least `HALF` of the query, or as much as any that is allowed. `covered`: by document."""
-    rows = _rows(index.ids(np.flatnonzero(covered >= HALF - SAME)), view)
+    rows = _rows(index.ids(np.flatnonzero(covered >= HALF - SAME).astype(np.int32)), view)
     if len(rows := rows[allowed[rows]]):
         return rows
-    keys = np.flatnonzero(covered > 0)
+    keys = np.flatnonzero(covered > 0).astype(np.int32)
     rows = np.array([-1 if (row := view.row(item_id)) is None else row for item_id in index.ids(keys)], np.int32)
     there = (rows >= 0) & allowed[rows]
     rows, had = rows[there], covered[keys[there]]
-    return rows[had >= had.max(initial=0.0) - SAME]
+    most: Ints = rows[had >= had.max(initial=0.0) - SAME]
+    return most
 
 
-def _best(index: LexicalIndex, reading: Reading, view: View, allowed: Mask, narrowed: bool) -> tuple[Ints, Floats]:
-    """The `DEPTH` best rows by BM25 that are allowed, and their scores."""
+def _best(
+    index: LexicalIndex, reading: Reading, covered: Floats, view: View, allowed: Mask, narrowed: bool
+) -> tuple[Ints, Floats]:
+    """The `DEPTH` best rows by BM25 that are allowed and have any word that tells something, and their scores."""
+    if not any(term.groups for term in reading.terms):
+        return np.zeros(0, np.int32), np.zeros(0, np.float32)
     for limit in ([] if narrowed else [DEPTH]) + [len(index)]:
         hits = index.search(reading.terms, limit)
-        worded, bm25 = _rows_of(hits, view, allowed)
+        tells = covered[index.keys(hits.item_ids)] > 0 if hits.item_ids else np.zeros(0, np.bool_)
+        kept = [item_id for item_id, told in zip(hits.item_ids, tells.tolist(), strict=True) if told]
+        worded, bm25 = _rows_of(Hits(kept, hits.scores[tells]), view, allowed)
         if len(hits.item_ids) < limit or len(worded) >= DEPTH // 2:  # else: half of the best may not be shown
             break
     return worded[:DEPTH], bm25[:DEPTH]
@@ -255,14 +262,14 @@ def _titled(rows: Ints, view: View, index: LexicalIndex, reading: Reading) -> Ma
 
 
 def _ordered(
-    rows: Ints, scores: Floats, exact: Mask, found: Mask, named: Mask | None, shelf: Shelf, sort: Sort
+    rows: Ints, scores: Floats, exact: Mask, found: Mask, called: Ints | None, shelf: Shelf, sort: Sort
 ) -> Ints:
-    """Places, first to last; of equals the newer first. A sort is of what was found, what is called so (`named`) before
-    what is only described so: the cheapest tent is no lamp for tents."""
+    """Places, first to last; of equals the newer first. A sort is of what was found, by how it is `called`: the
+    cheapest tent is no lamp for tents."""
     born = shelf.view.born[rows]
-    if named is None:
+    if called is None:
         return np.lexsort((-born, -scores, ~found, ~exact)).astype(np.int32)
-    return np.lexsort((-born, -scores, _key(rows, shelf, sort), ~named, ~found)).astype(np.int32)
+    return np.lexsort((-born, -scores, _key(rows, shelf, sort), called, ~found)).astype(np.int32)
 
 
 def _key(rows: Ints, shelf: Shelf, sort: Sort) -> npt.NDArray[np.float64]:
@@ -275,14 +282,13 @@ def _key(rows: Ints, shelf: Shelf, sort: Sort) -> npt.NDArray[np.float64]:
     return np.array([np.inf if price is None else price * (1 if sort == "price_asc" else -1) for price in prices])
 
 
-def _called(rows: Ints, exact: Mask, index: LexicalIndex, reading: Reading, view: View) -> Mask:
-    """[m] what has at least `HALF` of the query in title, brand or category; and is what the query names, where any of
-    these is."""
+def _called(rows: Ints, exact: Mask, index: LexicalIndex, reading: Reading, view: View) -> Ints:
+    """[m] 0: it is what the query names; 1: it has at least `HALF` of the query in its names; 2: it mentions it."""
     keys = index.keys(view.ids[row] for row in rows.tolist())
     named = (index.coverage(reading.terms, named=True) >= HALF - SAME)[keys] if len(keys) else np.zeros(0, np.bool_)
-    called: Mask = (named & (keys >= 0)) | exact
-    heads = called & np.array([not reading.heads.isdisjoint(index.heads(view.ids[row])) for row in rows.tolist()], np.bool_)
-    return heads | exact if heads.any() else called
+    named &= keys >= 0
+    heads = [not reading.heads.isdisjoint(index.heads(view.ids[row])) for row in rows.tolist()]
+    return np.where(exact | (named & np.array(heads, np.bool_)), 0, np.where(named, 1, 2)).astype(np.int32)
 
 
 def _shown(scores: Floats, exact: Mask) -> Floats:

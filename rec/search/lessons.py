@@ -1,12 +1,12 @@
 """clicks on searches → **lessons** → fusion. Who may teach, what a click says, and whether what was taught serves.
 
 A click says that its product was wanted more than those above it, which were looked at and left alone; of those below
-it says nothing (Joachims, KDD 2002, "skip above"): otherwise the order of a list would confirm itself. A subject teaches
-once a query and day, and a few times a day; the learned weights stay near the prior, whatever happens; and they serve
-only while they explain the clicks of many different subjects, each before it was learned from, better than the prior
-does (prequential, Dawid 1984). There a click on the first place counts, too, beside the second, which most have seen:
-else only those who disagree with the list would be asked. So no single one bends search for the others. Pure; time
-comes with the clicks.
+it says nothing (Joachims, KDD 2002, "skip above"): otherwise the order of a list would confirm itself. A subject
+teaches once a query and day, and a few times a day; the learned weights stay near the prior, whatever happens; and
+they serve only while they explain the clicks of many different subjects, each before it was learned from, better than
+the prior does (prequential, Dawid 1984). There a click on the first place counts, too, beside the second, which most
+have seen: else only those who disagree with the list would be asked. So no single one bends search for the others.
+Pure; time comes with the clicks.
 """
 
 from __future__ import annotations

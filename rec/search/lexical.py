@@ -28,7 +28,8 @@ _WORDS = "words"  # the tokenizer's name
 
 class Term(NamedTuple):
     """A word of the index, and how much it counts: 1 as typed, less for what was guessed. `groups`: the numbers of the
-    words of the query that it stands for; an item that has it has all of these."""
+    words of the query that it stands for; an item that has it has all of these. None: it tells items apart that were
+    found for other words."""
 
     word: str
     weight: float = 1.0
@@ -205,15 +206,17 @@ class LexicalIndex:
         out = np.zeros(self.postings.size, np.float32)
         groups: dict[int, list[Term]] = {}
         for term in terms:
-            for group in term.groups:
-                groups.setdefault(group, []).append(term)
+            for number in term.groups:
+                groups.setdefault(number, []).append(term)
         total = 0.0
         for group in groups.values():
             best = max(term.weight for term in group)
             rare = max(self.rarity(term.word) * term.weight for term in group)
             total += rare
             had = np.zeros(len(out), np.float32)
-            for term in sorted(group, key=lambda term: term.weight):  # what counts more is written over what counts less
+            for term in sorted(
+                group, key=lambda term: term.weight
+            ):  # what counts more is written over what counts less
                 had[self.postings.keys(term.word, named=named)] = term.weight / best
             out += np.float32(rare) * had
         out[~self.postings.there()] = 0
@@ -223,7 +226,7 @@ class LexicalIndex:
         """[postings.categories] how probable each category is, the most probable one at 1: the mean of P(category |
         word) over the words, by their rarity, from how many items of it have the word in their names."""
         out, there = np.zeros(self.postings.categories), self.postings.there()
-        for term in terms:
+        for term in (one for one in terms if one.groups):
             keys = self.postings.keys(term.word, named=True)
             keys = keys[there[keys]]
             counts = np.bincount(self.postings.category_of(keys), minlength=len(out)).astype(np.float64)

@@ -2,7 +2,7 @@
 
 asides               a price, an order, what it is not about           rec.search.asides
 typed words          as they are                                       weight 1
-the, of, for         nothing, beside other words
+the, of, for         as they are, but nothing is found for them beside other words
 a word nobody has    its likeliest spellings, or the two words in it   less; one that is known to be a word: itself
 neighbours           as one word, where items have that                less
 synonyms             of words and of phrases, from the shop's table    less
@@ -79,7 +79,9 @@ class Reader:
         typed = tuple(dict.fromkeys(stems))
         groups = {stem: at for at, stem in enumerate(typed)}
         heads = self._words.heads(aside.text)
-        groups |= {stem: groups[heads[0]] for stem in heads[1:] if stem in groups and heads[0] in groups}  # either will do
+        groups |= {
+            stem: groups[heads[0]] for stem in heads[1:] if stem in groups and heads[0] in groups
+        }  # either will do
         wanted = _Wanted({stem: (1.0, (at,)) for stem, at in groups.items()})
         more, joined = count(len(groups)), list[str]()
         for one, other in zip(raw, raw[1:], strict=False):
@@ -105,6 +107,8 @@ class Reader:
                 heads += self._words.heads(changed[word])
         for word, start, end in self._synonyms.of(stems):
             wanted.add([word], SYNONYM, tuple(dict.fromkeys(groups[stem] for stem in stems[start:end])))
+        for word in set(every) - set(raw):  # they still tell two titles apart that have all the others
+            wanted.add(self._words.stems(word), 1.0, ())
         counts = self._index.document_counts
         terms = tuple(Term(word, weight, of) for word, (weight, of) in wanted.words.items() if word in counts)
         understood = None

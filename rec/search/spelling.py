@@ -7,7 +7,7 @@ alignment (a swap of neighbours is one step), as in Damerau 1964, over the vocab
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 from rapidfuzz import process

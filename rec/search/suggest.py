@@ -110,7 +110,9 @@ class Suggester:
                 sums[stem] += n
         return {word: float(sums[stem]) for stem, (_, word) in forms.items()}
 
-    def suggest(self, typed: str, view: View, shown: Mask, n: int = 10, popularity: Floats | None = None) -> list[Suggestion]:
+    def suggest(
+        self, typed: str, view: View, shown: Mask, n: int = 10, popularity: Floats | None = None
+    ) -> list[Suggestion]:
         """At most n, each text once. `shown` [size]: what everybody may be shown; `popularity` [size or less]. Raises
         BadInput."""
         line = cleaned(typed)
@@ -143,7 +145,7 @@ class Suggester:
         """Whether a search for it finds, by its words, something that is shown."""
         known = self._led.get(text)
         if known is None:
-            terms = self._reader.read(text).terms
+            terms = [term for term in self._reader.read(text).terms if term.groups]
             near = (self._index.search(terms, most).item_ids for most in _LOOKED)
             known = self._led[text] = any(self._is_shown(item_id) for item_ids in near for item_id in item_ids)
         return known

@@ -93,7 +93,7 @@ class Words:
         """The stems that say what a text names: the last noun of its first phrase, and what `and` joins to it; [] where
         the language does not put it there. (A number before `in` makes inches of it.)
 
-        >>> words = Words("en"); [words.heads(t) for t in ("Family tent for four", "Tent lantern, 2 in", "pots and pans")]
+        >>> [Words("en").heads(t) for t in ("Family tent for four", "Tent lantern, 2 in", "pots and pans")]
         [['tent'], ['lantern'], ['pan', 'pot']]
         """
         breaks = BREAKS.get(self.language)

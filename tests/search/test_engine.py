@@ -147,7 +147,12 @@ def test_what_is_not_in_stock_is_found_only_when_asked_for() -> None:
 
 def test_sorts_are_of_what_matches_best() -> None:
     shop = Shop()
-    assert shop.found("tent", sort="price_asc") == ["tent-2", "tent-1", "tent-3", "lamp-1"]  # tents before what is for them
+    assert shop.found("tent", sort="price_asc") == [
+        "tent-2",
+        "tent-1",
+        "tent-3",
+        "lamp-1",
+    ]  # tents before what is for them
     assert shop.found("tent", sort="price_desc") == ["tent-1", "tent-2", "lamp-1", "tent-3"]
     assert shop.found("tent", sort="newest") == ["tent-2", "tent-1", "lamp-1", "tent-3"]
     shop.does("purchase", "tent-1", user="u2")
