@@ -41,6 +41,7 @@ from rec.clock import SharedClock
 from rec.config import Settings
 from rec.errors import Unavailable
 from rec.feedback import JoinRules
+from rec.likeness import ItemLikeness
 from rec.looptime import watch_gaps
 from rec.model.weights import encoder_id
 from rec.policy.filters import ListRules
@@ -119,7 +120,7 @@ async def wire(
     counters = await asyncio.to_thread(load_counters, counters_path, settings)
     lists = ListRules.from_settings(settings)
     worth, strategy = Worth.from_settings(settings), Strategy.from_settings(settings)
-    world = World(catalog, counters, rules, lists, Brain.untaught(), worth, SHELF_S, strategy)
+    world = World(catalog, counters, rules, lists, Brain.untaught(), worth, SHELF_S, strategy, likeness=ItemLikeness())
     presence = Presence(exchange)
     shown = Shown(presence)
     strategies, rewarding = await asyncio.to_thread(choosing, settings, to, exchange, database, metrics)

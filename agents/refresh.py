@@ -33,7 +33,7 @@ from rec.state import UserState
 
 log = logging.getLogger(__name__)
 
-SWEEP_CHUNK = 100  # positions asked for at once: reading a thousand answers would hold up the loop
+SWEEP_CHUNK = 100  # users looked at together: a thousand of them would hold up the loop
 
 StateOf = Callable[[str], UserState | None]
 StrategyOf = Callable[[str, str, UserState | None, float], Strategy | None]  # user, placement, state, now
@@ -200,41 +200,49 @@ class Sweep:
         self._now.set()
 
     async def run(self) -> None:
-        """Sweep for ever."""
+        """Sweep for ever: half of the time nothing, and half of it a turn, unless one is wanted at once."""
+        half = self._interval_s / 2
         while True:
-            try:
-                async with asyncio.timeout(self._interval_s):
-                    await self._now.wait()
-            except TimeoutError:
-                pass  # the regular turn
+            at_once = await self._wanted(half)
             self._now.clear()
             try:
-                await self.turn(time.time())
+                await self.turn(time.time(), 0.0 if at_once else half)
             except Unavailable as error:
                 log.warning("the sweep could not read positions: %s", error)
 
-    async def turn(self, now: float) -> int:
-        """One sweep; how many users had an older list than their state."""
-        stale: set[str] = set()
+    async def turn(self, now: float, over_s: float = 0.0) -> int:
+        """One sweep, a portion after the other `over_s` seconds; how many had an older list than their state."""
+        users, stale = list(self._presence), set[str]()
         unknown: list[tuple[str, str]] = []
-        pairs = [
-            (user_id, screen)
-            for user_id in self._presence
-            if self._owned(user_id) and self._state_of(user_id) is not None
-            for screen in self._presence.screens(user_id)
-        ]
-        for start in range(0, len(pairs), SWEEP_CHUNK):
-            chunk = pairs[start : start + SWEEP_CHUNK]
-            for (user_id, screen), position in zip(chunk, await self._exchange.positions(chunk), strict=True):
+        portions = [users[at : at + SWEEP_CHUNK] for at in range(0, len(users), SWEEP_CHUNK)]
+        for portion in portions:
+            pairs = [
+                (user_id, screen)
+                for user_id in portion
+                if self._owned(user_id) and self._state_of(user_id) is not None
+                for screen in self._presence.screens(user_id)
+            ]
+            old = set[str]()
+            for (user_id, screen), position in zip(pairs, await self._exchange.positions(pairs), strict=True):
                 state = self._state_of(user_id)
                 if state is not None and state.position.newer_than(position):
-                    stale.add(user_id)
+                    old.add(user_id)
                 elif position is not None and not self._shown.knows(user_id, screen, position):
                     unknown.append((user_id, screen))
-        for user_id in stale:
-            self._refresher.mend(user_id, now)
+            for user_id in old:
+                self._refresher.mend(user_id, now)
+            stale |= old
+            await self._wanted(over_s / len(portions))
         self._shown.forget_unseen()
         self._metrics.swept.inc(len(stale))
         self._metrics.online.set(len(self._presence))
         await self._learning.learn(unknown, self.on_outdated)
         return len(stale)
+
+    async def _wanted(self, within_s: float) -> bool:
+        """Wait that long, or until a turn is wanted at once."""
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._now.wait()
+        except TimeoutError:
+            return False

@@ -14,20 +14,19 @@ from typing import NamedTuple
 import numpy as np
 
 from rec.catalog import Floats, Ints, Mask, View
-from rec.cooccurrence import STEPS, Amounts, Linked, Tables
+from rec.cooccurrence import STEPS, Amounts, Linked
 from rec.events import ACTIONS, POSITIVE
+from rec.likeness import ItemLikeness, Mean
+from rec.shelf import DEPTH, Shelf, top
 from rec.state import FoldRules, Interest, UserState
 
 SOURCES = ("rules", "knn", "history", "content", "interest", "sequence", "popular")  # the columns of a pool
-DEPTH = 200  # candidates taken from each source that has a number for every row
 RULES_FROM = 5  # last items whose rules speak
 RULES_DAMPING = 10.0
 TASTE_FROM = 50  # last items whose neighbours make up what a shopper likes in the long run
 TASTE_RECENCY = 0.9
 RECENCY = 0.75  # each item further back says this much less about what the shopper is after
-_BLOCK = 64
 _FADING = 1 / np.arange(1.0, STEPS + 1)  # the second newest says half as much as the newest
-_TINY = float(np.finfo(np.float32).tiny)
 
 
 # ---------------------------------------------------------------- what a list is made from
@@ -54,91 +53,6 @@ def anchors_of(state: UserState) -> list[Anchor]:
             stronger = action if ACTIONS[action].gain > ACTIONS[known.action].gain else known.action
             kept[item_id] = Anchor(item_id, known.at, known.times + 1, stronger)
     return list(kept.values())
-
-
-class Shelf(NamedTuple):
-    """Catalog and counts side by side: whose row is which code, and what is popular."""
-
-    view: View
-    tables: Tables
-    row_of_code: Ints  # [codes], -1 where the catalog has no such item
-    popularity: Floats  # [size], the most popular listed item at 1
-    trend: Floats  # [size], the same for what is popular now
-    support: Floats  # [size], how many shoppers came to it
-    seen_at: Amounts  # [size], when somebody last did; 0 if nobody
-    popular_rows: Ints  # the first listed rows by popularity, then by novelty
-    hot_rows: Ints  # the first listed rows by what is popular now, and those acted on last
-
-
-def shelf(view: View, tables: Tables, before: Shelf | None = None, leaders: int = 4 * DEPTH) -> Shelf:
-    """Align a catalog and the counts. `before`, an earlier result, saves looking up again what it already knows."""
-    n = len(tables)
-    same = before is not None and before.tables is tables and before.view.ids is view.ids
-    row_of_code = np.full(n, -1, np.int32)
-    if same and before is not None:
-        known = len(before.row_of_code)
-        row_of_code[:known] = before.row_of_code
-        for row in range(before.view.size, view.size):
-            if (code := tables.code_of.get(view.ids[row], n)) < known:
-                row_of_code[code] = row
-    else:
-        known = 0
-    ids, row_of = tables.ids, view.row_of
-    row_of_code[known:] = [row_of.get(ids[code], view.size) for code in range(known, n)]
-    row_of_code[row_of_code >= view.size] = -1
-    there = np.flatnonzero(row_of_code >= 0)
-    rows = row_of_code[there]
-
-    def by_row(counts: Amounts) -> Amounts:
-        out = np.zeros(view.size)
-        out[rows] = counts[there]
-        return out
-
-    popularity, trend = _scaled(by_row(tables.popularity), view.listed), _scaled(by_row(tables.trend), view.listed)
-    seen_at = by_row(tables.seen_at)
-    return Shelf(
-        view,
-        tables,
-        row_of_code,
-        popularity,
-        trend,
-        by_row(tables.support).astype(np.float32),
-        seen_at,
-        _leaders(popularity, view.born, view.listed, leaders),
-        np.concatenate([top(trend, view.listed, DEPTH), top(_lateness(seen_at), view.listed, DEPTH)]),
-    )
-
-
-def _lateness(seen_at: Amounts) -> Floats:
-    """1 for what was acted on last, less for what was before, 0 for never."""
-    late: Floats = np.where(seen_at > 0, 1 / (1 + seen_at.max(initial=0.0) - seen_at), 0.0).astype(np.float32)
-    return late
-
-
-def _scaled(sums: Amounts, listed: Mask) -> Floats:
-    """The largest of the listed ones becomes 1."""
-    most = float(sums.max(where=listed, initial=0.0))
-    return (np.minimum(sums / most, 1.0) if most > 0 else sums).astype(np.float32)
-
-
-def _leaders(popularity: Floats, born: Ints, eligible: Mask, n: int) -> Ints:
-    """The first n eligible rows by popularity, and among equals the newest first."""
-    rows = np.flatnonzero(eligible)
-    if len(rows) > 4 * n:  # sort only those that can be among the first
-        bar = np.partition(popularity[rows], len(rows) - n)[len(rows) - n]
-        above = rows[popularity[rows] > bar]
-        level = rows[popularity[rows] == bar]
-        missing = n - len(above)
-        if len(level) > missing:
-            level = level[np.argpartition(-born[level], missing - 1)[:missing]] if missing else level[:0]
-        rows = np.concatenate([above, level])
-    return rows[np.lexsort((-born[rows], -popularity[rows]))][:n].astype(np.int32)
-
-
-def tail(shelf: Shelf, eligible: Mask, n: int) -> Ints:
-    """What a list ends with when nothing else speaks: popular, then newest. As many as there are, at most n."""
-    rows = shelf.popular_rows[eligible[shelf.popular_rows]]
-    return rows[:n] if len(rows) >= n else _leaders(shelf.popularity, shelf.view.born, eligible, n)
 
 
 # ---------------------------------------------------------------- sources
@@ -199,24 +113,43 @@ def by_history(view: View, anchors: Sequence[Anchor]) -> Found:
     return Found(rows[there], np.float32(1.0) / (1 + there).astype(np.float32), there)
 
 
-def by_content(view: View, users: Sequence[Sequence[Anchor]]) -> list[Floats | None]:
-    """Likeness [size] to the recency-weighted mean of each user's last items, in one matrix product for all users.
+def by_content(view: View, users: Sequence[Sequence[Anchor]], kept: ItemLikeness | None = None) -> list[Floats | None]:
+    """Likeness [size] to the recency-weighted mean of each user's last items.
 
-    None for a user without a vector to go by. Exact: at this size a matrix product beats any index.
+    None for a user without a vector to go by. Exact, with what is `kept` of earlier lists as without it, but for
+    rounding: at this size a matrix product beats any index.
     """
-    profiles = [profile(view, anchors) for anchors in users]
-    some = [p for p in profiles if p is not None]
-    if not some:
-        return [None] * len(profiles)
-    scores = np.stack(some) @ view.vectors.T
-    np.maximum(scores, 0.0, out=scores)
-    scores *= view.has_vector  # a vector may be on its way into the array just now
+    means = [_weighed(view, anchors) for anchors in users]
+    some = [mean for mean in means if mean is not None]
+    scores = _cosines(view, some) if kept is None else kept.of(view, some)
+    for each in scores:
+        np.maximum(each, 0.0, out=each)
     rows = iter(scores)
-    return [None if p is None else next(rows) for p in profiles]
+    return [None if mean is None else next(rows) for mean in means]
+
+
+def _cosines(view: View, means: Sequence[Mean]) -> list[Floats]:
+    """[size] for each mean, in one matrix product for all of them."""
+    if not means:
+        return []
+    scores = np.stack([_vector(view, mean) for mean in means]) @ view.vectors.T
+    scores *= view.has_vector  # a vector may be on its way into the array just now
+    return list(scores)
 
 
 def profile(view: View, anchors: Sequence[Anchor]) -> Floats | None:
     """Unit vector [dim] of what the last items are about; None if none of them has a vector."""
+    mean = _weighed(view, anchors)
+    return None if mean is None else _vector(view, mean)
+
+
+def _vector(view: View, mean: Mean) -> Floats:
+    vector: Floats = np.array(mean.weights, np.float32) @ view.vectors[list(mean.rows)]
+    return vector
+
+
+def _weighed(view: View, anchors: Sequence[Anchor]) -> Mean | None:
+    """The last items with a vector, weighed so that their mean has unit length; None if there are none."""
     weights, rows = [], []
     for place, anchor in enumerate(anchors[:STEPS]):
         row = view.row(anchor.item_id)
@@ -225,9 +158,8 @@ def profile(view: View, anchors: Sequence[Anchor]) -> Floats | None:
             rows.append(row)
     if not rows:
         return None
-    mean: Floats = np.array(weights, np.float32) @ view.vectors[rows]
-    length = float(np.linalg.norm(mean))
-    return mean / np.float32(length) if length > 0 else None
+    length = float(np.linalg.norm(_vector(view, Mean(rows, weights))))
+    return Mean(rows, [weight / length for weight in weights]) if length > 0 else None
 
 
 def by_interest(
@@ -314,20 +246,3 @@ def pooled(shelf: Shelf, found: Mapping[str, Found], dense: Mapping[str, Floats]
             here = place[f.rows] >= 0
             features[:, column] = np.bincount(place[f.rows[here]], weights=f.scores[here], minlength=len(rows))
     return Pool(rows, features)
-
-
-def top(scores: Floats, eligible: Mask, k: int) -> Ints:
-    """The eligible rows with the k largest scores above 0, in no order.
-
-    Exact: the k-th largest of the maxima of blocks cannot exceed the k-th largest of all, and leaves few to sort.
-    """
-    masked = np.where(eligible, scores, np.float32(0.0))
-    if (blocks := len(masked) // _BLOCK) > k:
-        maxima = masked[: blocks * _BLOCK].reshape(blocks, _BLOCK).max(axis=1)
-        bar = max(float(np.partition(maxima, blocks - k)[blocks - k]), _TINY)
-        rows = np.flatnonzero(masked >= bar)
-    else:
-        rows = np.flatnonzero(masked > 0)
-    if len(rows) > k:
-        rows = rows[np.argpartition(masked[rows], len(rows) - k)[len(rows) - k :]]
-    return rows.astype(np.int32)

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from rec.candidates import SOURCES, Anchor, Found, Pool, Shelf
+from rec.candidates import SOURCES, Anchor, Found, Pool
 from rec.catalog import Floats, Ints
 from rec.cooccurrence import Amounts
+from rec.shelf import Shelf
 
 # Which source a column speaks for: what an item's `source` and reason are taken from.
 SPEAKS_FOR: dict[str, str] = {

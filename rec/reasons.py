@@ -10,9 +10,10 @@ from functools import cached_property
 
 import numpy as np
 
-from rec.candidates import Anchor, Found, Shelf
+from rec.candidates import Anchor, Found
 from rec.catalog import Floats, Item, View
 from rec.cooccurrence import STEPS
+from rec.shelf import Shelf
 from rec.slates import Reason
 from rec.state import UserState
 

@@ -1,7 +1,7 @@
 """state → candidates → ranking → policy → **slate**. How a list is made; start reading here.
 
     recommend_many(asks, world)
-        shelf       the catalog and the counts, side by side                     rec.candidates.shelf
+        shelf       the catalog and the counts, side by side                     rec.shelf
         plan        whom is the list for, what is it made from, what may be on it
         gather      what each source says of which item                          rec.candidates
         rank        one score per item: the learned gate, or a fixed mix         rec.gate, rec.ranking
@@ -9,7 +9,7 @@
         lay out     rules, variety, chance: the chain of the strategy             rec.policy.chain
         slate       the list with scores, sources, reasons and provenance        rec.slates
 
-Pure but for one cache in `World` that changes no answer: `now` and `rng` are arguments, no argument is changed.
+Pure but for two caches in `World` that change no answer: `now` and `rng` are arguments, no argument is changed.
 Safe in any one thread while another changes the catalog and the counters. Invariants: an item is on a list at most
 once, is in stock and not forbidden; a list of n has min(n, eligible items) of them.
 """
@@ -30,7 +30,6 @@ from rec.candidates import (
     Anchor,
     Found,
     Pool,
-    Shelf,
     anchors_of,
     by_content,
     by_history,
@@ -39,7 +38,6 @@ from rec.candidates import (
     by_neighbours_and_taste,
     by_rules,
     gather,
-    shelf,
 )
 from rec.catalog import Catalog, Floats, Ints, Mask, View, card
 from rec.contest import UNTAUGHT
@@ -48,6 +46,7 @@ from rec.events import instant
 from rec.features import features_of
 from rec.gate import Gate, bucket_of, weigh
 from rec.ids import uuid7
+from rec.likeness import ItemLikeness
 from rec.policy.audience import Audience
 from rec.policy.chain import Bench, Placed, lay_out
 from rec.policy.dice import Dice
@@ -57,6 +56,7 @@ from rec.policy.strategy import Strategy
 from rec.ranking import CART, HOME, ITEM, Mix, rank
 from rec.reasons import Why, discreet
 from rec.search.intent import SPOKE, QueryVector, sought
+from rec.shelf import Shelf, shelf
 from rec.slates import Cause, Position, Reason, Slate, SlateItem
 from rec.state import FoldRules, UserState
 from rec.value import Heard, SequenceModel, Worth, hear, log_value
@@ -79,7 +79,7 @@ class Ask(NamedTuple):
 
 
 class Brain(NamedTuple):
-    """What was learned, as one version: swapped in by one assignment to `World.brain`."""
+    """What was learned, as one version: swapped in by one assignment."""
 
     gate: Gate
     network: SequenceModel | None = None
@@ -96,8 +96,8 @@ class World:
     """What lists are made from, beside the user's state. One per worker. Without a `brain` the fixed mix ranks.
 
     Without `worth` the order is that of what is likely, whatever the heads say. `shelf_s` (seconds): for so long the
-    counts over the whole catalog are not brought together again. What learns from lists leaves it at 0, so that the
-    same events give the same lists.
+    counts over the whole catalog are not brought together again. `likeness`: what is kept of it from list to list. What
+    learns from lists has neither, so that the same events give the same lists to the bit.
     """
 
     def __init__(
@@ -112,6 +112,7 @@ class World:
         strategy: Strategy | None = None,
         rulebook: Rulebook | None = None,
         query_vector: QueryVector = lambda query: None,
+        likeness: ItemLikeness | None = None,
     ) -> None:
         self.brain = brain
         self.strategy = strategy or Strategy()  # of every list whose ask names none
@@ -119,6 +120,7 @@ class World:
         self.rulebook = rulebook or Rulebook()
         self.audience = Audience()
         self.query_vector = query_vector
+        self.likeness = likeness
         self._shelf_s = shelf_s
         self.catalog = catalog
         self.counters = counters
@@ -181,14 +183,13 @@ def judge(asks: Sequence[Ask], world: World, brain: Brain | None, now: float) ->
     """Candidates and their ranking for each ask."""
     on_shelf = world.shelf(now)
     plans = [plan(ask, on_shelf, world, now) for ask in asks]
-    likeness = by_content(on_shelf.view, [p.anchors for p in plans])
+    likeness = by_content(on_shelf.view, [p.anchors for p in plans], world.likeness)
     said: Sequence[Heard | None] = [None] * len(plans)
-    if brain is not None and brain.network is not None:
-        readers = [at for at, p in enumerate(plans) if p.own and p.mix is HOME]  # nothing to read without a history
-        if readers:
-            users = [plans[at].state for at in readers]
-            heard = dict(zip(readers, hear(brain.network, on_shelf.view, users, [now] * len(users)), strict=True))
-            said = [heard.get(at) for at in range(len(plans))]
+    readers = [at for at, p in enumerate(plans) if p.own and p.mix is HOME]  # the others have nothing to read
+    if brain is not None and brain.network is not None and readers:
+        users = [plans[at].state for at in readers]
+        heard = dict(zip(readers, hear(brain.network, on_shelf.view, users, [now] * len(users)), strict=True))
+        said = [heard.get(at) for at in range(len(plans))]
     return [
         _judged(p, alike, says, on_shelf, world, brain, now)
         for p, alike, says in zip(plans, likeness, said, strict=True)
@@ -246,10 +247,7 @@ def _judged(
     now: float,
 ) -> Judged:
     view = on_shelf.view
-    found = {
-        "rules": by_rules(on_shelf, p.anchors),
-        "history": by_history(view, p.own),
-    }
+    found = {"rules": by_rules(on_shelf, p.anchors), "history": by_history(view, p.own)}
     if p.orders.boosted is not None:
         found["boost"] = Found(p.orders.boosted, np.zeros(0, np.float32), np.zeros(0, np.int32))
     gated = brain is not None and p.mix is HOME
@@ -265,8 +263,8 @@ def _judged(
     if says is not None:
         dense["sequence"] = np.exp(says.log_p)
     searched = sought(view, p.state, world.query_vector, now, world.rules) if gated else None
-    if searched is not None:  # names candidates, and is no column of the gate's
-        dense["query"] = searched
+    if searched is not None:
+        dense["query"] = searched  # names candidates, and is no column of the gate's
     pool = gather(on_shelf, found, dense, p.fresh)
     features = None
     if brain is not None and gated:
@@ -346,5 +344,5 @@ def _slate(
 
 
 def moment(at: float) -> datetime | None:
-    """None for a time that never was."""
+    """None for never."""
     return instant(at) if at > 0 else None

@@ -6,6 +6,7 @@ so that one worker owns all of a user: behavior, requests, served and the change
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from rec.config import Settings
@@ -60,6 +61,7 @@ def topics(settings: Settings) -> list[Topic]:
     ]
 
 
+@lru_cache(maxsize=16_384)  # 10 µs each, and the same users again and again
 def partition_of(key: bytes, partitions: int) -> int:
     """Kafka's default partitioner: murmur2 of the raw key. One answer for web, workers, restore and Java clients."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rec.candidates import Shelf, shelf
 from rec.catalog import Catalog, Floats, Item, Mask
 from rec.counters import Counters
 from rec.search.filters import Filters
@@ -23,6 +22,7 @@ from rec.search.fusion import RECIPROCAL, Fusion, FusionLearner
 from rec.search.lexical import LexicalIndex, Term
 from rec.search.reading import Reader
 from rec.search.words import Words
+from rec.shelf import Shelf, shelf
 
 SHOWN = 50  # candidates of a query that the fusion learns from
 Progress = Callable[[str, int, int], None]

@@ -8,7 +8,7 @@
     explore    which candidates are on the list is drawn                 rec.policy.explore
     cold       one place for an item that hardly anybody came to
     pin        the rules that pin
-    fill       popular and new items, so that a list is never too short  rec.candidates.tail
+    fill       popular and new items, so that a list is never too short  rec.shelf.tail
 
 What may not be on the list at all (stock, seen, bought, age, region, rules that exclude) was left out of the
 candidates before they were ranked: `Bench.allowed`.
@@ -28,7 +28,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rec.candidates import Shelf, tail
 from rec.catalog import Floats, Ints, Mask
 from rec.features import FEATURES
 from rec.policy.calibrate import calibrate, interests
@@ -39,6 +38,7 @@ from rec.policy.fairness import share_out
 from rec.policy.rules import NOTHING, Orders
 from rec.policy.spread import spread
 from rec.policy.strategy import MOST_COLD, Strategy
+from rec.shelf import Shelf, tail
 from rec.state import FoldRules, UserState
 
 NEWEST = 1_000  # where there is no cold candidate, among so many of the newest items one is looked for

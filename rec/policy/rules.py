@@ -17,13 +17,13 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from rec.candidates import DEPTH
 from rec.catalog import Floats, Ints, Mask, View
 from rec.errors import BadInput
 from rec.events import Instant, Text
 from rec.policy.columns import Columns
 from rec.policy.expression import MAX_LENGTH, Condition, parse
 from rec.protocol import Placement
+from rec.shelf import DEPTH
 
 RuleId = Annotated[
     str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from rec.candidates import Shelf
 from rec.catalog import Floats, Item, card
 from rec.events import instant
 from rec.ids import uuid7
@@ -32,6 +31,7 @@ from rec.search.personal import taste
 from rec.search.reading import Reader, Synonyms
 from rec.search.suggest import Suggester, Suggestion
 from rec.search.words import Words
+from rec.shelf import Shelf
 from rec.slates import Cause, Position, Reason, SearchFacts, Slate, SlateItem
 from rec.state import UserState
 

@@ -23,7 +23,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rec.candidates import Shelf, top
 from rec.catalog import Floats, Ints, Mask, View
 from rec.protocol import Sort
 from rec.search.asides import Asides
@@ -33,6 +32,7 @@ from rec.search.fusion import FUSED, Fusion, reciprocal
 from rec.search.lexical import Hits, LexicalIndex
 from rec.search.permission import Permission
 from rec.search.reading import Reader, Reading
+from rec.shelf import Shelf, top
 
 DEPTH = 400  # candidates that BM25 names
 DENSE = 200  # ... and the vectors

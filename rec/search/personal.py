@@ -12,7 +12,6 @@ from rec.candidates import (
     Anchor,
     Found,
     Pool,
-    Shelf,
     anchors_of,
     by_history,
     by_interest,
@@ -26,6 +25,7 @@ from rec.catalog import Floats, Ints
 from rec.features import features_of
 from rec.gate import bucket_of, weigh
 from rec.recommend import Brain, World, may_use
+from rec.shelf import Shelf
 from rec.state import UserState
 from rec.value import hear
 

@@ -14,7 +14,6 @@ from rec.candidates import (
     SOURCES,
     Anchor,
     Found,
-    Shelf,
     anchors_of,
     by_content,
     by_history,
@@ -23,12 +22,10 @@ from rec.candidates import (
     by_rules,
     by_taste,
     gather,
-    shelf,
-    tail,
-    top,
 )
 from rec.catalog import Floats
 from rec.recommend import World
+from rec.shelf import Shelf, shelf, tail, top
 from rec.state import FoldRules, UserState
 from tests.unit.shop import CATEGORIES, NOW, after, event, item, shop
 
