@@ -1,8 +1,10 @@
 """queries → **vectors**, for search and for the lists after it. A text encoder in a child of its own, kept warm.
 
 The catalog's encoder reads products in the background; a query has somebody waiting. So this child has normal priority,
-starts with the first search that this worker hears of, and whoever waits for it waits `within_s` at most: a search
-without its vector is answered from the words alone. Vectors are kept by query; what waits is read together.
+and whoever waits for it waits `within_s` at most: a search without its vector is answered from the words alone. It
+holds a model of its own in memory, so it starts when there is a sign of use, and before the first query if there is
+one (`start`): a search heard of before a restart, or somebody who begins to type. Vectors are kept by query; what
+waits is read together.
 """
 
 from __future__ import annotations
@@ -48,6 +50,11 @@ class QueryEncoder:
         """The unit vector [dim] of a query, if it was read before. Any thread may ask."""
         return self._vectors.peek(_key(query))
 
+    def start(self) -> None:
+        """Begin to load the model, if it is not there: a query will come."""
+        if not self.is_warm:
+            self._wake.set()
+
     async def vector(self, query: str, within_s: float, *, cold: bool = False) -> Floats | None:
         """The same, read now if need be; None if that takes longer. A cold child is waited for if `cold` says so."""
         key = _key(query)
@@ -68,7 +75,7 @@ class QueryEncoder:
             return None
 
     async def run(self) -> None:
-        """Read for ever; the child starts with the first query."""
+        """Read for ever; the child starts with the first query, or with `start`."""
         while True:
             await self._wake.wait()
             child = Process("the queries' encoder", QueryEncoderDied, warm, self._encoder, 1, 0)
@@ -84,13 +91,14 @@ class QueryEncoder:
                 await child.close()
 
     async def _read_with(self, child: Process) -> None:
+        await child.call(encode_batch, [])  # it has loaded its model when it answers
+        self._warm.set()
         while True:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
                 keys = list(self._waiting)[:BATCH]
                 dim, raw = await child.call(encode_batch, keys)
-                self._warm.set()
                 for key, vector in zip(keys, np.frombuffer(raw, "<f4").reshape(len(keys), dim), strict=True):
                     self._vectors.put(key, vector)
                     if not (waiting := self._waiting.pop(key)).done():

@@ -25,7 +25,8 @@ from agents.snapshots import kept
 from rec.catalog import Floats, Item
 from rec.config import Settings
 from rec.errors import ModelError, RecError, Unavailable
-from rec.events import Event
+from rec.events import POSITIVE, Event
+from rec.model.weights import whole_words
 from rec.ports import Exchange, Reply
 from rec.recommend import World
 from rec.requests import SearchRequest, SuggestRequest
@@ -46,7 +47,6 @@ FIRST_PORTION = 2_000  # ... before the first of them
 TOGETHER = 8  # searches made in one go
 MAX_WAITING = 512
 WITHIN_S = 0.1  # a warm encoder is waited for so long
-LOOKED_AT = 4  # places under the last click that count as seen: the others may never have been on the screen
 MOST_BEHIND = 4 * TOGETHER  # searches that wait for their turn
 PRESSED_S = 0.5  # before its deadline a search is answered even if with an error
 SAVE_S = 30.0
@@ -102,6 +102,8 @@ class Searching:
             self._refuse(request)
             return
         if isinstance(request, SuggestRequest):
+            if self._encoder is not None:
+                self._encoder.start()  # who types will search
             self._typed.append(request)
             self._wake.set()
             return
@@ -139,9 +141,10 @@ class Searching:
         self._queue(_Waiting(request, vector))
 
     def heard(self, event: Event) -> None:
-        """Somebody acted on a product; if on a list made here, that teaches the fusion."""
-        if event.attribution is not None and event.items:
-            self._clicks.append((event.attribution.slate_id, event.subject, [item.item_id for item in event.items]))
+        """Somebody wanted a product; if on a list made here, that teaches the fusion."""
+        if event.attribution is not None and event.items and event.event in POSITIVE:
+            wanted = [item.item_id for item in event.items]
+            self._clicks.append((event.attribution.slate_id, event.subject, wanted))
             self._wake.set()
 
     def forget(self, user_id: str) -> None:
@@ -186,6 +189,8 @@ class Searching:
         typed = [one for one in _some(self._typed, TOGETHER) if one.deadline > now]
         if not (portion or clicks or forgotten or waiting or typed):
             first, self._built = not self._built, True
+            if first and self._encoder is not None and len(self.world.counters.queries):
+                self._encoder.start()  # here somebody searches; now that all else is done
             while len(self._ready) > MOST_BEHIND:  # those who waited for the index
                 self._refuse(self._ready.popleft().request)
             return first
@@ -196,7 +201,7 @@ class Searching:
             for user_id in forgotten:
                 self.engine.forget(user_id)
             for click in clicks:
-                self.engine.clicked(*click, shown=LOOKED_AT)
+                self.engine.clicked(*click, now)
             replies = [Reply(one.request_id, self._suggestions(one, now)) for one in typed]
             alike = likeness(self.world.catalog.view(), [one.vector for one in waiting])
             for one, state, dense in zip(waiting, states, alike, strict=True):
@@ -288,7 +293,8 @@ def search_engine(settings: Settings) -> Engine:
     """The engine that the settings ask for, as it was taught. Raises ConfigError."""
     words = Words(settings.search_language)
     synonyms = load_synonyms(settings.search_synonyms, words)
-    return Engine(words, synonyms, load_fusion(settings.fusion_path), SHELF_S)
+    known = whole_words(settings.encoder)
+    return Engine(words, synonyms, load_fusion(settings.fusion_path), SHELF_S, known)
 
 
 def load_fusion(path: Path) -> Fusion | None:

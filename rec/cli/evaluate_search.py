@@ -67,6 +67,8 @@ def command(
         )
     queries = sorted(found)[:limit]
     wanted = {each: frozenset(found[each]) for each in queries}
+    from rec.model.weights import whole_words
+
     vectors: Mapping[str, Floats] = {}
     read: Mapping[str, Floats] = {}
     if text:
@@ -75,7 +77,7 @@ def command(
         read = encoded({each: each for each in queries}, cache, "queries")
     with ProgressLine("searching", "queries") as line:
         body = evaluate_search(
-            Judged(list(items.values()), vectors, read, wanted), language, seed,
+            Judged(list(items.values()), vectors, read, wanted, whole_words()), language, seed,
             lambda _, done, total: line.update(done, done / total),
         )  # fmt: skip
     emit_json(body) if as_json else _show(body)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rec.catalog import Catalog, Floats, Item
+from rec.catalog import Catalog, Floats, Item, Mask
 from rec.counters import Counters
 from rec.search.filters import Filters
 from rec.search.finding import DEPTH, find
@@ -29,12 +29,14 @@ Progress = Callable[[str, int, int], None]
 
 
 class Judged(NamedTuple):
-    """What is searched: products, their vectors and the queries' (may be empty), and query → relevant item_ids."""
+    """What is searched: products, their vectors and the queries' (may be empty), and query → relevant item_ids.
+    `known`: words that are not misspelt, see `rec.search.reading`."""
 
     items: Sequence[Item]
     vectors: Mapping[str, Floats]
     queries: Mapping[str, Floats]
     relevant: Mapping[str, frozenset[str]]
+    known: frozenset[str] = frozenset()
 
 
 def measures(ranked: Mapping[str, Sequence[str]], relevant: Mapping[str, frozenset[str]]) -> dict[str, float]:
@@ -62,7 +64,7 @@ class _Bench:
             catalog.set_vectors(judged.vectors)
         self.index = LexicalIndex(Words(language))
         self.index.change(judged.items)
-        self.reader = Reader(self.index)
+        self.reader = Reader(self.index, known=judged.known)
         self.shelf: Shelf = shelf(catalog.view(), Counters().tables)
         self.judged = judged
 
@@ -80,14 +82,14 @@ class _Bench:
         first = np.argpartition(-likeness, min(100, view.size - 1))[:100]
         return [view.ids[row] for row in first[np.argsort(-likeness[first], kind="stable")].tolist()]
 
-    def features(self, query: str) -> tuple[list[str], Floats]:
-        """The candidates of a query and what the fusion reads of them, best first by reciprocal ranks."""
+    def features(self, query: str) -> tuple[list[str], Floats, Mask]:
+        """The candidates of a query, what the fusion reads of them, and which are found."""
         found = find(
             query, self.reader, self.index, self.shelf, vector=self.judged.queries.get(query),
             filters=Filters(in_stock=False),
         )  # fmt: skip
         ids = self.shelf.view.ids
-        return [ids[row] for row in found.rows.tolist()], found.features
+        return [ids[row] for row in found.rows.tolist()], found.features, found.found
 
 
 def evaluate_search(judged: Judged, language: str, seed: int, progress: Progress) -> dict[str, Any]:
@@ -97,7 +99,7 @@ def evaluate_search(judged: Judged, language: str, seed: int, progress: Progress
     if judged.queries:
         ways["dense"] = bench.dense
     ranked: dict[str, dict[str, list[str]]] = {name: {} for name in (*ways, "reciprocal ranks", "fused")}
-    read: dict[str, tuple[list[str], Floats]] = {}
+    read: dict[str, tuple[list[str], Floats, Mask]] = {}
     for at, query in enumerate(queries):
         for name, way in ways.items():
             ranked[name][query] = way(query)
@@ -119,16 +121,16 @@ def evaluate_search(judged: Judged, language: str, seed: int, progress: Progress
     }
 
 
-def ordered(item_ids: Sequence[str], features: Floats, fusion: Fusion) -> list[str]:
-    """The first hundred by a fusion."""
-    order = np.argsort(-fusion.score(features), kind="stable")[:100]
+def ordered(item_ids: Sequence[str], features: Floats, found: Mask, fusion: Fusion) -> list[str]:
+    """The first hundred by a fusion, those that are found before the others."""
+    order = np.lexsort((-fusion.score(features), ~found))[:100]
     return [item_ids[place] for place in order.tolist()]
 
 
-def learned(lessons: Sequence[tuple[Sequence[str], Floats, frozenset[str]]]) -> Fusion:
+def learned(lessons: Sequence[tuple[Sequence[str], Floats, Mask, frozenset[str]]]) -> Fusion:
     """What becomes of reciprocal ranks after a click on each relevant product among the first `SHOWN` of each query."""
-    learner = FusionLearner(Fusion(RECIPROCAL))
-    for item_ids, features, relevant in lessons:
+    learner = FusionLearner(Fusion(RECIPROCAL), rate=0.3, span=None)
+    for item_ids, features, _, relevant in lessons:
         first = np.argsort(-learner.fusion.score(features), kind="stable")[:SHOWN]
         clicked = [place for place, row in enumerate(first.tolist()) if item_ids[row] in relevant]
         learner.learn(features[first], clicked)

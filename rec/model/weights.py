@@ -61,6 +61,15 @@ def encoder_dim(name: str = DEFAULT) -> int:
     return int(json.loads((locate(name) / "config.json").read_text())["hidden_size"])
 
 
+def whole_words(name: str = DEFAULT) -> frozenset[str]:
+    """The words that an encoder's vocabulary has whole (WordPiece): common words of its language, and no typos. Empty
+    for one with another kind of vocabulary. Raises ModelError."""
+    path = locate(name) / "vocab.txt"
+    if not path.is_file():
+        return frozenset()
+    return frozenset(word for word in path.read_text(encoding="utf-8").split("\n") if len(word) > 2 and word.isalpha())
+
+
 def tuned_id(base: str, digest: str) -> str:
     """The `encoder_id` of a base encoder with an adapter: an epoch. `digest` is that of the adapter's checkpoint.
 

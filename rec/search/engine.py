@@ -8,7 +8,7 @@ the next page is of the same order and a click is known to be of its query. Noth
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -21,8 +21,9 @@ from rec.protocol import Search
 from rec.recent import Recent
 from rec.recommend import Ask, World, may_use, moment, recommend
 from rec.search.filters import Filters
-from rec.search.finding import Matches, find
-from rec.search.fusion import FUSED, Fusion, FusionLearner
+from rec.search.finding import RANKED, Matches, find
+from rec.search.fusion import FUSED, Fusion
+from rec.search.lessons import Lessons
 from rec.search.lexical import LexicalIndex
 from rec.search.paging import asked_for, place_of, token
 from rec.search.permission import PLACEMENT, Permission, Seat, permission, seated
@@ -35,7 +36,7 @@ from rec.slates import Cause, Position, Reason, SearchFacts, Slate, SlateItem
 from rec.state import UserState
 
 REMEMBERED = 4_000  # searches; what is shown of one is learned from, and paged through, while it is remembered
-RANKED = 1_000  # places of a search that pages can reach
+POPULAR_S = 60.0  # what is popular among suggestions may be so old
 _NOTHING = np.zeros(len(FUSED), np.float32)  # what speaks for an item that is pinned and was not found
 NOWHERE = Position("none", 0)
 
@@ -56,23 +57,24 @@ class _Ranked(NamedTuple):
 
 class Engine:
     """Search over one worker's catalog. One thread at a time; start with `change`. For `shelf_s` (seconds) the counts
-    over the whole catalog are not brought together again."""
+    over the whole catalog are not brought together again. `known`: see `Reader`."""
 
     def __init__(
-        self, words: Words, synonyms: Synonyms | None = None, fusion: Fusion | None = None, shelf_s: float = 0.0
-    ) -> None:
+        self, words: Words, synonyms: Synonyms | None = None, fusion: Fusion | None = None, shelf_s: float = 0.0,
+        known: Container[str] = frozenset(),
+    ) -> None:  # fmt: skip
         self._shelved: Shelf | None = None
         self._shelf_s, self._shelved_at = shelf_s, 0.0
         self.index = LexicalIndex(words)
-        self._reader = Reader(self.index, synonyms)
+        self._reader = Reader(self.index, synonyms, known)
         self._suggester = Suggester(self.index, self._reader)
-        self._learner = FusionLearner(fusion)
-        self._fusion = self._learner.fusion
+        self._lessons = Lessons(fusion)
         self._ranked: Recent[str, _Ranked] = Recent(REMEMBERED)
 
     @property
     def fusion(self) -> Fusion:
-        return self._fusion
+        """What clicks have taught, whether it serves or not: what is kept."""
+        return self._lessons.learned
 
     def change(self, items: Iterable[Item], deleted: Iterable[str] = ()) -> int:
         """Follow the catalog; how many documents that moved."""
@@ -131,7 +133,7 @@ class Engine:
         filters = Filters(wanted.category, wanted.brand, wanted.price_min, wanted.price_max, wanted.in_stock)
         matches = find(
             wanted.q, self._reader, self.index, shelf, vector=vector, dense=dense, filters=filters, sort=wanted.sort,
-            fusion=self._fusion, clicks=world.counters.queries.of(wanted.q),
+            fusion=self._lessons.serving, clicks=world.counters.queries.of(wanted.q),
             taste=lambda rows: taste(rows, state, shelf, world, now), may=may,
         )  # fmt: skip
         fallback = "filters_exclude_all" if matches.ignored else None
@@ -140,7 +142,7 @@ class Engine:
         facets = matches.facets
         facts = SearchFacts(
             query=wanted.q,
-            total=len(matches.rows),
+            total=matches.total,
             understood=None if matches.exact.any() else matches.reading.understood,
             categories=facets.category,
             brands=facets.brand,
@@ -149,7 +151,7 @@ class Engine:
             ignored=matches.ignored,
         )
         strategy = "search-hybrid" if matches.hybrid else "search-lexical"
-        pins = may.orders.pins if wanted.sort == "relevance" and len(matches.rows) else ()
+        pins = may.orders.pins if matches.sort == "relevance" and len(matches.rows) else ()
         seats = seated(matches.rows[:RANKED], pins, matches.allowed, shelf.popularity)[:RANKED]
         return _Ranked(
             user_id,
@@ -232,25 +234,23 @@ class Engine:
         view = world.catalog.view()
         self._suggester.renew(view, world.counters.queries)
         shown = permission(view, None, world, now).allowed & view.listed
-        return self._suggester.suggest(typed, view, shown, n)
+        kept = self._shelved
+        if kept is None or kept.view.ids is not view.ids or not 0 <= now - self._shelved_at < POPULAR_S:
+            kept = self._shelf(world, now)
+        return self._suggester.suggest(typed, view, shown, n, kept.popularity)
 
     # ------------------------------------------------------------------ learning
-    def clicked(self, slate_id: str, user_id: str, item_ids: Sequence[str], shown: int) -> bool:
-        """Learn from a click on a list that was made here; whether it was one. `shown`: places that were looked at."""
+    def clicked(self, slate_id: str, user_id: str, item_ids: Sequence[str], at: float) -> bool:
+        """Learn from a click on a list that was made here, at `at`; whether anything was: see `rec.search.lessons`."""
         ranked = self._ranked.get(slate_id)
         if ranked is None or ranked.user_id != user_id:
             return False
-        places = [at for item_id in item_ids if item_id in ranked.item_ids and (at := ranked.item_ids.index(item_id))
-                  < len(ranked.features)]  # fmt: skip
-        if not places:
-            return False
-        seen = max(shown, max(places) + 1)
-        self._learner.learn(ranked.features[:seen], places)
-        self._fusion = self._learner.fusion
-        return True
+        places = [ranked.item_ids.index(item_id) for item_id in set(item_ids) & set(ranked.item_ids)]
+        return bool(places) and self._lessons.learn(user_id, ranked.query, ranked.features, places, at)
 
     def forget(self, user_id: str) -> int:
-        """Drop what is remembered of a user's searches; how many there were."""
+        """Drop what is remembered of a user's searches and lessons; how many searches there were."""
+        self._lessons.forget(user_id)
         theirs = [slate_id for slate_id, ranked in self._ranked.items() if ranked.user_id == user_id]
         for slate_id in theirs:
             self._ranked.pop(slate_id)
@@ -271,12 +271,12 @@ def _why(seat: Seat, matches: Matches, may: Permission, wanted: Search) -> tuple
     """Reason and source of an item: who pinned it, or what spoke most for it."""
     if seat.rule_id is not None or seat.at is None:
         return Reason("pinned", policy=(f"pin:{seat.rule_id}",)), "rule"
-    policy = may.policy(seat.row) if wanted.sort == "relevance" else ()
-    rrf, lexical, dense, covered, clicks = (float(value) for value in matches.features[seat.at, : len(FUSED)])
+    policy = may.policy(seat.row) if matches.sort == "relevance" else ()
+    speaks = dict(zip(FUSED, matches.features[seat.at].tolist(), strict=True))
     if matches.exact[seat.at]:
         return Reason("exact_match", value=wanted.q, policy=policy), "search"
-    if clicks >= 0.5:
+    if speaks["clicks"] >= 0.5:
         return Reason("chosen_for", value=wanted.q, policy=policy), "clicks"
-    if covered > 0 or lexical > 0:
+    if speaks["covered"] > 0 or speaks["lexical"] > 0:
         return Reason("matches", value=wanted.q, policy=policy), "search"
     return Reason("means", value=wanted.q, policy=policy), "content"

@@ -49,9 +49,24 @@ def stocked(view: View, filters: Filters) -> Mask:
     return mask
 
 
-def passing(view: View, filters: Filters, among: Mask, beside: Mask | None = None) -> tuple[Mask, tuple[str, ...]]:
-    """[size] the rows that pass, and the names of the filters that had to go so that some of `among` do. Prices are
-    looked at among these, and `beside` them, alone: the other rows pass no price filter."""
+class Passing(NamedTuple):
+    """`masks`: filter → [size] the rows that it lets through, of the filters that hold; `ignored`: the others."""
+
+    masks: Mapping[str, Mask]
+    ignored: tuple[str, ...] = ()
+
+    def but(self, size: int, *names: str) -> Mask:
+        """[size] the rows that pass all filters, but for those named: what a list of choices has to count."""
+        out = np.ones(size, np.bool_)
+        for name, mask in self.masks.items():
+            if name not in names:
+                out &= mask
+        return out
+
+
+def passing(view: View, filters: Filters, among: Mask, beside: Mask | None = None) -> Passing:
+    """What passes, and which filters had to go so that some of `among` do. Prices are looked at among these, and
+    `beside` them, alone: the other rows pass no price filter."""
     priced = among if beside is None else among | beside
     masks = {name: _mask(view, filters, name, priced) for name in filters.narrowing}
     ignored: list[str] = []
@@ -64,10 +79,7 @@ def passing(view: View, filters: Filters, among: Mask, beside: Mask | None = Non
             goes = next((name for name, rest in without.items() if _some(rest, among)), next(iter(masks)))
             ignored.append(goes)
             del masks[goes]
-    out = np.ones(view.size, np.bool_)
-    for mask in masks.values():
-        out &= mask
-    return out, tuple(ignored)
+    return Passing(masks, tuple(ignored))
 
 
 def _some(masks: Mapping[str, Mask], among: Mask) -> bool:

@@ -1,16 +1,18 @@
 """query → reading → candidates → fusion → the shopper → **matches**. One search, from the words to the order.
 
-    read        words, spellings, synonyms                                    rec.search.reading
+    read        words, spellings, synonyms, a price or an order named in them rec.search.reading
     permit      rules that exclude, age, region                               rec.search.permission
     retrieve    BM25 from the index, likeness from the vectors, exact ids     rec.search.lexical
-    filter      category, brand, price, stock; what is left is counted        rec.search.filters
+    find        what has at least half of the query, is near, or was clicked; the rest follows, and is not counted
+    filter      category, brand, price, stock                                 rec.search.filters
+    count       all that was found, each facet without its own filter         rec.search.facets
     fuse        reciprocal ranks, clicks, learned weights                     rec.search.fusion
     person      what the shopper's state says of them, within a bound         rec.search.personal
     order       exact matches first whatever else; or the sort asked for
 
 Pure but for caches; safe in any one thread while another changes catalog and index. Invariants: an item is there at
-most once, is permitted, and passes the filters that are not ignored; taste moves an item by at most `TASTE`, and never
-above an exact match.
+most once, is permitted, and passes the filters that are not ignored; what was found is before what was not; taste moves
+an item by at most `TASTE`, and never above an exact match.
 """
 
 from __future__ import annotations
@@ -19,10 +21,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from rec.catalog import Floats, Ints, Mask, View
 from rec.protocol import Sort
-from rec.search.filters import NO_FILTERS, Filters, passing, stocked
+from rec.search.asides import Asides
+from rec.search.facets import Facets, facets_of
+from rec.search.filters import NO_FILTERS, Filters, Passing, passing, stocked
 from rec.search.fusion import FUSED, Fusion, reciprocal
 from rec.search.lexical import Hits, LexicalIndex
 from rec.search.permission import Permission
@@ -33,22 +38,17 @@ DEPTH = 400  # candidates that BM25 names
 DENSE = 200  # ... and the vectors
 MEANT = 0.35  # cosine from which a product without any of the words may be what was meant
 TASTE = 0.5  # of a score: about twelve places among what has all words, and less than one word that is missing
-FACETS = 10  # values of a facet that are counted
+HALF = 0.5  # of a query: what has less of it was not found, but for who is near or was clicked
+SAME = 1e-6
+NEAR = 0.5  # cosine from which a product was found, without any of the words
+RANKED = 1_000  # places of a search that pages can reach
 
 Taste = Callable[[Ints], Floats]  # rows [m] → [m] in [-1, 1]
 UNTAUGHT = Fusion()
 
 
-class Facets(NamedTuple):
-    """Of everything that was found: how many there are of each category and brand, and the range of prices."""
-
-    category: dict[str, int]
-    brand: dict[str, int]
-    price: tuple[float, float] | None
-
-
 class Matches(NamedTuple):
-    """What was found, best first."""
+    """The candidates, best first: those that were found, and behind them those that have less of the query."""
 
     reading: Reading
     rows: Ints  # [m]
@@ -57,7 +57,10 @@ class Matches(NamedTuple):
     facets: Facets
     hybrid: bool  # whether vectors took part
     exact: Mask  # [m]
+    found: Mask  # [m]
+    total: int  # how many were found, whether they are candidates or not
     allowed: Mask  # [size] what could have been found: permitted, and let through by the filters
+    sort: Sort  # as asked for, by the parameter or in the query
     ignored: tuple[str, ...] = ()  # filters that let nothing through, and were left out
 
 
@@ -79,39 +82,97 @@ def find(
     """All matches of a query. `vector` [dim] is the query's, of the catalog's encoder; `dense` [size] what
     `likeness` makes of it, if that is known; `may` what this shopper may be shown. Raises BadInput."""
     view, reading = shelf.view, reader.read(query)
+    filters, sort = _with_aside(filters, sort, reading.aside)
     allowed = stocked(view, filters)
     if may is not None:
         allowed &= may.allowed
-    hits = index.search(reading.terms, len(index) if filters.narrowing else DEPTH)
-    worded, bm25 = _rows_of(hits, view, allowed)
-    if len(hits.item_ids) == DEPTH and len(worded) < DEPTH // 2:  # half of the best may not be shown: look further down
-        worded, bm25 = _rows_of(index.search(reading.terms, len(index)), view, allowed)
-        worded, bm25 = worded[:DEPTH], bm25[:DEPTH]
+    for word in reading.without:
+        allowed[_rows(index.ids(index.postings.keys(word, named=True)), view)] = False
     if dense is None or len(dense) != view.size:
         [dense] = likeness(view, [vector])
     exactly = _rows([*index.named(reading.query)], view)
     named = np.concatenate([_rows(clicks or {}, view), exactly])
-    ignored: tuple[str, ...] = ()
+    covered = index.coverage(reading.terms)
+    found = np.zeros(view.size, np.bool_) if dense is None else dense >= NEAR
+    found[_covering(index, covered, view, allowed)] = found[named] = True
+    found &= allowed
+    through = Passing({})
     if filters.narrowing:
-        could_be = allowed & _could_be(worded, named, dense, view.size)
-        through, ignored = passing(view, filters, could_be, None if may is None else may.pinned)
-        allowed &= through
-        worded, bm25 = worded[allowed[worded]], bm25[allowed[worded]]
+        could_be = found if found.any() else allowed & _could_be(dense, view.size)
+        through = passing(view, filters, could_be, None if may is None else may.pinned)
+    facets = facets_of(found, through, view)
+    let = through.but(view.size)
+    allowed &= let
+    found &= let
+    worded, bm25 = _best(index, reading, covered, view, allowed, bool(through.masks))
     meant = _nearest(dense, allowed, worded) if dense is not None else np.zeros(0, np.int32)
     rows = np.unique(np.concatenate([worded, meant, named[allowed[named]]])).astype(np.int32)
-    features = _features(rows, worded, bm25, meant, dense, index, reading, clicks or {}, view)
+    rows = _filled(rows, found, shelf, sort)
+    if not found.any():  # nothing has half of the query: the nearest there is
+        found[rows] = True
+    features = _features(rows, worded, bm25, meant, dense, covered, index, reading, clicks or {}, view)
     scores = fusion.score(features)
     if may is not None and may.orders.lift is not None:
         scores = scores + may.orders.lift[rows]  # scores are logits, and a factor of the odds adds its logarithm
     if taste is not None and len(rows):
         scores = scores + np.float32(TASTE) * np.clip(taste(rows), -1, 1)
     exact = np.isin(rows, exactly) | _titled(rows, view, index, reading)
-    order = _ordered(rows, scores, exact, features, shelf, sort)
-    facets = _facets(rows, view)
+    was_found = found[rows] | exact
+    called = None if sort == "relevance" else _called(rows, exact, index, reading, view)
+    order = _ordered(rows, scores, exact, was_found, called, shelf, sort)
     return Matches(
         reading, rows[order], features[order], _shown(scores[order], exact[order]), facets, dense is not None,
-        exact[order], allowed, ignored,
+        exact[order], was_found[order], int(found.sum()), allowed, sort, through.ignored,
     )  # fmt: skip
+
+
+def _with_aside(filters: Filters, sort: Sort, aside: Asides) -> tuple[Filters, Sort]:
+    """What the query says of price and order, beside what the parameters say."""
+    if aside.price_max is not None:
+        bound = aside.price_max if filters.price_max is None else min(filters.price_max, aside.price_max)
+        filters = filters._replace(price_max=bound)
+    return filters, "price_asc" if aside.cheapest and sort == "relevance" else sort
+
+
+def _covering(index: LexicalIndex, covered: Floats, view: View, allowed: Mask) -> Ints:
+    """The rows that have at least `HALF` of the query, or as much as any that is allowed. `covered`: by document."""
+    rows = _rows(index.ids(np.flatnonzero(covered >= HALF - SAME).astype(np.int32)), view)
+    if len(rows := rows[allowed[rows]]):
+        return rows
+    keys = np.flatnonzero(covered > 0).astype(np.int32)
+    rows = np.array([-1 if (row := view.row(item_id)) is None else row for item_id in index.ids(keys)], np.int32)
+    there = (rows >= 0) & allowed[rows]
+    rows, had = rows[there], covered[keys[there]]
+    most: Ints = rows[had >= had.max(initial=0.0) - SAME]
+    return most
+
+
+def _best(
+    index: LexicalIndex, reading: Reading, covered: Floats, view: View, allowed: Mask, narrowed: bool
+) -> tuple[Ints, Floats]:
+    """The `DEPTH` best rows by BM25 that are allowed and have any word that tells something, and their scores."""
+    if not any(term.groups for term in reading.terms):
+        return np.zeros(0, np.int32), np.zeros(0, np.float32)
+    for limit in ([] if narrowed else [DEPTH]) + [len(index)]:
+        hits = index.search(reading.terms, limit)
+        tells = covered[index.keys(hits.item_ids)] > 0 if hits.item_ids else np.zeros(0, np.bool_)
+        kept = [item_id for item_id, told in zip(hits.item_ids, tells.tolist(), strict=True) if told]
+        worded, bm25 = _rows_of(Hits(kept, hits.scores[tells]), view, allowed)
+        if len(hits.item_ids) < limit or len(worded) >= DEPTH // 2:  # else: half of the best may not be shown
+            break
+    return worded[:DEPTH], bm25[:DEPTH]
+
+
+def _filled(rows: Ints, found: Mask, shelf: Shelf, sort: Sort) -> Ints:
+    """The candidates [m], ascending, and what else was found, as far as pages reach."""
+    others = found.copy()
+    others[rows] = False
+    more = np.flatnonzero(others).astype(np.int32)
+    room = max(0, RANKED - len(rows)) if sort == "relevance" else RANKED
+    if not len(more) or not room:
+        return rows
+    more = more[np.lexsort((-shelf.view.born[more], _key(more, shelf, sort)))][:room]
+    return np.sort(np.concatenate([rows, more])).astype(np.int32)
 
 
 def _rows(item_ids: Iterable[str], view: View) -> Ints:
@@ -119,11 +180,9 @@ def _rows(item_ids: Iterable[str], view: View) -> Ints:
     return np.array([row for item_id in item_ids if (row := view.row(item_id)) is not None], np.int32)
 
 
-def _could_be(worded: Ints, named: Ints, dense: Floats | None, size: int) -> Mask:
-    """[size] whatever speaks for a row."""
-    mask = np.zeros(size, np.bool_) if dense is None else dense >= MEANT
-    mask[worded] = mask[named] = True
-    return mask
+def _could_be(dense: Floats | None, size: int) -> Mask:
+    """[size] what may have been meant where nothing was found."""
+    return np.zeros(size, np.bool_) if dense is None else dense >= MEANT
 
 
 def _rows_of(hits: Hits, view: View, allowed: Mask) -> tuple[Ints, Floats]:
@@ -165,6 +224,7 @@ def _features(
     bm25: Floats,
     meant: Ints,
     dense: Floats | None,
+    covered: Floats,
     index: LexicalIndex,
     reading: Reading,
     clicks: Mapping[str, float],
@@ -181,7 +241,12 @@ def _features(
         out[by_words, 1] = bm25 / max(float(bm25.max()), 1e-9)
     if dense is not None:
         out[:, 2] = np.clip(dense[rows], 0, 1)
-    out[:, 3] = index.covered([view.ids[row] for row in rows.tolist()], reading.terms)
+    keys = index.keys(view.ids[row] for row in rows.tolist())
+    there = keys >= 0
+    out[there, 3] = covered[keys[there]]
+    if reading.heads:
+        out[:, 5] = [not reading.heads.isdisjoint(index.heads(view.ids[row])) for row in rows.tolist()]
+    out[there, 6] = index.likely(reading.terms)[index.postings.category_of(keys[there])]
     for item_id, share in clicks.items():
         row = view.row(item_id)
         at = -1 if row is None else int(np.searchsorted(rows, row))
@@ -196,23 +261,34 @@ def _titled(rows: Ints, view: View, index: LexicalIndex, reading: Reading) -> Ma
     return np.array([bool(wanted) and index.title(ids[row]) == wanted for row in rows.tolist()], np.bool_)
 
 
-def _ordered(rows: Ints, scores: Floats, exact: Mask, features: Floats, shelf: Shelf, sort: Sort) -> Ints:
-    """Places, first to last; of equals the newer first. A sort is of those that have the most of the query in them."""
+def _ordered(
+    rows: Ints, scores: Floats, exact: Mask, found: Mask, called: Ints | None, shelf: Shelf, sort: Sort
+) -> Ints:
+    """Places, first to last; of equals the newer first. A sort is of what was found, by how it is `called`: the
+    cheapest tent is no lamp for tents."""
     born = shelf.view.born[rows]
-    relevance = np.lexsort((-born, -scores, ~exact))
-    if sort == "relevance" or not len(rows):
-        return relevance.astype(np.int32)
-    covered = features[:, 3]
-    best = covered >= covered.max() - 1e-6 if covered.max() > 0 else np.ones(len(rows), np.bool_)
-    best |= exact
+    if called is None:
+        return np.lexsort((-born, -scores, ~found, ~exact)).astype(np.int32)
+    return np.lexsort((-born, -scores, _key(rows, shelf, sort), called, ~found)).astype(np.int32)
+
+
+def _key(rows: Ints, shelf: Shelf, sort: Sort) -> npt.NDArray[np.float64]:
+    """[m] what a sort goes by, ascending; relevance, which needs more than the rows, by popularity."""
     if sort == "newest":
-        key = -born.astype(np.float64)
-    elif sort == "popular":
-        key = -shelf.popularity[rows].astype(np.float64)
-    else:
-        prices = [shelf.view.items[row].price for row in rows.tolist()]
-        key = np.array([np.inf if price is None else price * (1 if sort == "price_asc" else -1) for price in prices])
-    return np.lexsort((-born, -scores, key, ~best)).astype(np.int32)
+        return -shelf.view.born[rows].astype(np.float64)
+    if sort in ("popular", "relevance"):
+        return -shelf.popularity[rows].astype(np.float64)
+    prices = [shelf.view.items[row].price for row in rows.tolist()]
+    return np.array([np.inf if price is None else price * (1 if sort == "price_asc" else -1) for price in prices])
+
+
+def _called(rows: Ints, exact: Mask, index: LexicalIndex, reading: Reading, view: View) -> Ints:
+    """[m] 0: it is what the query names; 1: it has at least `HALF` of the query in its names; 2: it mentions it."""
+    keys = index.keys(view.ids[row] for row in rows.tolist())
+    named = (index.coverage(reading.terms, named=True) >= HALF - SAME)[keys] if len(keys) else np.zeros(0, np.bool_)
+    named &= keys >= 0
+    heads = [not reading.heads.isdisjoint(index.heads(view.ids[row])) for row in rows.tolist()]
+    return np.where(exact | (named & np.array(heads, np.bool_)), 0, np.where(named, 1, 2)).astype(np.int32)
 
 
 def _shown(scores: Floats, exact: Mask) -> Floats:
@@ -221,26 +297,3 @@ def _shown(scores: Floats, exact: Mask) -> Floats:
         return scores
     squashed: Floats = np.where(exact, 1.0, np.clip(scores / (abs(scores).max() + 1e-6), 0.001, 1)).astype(np.float32)
     return squashed
-
-
-def _facets(rows: Ints, view: View) -> Facets:
-    prices = [price for row in rows.tolist() if (price := view.items[row].price) is not None]
-    return Facets(
-        _counted(view.category[rows], view.categories),
-        _counted(view.brand[rows], view.brands),
-        (min(prices), max(prices)) if prices else None,
-    )
-
-
-def _counted(codes: Ints, names: Mapping[str, int]) -> dict[str, int]:
-    """The most frequent values, and how many there are of each; 0, no value, is not counted."""
-    if not len(codes):
-        return {}
-    counts = np.bincount(codes)
-    counts[0] = 0
-    best = [code for code in np.argsort(-counts, kind="stable")[:FACETS].tolist() if counts[code]]
-    if not best:
-        return {}
-    wanted = set(best)
-    named = {code: name for name, code in list(names.items()) if code in wanted}
-    return {named[code]: int(counts[code]) for code in best if code in named}

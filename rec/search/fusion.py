@@ -1,6 +1,10 @@
 """BM25 ranks, vector ranks, words, clicks → **fusion** → one relevance. Weights that clicks go on teaching.
 
-    rrf     = Σ over the lists of 1 / (60 + rank)                           Cormack, Clarke & Büttcher, SIGIR 2009
+    rrf      = Σ over the lists of 1 / (60 + rank)                          Cormack, Clarke & Büttcher, SIGIR 2009
+    lexical  = BM25, of the best; dense = cosine; covered = how much of the query an item has   rec.search.lexical
+    clicks   = what was clicked for this query                              rec.search.clicks
+    head     = the item is what the query names: its noun is the title's    rec.search.words
+    category = how many items with the query's words are of its category    rec.search.lexical
     score   = weights · features; the weights begin at `PRIOR`
     learned = AdaGrad (Duchi et al. 2011) on -log softmax(score)[clicked]   listwise, Cao et al. 2007 (ListNet, top one)
 
@@ -13,20 +17,23 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from rec.catalog import Floats, Ints
 from rec.errors import ModelError
 
+Amounts = npt.NDArray[np.float64]
+
 K = 60  # RRF's constant
-FUSED = ("rrf", "lexical", "dense", "covered", "clicks")
-RECIPROCAL = (10.0, 0.0, 0.0, 0.0, 3.0)  # ranks alone, and clicks
-# Where every fusion begins: what `FusionLearner` made of RECIPROCAL in three passes over one half of a public set of
-# judged queries, rounded; on the other half it is better than RECIPROCAL in all measures (docs/search.md). Clicks were
-# not in that set.
-PRIOR = (3.0, 1.0, 0.5, 6.0, 3.0)
-RATE = 0.3
-PULL = 1e-4  # towards the prior, for each lesson
-FARTHEST = 15.0  # from the prior: no flood of clicks makes another thing of search
+FUSED = ("rrf", "lexical", "dense", "covered", "clicks", "head", "category")
+RECIPROCAL = (10.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0)  # ranks alone, and clicks
+# Where every fusion begins: near what `FusionLearner` makes of RECIPROCAL on a public set of judged queries, with the
+# cosine, coverage and head as they were best on every second query of it (docs/search.md). Clicks and categories are
+# not in that set: a category outweighs the rarer of two words (`blue lamp`), a dozen clicks outweigh a category.
+PRIOR = (3.0, 1.0, 1.0, 8.0, 4.5, 0.7, 3.0)
+RATE = 0.1
+PULL = 1e-2  # towards the prior, for each lesson
+SPAN = 0.5  # of a weight of the prior, up or down: no flood of clicks makes another thing of search
 
 
 class Fusion(msgspec.Struct, frozen=True):
@@ -39,6 +46,20 @@ class Fusion(msgspec.Struct, frozen=True):
         """[m] from [m, len(FUSED)]."""
         scores: Floats = features @ np.array(self.weights, np.float32)
         return scores
+
+    def surprise(self, features: Floats, clicked: Sequence[int]) -> float:
+        """-log softmax(score) of the places `clicked` of a list, their mean; nats."""
+        shares, wanted = _shares(features, np.array(self.weights), clicked)
+        return float(-(wanted * np.log(np.maximum(shares, 1e-12))).sum())
+
+
+def _shares(features: Floats, weights: Amounts, clicked: Sequence[int]) -> tuple[Amounts, Amounts]:
+    """[m] softmax of the scores, and what it should have been."""
+    logits = features.astype(np.float64) @ weights
+    shares = np.exp(logits - logits.max())
+    wanted = np.zeros(len(features))
+    wanted[list(clicked)] = 1 / len(set(clicked))
+    return shares / shares.sum(), wanted
 
 
 def reciprocal(ranks: Sequence[Ints], size: int) -> Floats:
@@ -55,14 +76,17 @@ def reciprocal(ranks: Sequence[Ints], size: int) -> Floats:
 
 
 class FusionLearner:
-    """A fusion that learns from what was clicked among what was shown."""
+    """A fusion that learns from what was clicked among what was looked at. `span`: how far from the prior a weight may
+    go, as a share of it; None: anywhere, and nothing pulls it back, for one who learns from judgments."""
 
-    def __init__(self, start: Fusion | None = None, rate: float = RATE) -> None:
+    def __init__(self, start: Fusion | None = None, rate: float = RATE, span: float | None = SPAN) -> None:
         begun = start or Fusion()
         if len(begun.weights) != len(FUSED):
             raise ModelError(f"a fusion of {len(begun.weights)} weights, this version has {len(FUSED)}; delete it")
-        self._weights, self._rate = np.array(begun.weights), rate
-        self._squares = np.full(len(FUSED), 1e-2)
+        self._prior = np.array(PRIOR)
+        self._room = np.full(len(FUSED), np.inf) if span is None else span * self._prior
+        self._weights, self._rate = self._near(np.array(begun.weights)), rate
+        self._squares, self._pull = np.full(len(FUSED), 1e-2), 0.0 if span is None else PULL
         self._learned = begun.learned
 
     @property
@@ -72,20 +96,17 @@ class FusionLearner:
     def learn(self, features: Floats, clicked: Sequence[int]) -> float:
         """One list [m, len(FUSED)] with the places that were clicked; the loss (nats) before the step.
 
-        What was not shown must not be in it: nobody left it alone.
+        What was not looked at must not be in it: nobody left it alone.
         """
         if not clicked or len(features) < 2:
             return 0.0
-        wide = features.astype(np.float64)
-        logits = wide @ self._weights
-        shares = np.exp(logits - logits.max())
-        shares /= shares.sum()
-        wanted = np.zeros(len(wide))
-        wanted[list(clicked)] = 1 / len(clicked)
-        gradient = (shares - wanted) @ wide
+        shares, wanted = _shares(features, self._weights, clicked)
+        gradient = (shares - wanted) @ features.astype(np.float64)
         self._squares += gradient**2
         self._weights -= self._rate * gradient / np.sqrt(self._squares)
-        self._weights += PULL * (np.array(PRIOR) - self._weights)
-        np.clip(self._weights, np.array(PRIOR) - FARTHEST, np.array(PRIOR) + FARTHEST, out=self._weights)
+        self._weights = self._near(self._weights + self._pull * (self._prior - self._weights))
         self._learned += 1
         return float(-(wanted * np.log(np.maximum(shares, 1e-12))).sum())
+
+    def _near(self, weights: Amounts) -> Amounts:
+        return np.clip(weights, self._prior - self._room, self._prior + self._room)

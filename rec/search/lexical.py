@@ -15,20 +15,25 @@ from typing import NamedTuple
 import numpy as np
 from tantivy import Document, Filter, Index, Occur, Query, SchemaBuilder, TextAnalyzerBuilder, Tokenizer
 
-from rec.catalog import Floats, Item
+from rec.catalog import Floats, Ints, Item
+from rec.search.postings import Postings
 from rec.search.words import MOST, Words
 
 FIELDS: Mapping[str, float] = {"title": 3.0, "brand": 2.0, "category": 1.5, "description": 1.0}
 TIE = 0.3  # of what the other fields add to the best one (dis-max): a word in title and text is not two words
 HEAP = 64_000_000  # bytes tantivy may gather before it writes a segment
+_LOOKED = 200  # items in which two words may stand next to each other
 _WORDS = "words"  # the tokenizer's name
 
 
 class Term(NamedTuple):
-    """A word of the index, and how much it counts: 1 as typed, less for what was guessed."""
+    """A word of the index, and how much it counts: 1 as typed, less for what was guessed. `groups`: the numbers of the
+    words of the query that it stands for; an item that has it has all of these. None: it tells items apart that were
+    found for other words."""
 
     word: str
     weight: float = 1.0
+    groups: tuple[int, ...] = (0,)
 
 
 class Hits(NamedTuple):
@@ -56,9 +61,13 @@ class LexicalIndex:
         self._named: dict[str, tuple[str, ...]] = {}  # folded id → the ids that are so written, but for case
         self._id_of: list[str] = []
         self._digests: dict[str, bytes] = {}
+        self._items: dict[str, Item] = {}  # as the catalog holds them: what is dropped is read once more
         self._titles: dict[str, str] = {}
+        self._heads: dict[str, tuple[str, ...]] = {}
+        self.titles: Counter[str] = Counter()  # stemmed: how many items are called so
         self._vocabulary_of: dict[str, frozenset[str]] = {}
-        self.spelled: Counter[str] = Counter()  # words as they are written, for typos; only grows
+        self.postings = Postings()
+        self.spelled: Counter[str] = Counter()  # words as they are written, for typos
         self.title_words: Counter[str] = Counter()  # the same of titles alone, for suggestions
         self._written: dict[str, str] = {}
         self.document_counts: Counter[str] = Counter()
@@ -82,42 +91,67 @@ class LexicalIndex:
         texts = {name: getattr(item, name) for name in self._fields}
         digest = blake2b("\0".join(texts.values()).encode(), digest_size=16).digest()
         if self._digests.get(item.item_id) == digest:
+            self._items[item.item_id] = item
             return False
         self._drop(item.item_id)
-        key = len(self._id_of)
+        read = self._read(item)
+        names = {stem for name, pairs in read.items() if name != "description" for stem, _ in pairs}
+        vocabulary = names | {stem for stem, _ in read.get("description", ())}
+        key = self.postings.add(names, vocabulary - names, item.category)
         self._id_of.append(item.item_id)
         self._key_of[item.item_id] = key
+        self._items[item.item_id] = item
         folded = _folded(item.item_id)
         self._named[folded] = (*self._named.get(folded, ()), item.item_id)
         self._digests[item.item_id] = digest
-        document, vocabulary = Document(), set[str]()
-        for name, text in texts.items():
-            pairs = [(stem, word) for word in self.words.raw(text) for stem in self.words.stems(word)]
+        document = Document()
+        for name, pairs in read.items():
             document.add_text(name, " ".join(stem for stem, _ in pairs))
-            spelled = {word for _, word in pairs}
-            self.spelled.update(spelled)
-            if name == "title":
-                self._titles[item.item_id] = " ".join(stem for stem, _ in pairs)
-                self.title_words.update(spelled)
             for stem, word in pairs:
                 self._written.setdefault(stem, word)
-                vocabulary.add(stem)
         document.add_unsigned("key", key)
         self._writer.add_document(document)
+        title = self._titles[item.item_id] = " ".join(stem for stem, _ in read["title"])
+        self._heads[item.item_id] = tuple(self.words.heads(item.title))
+        self.titles[title] += 1
+        self._count(read, 1)
         self._vocabulary_of[item.item_id] = frozenset(vocabulary)
         self.document_counts.update(vocabulary)
         return True
+
+    def _read(self, item: Item) -> dict[str, list[tuple[str, str]]]:
+        """field → its words in their order, stemmed and as they are written."""
+        return {
+            name: [(stem, word) for word in self.words.raw(getattr(item, name)) for stem in self.words.stems(word)]
+            for name in self._fields
+        }
+
+    def _count(self, read: Mapping[str, list[tuple[str, str]]], by: int) -> None:
+        """How words are written, in one more item or one less."""
+        everywhere = {word for pairs in read.values() for _, word in pairs}
+        in_title = {word for _, word in read["title"]}
+        for counts, words in ((self.spelled, everywhere), (self.title_words, in_title)):
+            for word in words:
+                counts[word] += by
+                if counts[word] <= 0:
+                    del counts[word]
 
     def _drop(self, item_id: str) -> bool:
         key = self._key_of.pop(item_id, None)
         if key is None:
             return False
         self._writer.delete_documents_by_term("key", key)
+        self.postings.drop(key)
         self._digests.pop(item_id)
         others = tuple(other for other in self._named.pop(_folded(item_id), ()) if other != item_id)
         if others:
             self._named[_folded(item_id)] = others
-        self._titles.pop(item_id, None)
+        self._heads.pop(item_id)
+        title = self._titles.pop(item_id)
+        self.titles[title] -= 1
+        if self.titles[title] <= 0:
+            del self.titles[title]
+        self._count(self._read(self._items.pop(item_id)), -1)
         for word in self._vocabulary_of.pop(item_id):
             self.document_counts[word] -= 1
             if self.document_counts[word] <= 0:
@@ -140,14 +174,68 @@ class LexicalIndex:
         """The words of an item's title, stemmed, with a space between; empty if it is not known."""
         return self._titles.get(item_id, "")
 
-    def covered(self, item_ids: Sequence[str], terms: Sequence[Term]) -> Floats:
-        """[n]: how much of the query each item has, its rare words counting more (by inverse document frequency)."""
-        most = math.log1p(len(self))
-        rare = [(t.word, t.weight * (most - math.log1p(self.document_counts[t.word]) + 0.1)) for t in terms]
-        total = sum(weight for word, weight in rare) or 1.0
-        nothing = frozenset[str]()
-        had = [self._vocabulary_of.get(item_id, nothing) for item_id in item_ids]
-        return np.array([sum(weight for word, weight in rare if word in has) / total for has in had], np.float32)
+    def heads(self, item_id: str) -> tuple[str, ...]:
+        """The stems that say what an item is, by its title; see `Words.heads`."""
+        return self._heads.get(item_id, ())
+
+    def ids(self, keys: Ints) -> list[str]:
+        """The items of documents."""
+        return [self._id_of[key] for key in keys.tolist()]
+
+    def known(self, keys: Ints) -> list[str]:
+        """The items of those documents that were not dropped."""
+        return self.ids(keys[self.postings.there()[keys]])
+
+    def keys(self, item_ids: Iterable[str]) -> Ints:
+        """[n] the documents of items; -1 for one that is not here."""
+        return np.array([self._key_of.get(item_id, -1) for item_id in item_ids], np.int32)
+
+    def beside(self, one: str, other: str) -> bool:
+        """Whether two stems stand next to each other in some title."""
+        both = np.intersect1d(self.postings.keys(one, named=True), self.postings.keys(other, named=True))
+        pair = f" {one} {other} "
+        return any(pair in f" {self._titles.get(item_id, '')} " for item_id in self.ids(both[-_LOOKED:]))
+
+    def rarity(self, word: str) -> float:
+        """Inverse document frequency; positive, also of a word that every item has."""
+        return math.log1p(len(self)) - math.log1p(self.document_counts[word]) + 0.1
+
+    def coverage(self, terms: Sequence[Term], *, named: bool = False) -> Floats:
+        """[postings.size]: how much of the query each document has, 0 to 1, its rare words counting more. `named`: has
+        in title, brand or category. Of a group of terms the best one that is there counts, beside the best there is."""
+        out = np.zeros(self.postings.size, np.float32)
+        groups: dict[int, list[Term]] = {}
+        for term in terms:
+            for number in term.groups:
+                groups.setdefault(number, []).append(term)
+        total = 0.0
+        for group in groups.values():
+            best = max(term.weight for term in group)
+            rare = max(self.rarity(term.word) * term.weight for term in group)
+            total += rare
+            had = np.zeros(len(out), np.float32)
+            for term in sorted(
+                group, key=lambda term: term.weight
+            ):  # what counts more is written over what counts less
+                had[self.postings.keys(term.word, named=named)] = term.weight / best
+            out += np.float32(rare) * had
+        out[~self.postings.there()] = 0
+        return out / np.float32(total or 1.0)
+
+    def likely(self, terms: Sequence[Term]) -> Floats:
+        """[postings.categories] how probable each category is, the most probable one at 1: the mean of P(category |
+        word) over the words, by their rarity, from how many items of it have the word in their names."""
+        out, there = np.zeros(self.postings.categories), self.postings.there()
+        for term in (one for one in terms if one.groups):
+            keys = self.postings.keys(term.word, named=True)
+            keys = keys[there[keys]]
+            counts = np.bincount(self.postings.category_of(keys), minlength=len(out)).astype(np.float64)
+            counts[0] = 0
+            if len(keys):
+                out += term.weight * self.rarity(term.word) * counts / len(keys)
+        most = out.max(initial=0.0)
+        likely: Floats = (out / most if most > 0 else out).astype(np.float32)
+        return likely
 
     def search(self, terms: Sequence[Term], limit: int) -> Hits:
         """The items in which any of the words is, by BM25 (Robertson & Zaragoza 2009; k1 1.2, b 0.75)."""

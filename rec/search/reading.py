@@ -1,7 +1,9 @@
 """what was typed → **reading** → lexical and dense retrieval. A query as words with weights. Pure but for caches.
 
+asides               a price, an order, what it is not about           rec.search.asides
 typed words          as they are                                       weight 1
-a word nobody has    its likeliest spellings, or the two words in it   less
+the, of, for         as they are, but nothing is found for them beside other words
+a word nobody has    its likeliest spellings, or the two words in it   less; one that is known to be a word: itself
 neighbours           as one word, where items have that                less
 synonyms             of words and of phrases, from the shop's table    less
 """
@@ -9,12 +11,14 @@ synonyms             of words and of phrases, from the shop's table    less
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rec.errors import BadInput, ConfigError
 from rec.protocol import MAX_QUERY
+from rec.search.asides import Asides, asides
 from rec.search.lexical import LexicalIndex, Term
 from rec.search.spelling import Speller
 from rec.search.words import MOST, Words
@@ -26,12 +30,16 @@ APART, TOGETHER, SYNONYM = 0.7, 0.5, 0.6
 
 
 class Reading(NamedTuple):
-    """`typed`: the words of the query, each once. `understood`: the query with those that no item has corrected."""
+    """`typed`: the words of the query, each once. `understood`: how it was read, where that is not as it was typed.
+    `heads`: the stems that say what is looked for. `aside`: what it says beside its words; `without` in stems."""
 
     query: str
     typed: tuple[str, ...]
     terms: tuple[Term, ...]
     understood: str | None = None
+    heads: frozenset[str] = frozenset()
+    aside: Asides = Asides("")
+    without: tuple[str, ...] = ()
 
 
 def cleaned(query: str) -> str:
@@ -50,47 +58,97 @@ def cleaned(query: str) -> str:
 
 
 class Reader:
-    """Reads queries by the words of one index."""
+    """Reads queries by the words of one index. `known`: words that are none misspelt, whether the index has them or
+    not, such as the vocabulary of the encoder that will read them."""
 
-    def __init__(self, index: LexicalIndex, synonyms: Synonyms | None = None) -> None:
-        self._index, self._words = index, index.words
+    def __init__(
+        self, index: LexicalIndex, synonyms: Synonyms | None = None, known: Container[str] = frozenset()
+    ) -> None:
+        self._index, self._words, self.known = index, index.words, known
         self._synonyms = synonyms or Synonyms()
-        self._speller = Speller(index.spelled)
+        self._speller = Speller(index.spelled, known)
 
     def read(self, query: str) -> Reading:
         """Raises BadInput."""
         line = cleaned(query)
         self._speller.renew(self._index.generation)
-        raw = self._words.raw(line)[:MOST]
+        aside = self._aside(line)
+        every = self._words.raw(aside.text)[:MOST]
+        raw = self._telling(every)
         stems = [stem for word in raw for stem in self._words.stems(word)]
         typed = tuple(dict.fromkeys(stems))
-        counts, weights = self._index.document_counts, dict.fromkeys(typed, 1.0)
-        joined = self._speller.together(raw)
-        _add(weights, self._stems(joined), TOGETHER)
-        missing = [word for word in dict.fromkeys(raw) if not any(stem in counts for stem in self._words.stems(word))]
+        groups = {stem: at for at, stem in enumerate(typed)}
+        heads = self._words.heads(aside.text)
+        groups |= {
+            stem: groups[heads[0]] for stem in heads[1:] if stem in groups and heads[0] in groups
+        }  # either will do
+        wanted = _Wanted({stem: (1.0, (at,)) for stem, at in groups.items()})
+        more, joined = count(len(groups)), list[str]()
+        for one, other in zip(raw, raw[1:], strict=False):
+            if both := self._speller.joined(one, other):
+                joined.append(both)
+                of = tuple(dict.fromkeys(groups[stem] for word in (one, other) for stem in self._words.stems(word)))
+                wanted.add(self._words.stems(both), TOGETHER, of)
         changed: dict[str, str] = {}
-        for word in missing:
-            if any(word in one for one in joined):
+        for word in dict.fromkeys(raw):
+            own = self._words.stems(word)
+            if any(stem in self._index.document_counts for stem in own) or any(word in one for one in joined):
                 continue
-            if parts := self._speller.apart(word):
-                _add(weights, self._stems(parts), APART)
+            of = tuple(groups[stem] for stem in own)
+            if parts := self._apart(word):
+                for part in parts:  # each is a word of its own: an item with one of them has half
+                    wanted.add(self._words.stems(part), APART, (next(more),))
                 changed[word] = " ".join(parts)
             elif guesses := self._speller.guesses(word):
                 for guess in guesses:
-                    _add(weights, self._stems([guess.word]), guess.weight)
+                    wanted.add(self._words.stems(guess.word), guess.weight, of)
                 changed[word] = guesses[0].word
-        _add(weights, self._synonyms.of(stems), SYNONYM)
-        terms = tuple(Term(word, weight) for word, weight in weights.items() if word in counts)
-        understood = " ".join(changed.get(word, word) for word in raw) if changed else None
-        return Reading(line, typed, terms, understood)
+            if word in changed and not set(heads).isdisjoint(own):
+                heads += self._words.heads(changed[word])
+        for word, start, end in self._synonyms.of(stems):
+            wanted.add([word], SYNONYM, tuple(dict.fromkeys(groups[stem] for stem in stems[start:end])))
+        for word in set(every) - set(raw):  # they still tell two titles apart that have all the others
+            wanted.add(self._words.stems(word), 1.0, ())
+        counts = self._index.document_counts
+        terms = tuple(Term(word, weight, of) for word, (weight, of) in wanted.words.items() if word in counts)
+        understood = None
+        if changed or aside.said:
+            understood = ", ".join([" ".join(changed.get(word, word) for word in every), *aside.said])
+        without = tuple(stem for word in aside.without for stem in self._words(word))
+        return Reading(line, typed, terms, understood, frozenset(heads), aside, without)
 
-    def _stems(self, words: Iterable[str]) -> list[str]:
-        return [stem for word in words for stem in self._words.stems(word)]
+    def _aside(self, line: str) -> Asides:
+        """None is read out of what is somebody's name."""
+        if self._index.named(line) or " ".join(self._words(line)) in self._index.titles:
+            return Asides(line)
+        return asides(line, self._words.language)
+
+    def _telling(self, raw: list[str]) -> list[str]:
+        """Without the words that say nothing beside others. After a number they do: 8 in are inches."""
+        telling = [
+            word for at, word in enumerate(raw) if not self._words.stops(word) or (at and raw[at - 1].isdecimal())
+        ]
+        return telling if any(not self._words.stops(word) for word in telling) else raw
+
+    def _apart(self, word: str) -> list[str]:
+        """The two words in it; of a word that is known only what stands side by side in a title: no lap, top."""
+        parts = self._speller.apart(word)
+        if not parts or word not in self.known:
+            return parts
+        one, other = self._words.stems(parts[0]), self._words.stems(parts[1])
+        return parts if one and other and self._index.beside(one[-1], other[0]) else []
 
 
-def _add(weights: dict[str, float], words: Iterable[str], weight: float) -> None:
-    for word in words:
-        weights[word] = max(weights.get(word, 0.0), weight)
+class _Wanted:
+    """Words to look for: each with its largest weight, and all that it stands for."""
+
+    def __init__(self, words: dict[str, tuple[float, tuple[int, ...]]]) -> None:
+        self.words = words
+
+    def add(self, words: Iterable[str], weight: float, groups: tuple[int, ...]) -> None:
+        for word in words:
+            before, of = self.words.get(word, (0.0, ()))
+            self.words[word] = max(before, weight), tuple(dict.fromkeys([*of, *groups]))
 
 
 class Synonyms:
@@ -101,13 +159,13 @@ class Synonyms:
         for phrase, others in (rules or {}).items():
             self._by_first.setdefault(phrase[0], []).append((phrase, others))
 
-    def of(self, stems: Sequence[str]) -> list[str]:
-        """Words to look for beside those of the query."""
-        found: list[str] = []
+    def of(self, stems: Sequence[str]) -> list[tuple[str, int, int]]:
+        """Words to look for beside those of the query; each with the places in it, from and to, that it stands for."""
+        found: list[tuple[str, int, int]] = []
         for at, stem in enumerate(stems):
             for phrase, others in self._by_first.get(stem, ()):
                 if tuple(stems[at : at + len(phrase)]) == phrase:
-                    found += others
+                    found += [(other, at, at + len(phrase)) for other in others]
         return found
 
 
@@ -117,7 +175,7 @@ def read_synonyms(lines: Iterable[str], words: Words, name: str = "synonyms") ->
     Raises ConfigError with the line that is none.
 
     >>> read_synonyms(["sofa, couch"], Words("en")).of(["blue", "sofa"])
-    ['couch']
+    [('couch', 1, 2)]
     """
     rules: dict[tuple[str, ...], list[str]] = {}
     for number, line in enumerate(lines, 1):

@@ -2,11 +2,13 @@
 
     queries      what at least three different shoppers asked for and begins like this   rec.search.clicks
     categories   ... and brands that begin like this, or one of whose words does
-    words        the last word completed, from the words of the catalog; after other words only where some item has all
-    products     titles that begin like this
+    words        the last word completed, from the words of titles, one of each stem, none that says nothing; after
+                 other words only what stands next to them in some title
+    products     titles that have the words, the last one begun
 
-Order within a kind: the more often asked for, or the more items, first. What a search would find nothing listed for is
-not suggested. Pure; `renew` brings the lists up to date.
+A last word that nothing begins with is taken for one that begins almost so. Order within a kind: the more often asked
+for, the more items, or the more popular, first. What a search would find nothing listed for is not suggested. Pure;
+`renew` brings the lists up to date.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rec.catalog import Mask, View
+from rec.catalog import Floats, Mask, View
 from rec.search.clicks import QueryClicks, key_of
 from rec.search.lexical import LexicalIndex, Term
 from rec.search.reading import Reader, cleaned
@@ -29,6 +31,9 @@ _SCANNED = 500  # entries of one beginning that are looked at
 _TRIED = 5  # times as many as are wanted are asked whether they lead anywhere
 _LOOKED = (10, 400)  # products that a suggestion finds, among which one must be listed
 _SHARE = {"query": 0.4, "category": 0.2, "brand": 0.2, "word": 0.6, "product": 1.0}  # of the list, at most, in turn
+_KEPT = 0.3  # of the list for products, if there are any
+_ENDINGS, _DOCUMENTS = 12, 300  # words that a begun one may become, and products of each, that are looked at
+_NEAR = 300  # products with the words before, among whose titles the next word is looked for
 
 
 class Suggestion(NamedTuple):
@@ -74,11 +79,9 @@ class Suggester:
 
     def __init__(self, index: LexicalIndex, reader: Reader) -> None:
         self._index, self._reader = index, reader
-        self._speller = Speller(index.spelled)
+        self._speller = Speller(index.title_words)
         self._seen: tuple[int, int] | None = None
         self._queries = self._categories = self._brands = self._words = Prefixes({})
-        self._titles = Prefixes({})
-        self._ids: dict[str, list[str]] = {}
         self._led: dict[str, bool] = {}  # text → whether it leads somewhere, for one `_view` and what is shown of it
         self._view: View | None = None
         self._shown: Mask = np.zeros(0, np.bool_)
@@ -92,17 +95,26 @@ class Suggester:
         self._queries = Prefixes(queries.popular())
         self._categories = Prefixes(_many(item.category for item in listed), inside=True)
         self._brands = Prefixes(_many(item.brand for item in listed), inside=True)
-        self._words = Prefixes({word: n for word, n in self._index.title_words.items() if _worth_saying(word)})
-        self._titles = Prefixes(dict.fromkeys((item.title for item in listed), 0.0))
-        self._ids = {}
-        for item in listed:
-            self._ids.setdefault(item.title, []).append(item.item_id)
+        self._words = Prefixes(self._one_of_each_stem())
         self._speller.renew(self._index.generation)
         self._seen, self._led = seen, {}
         return True
 
-    def suggest(self, typed: str, view: View, shown: Mask, n: int = 10) -> list[Suggestion]:
-        """At most n, each text once. `shown` [size]: what everybody may be shown. Raises BadInput."""
+    def _one_of_each_stem(self) -> dict[str, float]:
+        """The words of titles as most of these spell them, each with how often any form of it is there."""
+        words, forms, sums = self._index.words, dict[str, tuple[int, str]](), Counter[str]()
+        for word, n in list(self._index.title_words.items()):
+            if _worth_saying(word) and not words.stops(word):
+                stem = " ".join(words.stems(word))
+                forms[stem] = max(forms.get(stem, (0, "")), (n, word))
+                sums[stem] += n
+        return {word: float(sums[stem]) for stem, (_, word) in forms.items()}
+
+    def suggest(
+        self, typed: str, view: View, shown: Mask, n: int = 10, popularity: Floats | None = None
+    ) -> list[Suggestion]:
+        """At most n, each text once. `shown` [size]: what everybody may be shown; `popularity` [size or less]. Raises
+        BadInput."""
         line = cleaned(typed)
         if view is not self._view or not np.array_equal(shown, self._shown):
             self._view, self._shown, self._led = view, shown, {}
@@ -110,62 +122,100 @@ class Suggester:
         found: dict[str, Suggestion] = {}
         if not prefix:
             return []
-        for kind, one in self._all(prefix, n):
+        titles = self._products(line, max(1, n), popularity)
+        room = n - min(len(titles), round(_KEPT * n))
+        for kind, one in self._all(prefix, line, n):
             most = max(1, round(_SHARE[kind] * n))
-            for suggestion in one[:most]:
+            for suggestion in one[: min(most, room - len(found))]:
                 found.setdefault(key_of(suggestion.text), suggestion)
-            if len(found) >= n:
+            if len(found) >= room:
                 break
+        for suggestion in titles:
+            found.setdefault(key_of(suggestion.text), suggestion)
         return list(found.values())[:n]
 
-    def _all(self, prefix: str, n: int) -> Iterator[tuple[str, Sequence[Suggestion]]]:
+    def _all(self, prefix: str, line: str, n: int) -> Iterator[tuple[str, Sequence[Suggestion]]]:
         leads = self._leads
         yield "query", [Suggestion(text, "query") for text in self._queries.of(prefix, n, leads)]
         yield "category", [Suggestion(text, "category") for text in self._categories.of(prefix, n, leads)]
         yield "brand", [Suggestion(text, "brand") for text in self._brands.of(prefix, n, leads)]
-        yield "word", self._completed(prefix, n)
-        titles = [(text, self._product(text)) for text in self._titles.of(prefix, n, lambda t: bool(self._product(t)))]
-        yield "product", [Suggestion(text, "product", item_id) for text, item_id in titles]
+        yield "word", self._completed(line, n)
 
     def _leads(self, text: str) -> bool:
         """Whether a search for it finds, by its words, something that is shown."""
         known = self._led.get(text)
         if known is None:
-            terms = self._reader.read(text).terms
+            terms = [term for term in self._reader.read(text).terms if term.groups]
             near = (self._index.search(terms, most).item_ids for most in _LOOKED)
             known = self._led[text] = any(self._is_shown(item_id) for item_ids in near for item_id in item_ids)
         return known
-
-    def _product(self, title: str) -> str | None:
-        """The first product of this title that is shown."""
-        return next(filter(self._is_shown, self._ids[title]), None)
 
     def _is_shown(self, item_id: str) -> bool:
         row = None if self._view is None else self._view.row(item_id)
         return row is not None and bool(self._shown[row])
 
-    def _completed(self, prefix: str, n: int) -> list[Suggestion]:
-        """The last word completed; or, if no word begins so, what was probably meant."""
-        *before, last = prefix.split(" ")
-        endings = self._words.of(last, 5 * n) if before else self._words.of(last, n, self._leads)
-        if not endings:
-            endings = [guess.word for guess in self._speller.guesses(last) if self._leads(guess.word)]
-        if before:
-            endings = self._together(before, endings)
-        return [Suggestion(" ".join([*before, ending]), "word") for ending in endings[:n]]
+    def _begun(self, line: str) -> tuple[str, list[str], str]:
+        """What is typed before its last word, as it is; the words of that; and the last word."""
+        *before, last = self._index.words.raw(line) or [""]
+        folded = line.casefold()
+        at = folded.rfind(last)
+        return folded[:at] if at >= 0 else "".join(f"{word} " for word in before), before, last
 
-    def _together(self, before: Sequence[str], endings: Sequence[str]) -> list[str]:
-        """Those of the endings that some item has beside the words before, the items that fit best first."""
-        words = self._index.words
-        asked = [Term(stem) for stem in words(" ".join(before))]
-        wanted = {stem: ending for ending in endings for stem in words(ending)}
-        near = self._index.search(asked, 200).item_ids
-        needed = {term.word for term in asked}
+    def _completed(self, line: str, n: int) -> list[Suggestion]:
+        """The last word completed; or, if no word begins so, what was probably meant."""
+        typed, before, last = self._begun(line)
+        if not last:
+            return []
+        if before:
+            endings = self._next(before, lambda word: word.startswith(last))
+            if not endings:
+                almost = set(self._almost(last, 4 * n))
+                endings = self._next(before, almost.__contains__) if almost else []
+        else:
+            endings = self._words.of(last, n, self._leads) or list(filter(self._leads, self._almost(last, n)))
+        return [Suggestion(typed + ending, "word") for ending in endings[:n]]
+
+    def _almost(self, last: str, n: int) -> list[str]:
+        """Words that are probably meant, one of each stem: those misspelt whole before those begun."""
+        guesses = [guess.word for guess in self._speller.guesses(last)] or self._speller.beginnings(last, n)
+        stems = {" ".join(self._index.words.stems(word)): word for word in reversed(guesses)}
+        return [word for word in guesses if word in stems.values() and not self._index.words.stops(word)]
+
+    def _next(self, before: Sequence[str], fits: Callable[[str], bool]) -> list[str]:
+        """The words that stand behind the last of those before in titles that have all of them, most frequent first."""
+        words, index = self._index.words, self._index
+        stems = [stem for word in before for stem in words.stems(word)]
         counts: Counter[str] = Counter()
-        for item_id in near:
-            if self._is_shown(item_id) and self._index.has_all(item_id, needed):
-                counts.update(stem for stem in wanted if self._index.has_all(item_id, {stem}))
-        return [wanted[stem] for stem, _ in counts.most_common()]
+        for item_id in index.search([Term(stem) for stem in stems], _NEAR).item_ids:
+            title = index.title(item_id).split()
+            if self._is_shown(item_id) and set(stems) <= set(title):
+                counts.update({b for a, b in zip(title, title[1:], strict=False) if a == stems[-1]})
+        written = ((index.written(stem), times) for stem, times in counts.most_common())
+        return [word for word, _ in written if fits(word) and not words.stops(word) and not word.isdecimal()]
+
+    def _products(self, line: str, n: int, popularity: Floats | None) -> list[Suggestion]:
+        """The n most popular products in whose titles all words are, the last one at least begun; each title once."""
+        _, before, last = self._begun(line)
+        index, words, view = self._index, self._index.words, self._view
+        if not last or view is None or (len(last) < 2 and last.isascii() and not before):
+            return []
+        endings = self._words.of(last, _ENDINGS) or self._almost(last, _ENDINGS)
+        stems = {stem for ending in [*endings, last] for stem in words.stems(ending)}
+        needed = {stem for word in before for stem in words.stems(word) if not words.stops(word)}
+        found: dict[str, tuple[float, str]] = {}
+        for stem in stems:
+            keys = index.postings.keys(stem, named=True)
+            for other in needed:
+                keys = keys[np.isin(keys, index.postings.keys(other, named=True))]
+            for item_id in index.known(keys[-_DOCUMENTS:]):
+                row = view.row(item_id)
+                if row is None or not self._shown[row] or stem not in index.title(item_id).split():
+                    continue
+                liked = float(popularity[row]) if popularity is not None and row < len(popularity) else 0.0
+                title = view.items[row].title
+                found[title] = max(found.get(title, (-1.0, "")), (liked, item_id))
+        best = sorted(found, key=lambda title: (-found[title][0], title))[:n]
+        return [Suggestion(title, "product", found[title][1]) for title in best]
 
 
 def _worth_saying(word: str) -> bool:

@@ -24,9 +24,22 @@ STEMMED = {
     "ru": "russian", "es": "spanish", "sv": "swedish", "ta": "tamil", "tr": "turkish",
 }  # fmt: skip
 LANGUAGES = (*STEMMED, "zh", "none")
+# Where tantivy has Snowball's list of stop words; the words of other languages all count.
+STOPPED = frozenset(("da", "nl", "en", "fi", "fr", "de", "hu", "it", "no", "pt", "ru", "es", "sv"))
+# What ends a noun phrase, in languages whose phrases end with their noun; elsewhere no word is known to be the noun.
+BREAKS = {
+    "en": frozenset(("in", "with", "for", "by", "of", "from", "to")),
+    "de": frozenset(("in", "mit", "für", "von", "aus", "zum", "zur")),
+    "nl": frozenset(("in", "met", "voor", "van", "uit")),
+    "da": frozenset(("i", "med", "til", "af", "fra")),
+    "no": frozenset(("i", "med", "til", "av", "fra")),
+    "sv": frozenset(("i", "med", "till", "för", "av", "från")),
+}
+_JOINS = frozenset(("and", "und", "en", "og", "och"))
 
 _WORD = re.compile(r"\w+")
 _SEAM = re.compile(r"(?<=\d)(?=[^\W\d_])|(?<=[^\W\d_])(?=\d)")  # between digit and letter: 8ft, 2x4, sc141
+_PHRASE = re.compile(r"[,:;(|]|\s[-–]\s")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 
 Cut = Callable[[str], Sequence[str]]
@@ -42,6 +55,7 @@ class Words:
         self.language = language
         self._cut: Cut | None = _chinese() if language == "zh" else None
         self._stem = _stemmer(STEMMED.get(language))
+        self._stopped = _stopper(STEMMED[language]) if language in STOPPED else None
 
     def __call__(self, text: str) -> list[str]:
         """The words in their order, repeated where they are.
@@ -67,6 +81,40 @@ class Words:
             found = [part for word in found for part in self._segmented(word)]
         return [word for word in found if len(word) <= LONGEST]
 
+    def stops(self, word: str) -> bool:
+        """Whether a word of `raw` says nothing beside others: the, of, für.
+
+        >>> Words("en").stops("the"), Words("en").stops("tent"), Words("none").stops("the")
+        (True, False, False)
+        """
+        return self._stopped is not None and self._stopped(word)
+
+    def heads(self, text: str) -> list[str]:
+        """The stems that say what a text names: the last noun of its first phrase, and what `and` joins to it; [] where
+        the language does not put it there. (A number before `in` makes inches of it.)
+
+        >>> [Words("en").heads(t) for t in ("Family tent for four", "Tent lantern, 2 in", "pots and pans")]
+        [['tent'], ['lantern'], ['pan', 'pot']]
+        """
+        breaks = BREAKS.get(self.language)
+        if breaks is None:
+            return []
+        phrase: list[str] = []
+        for part in _PHRASE.split(text):
+            for word in self.raw(part):
+                if word in breaks and phrase and not phrase[-1].isdecimal():
+                    return self._last(phrase)
+                phrase.append(word)
+            if phrase:
+                break
+        return self._last(phrase)
+
+    def _last(self, phrase: list[str]) -> list[str]:
+        while phrase and (phrase[-1].isdecimal() or len(phrase[-1]) < 3 or self.stops(phrase[-1])):
+            phrase.pop()
+        ends = phrase[-1:] + (phrase[-3:-2] if len(phrase) > 2 and phrase[-2] in _JOINS else [])
+        return [stem for word in ends for stem in self._stem(word)]
+
     def _segmented(self, word: str) -> list[str]:
         """Words of a language that writes none apart; what is not Han stays whole."""
         assert self._cut is not None
@@ -81,6 +129,11 @@ def _stemmer(language: str | None) -> Callable[[str], list[str]]:
         builder = builder.filter(Filter.stemmer(language))
     analyzer: TextAnalyzer = builder.build()
     return lru_cache(65_536)(lambda word: list(analyzer.analyze(word)))
+
+
+def _stopper(language: str) -> Callable[[str], bool]:
+    analyzer = TextAnalyzerBuilder(Tokenizer.whitespace()).filter(Filter.stopword(language)).build()
+    return lru_cache(65_536)(lambda word: not analyzer.analyze(word))
 
 
 @lru_cache(1)

@@ -29,6 +29,7 @@ from rec.policy.rewards import Rewards
 from rec.privacy import user_hash
 from rec.search.engine import Engine
 from rec.search.fusion import Fusion
+from rec.search.lessons import Lessons
 from rec.search.words import Words
 from rec.store.memory import MemoryExchange
 from rec.store.memory.log import MemoryLog
@@ -138,7 +139,7 @@ async def test_what_clicks_taught_search_is_saved_at_the_next_turn(
     saving = asyncio.create_task(searching.save_for_ever())
     try:
         await asyncio.sleep(0)
-        engine._fusion = Fusion(learned=3)
+        engine._lessons = Lessons(Fusion(learned=3))
         assert await until(lambda: f"{path} could not be written: {FULL}" in caplog.text, 10)
         disk.full = False
         assert await until(path.exists, 10)

@@ -43,8 +43,9 @@ class Shop:
     """Catalog, counters and engine. `vectors`: item_id → vector."""
 
     def __init__(
-        self, items: list[Item] | None = None, language: str = "en", synonyms: tuple[str, ...] = (), **vectors: Any
-    ) -> None:
+        self, items: list[Item] | None = None, language: str = "en", synonyms: tuple[str, ...] = (),
+        known: frozenset[str] = frozenset(), **vectors: Any,
+    ) -> None:  # fmt: skip
         items = things() if items is None else items
         words = Words(language)
         catalog = Catalog()
@@ -52,7 +53,7 @@ class Shop:
         if vectors:
             catalog.set_vectors({name.replace("_", "-"): vector for name, vector in vectors.items()})
         self.world = World(catalog, Counters(), brain=Brain.untaught())
-        self.engine = Engine(words, read_synonyms(synonyms, words))
+        self.engine = Engine(words, read_synonyms(synonyms, words), known=known)
         self.engine.change(items)
         self.rng = random.Random(1)
         self.state: UserState | None = None

@@ -9,7 +9,8 @@ import pytest
 from rec.counters import Counters
 from rec.events import Event, EventItem, instant
 from rec.search.clicks import PUBLIC, QueryClicks
-from rec.search.fusion import FARTHEST, FUSED, PRIOR, RECIPROCAL, Fusion, FusionLearner, reciprocal
+from rec.search.fusion import FUSED, PRIOR, RECIPROCAL, SPAN, Fusion, FusionLearner, reciprocal
+from rec.search.lessons import Lessons
 
 NOW = 1_700_000_000.0
 
@@ -26,8 +27,8 @@ def test_reciprocal_ranks_alone_order_by_places_in_both_lists() -> None:
     assert reciprocal([ints(2, 0, 1), ints(0, 3)], 4).argmax() == 0  # second and first beats first and nothing
 
 
-def test_clicks_teach_what_reciprocal_ranks_do_not_say() -> None:
-    rng, learner = np.random.default_rng(1), FusionLearner(Fusion(RECIPROCAL))
+def test_judgments_teach_what_reciprocal_ranks_do_not_say() -> None:
+    rng, learner = np.random.default_rng(1), FusionLearner(Fusion(RECIPROCAL), rate=0.3, span=None)
     losses = []
     for _ in range(300):
         features = rng.random((20, len(FUSED))).astype(np.float32)
@@ -37,12 +38,63 @@ def test_clicks_teach_what_reciprocal_ranks_do_not_say() -> None:
     assert learner.fusion.learned == 300
 
 
-def test_no_flood_of_clicks_moves_the_fusion_without_end() -> None:
+def test_no_flood_of_clicks_moves_the_fusion_far() -> None:
     learner = FusionLearner(rate=100.0)
     features = np.eye(2, len(FUSED), dtype=np.float32)
     for _ in range(1_000):
         learner.learn(features, [1])
-    assert max(abs(w - p) for w, p in zip(learner.fusion.weights, PRIOR, strict=True)) <= FARTHEST
+    assert all(abs(w - p) <= SPAN * p for w, p in zip(learner.fusion.weights, PRIOR, strict=True))
+    assert FusionLearner(Fusion((99.0,) * len(FUSED))).fusion.weights == pytest.approx(np.array(PRIOR) * (1 + SPAN))
+
+
+def shown(*, wanted: int = 5, size: int = 8) -> np.ndarray:
+    """A list that the prior made, with a product at `wanted` that has less of the words and more of the vector."""
+    features = np.zeros((size, len(FUSED)), np.float32)
+    features[:, 3] = np.linspace(1.0, 0.5, size)
+    features[wanted, 2] = 1.0
+    return features
+
+
+def test_a_shopper_teaches_once_a_query_and_day_and_a_few_times_a_day() -> None:
+    lessons = Lessons()
+    taught = [lessons.learn("u", q, shown(), [5], NOW) for q in ("tent", "Tent!", "lamp", "sofa", "chair", "pan")]
+    assert taught == [True, False, True, True, False, False]
+    assert lessons.learn("u", "tent", shown(), [5], NOW + 86_400)
+    assert lessons.learn("v", "tent", shown(), [5], NOW)
+    assert lessons.learned.learned == 5
+    lessons.forget("u")
+    assert lessons.learn("u", "tent", shown(), [5], NOW)
+
+
+def test_a_click_says_nothing_of_what_is_below_it() -> None:
+    one, other = Lessons(), Lessons()
+    below = shown()
+    below[6:] = np.random.default_rng(1).random((2, len(FUSED)))
+    assert one.learn("u", "tent", shown(), [5], NOW)
+    assert other.learn("u", "tent", below, [5], NOW)
+    assert one.learned == other.learned
+    assert not one.learn("v", "tent", shown(), [0], NOW)  # the first place: nothing was left alone
+    assert one.learned.weights[2] > PRIOR[2]
+
+
+def test_what_one_shopper_teaches_serves_nobody() -> None:
+    lessons = Lessons()
+    for day in range(400):
+        for query in ("brackenrow tent", "tent", "lamp"):
+            lessons.learn("u", query, shown(), [5], NOW + 86_400 * day)
+    assert lessons.learned.learned == 1_200
+    assert lessons.serving == Fusion()
+
+
+def test_what_many_teach_serves_while_it_explains_their_clicks_better_than_the_prior() -> None:
+    lessons = Lessons()
+    for n in range(100):
+        lessons.learn(f"u{n}", "tent", shown(wanted=3 + n % 4), [3 + n % 4], NOW)
+    assert lessons.serving == lessons.learned != Fusion()
+    for n in range(400):  # now they are content with the first place, although the second is near
+        lessons.learn(f"w{n}", "tent", shown(wanted=1), [0], NOW)
+    assert lessons.serving == Fusion()
+    assert lessons.learned.learned == 100
 
 
 def asked(name: str, user: str, term: str, *items: str, at: float = NOW) -> Event:

@@ -91,7 +91,7 @@ def test_boost_and_bury_move_what_is_found_and_add_nothing() -> None:
 def test_a_boost_never_beats_an_exact_match_and_a_sort_is_the_shoppers() -> None:
     shop = shop_with({"effect": "boost", "condition": 'item_id = "tent-1"', "factor": 1e6})
     assert shop.found("trekking tent")[0] == "tent-2"
-    assert shop.found("tent", sort="price_asc") == ["tent-3", "lamp-1", "tent-2", "tent-1"]
+    assert shop.found("tent", sort="price_asc") == ["tent-2", "tent-1", "tent-3", "lamp-1"]
 
 
 def test_a_pin_for_search_stands_at_its_place_in_every_search() -> None:

@@ -1,0 +1,54 @@
+"""what was found, what passes → **facets** → filters of a page. How many there are of each choice, before it is made.
+
+Each facet is counted without its own filter: beside `Camping` a list of categories has to show the others, and a range
+of prices what lies outside of the one chosen. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from rec.catalog import Ints, Mask, View
+from rec.search.filters import Passing
+
+FACETS = 10  # values of a facet that are counted
+
+
+class Facets(NamedTuple):
+    """Of everything that was found: how many there are of each category and brand, and the range of prices."""
+
+    category: dict[str, int]
+    brand: dict[str, int]
+    price: tuple[float, float] | None
+
+
+def facets_of(found: Mask, through: Passing, view: View) -> Facets:
+    """`found` [size]: whatever the filters say."""
+
+    def of(*own: str) -> Ints:
+        return np.flatnonzero(found & through.but(view.size, *own)).astype(np.int32)
+
+    priced = of("price_min", "price_max").tolist()
+    prices = [price for row in priced if (price := view.items[row].price) is not None]
+    return Facets(
+        _counted(view.category[of("category")], view.categories),
+        _counted(view.brand[of("brand")], view.brands),
+        (min(prices), max(prices)) if prices else None,
+    )
+
+
+def _counted(codes: Ints, names: Mapping[str, int]) -> dict[str, int]:
+    """The most frequent values, and how many there are of each; 0, no value, is not counted."""
+    if not len(codes):
+        return {}
+    counts = np.bincount(codes)
+    counts[0] = 0
+    best = [code for code in np.argsort(-counts, kind="stable")[:FACETS].tolist() if counts[code]]
+    if not best:
+        return {}
+    wanted = set(best)
+    named = {code: name for name, code in list(names.items()) if code in wanted}
+    return {named[code]: int(counts[code]) for code in best if code in named}

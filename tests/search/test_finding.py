@@ -1,0 +1,205 @@
+"""What counts as found, what is read out of a query beside its words, and what the counts beside a list are of."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from rec.catalog import Item
+from tests.search.shop import NOW, Shop, facts, things, toward
+
+
+def many(title: str, n: int, **more: object) -> list[Item]:
+    return [msgspec.convert({"item_id": f"{title}-{at}", "title": title, **more}, Item) for at in range(n)]
+
+
+# ---------------------------------------------------------------- words that are no typos
+KNOWN = frozenset(("boots", "jacket", "food", "wine", "sofa", "dress", "laptop"))
+SOLD = ("Hiking books", "Seed packet", "Dog foot brush", "White wide lamp", "Soft flask", "French press",
+        "Felt mouse", "Tent", "Running shoes", "Headphones", "Rucksack", "Oskelund throw", "Garden chair",
+        "Lap top tray")  # fmt: skip
+
+
+def sold() -> list[Item]:
+    return [Item(item_id=f"s{at}", title=title) for at, title in enumerate(SOLD)]
+
+
+@pytest.mark.parametrize("q", ["hiking boots", "jacket", "dog food", "white wine", "sofa", "dress", "zelt"])
+def test_a_word_that_the_shop_does_not_have_is_no_typo_of_another(q: str) -> None:
+    assert facts(Shop(sold(), known=KNOWN).slate(q)).understood is None
+
+
+@pytest.mark.parametrize(
+    ("q", "meant"),
+    [("tetn", "tent"), ("runing", "running"), ("hedphones", "headphones"), ("rucksak", "rucksack"),
+     ("oskelnd", "oskelund"), ("chiar", "chair"), ("etnt", "tent")],
+)  # fmt: skip
+def test_a_typo_is_still_one(q: str, meant: str) -> None:
+    assert facts(Shop(sold(), known=KNOWN).slate(q)).understood == meant
+
+
+def test_a_known_word_comes_apart_only_where_a_title_has_both_parts_side_by_side() -> None:
+    assert facts(Shop(sold(), known=KNOWN).slate("laptop")).understood == "lap top"
+    apart = [Item(item_id="a", title="Lap steel"), Item(item_id="b", title="Top hat")]
+    assert facts(Shop(apart, known=KNOWN).slate("laptop")).fallback == "nothing_matches"
+
+
+def test_the_words_of_a_product_that_is_gone_are_typos_again() -> None:
+    shop = Shop()
+    shop.change(Item(item_id="x", title="Tant"))
+    assert facts(shop.slate("tant")).understood is None
+    shop.change(deleted=("x",))
+    assert facts(shop.slate("tant")).understood == "tent"
+    assert "tant" not in shop.engine.index.spelled | shop.engine.index.title_words
+
+
+# ---------------------------------------------------------------- found
+def test_stop_words_find_nothing_beside_other_words() -> None:
+    shop = Shop(many("A book of the sea", 30) + things())
+    assert facts(shop.slate("a tent")).total == facts(shop.slate("tent")).total == 4
+    assert facts(shop.slate("a tent")).categories == {"Camping": 3, "Lighting": 1}
+    assert facts(shop.slate("the")).total == 30
+
+
+def test_what_has_less_than_half_of_the_query_follows_and_is_not_counted() -> None:
+    shop = Shop(many("Camping stove", 30) + many("Camping chair", 3))
+    slate = shop.slate("camping chair")
+    assert facts(slate).total == 3
+    assert {place.item["title"] for place in slate.items[:3]} == {"Camping chair"}
+    assert slate.items[3].item["title"] == "Camping stove"
+
+
+def test_all_that_is_found_is_counted_and_pages_reach_it() -> None:
+    shop = Shop(many("Blue mug", 700, category="Cups") + many("Blue book", 200, category="Books"))
+    everything = facts(shop.slate("blue"))
+    assert (everything.total, everything.categories) == (900, {"Cups": 700, "Books": 200})
+    assert facts(shop.slate("blue", category="Books")).total == 200
+    seen, page = set[str](), None
+    while True:
+        slate = shop.slate("blue", n=200, page=page)
+        seen |= {place.item_id for place in slate.items}
+        if (page := facts(slate).next) is None:
+            break
+    assert len(seen) == 900
+
+
+def test_the_cheapest_of_all_that_is_found_is_first() -> None:
+    mugs = [Item(item_id=f"m{at}", title="Blue mug", price=1_000.0 - at) for at in range(900)]
+    assert Shop(mugs).found("mug", sort="price_asc")[0] == "m899"
+
+
+def test_what_is_near_by_its_vector_is_found() -> None:
+    shop = Shop(tent_1=[1, 0], tent_2=[1, 1], lamp_2=[0, 1], shoe_1=[0.1, 1])
+    assert facts(shop.slate("bivouac", vector=toward(1, 0))).total == 2
+    assert facts(shop.slate("desk", vector=toward(1, 0))).total == 3
+
+
+def test_each_facet_is_counted_without_its_own_filter() -> None:
+    shop = Shop()
+    one = facts(shop.slate("tent", category="Camping"))
+    assert (one.total, one.categories, one.brands) == (3, {"Camping": 3, "Lighting": 1}, {"Oak": 2, "Birch": 1})
+    other = facts(shop.slate("tent", price_max=30, brand="Oak"))
+    assert (other.total, other.prices, other.brands) == (1, (9.0, 200.0), {"Oak": 1, "Glim": 1})
+
+
+# ---------------------------------------------------------------- the first places
+def test_what_the_query_names_is_before_what_is_made_for_it() -> None:
+    tents = [Item(item_id=f"t{at}", title="Bell tent", category="Camping") for at in range(5)]
+    lanterns = [Item(item_id=f"l{at}", title="Tent lantern", category="Camping") for at in range(5)]
+    shop = Shop(tents + lanterns)
+    assert {item_id[0] for item_id in shop.found("tent")[:5]} == {"t"}
+    assert shop.found("tent lantern")[0][0] == "l"
+    assert {item_id[0] for item_id in shop.found("tent", sort="newest")[:5]} == {"t"}
+    assert shop.found("lantern for a tent")[0][0] == "l"
+
+
+def test_the_likely_category_of_the_words_comes_first() -> None:
+    lamps = [Item(item_id=f"l{at}", title=f"Steel desk lamp, {at} W", category="Lighting") for at in range(9)]
+    kinds = ("Shorts", "Mug", "Hat", "Scarf")
+    shorts = [Item(item_id=f"s{at}", title=f"Blue {kinds[at % 4]}", category=kinds[at % 4]) for at in range(20)]
+    odd = Item(item_id="odd", title="Blue lamp oil book", category="Books")
+    shop = Shop([*shorts, *lamps, odd])
+    assert {item_id[0] for item_id in shop.found("blue lamp")[:10]} == {"l", "o"}
+
+
+def test_of_two_kinds_either_is_found() -> None:
+    pots = [Item(item_id=f"p{at}", title=f"Steamer pot, {at} liters", category="Kitchen") for at in range(4)]
+    shop = Shop([*pots, Item(item_id="book", title="Soup pot and frying pan: a book", category="Books")])
+    assert facts(shop.slate("pots and pans")).total == 5
+
+
+# ---------------------------------------------------------------- asides
+@pytest.mark.parametrize("q", ["tent under 150", "tent under $150", "tents below 150.00", "under €150 tent"])
+def test_a_price_in_the_query_is_a_filter_and_it_says_so(q: str) -> None:
+    slate = Shop().slate(q)
+    assert {place.item_id for place in slate.items} == {"tent-2", "tent-3", "lamp-1"}
+    assert str(facts(slate).understood).endswith(", at most 150")
+
+
+def test_a_number_that_is_no_price_is_a_word() -> None:
+    assert facts(Shop().slate("tent under 30 in")).understood is None
+
+
+def test_cheap_is_an_order_beside_other_words_and_a_parameter_goes_before_it() -> None:
+    slate = Shop().slate("cheapest tent")
+    assert facts(slate).understood == "tent, cheapest first"
+    assert [place.item_id for place in slate.items] == Shop().found("tent", sort="price_asc")
+    assert Shop().found("cheap tent", sort="newest") == Shop().found("tent", sort="newest")
+    shop = Shop([Item(item_id="cd", title="Cheap Trick"), *things()])
+    assert facts(shop.slate("cheap trick")).understood is None
+    assert shop.found("cheap") == ["cd"]
+
+
+def test_a_minus_leaves_out() -> None:
+    slate = Shop().slate("tent -lantern -oak")
+    assert [place.item_id for place in slate.items] == ["tent-2"]
+    assert facts(slate).understood == "tent, without lantern, without oak"
+    assert set(Shop().found("-tent")) == set(Shop().found("tent"))
+
+
+def test_what_only_mentions_the_query_is_behind_in_every_sort() -> None:
+    light = Item(item_id="light", title="String lights", description="For the tent", price=1.0)
+    shop = Shop([*things(), light])
+    assert shop.found("tent", sort="price_asc")[-1] == "light"
+
+
+# ---------------------------------------------------------------- suggestions
+def said(shop: Shop, typed: str, n: int = 10) -> list[str]:
+    return [each.text for each in shop.engine.suggest(typed, n, shop.world, NOW)]
+
+
+def test_suggestions_are_one_of_each_stem_and_no_stop_words() -> None:
+    shop = Shop(
+        [*things(), Item(item_id="b", title="The tents then"), Item(item_id="c", title="Women's running tights")]
+    )
+    assert "the" not in said(shop, "t")
+    assert {"tent", "tents"} & set(said(shop, "ten")) == {"tent"}
+
+
+def test_a_word_is_completed_by_what_stands_next_to_it_in_a_title() -> None:
+    shop = Shop(
+        [
+            *things(),
+            Item(item_id="b", title="Tent with a little light"),
+            Item(item_id="c", title="Women's running tights"),
+        ]
+    )
+    assert [text for text in said(shop, "tent l") if text.startswith("tent ")] == ["tent lantern"]
+    assert said(shop, "women's ru")[0] == "women's running"
+    assert said(shop, "Women's ru")[0] == "women's running"
+
+
+def test_a_beginning_with_a_typo_is_completed() -> None:
+    shop = Shop([*things(), Item(item_id="h", title="Studio headphones")])
+    assert said(shop, "hedph") == ["headphones", "Studio headphones"]
+    assert said(shop, "hed") == []
+
+
+def test_products_are_suggested_by_any_word_of_their_titles_the_popular_first() -> None:
+    shop = Shop()
+    for user in ("a", "b"):
+        shop.does("purchase", "tent-1", user=user)
+    products = [each.item_id for each in shop.engine.suggest("tent", 10, shop.world, NOW) if each.kind == "product"]
+    assert products[0] == "tent-1"
+    assert set(products) == {"tent-1", "tent-2", "tent-3", "lamp-1"}
+    assert said(shop, "for fo")[-1] == "Family tent for four"
