@@ -6,7 +6,7 @@ const KEPT = 30;
 const PATIENCE_MS = 8_000;
 
 export class Ticker {
-  #lines; #words; #quiet; #pending = []; #newest = null; #told;
+  #lines; #words; #quiet; #pending = []; #newest = null; #told; #known = {};
 
   /** `words(event)`: what happened; `told(milliseconds)`: a list came; `quiet`: names of events that are not shown. */
   constructor(lines, client, { words, told = () => {}, quiet = ["view_item_list"] }) {
@@ -52,10 +52,16 @@ export class Ticker {
     return entry;
   }
 
-  /** The action it was made for is settled, and those sent before it: they are part of this list too. */
+  /**
+   * The action it was made for is settled, and those sent before it: they are part of this list too. The list that a
+   * new subscription gets is made for none, but its version counts those that it knows of.
+   */
   #arrived(slate, now = performance.now()) {
     const found = this.#pending.findIndex(({ ids }) => ids.includes(slate.cause?.event_id));
-    for (const { outcome, timer, at } of this.#pending.splice(0, found + 1)) {
+    const grown = slate.epoch === this.#known.epoch ? slate.version - this.#known.version : 0;
+    this.#known = slate;
+    const settled = slate.cause?.kind === "request" ? Math.max(found + 1, grown) : found + 1;
+    for (const { outcome, timer, at } of this.#pending.splice(0, settled)) {
       clearTimeout(timer);
       const took = Math.max(1, Math.round(now - at));
       outcome.textContent = `→ list v${slate.version} in ${took} ms`;
