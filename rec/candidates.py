@@ -129,20 +129,11 @@ def by_content(view: View, users: Sequence[Sequence[Anchor]], kept: ItemLikeness
     """
     means = [_weighed(view, anchors) for anchors in users]
     some = [mean for mean in means if mean is not None]
-    scores = _cosines(view, some) if kept is None else kept.of(view, some)
+    scores = (ItemLikeness(0) if kept is None else kept).of(view, some)
     for each in scores:
         np.maximum(each, 0.0, out=each)
     rows = iter(scores)
     return [None if mean is None else next(rows) for mean in means]
-
-
-def _cosines(view: View, means: Sequence[Mean]) -> list[Floats]:
-    """[size] for each mean, in one matrix product for all of them."""
-    if not means:
-        return []
-    scores = np.stack([_vector(view, mean) for mean in means]) @ view.vectors.T
-    scores *= view.has_vector  # a vector may be on its way into the array just now
-    return list(scores)
 
 
 def profile(view: View, anchors: Sequence[Anchor]) -> Floats | None:

@@ -32,7 +32,7 @@ class Mean(NamedTuple):
 
 
 class ItemLikeness:
-    """Cosines [size] of items, the least recently used given up when `budget_bytes` are full."""
+    """Cosines [size] of items, the least recently used given up when `budget_bytes` are full; of 0, none is kept."""
 
     def __init__(self, budget_bytes: int = BUDGET_BYTES) -> None:
         self._budget = budget_bytes

@@ -214,9 +214,8 @@ class LexicalIndex:
             rare = max(self.rarity(term.word) * term.weight for term in group)
             total += rare
             had = np.zeros(len(out), np.float32)
-            for term in sorted(
-                group, key=lambda term: term.weight
-            ):  # what counts more is written over what counts less
+            group.sort(key=lambda term: term.weight)  # what counts more is written over what counts less
+            for term in group:
                 had[self.postings.keys(term.word, named=named)] = term.weight / best
             out += np.float32(rare) * had
         out[~self.postings.there()] = 0

@@ -81,7 +81,7 @@ class KafkaLog:
 
     async def publish(self, topic: str, key: str, value: bytes | None) -> None:
         async with self._broker.reported(ACK_S, f"publishing to {topic!r}"):
-            await (await self._send(topic, key.encode(), value))
+            await (await self._producer.send(topic, value, key.encode()))
 
     async def publish_many(self, topic: str, pairs: Sequence[tuple[str, bytes | None]]) -> None:
         """Partitions side by side, each in order; the deadline is that of one publish and grows with the number."""
@@ -108,15 +108,11 @@ class KafkaLog:
     def group(self, topic: str, group: str) -> KafkaGroupReader:
         return KafkaGroupReader(self._broker, topic, group, self._session_timeout_s, self._rebalance_timeout_s)
 
-    async def _send(self, topic: str, key: bytes, value: bytes | None) -> asyncio.Future[Any]:
-        """Hand a record to the producer; the future is its acknowledgement."""
-        return await self._producer.send(topic, value, key)  # type: ignore[no-any-return]
-
     async def _send_lane(self, topic: str, lane: Sequence[tuple[bytes, bytes | None]]) -> None:
         acknowledgements: list[asyncio.Future[Any]] = []
         try:
             for key, value in lane:
-                acknowledgements.append(await self._send(topic, key, value))
+                acknowledgements.append(await self._producer.send(topic, value, key))
         finally:
             await _all(acknowledgements)
 
