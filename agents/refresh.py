@@ -65,6 +65,7 @@ class Refresher:
         self._metrics, self._batch, self._clock = metrics, batch, clock
         self._strategy_of = strategy_of
         self._mailbox = Mailbox()
+        self._making = frozenset[str]()  # whose screens' lists are on their way from a state to Redis
         self._wake = asyncio.Event()
 
     def refresh(self, user_id: str, cause: Cause, since: float) -> None:
@@ -79,8 +80,9 @@ class Refresher:
             self._wake.set()
 
     def mend(self, user_id: str, since: float) -> None:
-        """The same for one whose list was found to be old. No news: a cause that waits already is the better one."""
-        if not self._mailbox.waits(user_id):
+        """The same for one whose list was found to be old. No news: a cause that waits already, or whose list is being
+        made, is the better one."""
+        if user_id not in self._making and not self._mailbox.waits(user_id):
             self.refresh(user_id, Cause("request"), since)
 
     def answer(self, request: SlateRequest) -> None:
@@ -96,12 +98,15 @@ class Refresher:
             while len(self._mailbox):
                 dues, requests = self._mailbox.take(self._batch)
                 self._metrics.mailbox.set(len(self._mailbox))
+                self._making = frozenset(due.entry.user_id for due in dues)
                 try:
                     await self._serve(dues, requests)
                 except Unavailable as error:
                     log.warning("slates could not be stored, trying again: %s", error)
                     self._mailbox.put_back(dues)
                     await asyncio.sleep(0.5)
+                finally:
+                    self._making = frozenset()
 
     async def _serve(self, dues: Sequence[Due], requests: Sequence[SlateRequest]) -> None:
         now = self._clock()

@@ -79,8 +79,7 @@ class Settings(BaseSettings):
     encoder_tune_s: float = Field(600, gt=0, description="that clock")
     encoder_tune_steps: int = Field(60, ge=1, description="contrastive steps a visit; a step reads up to 64 texts")
     strategy: dict[str, Any] = Field(
-        {},
-        description="JSON: how scores become lists (docs/policy.md); empty: greedy, with feedback a little chance",
+        {}, description="JSON: how scores become lists (docs/policy.md); not set: greedy, with feedback a little chance"
     )
     rules_need_review: bool = Field(False, description="a change of a rule waits until somebody approves it")
     bandit_half_life_s: float = Field(2 * 86_400, gt=0, description="what a strategy earned counts half after this")

@@ -68,8 +68,11 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 
         Chance costs sales and CPU, and pays in what is learned of it: by itself it is there with the feedback alone.
         """
+        chosen = settings.strategy
+        if settings.feedback and "strategy" not in settings.model_fields_set:  # an empty one was chosen too
+            chosen = dict(EXPLORING)
         try:
-            return strategy_of(settings.strategy or (EXPLORING if settings.feedback else {}))
+            return strategy_of(chosen)
         except BadInput as error:
             raise ConfigError(f"REC_STRATEGY: {error.message}", field="REC_STRATEGY") from None
 

@@ -153,7 +153,8 @@ async def test_the_sweep_mends_a_push_that_was_lost(loop: Local) -> None:
         await until(lambda: screen.last.version == 50)
 
 
-async def test_the_sweep_does_not_take_the_place_of_the_event_that_a_list_waits_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("events", [1, 2], ids=["a list that is being made", "a list that waits for its turn"])
+async def test_the_sweep_does_not_ask_again_for(tmp_path: Path, events: int) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     class Slow(ThreadPoolExecutor):
@@ -171,14 +172,19 @@ async def test_the_sweep_does_not_take_the_place_of_the_event_that_a_list_waits_
         async with local_worker(settings, shop(), scoring=slow) as loop, Screen(loop) as screen:
             begun.clear()
             go_on.clear()
-            await publish(loop, happened("view_item", "books-1"))
+            await publish(loop, last := happened("view_item", "books-1"))
             await until(begun.is_set)
-            await publish(loop, last := happened("view_item", "books-2"))
-            await until(lambda: loop.users[b"u1"].applied == 2)
+            if events == 2:
+                await publish(loop, last := happened("view_item", "books-2"))
+                await until(lambda: loop.users[b"u1"].applied == 2)
+            made = loop.metrics.slates.labels(cause="request")._value.get()
             assert await loop.deps.sweep.turn(time.time()) == 1  # the stored list is old, and a new one is on its way
             go_on.set()
             await until(lambda: screen.last.position == loop.users[b"u1"].position)
             assert screen.last.cause == Cause("event", last.event_id)
+            await ask(loop, Refresh("u1", Cause("model"), "home", 10))  # behind whatever the sweep may have asked for
+            await until(lambda: screen.last.cause.kind == "model")
+            assert loop.metrics.slates.labels(cause="request")._value.get() == made
 
 
 async def test_a_screen_that_has_the_newest_list_gets_no_other(loop: Local) -> None:

@@ -435,6 +435,7 @@ def test_the_strategy_comes_from_the_settings() -> None:
 def test_lists_are_drawn_by_themselves_only_where_somebody_learns_from_it() -> None:
     assert Strategy.from_settings(load_settings(feedback=False)).temperature == 0
     assert Strategy.from_settings(load_settings(feedback=True)).temperature == 0.1
+    assert Strategy.from_settings(load_settings(feedback=True, strategy={})).temperature == 0
 
 
 def test_a_strategy_in_the_settings_that_makes_no_sense_is_named() -> None:
