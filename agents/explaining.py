@@ -1,6 +1,6 @@
 """requests → **explaining** → replies. Why one item is on a list and another is not, for whoever may look in.
 
-One at a time, in a thread of its own and with caches of its own, so that no shopper's list waits for it. A question
+One at a time, in a thread and with caches of its own, so that no shopper's list waits for it. A question
 behind its deadline is dropped; one that is too many is told so at once.
 """
 
@@ -11,7 +11,6 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
@@ -55,18 +54,16 @@ class Explaining:
 
     async def run(self) -> None:
         """For ever."""
-        with ThreadPoolExecutor(1, thread_name_prefix="explaining") as executor:
-            while True:
-                request = await self._waiting.get()
-                now = self._clock()
-                if request.deadline <= now:
-                    continue
-                ask = self._ask_of(request, now)
-                body = await asyncio.get_running_loop().run_in_executor(executor, self._body, request, ask, now)
-                try:
-                    await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
-                except Unavailable as error:
-                    log.warning("a list could not be explained: %s", error)
+        while True:
+            request = await self._waiting.get()
+            now = self._clock()
+            if request.deadline <= now:
+                continue
+            body = await asyncio.to_thread(self._body, request, self._ask_of(request, now), now)
+            try:
+                await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
+            except Unavailable as error:
+                log.warning("a list could not be explained: %s", error)
 
     def _ask_of(self, request: Explain, now: float) -> Ask:
         user_id, placement, state = request.user_id, request.placement, self._state_of(request.user_id)

@@ -208,8 +208,9 @@ async def test_the_inspector_goes_from_events_to_the_list(page: Page, shop: Shop
     assert "view_item" in await text(page, "#part-users tbody")
     await page.wait("document.querySelector('#part-users').innerText.includes('Camping')")
     await page.click("#part-users section:nth-of-type(4) .head button")
-    await page.wait("document.querySelectorAll('#part-users section:nth-of-type(4) tbody tr').length === 20")
-    row = await text(page, "#part-users section:nth-of-type(4) tbody tr")
+    listed = "#part-users section:nth-of-type(4) [aria-label='List home'] tbody tr"
+    await page.wait(f"document.querySelectorAll({json.dumps(listed)}).length === 20")
+    row = await text(page, listed)
     assert "%" in row
     became = "[...document.querySelectorAll('[aria-label=\"What became of the candidates\"] tbody tr')]"
     said = await page.value(f"{became}.map((row) => row.innerText)")
