@@ -13,7 +13,6 @@ export function searchField(form, { client, go }) {
   const input = form.elements.q;
   const box = form.querySelector("[role=listbox]");
   let [typing, asking, chosen, options] = [0, null, -1, []];
-  form.hidden = false;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const picked = options[chosen];
