@@ -137,7 +137,9 @@ class EraseVisitor(msgspec.Struct, frozen=True, tag="erase_visitor", tag_field="
     at: datetime
 
 
-Asked = SlateRequest | SearchRequest | SuggestRequest | Inspect | Explain | AskRates  # with a deadline, by the shared clock
+Asked = (
+    SlateRequest | SearchRequest | SuggestRequest | Inspect | Explain | AskRates
+)  # with a deadline, by the shared clock
 Request = (
     SlateRequest
     | SearchRequest

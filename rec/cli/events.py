@@ -85,7 +85,9 @@ def _aliases(_context: click.Context, _option: click.Parameter, given: tuple[str
     "--alias", "aliases", multiple=True, metavar="THEIRS=OURS", callback=_aliases,
     help="An event of that name is ours of this one, such as --alias buy=purchase; once for each.",
 )  # fmt: skip
-@click.option("--time-format", metavar="FORMAT", help="How event_ts is written where it is not ISO 8601: %d/%m/%Y %H:%M.")
+@click.option(
+    "--time-format", metavar="FORMAT", help="How event_ts is written where it is not ISO 8601: %d/%m/%Y %H:%M."
+)
 @click.option(
     "--to", type=click.Choice(["archive", "log"]), default="archive", show_default=True,
     help="archive: SQL, from which `rec up` and `rec events replay` rebuild. log: Kafka, where workers fold it now.",

@@ -25,7 +25,16 @@ from rec.explain import explain
 from rec.ports import Pushed, Reply, StoredSlate
 from rec.rates import Rates
 from rec.recommend import Ask, World
-from rec.requests import AskRates, Explain, Inspect, Refresh, SearchRequest, SlateRequest, SuggestRequest, decode_request
+from rec.requests import (
+    AskRates,
+    Explain,
+    Inspect,
+    Refresh,
+    SearchRequest,
+    SlateRequest,
+    SuggestRequest,
+    decode_request,
+)
 from rec.screens import screen_key, split_screen
 from rec.slates import Cause, Reason, SearchFacts, Slate, SlateItem, encode_slate
 from rec.state import Outcome, UserState, fold, touched
