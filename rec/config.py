@@ -127,7 +127,10 @@ class Settings(BaseSettings):
     train_rate: float = Field(1e-3, gt=0, description="AdamW's step size")
     train_impressions: float = Field(0, ge=0, description="weight of the loss against what was shown and left alone")
     train_rewards: float = Field(
-        0, ge=0, description="weight of the policy gradient of what lists earned; above 0 it needs REC_FEEDBACK"
+        0,
+        ge=0,
+        allow_inf_nan=False,
+        description="weight of the policy gradient of what lists earned; above 0 it needs REC_FEEDBACK",
     )
     model_dim: int = Field(64, ge=8, description="width of the network")
     model_layers: int = Field(2, ge=1, description="of its transformer")
