@@ -76,9 +76,9 @@ def simulate(
 ) -> None:
     """What strategies earn from simulated shoppers, and how soon their lists follow an interest that jumps.
 
-    Lists are made by the code that serves, on the demo catalog; counters and gate learn from what comes of them. adaptive
-    is what an installation with feedback does by itself, bandit one that chooses among three strategies. Every strategy
-    plays on the same lives. Reward: click 1, cart 2, purchase 4. Regret: what the best list would have earned
+    Lists are made by the code that serves, on the demo catalog; counters and gate learn from what comes of them.
+    adaptive is what an installation with feedback does by itself, bandit one that chooses among three strategies. Every
+    strategy plays on the same lives. Reward: click 1, cart 2, purchase 4. Regret: what the best list would have earned
     more, on average. adapt_events: actions of a shopper until half of the top ten follows their new interest.
 
     \b
