@@ -24,8 +24,11 @@ class _Outcome(msgspec.Struct, frozen=True):
     user_id: str
     placement: str
     strategy: str
+    served_at: float
     at: float
     places: tuple[Place, ...]
+    experiment: str = ""
+    arm: str = ""
 
 
 _decode = msgspec.msgpack.Decoder(_Outcome).decode
@@ -60,4 +63,6 @@ def _read(records: Sequence[Record]) -> list[tuple[bytes, Earned | None]]:
 def earned_by(raw: bytes) -> Earned:
     """What a record of the topic says. Raises msgspec.MsgspecError for what is none."""
     said = _decode(raw)
-    return Earned(said.user_id, said.at, sum(place.reward for place in said.places), said.placement, said.strategy)
+    reward = sum(place.reward for place in said.places)
+    decided = said.experiment, said.arm
+    return Earned(said.user_id, said.at, reward, said.placement, said.strategy, said.served_at, decided)

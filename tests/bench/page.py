@@ -38,8 +38,8 @@ class Profile(NamedTuple):
 DESKTOP = Profile("desktop", 1280, 800)
 PHONE = Profile("phone", 390, 844, 4, 562.5, 1_474.56 * 1024 / 8, 675 * 1024 / 8)
 
-# Before anything of the page runs: largest paint, shifts that no input caused (the worst session window: gaps under 1 s,
-# 5 s at most; web.dev/cls), blocking time after the first paint, and when the first card of a list stands there.
+# Before anything of the page runs: largest paint, shifts that no input caused (the worst session window: gaps under
+# 1 s, 5 s at most; web.dev/cls), blocking time after the first paint, and when the first card of a list stands there.
 WATCH = """
 window.seen = { lcp: 0, fcp: 0, shifts: [], tasks: [], list: 0 };
 const observe = (type, each) => new PerformanceObserver((list) => list.getEntries().forEach(each)).observe({ type, buffered: true });

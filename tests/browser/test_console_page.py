@@ -238,7 +238,8 @@ async def test_an_experiment_shows_what_each_arm_earned(page: Page, shop: Shop) 
         arm = assigned(ran, f"s{n}", "home")
         assert arm is not None
         place = Place("camping-0001", 0.5, "rules", 1.0, "Camping", True, 1.0 + (n % 3) / 10 + (arm.name == "test"), {})
-        example = FeedbackExample(f"l{n}", f"s{n}", 0, "home", arm.strategy, "v", at, at, (place,))
+        known = (f"l{n}", f"s{n}", 0, "home", arm.strategy, "v", at, at, (place,))
+        example = FeedbackExample(*known, experiment="ab", arm=arm.name)
         pairs.append((f"l{n}", encode_example(example)))
     await shop.local.log.publish_many(topic, pairs)
     try:

@@ -48,10 +48,12 @@ async def test_the_result_is_that_of_the_lists_as_they_are_now() -> None:
         at = experiment_of(stored).since.timestamp() + 0.001  # type: ignore[union-attr]
         topic = shop.settings.topic(FEEDBACK)
         for n in range(4):
-            strategy = assigned(experiment_of(stored), f"u{n}", "home").strategy  # type: ignore[union-attr]
+            arm = assigned(experiment_of(stored), f"u{n}", "home")
+            assert arm is not None
             for revision, reward in enumerate((9.0, float(n))):  # the newest revision counts
                 place = Place("i1", 0.5, "rules", 1.0, "tents", True, reward, {})
-                example = FeedbackExample(f"s{n}", f"u{n}", revision, "home", strategy, "v", at, at, (place,))
+                known = (f"s{n}", f"u{n}", revision, "home", arm.strategy, "v", at, at, (place,))
+                example = FeedbackExample(*known, experiment="ab", arm=arm.name)
                 await shop.log.publish(topic, f"s{n}", encode_example(example))
         await shop.log.publish(topic, "s3", None)  # withdrawn
         found = (await shop.call("GET", "/v1/experiments/ab/result")).body
