@@ -16,7 +16,7 @@ import msgspec
 
 from rec.errors import RecError, Unavailable
 from rec.explain import apart, explain
-from rec.policy.strategy import Strategy
+from rec.policy.chosen import Assignment
 from rec.ports import Exchange, Reply
 from rec.recommend import Ask, World
 from rec.requests import Explain
@@ -35,7 +35,7 @@ class Explaining:
         self,
         world: World,
         state_of: Callable[[str], UserState | None],
-        strategy_of: Callable[[str, str, UserState | None, float], Strategy | None],
+        strategy_of: Callable[[str, str, UserState | None, float], Assignment | None],
         exchange: Exchange,
         rng: random.Random | None = None,
         clock: Callable[[], float] = time.time,
@@ -67,7 +67,8 @@ class Explaining:
 
     def _ask_of(self, request: Explain, now: float) -> Ask:
         user_id, placement, state = request.user_id, request.placement, self._state_of(request.user_id)
-        strategy = self._strategy_of(user_id, placement, state, now)
+        chosen = self._strategy_of(user_id, placement, state, now)
+        strategy = None if chosen is None else chosen.strategy
         return Ask(user_id, placement, request.n, request.item_id, Cause("request"), state, strategy)
 
     def _body(self, request: Explain, ask: Ask, now: float) -> bytes:

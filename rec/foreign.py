@@ -18,8 +18,9 @@ def in_our_words(row: Mapping[str, Any], names: Mapping[str, str], time_format: 
     `names`: theirs → ours. `time_format`: of `datetime.strptime`; a time without a zone is UTC. Raises BadInput for a
     time that is not so written.
 
-    >>> in_our_words({"event": "buy", "event_ts": "23/11/2026 17:46"}, {"buy": "purchase"}, "%d/%m/%Y %H:%M")["event_ts"]
-    datetime.datetime(2026, 11, 23, 17, 46, tzinfo=datetime.timezone.utc)
+    >>> told = in_our_words({"event": "buy", "event_ts": "23/11/2026 17:46"}, {"buy": "purchase"}, "%d/%m/%Y %H:%M")
+    >>> told["event"], told["event_ts"].isoformat()
+    ('purchase', '2026-11-23T17:46:00+00:00')
     """
     told = dict(row)
     if (ours := names.get(str(row.get("event", "")).strip())) is not None:
