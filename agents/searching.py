@@ -31,8 +31,8 @@ from rec.ports import Exchange, Reply
 from rec.recommend import World
 from rec.requests import SearchRequest, SuggestRequest
 from rec.search.engine import Engine
-from rec.search.finding import likeness
 from rec.search.fusion import FUSED, Fusion
+from rec.search.nearness import Nearness
 from rec.search.reading import load_synonyms
 from rec.search.words import Words
 from rec.slates import encode_slate
@@ -78,6 +78,7 @@ class Searching:
         self._exchange, self._metrics, self._path = exchange, metrics, fusion_path
         self._rng, self._clock = rng or random.Random(), clock
         self._executor: ThreadPoolExecutor | None = None
+        self._nearness = Nearness()
         self._items: dict[str, Item | None] = {}  # what the index does not know yet; None: deleted
         self._built = False  # whether the index ever was as the catalog
         self._ready: deque[_Waiting] = deque()
@@ -203,7 +204,7 @@ class Searching:
             for click in clicks:
                 self.engine.clicked(*click, now)
             replies = [Reply(one.request_id, self._suggestions(one, now)) for one in typed]
-            alike = likeness(self.world.catalog.view(), [one.vector for one in waiting])
+            alike = self._nearness.of(self.world.catalog.view(), [one.vector for one in waiting])
             for one, state, dense in zip(waiting, states, alike, strict=True):
                 replies.append(Reply(one.request.request_id, self._slate(one, state, dense, now, complete)))
             return replies
