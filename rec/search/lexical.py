@@ -178,10 +178,6 @@ class LexicalIndex:
         """The items of documents."""
         return [self._id_of[key] for key in keys.tolist()]
 
-    def known(self, keys: Ints) -> list[str]:
-        """The items of those documents that were not dropped."""
-        return self.ids(keys[self.postings.there()[keys]])
-
     def places(self, view: View) -> Places:
         """Whose row is which document, for this view; of the thread that changes the index."""
         return self._places.follow(view, self._id_of, self._key_of)
