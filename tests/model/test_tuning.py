@@ -220,7 +220,8 @@ def test_a_query_comes_nearer_to_what_was_chosen_for_it_and_so_does_one_that_was
 def test_what_helps_items_and_harms_queries_is_refused(searched: str) -> None:
     _, good = tuned(searched, HOW, asked())
     _, result = tuned(searched, HOW, asked(wrong=True))
-    assert good.better and not result.better
+    assert good.better
+    assert not result.better
     assert result.metrics["query_loss"] > result.metrics["query_last_loss"]
 
 
