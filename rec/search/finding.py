@@ -40,7 +40,8 @@ MEANT = 0.35  # cosine from which a product without any of the words may be what
 TASTE = 0.5  # of a score: about twelve places among what has all words, and less than one word that is missing
 HALF = 0.5  # of a query: what has less of it was not found, but for who is near or was clicked
 SAME = 1e-6
-NEAR = 0.5  # cosine from which a product was found, without any of the words
+NEAR = 0.5  # cosine from which a product was found, without any of the words; and from which it may have been meant
+# where no product has any of them: what is nearest to a word of another language is near to nothing (docs/search.md)
 RANKED = 1_000  # places of a search that pages can reach
 
 Taste = Callable[[Ints], Floats]  # rows [m] → [m] in [-1, 1]
@@ -95,19 +96,20 @@ def find(
     exactly = _rows([*index.named(reading.query)], view)
     named = np.concatenate([_rows(clicks or {}, view), exactly])
     covered = index.coverage(reading.terms)
+    bar = MEANT if any(term.groups for term in reading.terms) else NEAR
     found = np.zeros(view.size, np.bool_) if dense is None else dense >= NEAR
     found[_covering(covered, places, allowed)] = found[named] = True
     found &= allowed
     through = Passing({})
     if filters.narrowing:
-        could_be = found if found.any() else allowed & _could_be(dense, view.size)
+        could_be = found if found.any() else allowed & _could_be(dense, view.size, bar)
         through = passing(view, filters, could_be, None if may is None else may.pinned)
     facets = facets_of(found, through, view)
     let = through.but(view.size)
     allowed &= let
     found &= let
     worded, bm25 = _best(index, reading, covered, places, allowed, bool(through.masks))
-    meant = _nearest(dense, allowed, worded) if dense is not None else np.zeros(0, np.int32)
+    meant = _nearest(dense, allowed, worded, bar) if dense is not None else np.zeros(0, np.int32)
     rows = np.unique(np.concatenate([worded, meant, named[allowed[named]]])).astype(np.int32)
     rows = _filled(rows, found, shelf, sort)
     if not found.any():  # nothing has half of the query: the nearest there is
@@ -183,15 +185,15 @@ def _rows(item_ids: Iterable[str], view: View) -> Ints:
     return np.array([row for item_id in item_ids if (row := view.row(item_id)) is not None], np.int32)
 
 
-def _could_be(dense: Floats | None, size: int) -> Mask:
+def _could_be(dense: Floats | None, size: int, bar: float) -> Mask:
     """[size] what may have been meant where nothing was found."""
-    return np.zeros(size, np.bool_) if dense is None else dense >= MEANT
+    return np.zeros(size, np.bool_) if dense is None else dense >= bar
 
 
-def _nearest(dense: Floats, allowed: Mask, worded: Ints) -> Ints:
-    """The nearest rows, best first. One that has none of the words must be near in earnest."""
+def _nearest(dense: Floats, allowed: Mask, worded: Ints, bar: float) -> Ints:
+    """The nearest rows, best first. One that has none of the words must reach the bar."""
     rows = top(dense, allowed, DENSE)
-    near = dense[rows] >= MEANT
+    near = dense[rows] >= bar
     if len(worded):
         near |= np.isin(rows, worded)
     rows = rows[near]
