@@ -96,7 +96,7 @@ def test_what_is_near_by_its_vector_is_found() -> None:
 
 def test_where_no_product_has_any_of_the_words_what_is_hardly_near_is_no_answer_but_the_own_list() -> None:
     shop = Shop(tent_1=[1, 0, 0], lamp_2=[0, 1, 0])
-    slate = shop.slate("zelt", vector=toward(0.45, 0.3, 0.84))
+    slate = shop.slate("zelt", vector=toward(0.51, 0.3, 0.8))
     assert (facts(slate).fallback, facts(slate).total, slate.strategy) == ("nothing_matches", 0, "search-fallback")
     assert slate.items
     assert facts(shop.slate("zelt", vector=toward(0.6, 0.3, 0.74))).fallback is None
