@@ -157,6 +157,7 @@ async def wire(
         dead_letters=dead_letters,
         metrics=metrics,
         wanted=settings.feedback,
+        teach=examples.put if settings.train_rewards else None,
     )
     rating = Rating(
         await asyncio.to_thread(load_rates, settings.rates_path, settings),

@@ -9,24 +9,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agents.outbox import Outbox
-from rec.examples import Erased, Example, encode_lesson
+from rec.examples import Erased, Example, Rewarded, encode_lesson
+
+Told = Example | Rewarded | Erased
 
 
-class Examples(Outbox[Example | Erased]):
+class Examples(Outbox[Told]):
     """A bounded queue in front of the topic. The oldest go first when it is full; an erasure never does."""
 
     what = "examples"
 
-    def put(self, lesson: Example | Erased) -> None:
+    def put(self, lesson: Told) -> None:
         """Sync: callable from the middle of a fold."""
         self.add(lesson)
 
-    def may_go(self, value: Example | Erased) -> bool:
-        return isinstance(value, Example)
+    def may_go(self, value: Told) -> bool:
+        return not isinstance(value, Erased)
 
-    async def records_of(self, batch: Sequence[Example | Erased]) -> list[tuple[str, bytes]]:
+    async def records_of(self, batch: Sequence[Told]) -> list[tuple[str, bytes]]:
         return [(_key(lesson), encode_lesson(lesson)) for lesson in batch]
 
 
-def _key(lesson: Example | Erased) -> str:
-    return lesson.event.event_id if isinstance(lesson, Example) else f"erased {lesson.erasure_id} {lesson.line}"
+def _key(lesson: Told) -> str:
+    match lesson:
+        case Example():
+            return lesson.event.event_id
+        case Rewarded():  # each revision by itself: a replay is to read what was read
+            return f"rewarded {lesson.slate_id} {lesson.revision}"
+        case Erased():
+            return f"erased {lesson.erasure_id} {lesson.line}"

@@ -24,6 +24,7 @@ from agents.retraction import Retraction
 from agents.windows import Windows
 from rec.errors import Unavailable
 from rec.events import Event
+from rec.examples import Rewarded
 from rec.feedback import (
     IMPRESSION,
     OUTCOMES,
@@ -40,6 +41,7 @@ from rec.feedback import (
     fold,
 )
 from rec.ports import Log, Record
+from rec.rewarded import rewarded_of
 from rec.served import Lists, Packed
 from rec.state import UserState
 from rec.topics import partition_of
@@ -70,8 +72,10 @@ class Feedback:
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
         wanted: bool = True,
+        teach: Callable[[Rewarded], None] | None = None,
     ) -> None:
         self._wanted = wanted  # else nothing is joined
+        self._teach = teach  # the trainer, if it learns from what lists earn
         self._windows, self._users, self._owned, self._rules = windows, users, owned, rules
         self._to, self._served_topic, self._feedback_topic = to, served_topic, feedback_topic
         self._partitions, self._forgetting, self._retraction = partitions, forgetting, retraction
@@ -156,6 +160,8 @@ class Feedback:
         for user_id, slate_id, before, after, example in issued:
             if not self._out(user_id, slate_id, before, after):
                 gone.append((example.slate_id, None))
+            elif self._teach is not None and (lesson := rewarded_of(example)) is not None:
+                self._teach(lesson)
         if gone:
             await self._publish(gone)
 

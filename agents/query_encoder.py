@@ -1,10 +1,10 @@
 """queries → **vectors**, for search and for the lists after it. A text encoder in a child of its own, kept warm.
 
-The catalog's encoder reads products in the background; a query has somebody waiting. So this child has normal priority,
-and whoever waits for it waits `within_s` at most: a search without its vector is answered from the words alone. It
-holds a model of its own in memory, so it starts when there is a sign of use, and before the first query if there is
-one (`start`): a search heard of before a restart, or somebody who begins to type. Vectors are kept by query; what
-waits is read together.
+The catalog's encoder reads products in the background; a query has somebody waiting. So this child has normal priority
+once its model is loaded, and whoever waits for it waits `within_s` at most: a search without its vector is answered
+from the words alone. It holds a model of its own in memory, so it starts when there is a sign of use, and before the
+first query if there is one (`start`): a search heard of before a restart, or somebody who begins to type. Vectors are
+kept by query; what waits is read together.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class QueryEncoder:
         """Read for ever; the child starts with the first query, or with `start`."""
         while True:
             await self._wake.wait()
-            child = Process("the queries' encoder", QueryEncoderDied, warm, self._encoder, 1, 0)
+            child = Process("the queries' encoder", QueryEncoderDied, warm, self._encoder, 1, True)
             await child.open()
             try:
                 await self._read_with(child)

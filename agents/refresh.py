@@ -23,7 +23,7 @@ from agents.scoring import Scoring
 from agents.served import ServedLists
 from agents.shown import Learning, Shown
 from rec.errors import Unavailable
-from rec.policy.strategy import Strategy
+from rec.policy.chosen import Assignment
 from rec.ports import Exchange, Pushed, Reply, StoredSlate
 from rec.recommend import Ask
 from rec.requests import SlateRequest
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 SWEEP_CHUNK = 100  # users looked at together: a thousand of them would hold up the loop
 
 StateOf = Callable[[str], UserState | None]
-StrategyOf = Callable[[str, str, UserState | None, float], Strategy | None]  # user, placement, state, now
+StrategyOf = Callable[[str, str, UserState | None, float], Assignment | None]  # user, placement, state, now
 
 
 class Refresher:
@@ -113,7 +113,8 @@ class Refresher:
         requests = [request for request in requests if request.deadline > now]
         dues = [due for due in dues if due.screen in self._presence.screens(due.entry.user_id)]
         asks = [self._ask_for(due) for due in dues] + [self._ask_of(request) for request in requests]
-        asks = [ask._replace(strategy=self._strategy_of(ask.user_id, ask.placement, ask.state, now)) for ask in asks]
+        chosen = [self._strategy_of(ask.user_id, ask.placement, ask.state, now) for ask in asks]
+        asks = [ask._replace(strategy=one and one.strategy) for ask, one in zip(asks, chosen, strict=True)]
         if not asks:
             return
         begun = {ask.user_id: self._life(ask.user_id) for ask in asks}
@@ -130,9 +131,9 @@ class Refresher:
             slate = msgspec.structs.replace(slate, items=slate.items[: request.n])
             body = b'{"slate":' + encode_slate(slate) + b"}"
             await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
-        for ask, slate in zip(asks, slates, strict=True):
+        for ask, slate, one in zip(asks, slates, chosen, strict=True):
             if self._life(ask.user_id) == begun[ask.user_id]:
-                self._served.put(slate, ask.state)
+                self._served.put(slate, ask.state, one)
         for ask, (screen, slate) in zip(asks, pushed, strict=False):  # the asks of requests come behind
             shown = frozenset(place.item_id for place in slate.items)
             self._shown.note(slate.user_id, screen, slate.position, shown)

@@ -14,6 +14,7 @@ from prometheus_client import Counter
 
 from agents.outbox import Outbox
 from rec.feedback import encode_told
+from rec.policy.chosen import Assignment
 from rec.ports import Log
 from rec.served import CategoryOf, Making, pack, records, served_of
 from rec.slates import Slate
@@ -41,11 +42,11 @@ class ServedLists(Outbox[Making]):
         self._partitions, self._category_of = partitions, category_of
         self._consent_default, self._wanted = consent_default, wanted
 
-    def put(self, slate: Slate, state: UserState | None) -> None:
-        """This list went out; it was made from `state`. Sync. Without consent nothing of it is kept."""
+    def put(self, slate: Slate, state: UserState | None, chosen: Assignment | None = None) -> None:
+        """This list went out; it was made from `state`, by what was `chosen`. Sync. Without consent nothing is kept."""
         consent = None if state is None else state.consent
         if self._wanted and slate.items and (self._consent_default if consent is None else consent):
-            self.add(Making(slate, state))
+            self.add(Making(slate, state, chosen))
 
     async def records_of(self, batch: Sequence[Making]) -> list[tuple[str, bytes]]:
         packed = []

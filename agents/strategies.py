@@ -13,8 +13,7 @@ from random import Random
 
 from agents.hints import follow
 from rec.policy.bandit import Bandit, BanditRules, fitting_floor
-from rec.policy.chosen import NOTHING, strategy_for
-from rec.policy.strategy import Strategy
+from rec.policy.chosen import NOTHING, Assignment, strategy_for
 from rec.ports import Database, Exchange
 from rec.state import UserState
 
@@ -32,12 +31,11 @@ class Strategies:
         self._told = 0  # strategies offered, when last looked at
         self.bandit = Bandit()
 
-    def choose(self, user_id: str, placement: str, state: UserState | None, now: float) -> Strategy | None:
-        """The strategy of a user's list; None: the installation's own."""
-        found = strategy_for(
+    def choose(self, user_id: str, placement: str, state: UserState | None, now: float) -> Assignment | None:
+        """The strategy of a user's list, and who decided; None: the installation's own."""
+        return strategy_for(
             self._stored, self.bandit, user_id, placement, state, now=now, rng=self._rng, rules=self._rules
         )
-        return found.strategy if found is not None else None
 
     async def look(self) -> None:
         """Read what is stored, if it has changed. Raises Unavailable."""

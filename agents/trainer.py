@@ -31,7 +31,7 @@ from agents.tuning import Tuning
 from agents.unlearning import Base, Unlearning
 from agents.versions import Stand, Versions
 from rec.errors import ModelError, Unavailable
-from rec.examples import Epoch, Erased, Example, Lesson, Taken, Tick, encode_lesson
+from rec.examples import Epoch, Erased, Example, Lesson, Rewarded, Taken, Tick, encode_lesson
 from rec.pace import next_share
 from rec.ports import Log, Record
 
@@ -207,6 +207,8 @@ class Trainer:
         match lesson:
             case Example():
                 return not self._forgetting.is_late(lesson.event.subject, lesson.event.at)
+            case Rewarded():
+                return not self._forgetting.is_late(lesson.user_id, lesson.at)
             case Epoch(encoder=encoder):
                 return await self._may_enter(encoder)
             case _:

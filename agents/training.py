@@ -51,6 +51,7 @@ def teaching_of(settings: Settings) -> Teaching:
         new=settings.train_batch // 2,
         rate=settings.train_rate,
         impressions=settings.train_impressions,
+        policy=settings.train_rewards,
         expire_s=settings.model_expire_days * 86_400.0,
         seed=settings.seed,
     )

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from agents.checkpoints import Checkpoints
 from agents.reading import lesson_of, retained
 from rec.errors import NotFound
-from rec.examples import WEIGHTS, Erased, Example
+from rec.examples import WEIGHTS, Erased, Example, Rewarded
 from rec.ports import Database, Log, Record
 from rec.privacy import VISITOR_ROW
 
@@ -126,7 +126,8 @@ def taught_since(erased: Erased, examples: list[Record], began: float) -> float:
         return erased.since
     if not examples:
         return NEVER
-    oldest = min(lesson.event.at for each in examples if isinstance(lesson := lesson_of(each), Example))
+    lessons = [lesson for each in examples if isinstance(lesson := lesson_of(each), Example | Rewarded)]
+    oldest = min(each.at if isinstance(each, Rewarded) else each.event.at for each in lessons)
     return min(oldest, erased.since) if erased.since > 0 else oldest
 
 
@@ -135,5 +136,10 @@ def _row(erased: Erased) -> str:
 
 
 def _subject(record: Record) -> str | None:
-    lesson = lesson_of(record)
-    return lesson.event.subject if isinstance(lesson, Example) else None
+    match lesson_of(record):
+        case Example(event=event):
+            return event.subject
+        case Rewarded(user_id=user_id):
+            return user_id
+        case _:
+            return None

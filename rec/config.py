@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from rec.errors import ConfigError
@@ -126,6 +126,12 @@ class Settings(BaseSettings):
     train_batch: int = Field(64, ge=2, description="examples a step, half of them new ones, half replayed")
     train_rate: float = Field(1e-3, gt=0, description="AdamW's step size")
     train_impressions: float = Field(0, ge=0, description="weight of the loss against what was shown and left alone")
+    train_rewards: float = Field(
+        0,
+        ge=0,
+        allow_inf_nan=False,
+        description="weight of the policy gradient of what lists earned; above 0 it needs REC_FEEDBACK",
+    )
     model_dim: int = Field(64, ge=8, description="width of the network")
     model_layers: int = Field(2, ge=1, description="of its transformer")
     model_steps: int = Field(50, ge=2, le=200, description="actions of a history that the network reads")
@@ -146,6 +152,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
+
+    @field_validator("train_rewards")
+    @classmethod
+    def _is_fed(cls, value: float, info: ValidationInfo) -> float:
+        if value > 0 and not info.data.get("feedback"):
+            raise ValueError("above 0 it needs REC_FEEDBACK=true: nobody knows what lists earned without it")
+        return value
 
     @property
     def bootstrap(self) -> list[str]:

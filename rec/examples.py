@@ -4,6 +4,7 @@
     Tick      take what has gathered as a batch, however small it is
     Epoch     from here on items are read with the vectors of this encoder
     Gone      from here on these items are nobody: they have left the catalog
+    Rewarded  what a list earned, and how likely each item was to be on it
     Erased    forget this user: no example of theirs may have touched the weights
 
 Everything that could make two runs differ is written down: batches end by count or at a tick; what is left out while
@@ -61,6 +62,20 @@ class Gone(msgspec.Struct, frozen=True, tag="gone", tag_field="kind"):
     item_ids: tuple[str, ...]
 
 
+class Rewarded(msgspec.Struct, frozen=True, tag="rewarded", tag_field="kind", omit_defaults=True):
+    """A list that was looked at, made `at` (seconds since 1970) from `state`: of its `length` places those that earned
+    something, as (item_id, reward, propensity). Of several of a `slate_id` the highest revision counts.
+    """
+
+    slate_id: str
+    user_id: str
+    revision: int
+    at: float
+    length: int
+    earned: tuple[tuple[str, float, float], ...] = ()
+    state: UserState | None = None
+
+
 class Erased(msgspec.Struct, frozen=True, tag="erased", tag_field="kind"):
     """A user is to be forgotten.
 
@@ -75,7 +90,7 @@ class Erased(msgspec.Struct, frozen=True, tag="erased", tag_field="kind"):
     line: str = "model weights"  # of the receipt
 
 
-Lesson = Union[Example, Tick, Pace, Epoch, Gone, Erased]  # noqa: UP007  msgspec decodes it
+Lesson = Union[Example, Tick, Pace, Epoch, Gone, Rewarded, Erased]  # noqa: UP007  msgspec decodes it
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Lesson)

@@ -99,8 +99,9 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
 class FeedbackExample(msgspec.Struct, frozen=True):
     """One list that was looked at, with its outcomes; the record of topic `feedback`. Places are in the list's order.
 
-    `at`: the first sign of looking; `served_at`: when it was made; both seconds since 1970. Of several records of a
-    `slate_id` the highest revision counts.
+    It is also the record of an exposure: of whoever looked, at that moment, to the `arm` of the `experiment` that
+    decided the list's strategy (empty: none did). `at`: the first sign of looking; `served_at`: when it was made; both
+    seconds since 1970. Of several records of a `slate_id` the highest revision counts.
     """
 
     slate_id: str
@@ -113,6 +114,8 @@ class FeedbackExample(msgspec.Struct, frozen=True):
     at: float
     places: tuple[Place, ...]
     state: UserState | None = None
+    experiment: str = ""
+    arm: str = ""
 
     @property
     def reward(self) -> float:
@@ -259,6 +262,8 @@ def joined(window: Window, user_id: str, rules: JoinRules = JoinRules()) -> Feed
         at=first,
         places=tuple(places),
         state=served.state,
+        experiment=served.experiment,
+        arm=served.arm,
     )
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from rec.examples import compact
 from rec.impressions import left_by
+from rec.policy.chosen import Assignment
 from rec.slates import Slate
 from rec.state import UserState
 from rec.topics import partition_of
@@ -35,7 +36,10 @@ class ServedItem(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Served(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A list that went out. `at`: when it was made, seconds since 1970; `state`: what it was made from."""
+    """A list that went out. `at`: when it was made, seconds since 1970; `state`: what it was made from.
+
+    `experiment`, `arm`: which experiment decided its strategy, and as whose arm; empty: none did.
+    """
 
     slate_id: str
     user_id: str
@@ -45,6 +49,8 @@ class Served(msgspec.Struct, frozen=True, omit_defaults=True):
     model_version: str
     items: tuple[ServedItem, ...]
     state: UserState | None = None
+    experiment: str = ""
+    arm: str = ""
 
 
 class Packed(msgspec.Struct, frozen=True, array_like=True):
@@ -67,6 +73,7 @@ class Making(NamedTuple):
 
     slate: Slate
     state: UserState | None
+    chosen: Assignment | None = None  # None: the installation's own strategy made it
 
 
 def served_of(made: Making, category_of: CategoryOf) -> Served:
@@ -76,6 +83,7 @@ def served_of(made: Making, category_of: CategoryOf) -> Served:
         ServedItem(place.item_id, place.score, place.source, place.propensity, category_of(place.item_id))
         for place in slate.items
     )
+    chosen = made.chosen
     state = None if made.state is None else compact(made.state, left_by(made.state, at))
     return Served(
         slate_id=slate.slate_id,
@@ -86,6 +94,8 @@ def served_of(made: Making, category_of: CategoryOf) -> Served:
         model_version=slate.model_version,
         items=items,
         state=state,
+        experiment=(chosen and chosen.experiment) or "",
+        arm=(chosen and chosen.arm) or "",
     )
 
 

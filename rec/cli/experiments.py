@@ -94,9 +94,11 @@ def who(name: str, subject: str, placement: str, as_json: bool) -> None:
 def result(name: str, log: Path, since: float | None, now: float | None, as_json: bool) -> None:
     """What each arm earned beside the control, from a log of lists: JSONL, CSV or Parquet.
 
-    Columns: subject, at (seconds since 1970), reward, and where there are any placement and strategy (which made the
-    list; lists of another strategy than the arm's are left out). Lists count from when the experiment was put, or its
-    arms, shares, salt or placements were last changed. The interval may be looked at as often as you like.
+    Columns: subject, at (when they looked, seconds since 1970), reward, and where there are any placement, strategy
+    (which made the list), served_at (when it was made), experiment and arm (which decided it). Lists of another
+    strategy than the arm's, or that something else decided, are no exposure and left out. Lists count from when the
+    experiment was put, or its arms, shares, salt or placements were last changed. The interval may be looked at as
+    often as you like.
     """
     for option, given in (("--since", since), ("--now", now)):
         if given is not None and not math.isfinite(given):
@@ -111,20 +113,31 @@ def result(name: str, log: Path, since: float | None, now: float | None, as_json
         say(f"{found.before:,} lists of before {when:%Y-%m-%d %H:%M:%S} UTC are left out: the arms were not these yet")
     shown = effects(experiment, found.earned)
     if as_json:
-        arms = {arm.name: {"subjects": one.subjects, "mean": one.mean}
-                for arm, one in zip(experiment.arms, found.earned, strict=True)}  # fmt: skip
+        arms = {arm.name: {"exposed": exposed, "subjects": one.subjects, "mean": one.mean}
+                for arm, exposed, one in zip(experiment.arms, found.exposed, found.earned, strict=True)}  # fmt: skip
         emit_json({"arms": arms, "waiting": found.waiting, "otherwise": found.otherwise, "before": found.before,
                    "since": since,
                    "effects": [_finite(effect) for effect in shown]})  # fmt: skip
         return
-    body = table("arm", "subjects", "a subject", "beside control", "low", "high", "verdict")
+    body = table("arm", "exposed", "subjects", "a subject", "beside control", "low", "high", "verdict")
     control = found.earned[0]
-    body.add_row(experiment.arms[0].name, f"{control.subjects:,}", f"{control.mean:.4f}", "", "", "", "control")
-    for effect, one in zip(shown, found.earned[1:], strict=True):
+    body.add_row(
+        experiment.arms[0].name,
+        f"{found.exposed[0]:,}",
+        f"{control.subjects:,}",
+        f"{control.mean:.4f}",
+        "",
+        "",
+        "",
+        "control",
+    )
+    for effect, exposed, one in zip(shown, found.exposed[1:], found.earned[1:], strict=True):
         numbers = [f"{number:+.4f}" for number in (effect.value, effect.low, effect.high)]
-        body.add_row(effect.arm, f"{one.subjects:,}", f"{one.mean:.4f}", *numbers, effect.verdict)
+        body.add_row(effect.arm, f"{exposed:,}", f"{one.subjects:,}", f"{one.mean:.4f}", *numbers, effect.verdict)
     emit(body)
     say(f"{found.waiting:,} subjects are still within their {experiment.window_s:,.0f} s")
+    if found.otherwise:
+        say(f"{found.otherwise:,} lists of subjects were not decided by their arm, and are left out")
 
 
 def _since(experiment: Experiment, given: float | None) -> float:
@@ -158,7 +171,12 @@ def _earned(path: Path) -> Iterator[Earned]:
                         raise ValueError("no finite number")
                     strategy = values.get("strategy")
                     placement = str(values.get("placement") or "home")
-                    yield Earned(str(values["subject"]), at, reward, placement, str(strategy) if strategy else None)
+                    made = float(values["served_at"]) if values.get("served_at") not in (None, "") else None
+                    decided = None
+                    if "experiment" in values:
+                        decided = str(values["experiment"] or ""), str(values.get("arm") or "")
+                    named = str(strategy) if strategy else None
+                    yield Earned(str(values["subject"]), at, reward, placement, named, made, decided)
                 except (KeyError, TypeError, ValueError) as error:
                     flaw = Flaw(row.line, None, f"subject, at and reward are needed: {error}")
             if flaw is not None:

@@ -80,6 +80,8 @@ def row_of(example: FeedbackExample) -> dict[str, Any]:
         "reward": example.reward,
         "placement": example.placement,
         "strategy": example.strategy,
+        "experiment": example.experiment,
+        "arm": example.arm,
         "slate_id": example.slate_id,
         "model_version": example.model_version,
         "served_at": example.served_at,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,10 @@ class Players(click.ParamType):
 @click.option("--events", default=5_000, show_default=True, type=click.IntRange(1), help="Lists they look at, in sum.")
 @click.option("--seed", type=click.IntRange(0), help="The same seed, the same run.  [0]")
 @click.option("--seeds", type=Seeds(), help="Once for each; the figures are their mean: 0,1,2.")
+@click.option("--network", is_flag=True, help="The trainer's network learns, too, and not the gate alone.")
+@click.option(
+    "--rewards", type=click.FloatRange(0), help="With --network: weight of what lists earn, as REC_TRAIN_REWARDS.  [0]"
+)
 @json_option
 @click.pass_context
 def simulate(
@@ -65,17 +70,21 @@ def simulate(
     events: int,
     seed: int | None,
     seeds: tuple[int, ...] | None,
+    network: bool,
+    rewards: float | None,
     as_json: bool,
 ) -> None:
     """What strategies earn from simulated shoppers, and how soon their lists follow an interest that jumps.
 
-    Lists are made by the code that serves, on the demo catalog; counters and gate learn from what comes of them. Every
+    Lists are made by the code that serves, on the demo catalog; counters and gate learn from what comes of them.
+    adaptive is what an installation with feedback does by itself, bandit one that chooses among three strategies. Every
     strategy plays on the same lives. Reward: click 1, cart 2, purchase 4. Regret: what the best list would have earned
     more, on average. adapt_events: actions of a shopper until half of the top ten follows their new interest.
 
     \b
     rec simulate --compare adaptive,greedy,epsilon_greedy,random
     rec simulate --compare adaptive,greedy --shoppers 2000 --events 16000 --seeds 0,1,2 --json
+    rec simulate --compare adaptive,greedy --network --rewards 0.1
     rec simulate --compare adaptive,greedy,random --replay path/to/yoochoose_100k --events 10000
     rec simulate --arms --seeds 0,1,2
     """
@@ -89,16 +98,21 @@ def simulate(
         raise BadInput("--replay needs --compare STRATEGY,…", field="--replay")
     chosen = seeds or (seed or 0,)
     if names is None:
-        refuse(ctx, "--arms", ["shoppers", "events"])
+        refuse(ctx, "--arms", ["shoppers", "events", "network", "rewards"])
         _arms(Arms(), chosen, as_json)
         return
     if replay is not None:
-        refuse(ctx, "--replay", ["shoppers", "seeds"])
+        refuse(ctx, "--replay", ["shoppers", "seeds", "network", "rewards"])
         _replay(names, DATASETS[dataset].read(replay), chosen[0], events, as_json)
         return
+    if rewards is not None and not math.isfinite(rewards):
+        raise BadInput(f"--rewards {rewards:g} is no weight. Give a finite number.", field="--rewards")
+    if not network:
+        refuse(ctx, "a gate alone, which learns of no rewards; it is for --network", ["rewards"])
+    setting = Setting(shoppers, events, network=network, rewards=rewards or 0.0)
     with ProgressLine("playing", "lists") as line:
         total = max(1, events)
-        body = compare(names, Setting(shoppers, events), chosen, lambda name, _, at: line.update(at, at / total))
+        body = compare(names, setting, chosen, lambda name, _, at: line.update(at, at / total))
     if as_json:
         emit_json(body)
         return

@@ -19,7 +19,7 @@ from rec.client.outputs import Changed, Deliver, Dial, Hangup, Output, Refuse, R
 from rec.client.session import Session
 from rec.client.slots import Slot
 from rec.client.timing import Timing
-from rec.client.tokens import TokenSource
+from rec.client.tokens import Token, TokenSource
 from rec.errors import BadInput, DeadlineExceeded, RecError
 from rec.slates import Slate
 
@@ -47,6 +47,7 @@ class Link:
         self._newest: dict[str, Slate] = {}  # of each placement that is wanted: for a loop that joins later
         self._out: deque[str] = deque()
         self._dialing = False
+        self._attempt: asyncio.Timeout | None = None  # while a connection is being made
         self._socket: Socket | None = None
         self._doomed: list[tuple[Socket, Hangup]] = []
         self._reader: asyncio.Task[None] | None = None
@@ -89,6 +90,8 @@ class Link:
     async def close(self) -> None:
         """End everything; loops end without an error."""
         self._apply(self._session.close())
+        if self._attempt is not None and not self._attempt.expired():
+            self._attempt.reschedule(self._now())  # nobody wants this connection any more
         await asyncio.wait([self._driver])
 
     def when_over(self, call: Callable[[Link], object]) -> None:
@@ -172,9 +175,7 @@ class Link:
 
     async def _open(self) -> None:
         try:
-            async with asyncio.timeout(self._timing.timeout_s):
-                token = await self._tokens.get(self.user_id)
-                socket = await self._dial()
+            token, socket = await self._connect()
         except TimeoutError:
             late = DeadlineExceeded(f"no connection within {self._timing.timeout_s:g} s")
             self._apply(self._session.refused(late, self._now()))
@@ -185,6 +186,14 @@ class Link:
             self._socket = socket
             self._reader = asyncio.create_task(self._read(socket), name="rec-client-reader")
             self._apply(self._session.opened(token.value, token.renew_in, self._now()))
+
+    async def _connect(self) -> tuple[Token, Socket]:
+        try:
+            async with asyncio.timeout(self._timing.timeout_s) as self._attempt:
+                token = await self._tokens.get(self.user_id)
+                return token, await self._dial()
+        finally:
+            self._attempt = None
 
     async def _flush(self) -> None:
         while self._out and (socket := self._socket) is not None:
@@ -208,11 +217,11 @@ class Link:
                 message = await socket.receive()
                 if socket is not self._socket:
                     return
-                if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
-                    self._apply(self._session.received(message.data, self._now()))
-                else:  # CLOSE, CLOSING, CLOSED, ERROR
+                if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):  # CLOSE … CLOSED, ERROR
                     reason = message.extra if isinstance(message.extra, str) else ""
                     self._report_loss(socket, socket.close_code or BROKEN, reason)
+                    return  # whoever reads on from a closed socket gets CLOSED for ever, and without a pause
+                self._apply(self._session.received(message.data, self._now()))
         except Exception as defect:  # noqa: BLE001 - as in the driver
             self._fail(defect)
 

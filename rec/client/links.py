@@ -46,8 +46,7 @@ class Links:
     async def close(self) -> None:
         """End every link; their loops end."""
         self._closed = True
-        for link in [*self._links.values(), *self._ending]:
-            await link.close()
+        await asyncio.gather(*(link.close() for link in [*self._links.values(), *self._ending]))
 
     def _link(self, user_id: str) -> Link:
         link = self._links.get(user_id)

@@ -40,8 +40,12 @@ class Child:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         death_signal: signal.Signals = signal.SIGKILL,
+        niceness: int = 0,
     ) -> None:
-        """`env` is added to this process's environment. `death_signal` reaches the child if its parent is killed."""
+        """`env` is added to this process's environment. `death_signal` reaches the child if its parent is killed.
+
+        `niceness` is added to this process's: 0 as urgent as this one … 19.
+        """
         self.command, self.log = list(command), log
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as out:
@@ -54,7 +58,7 @@ class Child:
                     env={**os.environ, **(env or {})},
                     cwd=cwd,
                     start_new_session=True,
-                    preexec_fn=_die_with(os.getpid(), death_signal),
+                    preexec_fn=_begin(os.getpid(), death_signal, niceness),
                 )
             except OSError as error:
                 raise ConfigError(f"cannot start {self.command[0]}: {error.strerror}. Is it installed?") from error
@@ -134,15 +138,15 @@ async def running(
         await child.stop(grace_s)
 
 
-def _die_with(parent: int, death_signal: signal.Signals) -> Callable[[], None] | None:
-    """What the child does between fork and exec: ask for the signal, and check that the parent is still there."""
-    if _libc is None:
-        return None
-    prctl = _libc.prctl
+def _begin(parent: int, death_signal: signal.Signals, niceness: int) -> Callable[[], None]:
+    """What the child does between fork and exec: let others go first, ask for the signal, see that the parent is there
+    still."""
 
     def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
-        if os.getppid() != parent:  # it died before we asked
-            os._exit(1)
+        os.nice(niceness)
+        if _libc is not None:
+            _libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+            if os.getppid() != parent:  # it died before we asked
+                os._exit(1)
 
     return ask

@@ -33,6 +33,7 @@ class Spec(NamedTuple):
     ready: Callable[[], Awaitable[bool]] | None = None
     ready_within_s: float = 60.0
     stop_within_s: float = 10.0
+    niceness: int = 0  # see Child
 
 
 class Restarts:
@@ -93,7 +94,7 @@ class Supervisor:
             await self.stop(name)
 
     async def _launch(self, spec: Spec) -> None:
-        child = Child(spec.command, spec.log, env=spec.env)
+        child = Child(spec.command, spec.log, env=spec.env, niceness=spec.niceness)
         self._running[spec.name] = (spec, child)
         if spec.ready is not None:
             await child.until_ready(spec.ready, spec.ready_within_s)

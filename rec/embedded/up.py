@@ -38,6 +38,7 @@ from rec.topics import EXAMPLES, topics
 
 SESSION_TIMEOUT_S = "1"  # a dead worker is forgotten before its successor asks; Tansu evicts nobody until one does
 ANSWERS_WITHIN_S = 2.0
+LATER = 5  # niceness of what nobody waits for: on one machine with the worker and the web, these come first
 Report = Callable[[str], None]
 Progress = Callable[[str, int, int], None]
 
@@ -194,9 +195,9 @@ async def _start(
     async def web_ready() -> bool:
         return port_file.exists() and await asyncio.to_thread(_answers, f"{_url(options, port_file)}/health/ready")
 
-    await supervisor.start(child("archiver", python("agents", "archiver"), stop_within_s=60.0))
+    await supervisor.start(child("archiver", python("agents", "archiver"), stop_within_s=60.0, niceness=LATER))
     await supervisor.start(child("worker", python("agents", "worker")))
-    await supervisor.start(child("trainer", python("agents", "trainer")))
+    await supervisor.start(child("trainer", python("agents", "trainer"), niceness=LATER))
     await supervisor.start(child("web", python("web"), ready=web_ready))
     env["REC_PORT"] = port_file.read_text().strip()  # a web that is started again must be where it was found
     await asyncio.to_thread(announce, home.root, env, metrics)

@@ -61,8 +61,8 @@ class Published(NamedTuple):
 
 
 def begin(teaching: bytes, hardware: Hardware) -> None:
-    """Initializer: low priority, and no more threads than are asked for."""
-    begin_background(10, hardware.threads)  # a list matters more than a lesson
+    """Initializer: behind everybody else, and no more threads than are asked for."""
+    begin_background(hardware.threads)  # a list matters more than a lesson
     threadpool_limits(hardware.threads)  # numpy's, for as long as the process lives
     taught = msgspec.json.decode(teaching, type=Teaching)
     _here[:] = [_Here(taught, hardware, Series(taught.training.whole_until))]

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rec.errors import ModelError
-from rec.model.background import begin_background
+from rec.model.background import begin_background, load_aside
 from rec.model.checkpoint import MODEL, load
 from rec.model.weights import DEFAULT, adapter_of, encoder_id, locate, tuned_id
 
@@ -140,13 +140,15 @@ def epoch_encoder(name: str, url: str, encoder: str) -> TextEncoder:
 _warm: list[TextEncoder] = []
 
 
-def warm(name: str = DEFAULT, threads: int = 1, niceness: int = 10) -> None:
-    """Initializer of the child: load the weights; with low priority, for a new list matters more than a new vector.
+def warm(name: str = DEFAULT, threads: int = 1, urgent: bool = False) -> None:
+    """Initializer of the child: load the weights, behind everybody else: a new list matters more than a new vector.
+
+    `urgent`: somebody waits for a vector, once the weights are there.
 
     Raises ModelError, which the parent sees as BrokenProcessPool: call `locate` there first.
     """
-    begin_background(niceness, threads)
-    _warm[:] = [TextEncoder(name)]
+    begin_background(threads, urgent=urgent)
+    _warm[:] = [load_aside(TextEncoder, name)]
 
 
 def encode_batch(texts: list[str]) -> tuple[int, bytes]:

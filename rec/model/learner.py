@@ -21,20 +21,25 @@ from torch.nn import functional as F
 
 from rec.catalog import Floats, Item, View
 from rec.events import Event
+from rec.examples import Rewarded
 from rec.model.device import Hardware
 from rec.model.encode import Batch, empty, targets_of, write_history, write_left
 from rec.model.lazy import step_rows
 from rec.model.loss import (
     Frequency,
     action_heads,
+    drawn_share,
+    estimated_logits,
     full_softmax,
     impression_softmax,
     mixed_log_q,
     sampled_softmax,
+    top_k_policy_gradient,
     with_bias,
 )
 from rec.model.network import Histories, Items, Network
 from rec.model.replay import Replay
+from rec.model.rewards import Rewards
 from rec.model.served import heard_of
 from rec.model.teaching import Training
 from rec.model.vocabulary import Vocabulary
@@ -65,6 +70,7 @@ class Learner:
         self._moved: tuple[Items, Items] | None = None  # the items as the vocabulary has them, and on the device
         self._newest = self._looked = 0.0  # times of events: the newest, and that of the last look for what expires
         self._replay = Replay(training.replay, training.shape.steps)
+        self._rewards = Rewards(training.policy_kept, training.shape.steps) if training.policy else None
         self._random = torch.get_rng_state()  # its own dropout, whatever else draws random numbers in this process
 
     # ------------------------------------------------------------------ learning
@@ -92,6 +98,11 @@ class Learner:
                 torch.set_rng_state(self._random)
                 self._step(self._mixed(len(fresh)))
                 self._random = torch.get_rng_state()
+
+    def reward(self, told: Rewarded) -> None:
+        """What a list earned: the steps from here on learn from it, if that has a weight at all."""
+        if self._rewards is not None:
+            self._rewards.put(told, self._row_of)
 
     def _there(self, *arrays: np.ndarray) -> list[Tensor]:
         """On the device."""
@@ -141,6 +152,8 @@ class Learner:
     def _renumber(self, rows: np.ndarray | None) -> None:
         if rows is not None:
             self._replay.renumber(rows)
+            if self._rewards is not None:
+                self._rewards.renumber(rows)
             self._frequency.renumber(torch.from_numpy(rows))
 
     def forget_vacated(self) -> None:
@@ -191,7 +204,30 @@ class Learner:
         if training.impressions:
             biased = with_bias(u[:, -1][wanted], v, network.bias(items.slot))
             loss = loss + training.impressions * impression_softmax(*biased, targets[wanted], left[wanted])
+        if self._rewards is not None:
+            loss = loss + training.policy * self._earned(self._rewards, v, items)
         return loss
+
+    def _earned(self, rewards: Rewards, v: Tensor, items: Items) -> Tensor:
+        """The policy gradient of some places that earned something. The policy is the next item's softmax.
+
+        While there are fewer of them than a step takes they weigh no more for it: the sum is divided by what it takes.
+        """
+        training, network = self.training, self.network
+        drawn = rewards.draw(training.policy_places, self._rng)
+        if drawn is None:
+            return v.sum() * 0.0
+        actions, lengths, earned, propensities = self._there(*drawn[3:])
+        u = network.users(v, Histories(*self._there(*drawn[:3])).trimmed())[:, -1]  # [B, d]
+        if len(items.slot) <= training.full_until:
+            logits, chosen = network.next_item(u, v, items), actions
+        else:
+            u, v = with_bias(u, v, network.bias(items.slot))
+            sampled: Tensor = torch.randint(1, len(v), (training.negatives,)).unique()  # type: ignore[no-untyped-call]
+            share = drawn_share(len(v), training.negatives)
+            logits, chosen = estimated_logits(u, v, actions, sampled.to(v.device), share), torch.zeros_like(actions)
+        loss = top_k_policy_gradient(logits.float(), chosen, earned, propensities, lengths, training.policy_cap)
+        return loss * (len(actions) / training.policy_places)
 
     def _next_item(self, u: Tensor, v: Tensor, items: Items, targets: Tensor) -> Tensor:
         """The softmax over all items, or over those of the batch and some drawn from all: mixed negative sampling.
@@ -221,6 +257,8 @@ class Learner:
         arrays = {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
         arrays |= {f"vocabulary.{name}": array for name, array in vocabulary.items()}
         arrays |= {f"replay.{name}": array for name, array in self._replay.state().items()}
+        if self._rewards is not None:
+            arrays |= {f"rewards.{name}": array for name, array in self._rewards.state().items()}
         random = self._rng.bit_generator.state
         numbers = {**random["state"], "has_uint32": random["has_uint32"], "uinteger": random["uinteger"]}
         said = {name: str(number) for name, number in numbers.items()}  # of 128 bits: more than JSON's numbers hold
@@ -242,6 +280,8 @@ class Learner:
         self._frequency.load({name: torch.from_numpy(array) for name, array in part("frequency.").items()})
         self.vocabulary.load(part("vocabulary."), rest["vocabulary"])
         self._replay.load(part("replay."))
+        if self._rewards is not None:
+            self._rewards.load(part("rewards."))
         self.steps = int(rest["steps"])
         self._newest, self._looked = (float(rest["times"][name]) for name in ("newest", "looked"))
         numbers = {name: int(value) for name, value in rest["random"].items()}

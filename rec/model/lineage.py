@@ -25,7 +25,7 @@ from rec.contest import CANDIDATE, UNTAUGHT, Round
 from rec.counters import Counters
 from rec.errors import ModelError
 from rec.evaluation.metrics import rank_of
-from rec.examples import Epoch, Example, Gone, Pace, Taken, Tick, decode_lesson, is_learned
+from rec.examples import Epoch, Example, Gone, Pace, Rewarded, Taken, Tick, decode_lesson, is_learned
 from rec.features import FEATURES, with_network
 from rec.gate import Gate, GateLearner, weigh
 from rec.lessons import Judgement, is_target, judgement
@@ -129,6 +129,8 @@ class Lineage:
                 self._gather(lesson)
             elif isinstance(lesson, Pace):
                 self.share = lesson.share
+            elif isinstance(lesson, Rewarded):
+                self._learner.reward(lesson)
             full = len(self._waiting) >= self.teaching.training.new
             if self._waiting and (full or isinstance(lesson, Tick | Epoch | Gone)):
                 rounds.append(self._batch())

@@ -36,13 +36,30 @@ def sampled_softmax(u: Tensor, v: Tensor, targets: Tensor, sampled: Tensor, log_
     return (torch.logsumexp(torch.cat([positive.unsqueeze(1), negative], 1), 1) - positive).mean()
 
 
+def estimated_logits(u: Tensor, v: Tensor, targets: Tensor, sampled: Tensor, share: float) -> Tensor:
+    """[B, 1 + S] logits whose first column is the target's, and whose softmax estimates that over all n rows.
+
+    u [B, d], v [n, d], targets [B], sampled [S] different rows of v, each of which was as likely as `share` to be among
+    them: the sum over the others is estimated without bias (Horvitz & Thompson 1952).
+    """
+    own = (u * v[targets]).sum(-1, keepdim=True)  # [B, 1]
+    others = (u @ v[sampled].T - math.log(share)).masked_fill(
+        targets.unsqueeze(1) == sampled.unsqueeze(0), float("-inf")
+    )
+    return torch.cat([own, others], 1)
+
+
+def drawn_share(n: int, drawn: int) -> float:
+    """The probability of a row to be among `drawn` of the rows from 1 to n - 1, with replacement, each as likely."""
+    return 1 - (1 - 1 / max(1, n - 1)) ** drawn
+
+
 def mixed_log_q(log_q: Tensor, drawn: int) -> Tensor:
     """[n]: log of the probability that a row is in a batch, or among `drawn` rows from 1 to n - 1, or both.
 
     log_q [n] is that of the batch alone; a row is drawn with replacement, each as likely as the others.
     """
-    uniform = 1 - (1 - 1 / max(1, len(log_q) - 1)) ** drawn
-    return (1 - (1 - log_q.exp()) * (1 - uniform)).log()
+    return (1 - (1 - log_q.exp()) * (1 - drawn_share(len(log_q), drawn))).log()
 
 
 def impression_softmax(u: Tensor, v: Tensor, targets: Tensor, left: Tensor) -> Tensor:
@@ -87,20 +104,21 @@ def contrastive(a: Tensor, b: Tensor, temperature: float = 0.1) -> Tensor:
 
 
 def top_k_policy_gradient(
-    logits: Tensor, actions: Tensor, rewards: Tensor, propensities: Tensor, k: int, cap: float = 10.0
+    logits: Tensor, actions: Tensor, rewards: Tensor, propensities: Tensor, k: int | Tensor, cap: float = 10.0
 ) -> Tensor:
     """Off-policy corrected policy gradient for lists of k: Chen et al. 2019, "Top-K off-policy correction".
 
     logits [B, n] of the policy that learns; actions [B] what was shown; rewards [B] what it earned, of either sign;
-    propensities [B] in (0, 1] how likely it was to be on the list that showed it. With pi the softmax and
-    alpha = 1 - (1 - pi)^k the chance to be among k draws, the gradient is that of -mean(w R log alpha) with
+    propensities [B] in (0, 1] how likely it was to be on the list that showed it, of k places (or [B]). With pi the
+    softmax and alpha = 1 - (1 - pi)^k the chance to be among k draws, the gradient is that of -mean(w R log alpha) with
     w = alpha / propensity as a constant, which is theirs: d log alpha = k (1 - pi)^(k-1) (pi / alpha) d log pi. An item
     that is on the list already is pushed no further. `cap` bounds w (Ionides 2008): a little bias, far less variance.
     """
     log_pi = torch.log_softmax(logits.float(), 1).gather(1, actions.unsqueeze(1)).squeeze(1)
     pi = log_pi.exp().clamp(max=1 - 1e-6)
+    k = torch.as_tensor(k, dtype=pi.dtype, device=pi.device)
     log_alpha = torch.where(  # k pi where pi is tiny, and log1p of it would be 0
-        pi < 1e-6, log_pi + math.log(k), torch.log(-torch.expm1(k * torch.log1p(-pi)).clamp(max=-1e-30))
+        pi < 1e-6, log_pi + k.log(), torch.log(-torch.expm1(k * torch.log1p(-pi)).clamp(max=-1e-30))
     )
     weight = (log_alpha.detach().exp() / propensities).clamp(max=cap)
     return -(weight * rewards * log_alpha).mean()

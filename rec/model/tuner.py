@@ -44,8 +44,8 @@ class Visit(NamedTuple):
 
 
 def begin(name: str, url: str, threads: int) -> None:
-    """Initializer: the lowest priority there is."""
-    begin_background(19, threads)
+    """Initializer: behind everybody else."""
+    begin_background(threads)
     _here[:] = [_Here(name, url)]
 
 

@@ -1,9 +1,10 @@
 """logged rewards → **what each arm earned** → `rec.policy.experiments.effects`. One number a subject.
 
-A subject's number is the sum of what they earned within `Experiment.window_s` of their first list in the experiment
-(the exposure), and counts once that time is over: until then nobody knows it, and to count it early would favour arms
-that earn soon. Who is in which arm is not looked up but worked out, as when the list was made; so lists of before the
-arms were what they are (`Experiment.since`) are nobody's, and left out. Pure.
+A subject is exposed when they first look at a list that the experiment decided; to be assigned, or to have such a list
+made, is none. Their number is the sum of what they earned within `Experiment.window_s` of that, and counts once that
+time is over: until then nobody knows it, and to count it early would favour arms that earn soon. Which experiment and
+arm decided a list is in the log of the feedback join; of other logs it is worked out, as when the list was made. Lists
+made before the arms were what they are (`Experiment.since`) are nobody's, and left out. Pure.
 """
 
 from __future__ import annotations
@@ -17,13 +18,19 @@ from rec.policy.experiments import Experiment, Moments, assigned
 
 
 class Earned(NamedTuple):
-    """One list that a subject looked at and what it earned; `strategy`: which made it, None where it is not known."""
+    """One list that a subject looked at, from `at` on, and what it earned.
+
+    None where it is not known: `strategy`, which made it; `made`, when; `decided`, which experiment and as which of its
+    arms ("" and "": none did).
+    """
 
     subject: str
     at: float  # seconds since 1970
     reward: float
     placement: str = "home"
     strategy: str | None = None
+    made: float | None = None  # seconds since 1970
+    decided: tuple[str, str] | None = None
 
 
 class Tally(NamedTuple):
@@ -31,8 +38,9 @@ class Tally(NamedTuple):
 
     earned: tuple[Moments, ...]
     waiting: int  # subjects whose time is not over
-    otherwise: int  # lists of subjects that another strategy made than that of their arm: left out
+    otherwise: int  # lists of subjects that their arm did not decide, or another strategy made: left out
     before: int  # lists of before it began: left out
+    exposed: tuple[int, ...] = ()  # subjects of each arm who have looked, those who wait included
 
 
 def tally(experiment: Experiment, rows: Iterable[Earned], since: float, now: float) -> Tally:
@@ -46,23 +54,26 @@ def tally(experiment: Experiment, rows: Iterable[Earned], since: float, now: flo
     arm_of: dict[str, int] = {}
     otherwise = before = 0
     for row in rows:
-        if row.at < since:
+        if row.at < since or (row.made is not None and row.made < since):
             before += 1
             continue
         arm = assigned(running, row.subject, row.placement)
         if arm is None or row.at > now:
             continue
-        if row.strategy is not None and row.strategy != arm.strategy:
+        theirs = row.decided is None or row.decided == (experiment.name, arm.name)
+        if not theirs or (row.strategy is not None and row.strategy != arm.strategy):
             otherwise += 1
             continue
         arm_of[row.subject] = number[arm.name]
         lists.setdefault(row.subject, []).append((row.at, row.reward))
     earned, waiting = [Moments() for _ in experiment.arms], 0
+    exposed = [0] * len(earned)
     for subject, mine in lists.items():
+        exposed[arm_of[subject]] += 1
         end = min(mine)[0] + experiment.window_s
         if end > now:
             waiting += 1
             continue
         at = arm_of[subject]
         earned[at] = earned[at].plus(sum(reward for when, reward in mine if when <= end))
-    return Tally(tuple(earned), waiting, otherwise, before)
+    return Tally(tuple(earned), waiting, otherwise, before, tuple(exposed))

@@ -68,13 +68,17 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 
         Chance costs sales and CPU, and pays in what is learned of it: by itself it is there with the feedback alone.
         """
-        chosen = settings.strategy
-        if settings.feedback and "strategy" not in settings.model_fields_set:  # an empty one was chosen too
-            chosen = dict(EXPLORING)
+        if "strategy" not in settings.model_fields_set:  # an empty one was chosen too
+            return own_strategy(feedback=settings.feedback)
         try:
-            return strategy_of(chosen)
+            return strategy_of(settings.strategy)
         except BadInput as error:
             raise ConfigError(f"REC_STRATEGY: {error.message}", field="REC_STRATEGY") from None
+
+
+def own_strategy(*, feedback: bool) -> Strategy:
+    """What serves where nobody has chosen anything, with or without feedback to learn from."""
+    return strategy_of(EXPLORING if feedback else {})
 
 
 def strategy_of(values: Mapping[str, Any]) -> Strategy:

@@ -2,8 +2,9 @@
 
     person due → Ask → player → list → view_item_list, select_item, add_to_cart, purchase → fold, counters, gate → …
 
-The events are those of the wire, folded by `rec.state`, counted by `rec.counters`, and the gate learns from each by
-`rec.lessons`, as a trainer does; nothing is told to the recommender that a shop would not see. Same seed, same run.
+The events are those of the wire, folded by `rec.state`, counted by `rec.counters`, joined with their lists by
+`rec.feedback` and learned from as a trainer does (rec.simulate.teachers); nothing is told to the recommender that a
+shop would not see. Same seed, same run.
 Whatever shoppers are shown, they come at the same times and their interests take the same course: strategies are
 compared on the same lives.
 """
@@ -11,7 +12,8 @@ compared on the same lives.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from random import Random
 from typing import NamedTuple
@@ -24,12 +26,15 @@ from rec.counters import Counters
 from rec.demo.shoppers import AWAY_S, THINK_S, simulate
 from rec.demo.world import demo_catalog
 from rec.events import Attribution, Event, EventItem, instant
-from rec.gate import GateLearner
-from rec.lessons import is_target, judgement
+from rec.feedback import FeedbackExample, JoinRules, Window, joined
+from rec.feedback import fold as joining
+from rec.lessons import is_target
 from rec.recommend import Ask, Brain, World
-from rec.simulate.market import LOOKS, Done, Market, Person
+from rec.served import Making, Packed, pack, served_of
+from rec.simulate.market import LOOKS, WORTH, Done, Market, Person
 from rec.simulate.players import Player
-from rec.slates import Cause
+from rec.simulate.teachers import Gated, Teacher, Trained
+from rec.slates import Cause, Slate
 from rec.state import UserState, fold
 
 TOP = 10  # places that are to follow a new interest,
@@ -47,6 +52,8 @@ class Setting(NamedTuple):
     items: int = 800
     n: int = 20
     past: int = 2_000  # events of other people before: a shop that opens today knows nothing at all
+    network: bool = False  # the trainer's network learns too, else the gate alone
+    rewards: float = 0.0  # weight of its policy gradient of what lists earn
 
 
 class Adapted(NamedTuple):
@@ -71,14 +78,18 @@ class Loop:
 
     def __init__(self, setting: Setting, player: Player, *, seed: int) -> None:
         self._setting, self._player = setting, player
+        self._waiting: deque[tuple[float, FeedbackExample]] = deque()  # lists whose window is not over, oldest first
         items = demo_catalog(seed=7, size=setting.items)
         self._market = Market(items)
         catalog = Catalog()
         catalog.upsert(items)
-        self._world = World(catalog, Counters(), brain=Brain.untaught(), shelf_s=30.0)
-        self._gate = GateLearner()
-        for event in islice(simulate(items, 200, seed=seed, now=0.0, prefix="past"), setting.past):
-            self._world.counters.learn(_at(event))
+        self._world = World(catalog, Counters(), brain=Brain.untaught(), worth=WORTH, shelf_s=30.0)
+        self._teacher: Teacher = Gated()
+        if setting.network:
+            self._teacher = Trained(items, rewards=setting.rewards, seed=seed)
+        for event in map(_at, islice(simulate(items, 200, seed=seed, now=0.0, prefix="past"), setting.past)):
+            self._teacher.past(event, self._world)
+            self._world.counters.learn(event)
         self._began = self._world.counters.learned_through
         self._people = [Person(self._market, f"{seed}/{at}") for at in range(setting.shoppers)]
         self._states: dict[int, UserState] = {}
@@ -96,6 +107,8 @@ class Loop:
         starts = [True] * self._setting.shoppers
         for lists in range(self._setting.events):
             now, who = due[0]
+            while self._waiting and self._waiting[0][0] <= now:
+                self._teacher.feedback(self._waiting.popleft()[1], self._world)
             person = self._people[who]
             if starts[who] and person.visit():
                 jumps += [Adapted(since, False) for since in (self._open.pop(who, None),) if since is not None]
@@ -124,10 +137,23 @@ class Loop:
         self._player.earned(ask, listed.strategy, earned, now=now)
         if not done and self._ways.random() < _ON_THEIR_OWN and (found := person.browse()) is not None:
             done = [found]
-        slate = f"l{self._sent}"
-        for event in self._told(who, now, rows, done, slate):
+        slate_id = f"l{self._sent}" if listed.slate is None else listed.slate.slate_id
+        events = list(self._told(who, now, rows, done, slate_id))
+        if listed.slate is not None:
+            self._join(listed.slate, ask.state, events)
+        for event in events:
             self._learn(who, event)
         return earned, lost
+
+    def _join(self, slate: Slate, state: UserState | None, events: Sequence[Event]) -> None:
+        """The list with what became of it, to be told when its window is over."""
+        rules, user_id = JoinRules(), slate.user_id
+        window: Window | None = None
+        told: list[Packed | Event] = [pack(served_of(Making(slate, state), lambda _: ""))]
+        for what in (*told, *(event for event in events if event.attribution is not None)):
+            window, _ = joining(window, what, user_id=user_id, now=slate.created_at.timestamp(), rules=rules)
+        if window is not None and (example := joined(window, user_id, rules)) is not None:
+            self._waiting.append((example.at + rules.window_s, example))
 
     def _follows(self, rows: np.ndarray, person: Person) -> bool:
         return int((self._market.department[rows[:TOP]] == person.main).sum()) >= FOLLOW
@@ -141,14 +167,14 @@ class Loop:
                 ("view_item" if one.place is None else "select_item", [(one.row, one.place)], one.place is not None)
             )
             if one.cart:
-                told.append(("add_to_cart", [(one.row, None)], False))
+                told.append(("add_to_cart", [(one.row, None)], one.place is not None))
         if bought := [(one.row, None) for one in done if one.bought]:
-            told.append(("purchase", list(bought), False))
+            told.append(("purchase", list(bought), all(one.place is not None for one in done)))
         for after, (name, items, ours) in enumerate(told):
             at = instant(now + after)
             yield Event(
                 event=name,
-                event_id=f"e{self._sent}",
+                event_id=f"e{self._sent + after}",
                 user_id=f"u{who}",
                 items=tuple(EventItem(self._market.ids[row], place) for row, place in items),
                 attribution=Attribution(slate) if ours else None,
@@ -159,15 +185,11 @@ class Loop:
     def _learn(self, who: int, event: Event) -> None:
         world, before = self._world, self._states.get(who)
         self._sent += 1
-        if is_target(event):
-            gate = self._gate.gate()
-            if (found := judgement(event, before, world, gate, None)) is not None and found.places:
-                self._gate.learn(found.features, found.bucket, found.places)
-                world.brain = Brain(self._gate.gate(), learned_through=event.at)
-            if who in self._open:
-                self._open[who] += 1
-        after, _ = fold(before, event, world.catalog.facets, epoch="e", rules=world.rules)
+        if is_target(event) and who in self._open:
+            self._open[who] += 1
+        after, outcome = fold(before, event, world.catalog.facets, epoch="e", rules=world.rules)
         assert after is not None  # nobody here denies consent
+        self._teacher.event(event, before, outcome, world)
         self._states[who] = after
         world.counters.learn(event)
 

@@ -2,7 +2,9 @@
 
 greedy           `rec.recommend` with a strategy that leaves nothing to chance
 epsilon_greedy   the same list, but each place is a random item with probability 0.1      Sutton & Barto 2018, §2.2
-adaptive         `rec.recommend` with one of several strategies, chosen by the bandit that forgets (rec.policy.bandit)
+adaptive         `rec.recommend` as an installation with feedback has it: who chooses the strategy (rec.policy.chosen)
+                 has nothing stored, so each list is made by its own one, which draws (rec.policy.strategy)
+bandit           the same with several strategies stored, which the bandit that forgets chooses from (rec.policy.bandit)
 random           any items that may be listed
 """
 
@@ -12,11 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import NamedTuple, Protocol
 
-from rec.policy.bandit import Bandit, BanditRules, choose, rewarded
-from rec.policy.chosen import segment_of
+from rec.policy.bandit import Bandit, BanditRules, rewarded
+from rec.policy.chosen import NOTHING, Offer, Stored, segment_of, strategy_for
 from rec.policy.filters import eligible, forbidden
-from rec.policy.strategy import Strategy
+from rec.policy.strategy import Strategy, own_strategy
 from rec.recommend import Ask, World, recommend
+from rec.slates import Slate
 
 EPSILON = 0.1
 # What the bandit chooses among: as it is, quicker to follow, and with some of it left to chance.
@@ -29,10 +32,11 @@ RULES = BanditRules(half_life_s=86_400.0, floor=0.05, prior_reward=0.5, prior_sd
 
 
 class Listed(NamedTuple):
-    """A list, and who is to hear what it earned."""
+    """A list, and who is to hear what it earned. `slate`: the same with propensities, where they are known."""
 
     item_ids: list[str]
     strategy: str
+    slate: Slate | None = None
 
 
 class Player(Protocol):
@@ -51,7 +55,7 @@ class Greedy:
 
     def listed(self, ask: Ask, world: World, *, now: float, rng: Random) -> Listed:
         slate = recommend(ask._replace(strategy=self._strategy), world, now=now, rng=rng)
-        return Listed([item.item_id for item in slate.items], slate.strategy)
+        return Listed([item.item_id for item in slate.items], slate.strategy, slate)
 
     def earned(self, ask: Ask, strategy: str, reward: float, *, now: float) -> None:
         """Nothing is learned from it."""
@@ -75,25 +79,30 @@ class EpsilonGreedy(Greedy):
         places = [at for at in range(len(listed.item_ids)) if rng.random() < EPSILON]
         for at, item_id in zip(places, _any(ask, world, now, rng, len(places), set(listed.item_ids)), strict=False):
             listed.item_ids[at] = item_id
-        return listed
+        return listed._replace(slate=None)
 
 
 class Adaptive:
-    """One of the ARMS, by segment and placement."""
+    """What a worker does (agents.strategies): the strategy that is chosen for the list, else the installation's own."""
 
-    def __init__(self, arms: Sequence[Strategy] = ARMS, rules: BanditRules = RULES) -> None:
-        self._arms: Mapping[str, Strategy] = {arm.name: arm for arm in arms}
-        self._rules = rules
+    def __init__(self, stored: Stored = NOTHING, rules: BanditRules = RULES) -> None:
+        self._stored, self._rules, self._own = stored, rules, own_strategy(feedback=True)
         self.bandit = Bandit()
 
     def listed(self, ask: Ask, world: World, *, now: float, rng: Random) -> Listed:
-        group = (segment_of(ask.state), ask.placement)
-        choice = choose(self.bandit, group, list(self._arms), now=now, rng=rng, rules=self._rules)
-        return Greedy(self._arms[choice]).listed(ask, world, now=now, rng=rng)
+        found = strategy_for(
+            self._stored, self.bandit, ask.user_id, ask.placement, ask.state, now=now, rng=rng, rules=self._rules
+        )
+        return Greedy(found.strategy if found is not None else self._own).listed(ask, world, now=now, rng=rng)
 
     def earned(self, ask: Ask, strategy: str, reward: float, *, now: float) -> None:
         group = (segment_of(ask.state), ask.placement)
         self.bandit = rewarded(self.bandit, group, strategy, reward, now=now, rules=self._rules)
+
+
+def offering(arms: Sequence[Strategy]) -> Stored:
+    """These strategies, stored and offered to the bandit."""
+    return Stored(1, tuple(Offer(arm, bandit=True) for arm in arms))
 
 
 def _any(ask: Ask, world: World, now: float, rng: Random, count: int, but: set[str]) -> list[str]:
@@ -105,6 +114,7 @@ def _any(ask: Ask, world: World, now: float, rng: Random, count: int, but: set[s
 
 PLAYERS: Mapping[str, Callable[[], Player]] = {
     "adaptive": Adaptive,
+    "bandit": lambda: Adaptive(offering(ARMS)),
     "greedy": Greedy,
     "epsilon_greedy": EpsilonGreedy,
     "random": RandomPlayer,

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -32,7 +33,7 @@ from rec.policy.bandit import Bandit, BanditRules, choose, propensities, rewarde
 from rec.policy.chosen import segment_of
 from rec.policy.explore import inclusion
 from rec.policy.filters import ListRules
-from rec.policy.strategy import Strategy
+from rec.policy.strategy import Strategy, own_strategy
 from rec.recommend import World
 from rec.simulate.players import EPSILON
 from rec.state import FoldRules, UserState, fold
@@ -45,6 +46,8 @@ ARMS = (
     Strategy(name="follow", mix={"knn_last": 0.3, "rules_last": 0.3}, category_share=1.0),
     Strategy(name="explore", temperature=1.0, category_share=1.0),
 )
+SERVED = msgspec.structs.replace(own_strategy(feedback=True), category_share=1.0)  # what an installation has by itself
+CHOICES: Mapping[str, Sequence[Strategy]] = {"adaptive": (SERVED,), "bandit": ARMS}  # others vary the first of ARMS
 RULES = BanditRules(half_life_s=86_400.0, floor=0.05, prior_reward=0.3, prior_sd=0.5)
 Chances = npt.NDArray[np.float64]  # [size]: of each row of the catalog to be on the list
 
@@ -146,7 +149,8 @@ def play(name: str, warm: Replay, events: Sequence[Event], *, seed: int) -> Play
     """A policy's own run, from the same start."""
     learner, rng, dice = warm.copied(), np.random.default_rng(seed), Random(f"{seed}/arms")
     bandit, reward, lists, now = Bandit(), 0.0, 0, 0.0
-    names = [arm.name for arm in ARMS]
+    arms = CHOICES.get(name, ARMS[:1])
+    names = [arm.name for arm in arms]
     for event in events:
         now = event.at
         state, found = learner.before(event)
@@ -154,15 +158,15 @@ def play(name: str, warm: Replay, events: Sequence[Event], *, seed: int) -> Play
         if is_target(event):
             lists += 1
         if found is not None:
-            size, arm, group = learner.world.catalog.view().size, ARMS[0], (segment_of(state), PLACEMENT)
-            if name == "adaptive":
+            size, arm, group = learner.world.catalog.view().size, arms[0], (segment_of(state), PLACEMENT)
+            if len(arms) > 1:
                 chosen = choose(bandit, group, names, now=now, rng=dice, rules=RULES)
-                arm = ARMS[names.index(chosen)]
+                arm = arms[names.index(chosen)]
             chances = anything(size) if name == "random" else chances_of(arm, found, size)
             if name == "epsilon_greedy":
                 chances = epsilon_greedy(chances)
             hit = bool(np.isin(_true(learner, event), drawn(chances, rng)).any())
-            if name == "adaptive":
+            if len(arms) > 1:
                 bandit = rewarded(bandit, group, arm.name, float(hit), now=now, rules=RULES)
         reward += hit
         learner.after(event, found, told=hit)
@@ -178,7 +182,7 @@ def log_and_truth(
     """For each policy: its true reward a list on this log's path, and the estimates from the log alone."""
     learner, rng = warm.copied(), np.random.default_rng(seed)
     even = {arm.name: 1 / len(ARMS) for arm in ARMS}
-    names = ("adaptive", "greedy", "epsilon_greedy", "random")
+    names = ("adaptive", "bandit", "greedy", "epsilon_greedy", "random")
     truth: dict[str, list[float]] = {name: [] for name in names}
     targets: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in names}
     logged: list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]] = []
@@ -195,7 +199,8 @@ def log_and_truth(
             hit = bool(reward.any())
             logged.append((reward, logger[rows], np.full(len(rows), len(logged))))
             policies = {
-                "adaptive": mixed(found, mix.get(segment_of(state), even), size),
+                "adaptive": chances_of(SERVED, found, size),
+                "bandit": mixed(found, mix.get(segment_of(state), even), size),
                 "greedy": greedy,
                 "epsilon_greedy": epsilon_greedy(greedy),
                 "random": any_item,

@@ -59,7 +59,10 @@ async def test_lists_are_made_by_the_strategy_that_sql_assigns() -> None:
     chooser = strategies(await experimenting())
     assert chooser.choose("u1", "home", None, 0.0) is None  # not read yet
     await chooser.look()
-    assert chooser.choose("u1", "home", None, 0.0) == Strategy(name="bold", category_share=0.4)
+    found = chooser.choose("u1", "home", None, 0.0)
+    assert found is not None
+    assert found.strategy == Strategy(name="bold", category_share=0.4)
+    assert (found.experiment, found.arm) in {("x", arm.name) for arm in EVERYBODY.arms}
 
 
 async def test_only_a_new_revision_is_read() -> None:
@@ -70,7 +73,9 @@ async def test_only_a_new_revision_is_read() -> None:
     assert database.reads == 1
     await database.put_strategy(Offer(Strategy(name="bold", category_share=0.9)), WHO)
     await chooser.look()
-    assert chooser.choose("u1", "home", None, 0.0) == Strategy(name="bold", category_share=0.9)
+    found = chooser.choose("u1", "home", None, 0.0)
+    assert found is not None
+    assert found.strategy == Strategy(name="bold", category_share=0.9)
 
 
 async def test_a_floor_that_does_not_fit_what_is_stored_is_said_once_and_lists_are_made(
@@ -83,7 +88,7 @@ async def test_a_floor_that_does_not_fit_what_is_stored_is_said_once_and_lists_a
     chooser = strategies(database, rules=BanditRules(floor=0.4))
     await chooser.look()
     made = [chooser.choose(f"u{at}", "home", None, 0.0) for at in range(100)]
-    assert {one.name for one in made if one is not None} == set("abc")
+    assert {one.strategy.name for one in made if one is not None} == set("abc")
     await database.put_strategy(Offer(Strategy(name="a", theta=0.5), bandit=True), WHO)
     await chooser.look()
     assert sum("REC_BANDIT_FLOOR=0.4" in line for line in caplog.messages) == 1

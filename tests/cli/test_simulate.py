@@ -47,6 +47,9 @@ def test_the_bandit_alone_is_compared_with_one_that_keeps_everything_and_with_ch
         (("--compare", "adaptive,clever"), "'clever'"),
         ((), "--compare"),
         (("--compare", "random", "--arms"), "--arms"),
+        (("--compare", "random", "--rewards", "0.1"), "--rewards"),
+        (("--compare", "random", "--network", "--rewards", "nan"), "--rewards"),
+        (("--arms", "--network"), "--network"),
         (("--compare", "random", "--seed", "1", "--seeds", "1,2"), "--seeds"),
     ],
 )

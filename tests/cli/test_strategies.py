@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from rec.cli.audit import actor
@@ -104,13 +105,18 @@ def test_a_result_is_read_from_lists_as_feedback_export_writes_them() -> None:
         reward = int(at % (3 if arm.name == "bold" else 9) == 0)
         place = Place("tent", 1.0, "knn", 1.0, "", seen=True, reward=reward, actions={})
         seen = began + at
-        rows.append(row_of(FeedbackExample("s", f"u{at}", 0, "home", arm.strategy, "gate-0", seen, seen, (place,))))
+        example = FeedbackExample("s", f"u{at}", 0, "home", arm.strategy, "gate-0", seen, seen, (place,))
+        rows.append(row_of(msgspec.structs.replace(example, experiment="ab", arm=arm.name)))
+        if at < 100:  # the same strategy, chosen by the bandit
+            rows.append(row_of(msgspec.structs.replace(example, user_id=f"u{3_000 + at}")))
     Path("log.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
     late = str(began + 200_000)
     (found,) = rec_now("experiments", "result", "ab", "log.jsonl", "--now", late, "--json").lines
     (effect,) = found["effects"]
     assert found["before"] == 2_000
     assert sum(arm["subjects"] for arm in found["arms"].values()) == 3_000
+    assert sum(arm["exposed"] for arm in found["arms"].values()) == 3_000
+    assert found["otherwise"] == 100
     assert effect["arm"] == "bold"
     assert 0 < effect["low"] < effect["value"] < effect["high"]
     assert effect["verdict"] == "earns more than control"
@@ -120,7 +126,7 @@ def test_a_result_is_read_from_lists_as_feedback_export_writes_them() -> None:
     early = rec_now("experiments", "result", "ab", "log.jsonl", "--now", str(began + 2_000), "--json").lines[0]
     assert early["effects"][0]["verdict"].startswith("too early")  # nobody's day is over
     fewer = rec_now("experiments", "result", "ab", "log.jsonl", "--now", late, "--since", str(began + 1_000), "--json")
-    assert fewer.lines[0]["before"] == 3_000
+    assert fewer.lines[0]["before"] == 3_100
     for wrong, field in ((("--now", "nan"), "--now"), (("--since", "inf"), "--since"), (("--since", "5"), "--since")):
         refused = rec_now("experiments", "result", "ab", "log.jsonl", *wrong, "--json")
         assert refused.code == 2

@@ -357,6 +357,32 @@ async def test_closing_the_client_ends_the_loops_without_an_error(server: FakeSe
         assert await reading == []
 
 
+@pytest.mark.parametrize("server_answers", [True, False])
+async def test_closing_the_client_while_it_connects_ends_at_once(server: FakeServer, server_answers: bool) -> None:
+    go_on = asyncio.Event()
+
+    async def late(request: web.Request, body: Any) -> dict[str, str]:
+        await go_on.wait()
+        return {"token": a_token(body["user_id"], 900, 1)}
+
+    server.http["POST /v1/tokens"] = late
+    client = await RecClient(server.url, api_key="key", timing=QUICK).__aenter__()
+
+    async def rest() -> list[Slate]:
+        return [slate async for slate in client.subscribe("u1")]
+
+    reading = asyncio.create_task(rest())
+    await server.called("POST /v1/tokens")
+    closing = asyncio.create_task(client.__aexit__(None, None, None))
+    if server_answers:
+        await asyncio.sleep(0)
+        go_on.set()
+    async with asyncio.timeout(QUICK.timeout_s / 2):
+        await closing
+        assert await reading == []
+    go_on.set()
+
+
 async def test_a_loop_that_is_cancelled_unsubscribes(server: FakeServer, client: RecClient) -> None:
     async def watch() -> None:
         async for _ in client.subscribe("u1"):

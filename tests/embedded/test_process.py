@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -73,6 +74,14 @@ async def test_a_child_that_does_not_heed_sigterm_is_killed_after_its_grace(tmp_
     assert await child.stop(grace_s=0.2) == -signal.SIGKILL
     assert 0.2 <= time.monotonic() - started < 3
     assert await child.stop() == -signal.SIGKILL  # again is nothing
+
+
+async def test_a_child_that_nobody_waits_for_lets_others_go_first(tmp_path: Path) -> None:
+    child = Child(python("import time; time.sleep(60)"), tmp_path / "log", niceness=5)
+    try:
+        assert os.getpriority(os.PRIO_PROCESS, child.pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
+    finally:
+        child.kill()
 
 
 async def test_a_child_dies_with_a_parent_that_was_killed(tmp_path: Path) -> None:

@@ -14,13 +14,14 @@ import pytest
 from agents.retraction import LINE
 from agents.windows import MAX_UNSEEN
 from rec.events import ERASE, Attribution, Consent, Event, instant
+from rec.examples import Rewarded, decode_lesson
 from rec.feedback import FeedbackExample, decode_example, encode_told, split_key
 from rec.privacy import user_hash
 from rec.requests import AskRates, Inspect, SlateRequest
 from rec.served import Lists, Packed, Served, ServedItem, pack
 from rec.slates import Slate
 from rec.store.memory import MemoryLog
-from rec.topics import FEEDBACK, SERVED
+from rec.topics import EXAMPLES, FEEDBACK, SERVED
 from tests.loop.local import SECRET, Local, local_worker, loop_settings
 from tests.loop.test_loop import Screen, ask, happened, publish, receipted, shop, until
 
@@ -120,6 +121,28 @@ async def test_a_late_purchase_gives_the_example_anew(loop: Local) -> None:
         first, second = await closed(loop, 2)
     assert (first.revision, second.revision) == (0, 1)
     assert (first.reward, second.reward) == (1.0, 5.0)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.1])
+async def test_the_trainer_hears_what_a_list_earned_if_it_is_to_learn_from_it(tmp_path: Path, weight: float) -> None:
+    async with local_worker(loop_settings(tmp_path, train_rewards=weight), shop()) as loop:
+
+        def rewarded() -> list[Rewarded]:
+            records = loop.log.partitions(EXAMPLES)[0].records
+            return [lesson for each in records if isinstance(lesson := decode_lesson(each.value or b""), Rewarded)]
+
+        async with Screen(loop) as screen:
+            slate = screen.last
+            await until(lambda: slate.slate_id in lists(loop))
+            await seen_and_clicked(loop, slate)
+            await closed(loop, 1)
+        if not weight:
+            assert rewarded() == []
+            return
+        await until(lambda: bool(rewarded()))
+        [lesson] = rewarded()
+        assert (lesson.slate_id, lesson.length) == (slate.slate_id, len(slate.items))
+        assert lesson.earned == ((three(slate)[1], 1.0, 1.0),)  # greedy: what is listed is so for certain
 
 
 async def test_lists_that_nobody_saw_are_forgotten_without_an_example(loop: Local) -> None:

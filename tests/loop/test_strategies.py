@@ -11,13 +11,14 @@ import pytest
 
 from rec.feedback import FeedbackExample, Place, encode_example
 from rec.policy.chosen import Offer
-from rec.policy.experiments import Arm, Experiment
+from rec.policy.experiments import Arm, Experiment, assigned
 from rec.policy.store import Who
 from rec.policy.strategy import Strategy
 from rec.ports import Hint
 from rec.requests import SlateRequest
 from rec.topics import FEEDBACK
 from tests.loop.local import Local, local_worker, loop_settings
+from tests.loop.test_feedback import closed, lists, on, three
 from tests.loop.test_loop import Screen, happened, publish, reply_to, shop, until
 
 WHO = Who("anna", "to try it")
@@ -48,6 +49,29 @@ async def test_the_next_list_of_a_connected_shopper_is_made_by_the_strategy_of_t
             await publish(loop, last := happened("view_item", "books-1"))
             await until(lambda event=last: screen.last.cause.event_id == event.event_id)  # type: ignore[misc]
             assert time.monotonic() - began < 2
+
+
+async def test_an_exposure_is_logged_when_somebody_looks_at_a_list_that_the_experiment_decided(loop: Local) -> None:
+    """To be assigned is none, nor is it to have such a list on a screen; the next look at it is."""
+    await store(loop, "bold")
+    await loop.database.put_experiment(ALL_BOLD, WHO)
+    await loop.exchange.connect().hint(Hint("strategies", ""))
+    async with Screen(loop) as looked_at, Screen(loop, "u2") as unseen:
+        for screen, user in ((looked_at, "u1"), (unseen, "u2")):
+            while screen.last.strategy != "bold":
+                await publish(loop, last := happened("view_item", "books-1", user=user))
+                await until(lambda event=last, s=screen: s.last.cause.event_id == event.event_id)  # type: ignore[misc]
+        slate = looked_at.last
+        await until(lambda: {looked_at.last.slate_id, unseen.last.slate_id} <= {*lists(loop), *lists(loop, "u2")})
+        began = time.time()
+        await publish(loop, on(slate, "view_item_list", *three(slate)))
+        await until(lambda: any(window.seen for window in loop.windows.values()))
+        [exposure] = await closed(loop, 1)
+    assert (exposure.user_id, exposure.slate_id, exposure.experiment) == ("u1", slate.slate_id, "x")
+    arm = assigned(ALL_BOLD, "u1", "home")
+    assert arm is not None
+    assert exposure.arm == arm.name
+    assert exposure.at >= began - 1  # when they looked, not when the list was made
 
 
 async def test_a_stored_strategy_holds_the_lists_that_it_makes(tmp_path: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
 from rec.errors import ModelError
-from rec.model.encoder import encode_batch
+from rec.model.background import load_aside
+from rec.model.encoder import encode_batch, warm
 from rec.model.weights import DEFAULT, encoder_id, locate
 
 WORKER = """
@@ -35,6 +39,32 @@ def test_a_worker_gets_vectors_from_a_child_and_stays_without_torch(tmp_path: Pa
     done = subprocess.run([sys.executable, script, DEFAULT], capture_output=True, text=True, timeout=150)
     assert (done.returncode, done.stdout.strip()) == (0, "384"), done.stderr
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no SCHED_IDLE")
+@pytest.mark.parametrize("urgent", [False, True], ids=["products", "queries"])
+def test_a_child_reads_products_behind_everybody_else_and_queries_like_anybody(urgent: bool) -> None:
+    with ProcessPoolExecutor(1, get_context("spawn"), initializer=warm, initargs=(DEFAULT, 1, urgent)) as child:
+        policy, niceness = child.submit(_standing).result(timeout=120)
+    assert policy == (os.SCHED_OTHER if urgent else os.SCHED_IDLE)
+    assert niceness - os.nice(0) == (0 if urgent else min(10, 19 - os.nice(0)))
+
+
+def _standing() -> tuple[int, int]:
+    return os.sched_getscheduler(0), os.nice(0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no priority of their own")
+def test_a_model_is_loaded_behind_everybody_else_and_its_process_is_not() -> None:
+    before = os.nice(0)
+    with ProcessPoolExecutor(1, get_context("spawn")) as child:
+        loading, afterwards = child.submit(_standing_of_a_load).result(timeout=60)
+    assert loading == (os.SCHED_IDLE, min(19, before + 10))
+    assert afterwards == (os.SCHED_OTHER, before)
+
+
+def _standing_of_a_load() -> tuple[tuple[int, int], tuple[int, int]]:
+    return load_aside(_standing), _standing()
 
 
 def test_a_process_that_was_not_prepared_says_so() -> None:

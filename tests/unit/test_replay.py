@@ -11,7 +11,7 @@ import pytest
 from rec.evaluation.stream import Action, Stream, stream_of
 from rec.simulate.replay import ARMS, N, Replay, anything, chances_of, drawn, epsilon_greedy, play, replay
 
-NAMES = ("adaptive", "greedy", "epsilon_greedy", "random")
+NAMES = ("adaptive", "bandit", "greedy", "epsilon_greedy", "random")
 
 
 def walks(sessions: int = 260) -> Stream:
@@ -49,7 +49,7 @@ def test_snips_from_the_log_holds_the_truth(body: dict[str, Any]) -> None:
 
 def test_the_same_seed_gives_the_same_replay() -> None:
     stream = walks(60)
-    one, other = (replay(("adaptive",), stream.items, stream.events, seed=3, limit=100) for _ in range(2))
+    one, other = (replay(("adaptive", "bandit"), stream.items, stream.events, seed=3, limit=100) for _ in range(2))
     assert one == other
 
 

@@ -73,3 +73,29 @@ def test_lists_of_before_the_arms_were_these_are_nobodys() -> None:
     found = tally(AB, rows, 50.0, now=1_000.0)
     assert [one.total for one in found.earned] == [2.0, 4.0]
     assert found.before == 2
+
+
+def test_only_lists_that_the_experiment_decided_are_exposures_though_another_had_the_same_strategy() -> None:
+    """Of two experiments that a subject is in the older one decides; with one strategy in both no name would tell."""
+    rows = [
+        Earned(A, 10.0, 1.0, strategy="s", decided=("older", "a")),
+        Earned(A, 20.0, 2.0, strategy="s", decided=("", "")),
+        Earned(B, 10.0, 8.0, strategy="t", decided=("ab", "b")),
+        Earned(B, 20.0, 4.0, strategy="t", decided=("ab", "a")),  # of the visitor they were: another subject
+    ]
+    found = tally(AB, rows, 0.0, now=1_000.0)
+    assert [(one.subjects, one.total) for one in found.earned] == [(0, 0.0), (1, 8.0)]
+    assert found.exposed == (0, 1)
+    assert found.otherwise == 3
+
+
+def test_whoever_has_looked_is_exposed_though_their_window_is_not_over() -> None:
+    found = tally(AB, [Earned(A, 10.0, 1.0), Earned(B, 80.0, 1.0)], 0.0, now=150.0)
+    assert found.exposed == (1, 1)
+    assert [one.subjects for one in found.earned] == [1, 0]
+
+
+def test_a_list_that_was_made_before_the_arms_were_these_is_nobodys_whenever_it_is_looked_at() -> None:
+    found = tally(AB, [Earned(A, 60.0, 2.0, made=40.0), Earned(A, 70.0, 1.0, made=55.0)], 50.0, now=1_000.0)
+    assert found.earned[0].total == 1.0
+    assert found.before == 1

@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from rec.config import Language, load_settings
+from rec.errors import ConfigError
 from rec.search.words import LANGUAGES
 
 
@@ -30,3 +31,9 @@ def test_the_models_location_means_the_same_in_every_folder(
 
 def test_the_languages_of_the_settings_are_those_that_search_reads() -> None:
     assert set(get_args(Language)) == set(LANGUAGES)
+
+
+def test_to_learn_from_what_lists_earn_is_refused_where_nobody_joins_it() -> None:
+    assert load_settings(train_rewards=0.1, feedback=True).train_rewards == 0.1
+    with pytest.raises(ConfigError, match="REC_TRAIN_REWARDS: .*REC_FEEDBACK=true"):
+        load_settings(train_rewards=0.1)

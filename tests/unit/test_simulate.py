@@ -7,11 +7,23 @@ from random import Random
 import numpy as np
 import pytest
 
+from agents.strategies import Strategies
+from rec.config import load_settings
 from rec.demo.world import demo_catalog
+from rec.events import Event
+from rec.feedback import FeedbackExample
+from rec.policy.bandit import BanditRules
+from rec.policy.strategy import Strategy
+from rec.recommend import Ask, World, recommend
 from rec.simulate.closed import Adapted, Loop, Run, Setting
 from rec.simulate.market import LOOKS, Market, Person
 from rec.simulate.players import EPSILON, PLAYERS, EpsilonGreedy, Greedy, RandomPlayer
 from rec.simulate.report import figures, quantile
+from rec.simulate.teachers import Gated, Trained
+from rec.slates import Cause
+from rec.state import Outcome, UserState
+from rec.store.memory.exchange import MemoryExchange
+from rec.store.memory_db import MemoryDatabase
 
 SMALL = Setting(shoppers=20, events=150, items=400, past=300)
 
@@ -27,12 +39,37 @@ def runs() -> dict[str, Run]:
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(runs: dict[str, Run]) -> None:
-    assert Loop(SMALL, PLAYERS["adaptive"](), seed=1).run() == runs["adaptive"]
-    assert Loop(SMALL, PLAYERS["adaptive"](), seed=2).run() != runs["adaptive"]
+    for name in ("adaptive", "bandit"):
+        assert Loop(SMALL, PLAYERS[name](), seed=1).run() == runs[name]
+        assert Loop(SMALL, PLAYERS[name](), seed=2).run() != runs[name]
+
+
+def test_the_adaptive_strategy_makes_the_lists_that_a_worker_makes_with_feedback_and_nothing_stored() -> None:
+    loop = Loop(SMALL, PLAYERS["adaptive"](), seed=1)
+    loop.run()
+    world, now = loop._world, loop._began + 86_400.0
+    chooser = Strategies(
+        database=MemoryDatabase(),
+        exchange=MemoryExchange(),
+        rules=BanditRules.from_settings(load_settings()),
+        rng=Random(),
+    )
+    settings = load_settings(feedback=True)
+    for who, state in loop._states.items():
+        ask = Ask(f"u{who}", "home", 20, None, Cause("request"), state)
+        chosen = chooser.choose(ask.user_id, ask.placement, state, now)
+        assert chosen is None
+        world.strategy = Strategy.from_settings(settings)
+        served = recommend(ask, world, now=now, rng=Random(who))
+        listed = PLAYERS["adaptive"]().listed(ask, world, now=now, rng=Random(who))
+        assert listed.item_ids == [item.item_id for item in served.items]
+        assert listed.slate is not None
+        assert [item.propensity for item in listed.slate.items] == [item.propensity for item in served.items]
+        assert min(item.propensity for item in served.items) < 1
 
 
 def test_lists_from_the_code_that_serves_earn_more_than_any_items(runs: dict[str, Run]) -> None:
-    for name in ("adaptive", "greedy", "epsilon_greedy"):
+    for name in ("adaptive", "bandit", "greedy", "epsilon_greedy"):
         assert runs[name].reward > 1.5 * runs["random"].reward
         assert runs[name].regret < runs["random"].regret
 
@@ -105,9 +142,6 @@ def test_figures_are_means_over_seeds_and_all_their_jumps() -> None:
 
 def test_epsilon_greedy_gives_a_share_of_the_places_away_and_repeats_nothing() -> None:
     loop = Loop(SMALL, Greedy(), seed=3)
-    from rec.recommend import Ask
-    from rec.slates import Cause
-
     ask = Ask("nobody", "home", 20, None, Cause("request"), None)
     now, changed = loop._began, 0
     for at in range(60):
@@ -118,3 +152,39 @@ def test_epsilon_greedy_gives_a_share_of_the_places_away_and_repeats_nothing() -
     assert changed / (60 * 20) == pytest.approx(EPSILON, abs=0.04)
     any_items = RandomPlayer().listed(ask, loop._world, now=now, rng=Random(1)).item_ids
     assert len(set(any_items)) == 20
+
+
+def test_lists_are_joined_with_what_became_of_them_and_told_when_their_window_is_over() -> None:
+    told: list[tuple[float, FeedbackExample]] = []  # with the time of the first event after it
+
+    class Listener(Gated):
+        waiting: tuple[FeedbackExample, ...] = ()
+
+        def feedback(self, example: FeedbackExample, world: World) -> None:
+            self.waiting = (*self.waiting, example)
+
+        def event(self, event: Event, before: UserState | None, outcome: Outcome, world: World) -> None:
+            told.extend((event.at, example) for example in self.waiting)
+            self.waiting = ()
+            super().event(event, before, outcome, world)
+
+    loop = Loop(SMALL._replace(events=400), PLAYERS["adaptive"](), seed=1)
+    loop._teacher = Listener()
+    run = loop.run()
+    assert 0 < len(told) <= run.lists
+    assert all(at >= example.at + 1_800 for at, example in told)
+    assert 0 < sum(example.reward for _, example in told) <= run.reward
+    assert all(place.seen == (at < LOOKS) for _, example in told for at, place in enumerate(example.places))
+
+
+def test_the_trainers_network_plays_too_and_learns_of_rewards_if_they_have_a_weight() -> None:
+    """What lists earned is heard half an hour later: it moves the lists of later visits."""
+    small = SMALL._replace(shoppers=8, events=160, past=140)
+    loops = [Loop(small._replace(network=True, rewards=weight), PLAYERS["adaptive"](), seed=1) for weight in (0.0, 1.0)]
+    plain, rewarded = (loop.run() for loop in loops)
+    for loop in loops:
+        assert isinstance(loop._teacher, Trained)
+        assert loop._world.brain is not None
+        assert loop._world.brain.network is not None
+    assert plain.lists == rewarded.lists
+    assert plain != rewarded
