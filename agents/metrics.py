@@ -64,7 +64,7 @@ class Metrics:
             "shunxi_search_retrievals_total", "Searches with vectors, or from words alone", ["retrieval"], registry=r
         )
         self.search_seconds = Histogram(
-            "shunxi_search_seconds", "Some searches in one go, in the worker", buckets=BUCKETS, registry=r
+            "shunxi_search_seconds", "One search, in the worker", buckets=BUCKETS, registry=r
         )
         self.indexed = Gauge("shunxi_search_indexed_items", "Products in this worker's index", registry=r)
         self.archived = Counter("shunxi_events_archived_total", "New rows in the archive", registry=r)

@@ -18,6 +18,7 @@ from agents.process import Process
 from rec.catalog import Floats
 from rec.errors import Unavailable
 from rec.model.encoder import encode_batch, warm
+from rec.pairs import as_read
 from rec.recent import Recent
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class QueryEncoder:
 
     def known(self, query: str) -> Floats | None:
         """The unit vector [dim] of a query, if it was read before. Any thread may ask."""
-        return self._vectors.peek(_key(query))
+        return self._vectors.peek(as_read(query))
 
     def start(self) -> None:
         """Begin to load the model, if it is not there: a query will come."""
@@ -57,7 +58,7 @@ class QueryEncoder:
 
     async def vector(self, query: str, within_s: float, *, cold: bool = False) -> Floats | None:
         """The same, read now if need be; None if that takes longer. A cold child is waited for if `cold` says so."""
-        key = _key(query)
+        key = as_read(query)
         if (found := self._vectors.get(key)) is not None:
             return found
         waiting = self._waiting.get(key)
@@ -109,8 +110,3 @@ class QueryEncoder:
             if not waiting.done():
                 waiting.set_result(None)
         self._waiting.clear()
-
-
-def _key(query: str) -> str:
-    """Under which a query's vector is kept, and what the encoder reads: it sees neither case nor spaces."""
-    return " ".join(query.casefold().split())

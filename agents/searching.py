@@ -1,8 +1,8 @@
 """requests, catalog, behavior → **searching** → replies. The worker's side of search: whose turn it is, and no more.
 
-All that touches the engine runs in one thread, in order: changes of the catalog in portions, searches a few at a time,
-clicks. The event loop only queues, waits for vectors, and replies. A request behind its deadline is dropped; one that
-is too many is told so at once, and may try again.
+All that touches the engine runs in one thread, in order: changes of the catalog in portions, searches a few at a
+time, clicks. The event loop only queues, waits for vectors, and replies; the thread goes on meanwhile. A request behind
+its deadline is dropped; one that is too many is told so at once, and may try again.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from rec.ports import Exchange, Reply
 from rec.recommend import World
 from rec.requests import SearchRequest, SuggestRequest
 from rec.search.engine import Engine
-from rec.search.finding import likeness
 from rec.search.fusion import FUSED, Fusion
+from rec.search.nearness import Nearness
 from rec.search.reading import load_synonyms
 from rec.search.words import Words
 from rec.slates import encode_slate
@@ -44,10 +44,10 @@ log = logging.getLogger(__name__)
 
 PORTION = 200  # products that are written to the index between two searches
 FIRST_PORTION = 2_000  # ... before the first of them
-TOGETHER = 8  # searches made in one go
+TOGETHER = 8  # searches handed to the thread at once; suggestions come between any two of them
 MAX_WAITING = 512
 WITHIN_S = 0.1  # a warm encoder is waited for so long
-MOST_BEHIND = 4 * TOGETHER  # searches that wait for their turn
+MOST_BEHIND = 32  # searches that wait for their turn
 PRESSED_S = 0.5  # before its deadline a search is answered even if with an error
 SAVE_S = 30.0
 SHELF_S = 3.0  # what is popular in a search may be so old
@@ -78,6 +78,7 @@ class Searching:
         self._exchange, self._metrics, self._path = exchange, metrics, fusion_path
         self._rng, self._clock = rng or random.Random(), clock
         self._executor: ThreadPoolExecutor | None = None
+        self._nearness = Nearness()
         self._items: dict[str, Item | None] = {}  # what the index does not know yet; None: deleted
         self._built = False  # whether the index ever was as the catalog
         self._ready: deque[_Waiting] = deque()
@@ -85,7 +86,8 @@ class Searching:
         self._clicks: deque[tuple[str, str, list[str]]] = deque()
         self._forgotten: deque[str] = deque()
         self._reading: set[asyncio.Task[None]] = set()
-        self._refusing: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._over = False
         self._wake = asyncio.Event()
         self._wake.set()
 
@@ -125,9 +127,15 @@ class Searching:
     def _refuse(self, request: SearchRequest | SuggestRequest) -> None:
         self._metrics.searches.labels(outcome="refused").inc()
         busy = Unavailable("More searches wait than can be made. Try again in a second.", code="busy", retry_after=1)
-        task = asyncio.create_task(self._send(request.reply_to, Reply(request.request_id, _error(busy))))
-        self._refusing.add(task)
-        task.add_done_callback(self._refusing.discard)
+        self._reply(request, _error(busy))
+
+    def _reply(self, request: SearchRequest | SuggestRequest, body: bytes) -> None:
+        """On its way; nobody waits for it here."""
+        if self._over:
+            return
+        task = asyncio.create_task(self._send(request.reply_to, Reply(request.request_id, body)))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
 
     async def _send(self, to: str, reply: Reply) -> None:
         try:
@@ -164,7 +172,8 @@ class Searching:
                     while await self._turn():
                         pass
             finally:
-                for task in self._reading | self._refusing:
+                self._over = True
+                for task in self._reading | self._sending:
                     task.cancel()
 
     async def save_for_ever(self) -> None:
@@ -186,8 +195,7 @@ class Searching:
         clicks, forgotten = _drained(self._clicks), _drained(self._forgotten)
         now = self._clock()
         waiting = [one for one in self._due(now) if one.request.deadline > now]
-        typed = [one for one in _some(self._typed, TOGETHER) if one.deadline > now]
-        if not (portion or clicks or forgotten or waiting or typed):
+        if not (portion or clicks or forgotten or waiting or self._typed):
             first, self._built = not self._built, True
             if first and self._encoder is not None and len(self.world.counters.queries):
                 self._encoder.start()  # here somebody searches; now that all else is done
@@ -195,27 +203,28 @@ class Searching:
                 self._refuse(self._ready.popleft().request)
             return first
         states = [self._state_of(one.request.user_id) for one in waiting]
-        complete = self._built
+        complete, done = self._built, asyncio.get_running_loop().call_soon_threadsafe
 
-        def work() -> list[Reply]:
+        def suggest() -> None:
+            for one in _drained(self._typed):
+                if one.deadline > now:
+                    done(self._reply, one, self._suggestions(one, now))
+
+        def work() -> None:
             for user_id in forgotten:
                 self.engine.forget(user_id)
             for click in clicks:
                 self.engine.clicked(*click, now)
-            replies = [Reply(one.request_id, self._suggestions(one, now)) for one in typed]
-            alike = likeness(self.world.catalog.view(), [one.vector for one in waiting])
-            for one, state, dense in zip(waiting, states, alike, strict=True):
-                replies.append(Reply(one.request.request_id, self._slate(one, state, dense, now, complete)))
-            return replies
-
-        began = time.perf_counter()
-        if waiting or typed or clicks or forgotten:
-            replies = await self._in_thread(work)
-            if waiting:
+            suggest()
+            for one, state in zip(waiting, states, strict=True):
+                began = time.perf_counter()
+                [dense] = self._nearness.of(self.world.catalog.view(), [one.vector])
+                done(self._reply, one.request, self._slate(one, state, dense, now, complete))
                 self._metrics.search_seconds.observe(time.perf_counter() - began)
-            senders = [one.reply_to for one in typed] + [one.request.reply_to for one in waiting]
-            for to, reply in zip(senders, replies, strict=True):
-                await self._send(to, reply)
+                suggest()  # who types waits for one search at most
+
+        if waiting or self._typed or clicks or forgotten:
+            await self._in_thread(work)
         if portion:
             await self._write(portion)
         return True

@@ -26,7 +26,8 @@ Mask = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 Marks = npt.NDArray[np.uint64]
-_Array = TypeVar("_Array", Mask, Ints, Floats, Marks)
+Prices = npt.NDArray[np.float64]
+_Array = TypeVar("_Array", Mask, Ints, Floats, Marks, Prices)
 
 Price = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 # http(s) with a host, or a path of the own server: neither //host nor a backslash, which browsers read as a slash.
@@ -93,6 +94,7 @@ class View:
     listed: Mask  # ... and it may be shown: in stock, not flagged
     category: Ints  # index into `categories`; 0 is "no category"
     brand: Ints  # index into `brands`; 0 is "no brand"
+    price: Prices  # NaN where there is none
     born: Ints  # grows with the order in which items first came in
     has_vector: Mask
     vectors: Floats  # unit length, or zero where `has_vector` is false; dim 0 before the first vector
@@ -136,6 +138,7 @@ class Catalog:
         self._listed = np.zeros(capacity, np.bool_)
         self._category = np.zeros(capacity, np.int32)
         self._brand = np.zeros(capacity, np.int32)
+        self._price = np.zeros(capacity)
         self._births = np.zeros(capacity, np.int32)
         self._has_vector = np.zeros(capacity, np.bool_)
         self._vectors = np.zeros((capacity, 0), np.float32)
@@ -233,6 +236,7 @@ class Catalog:
         self._listed[row] = item.may_be_shown
         self._category[row] = self._categories.setdefault(item.category, len(self._categories))
         self._brand[row] = self._brands.setdefault(item.brand, len(self._brands))
+        self._price[row] = np.nan if item.price is None else item.price
 
     def _retire(self, row: int) -> None:
         self._known[row] = self._listed[row] = False
@@ -242,12 +246,12 @@ class Catalog:
         """The arrays of which earlier views hold slices; vectors and births are never rewritten and stay."""
         self._known, self._listed = self._known.copy(), self._listed.copy()
         self._category, self._brand = self._category.copy(), self._brand.copy()
-        self._has_vector = self._has_vector.copy()
+        self._has_vector, self._price = self._has_vector.copy(), self._price.copy()
 
     def _grow(self) -> None:
         self._known, self._listed = _doubled(self._known), _doubled(self._listed)
         self._category, self._brand, self._births = map(_doubled, (self._category, self._brand, self._births))
-        self._marks = _doubled(self._marks)
+        self._marks, self._price = _doubled(self._marks), _doubled(self._price)
         self._has_vector, self._vectors = _doubled(self._has_vector), _doubled(self._vectors)
 
     def _reserve_dim(self, dim: int) -> None:
@@ -278,6 +282,7 @@ class Catalog:
             listed=self._listed[:n],
             category=self._category[:n],
             brand=self._brand[:n],
+            price=self._price[:n],
             born=self._births[:n],
             has_vector=self._has_vector[:n],
             vectors=self._vectors[:n],
@@ -298,6 +303,7 @@ class Catalog:
         self._category, self._brand = _packed(self._category, keep, size), _packed(self._brand, keep, size)
         self._births, self._has_vector = _packed(self._births, keep, size), _packed(self._has_vector, keep, size)
         self._vectors, self._marks = _packed(self._vectors, keep, size), _packed(self._marks, keep, size)
+        self._price = _packed(self._price, keep, size)
         self._retired = 0
 
 

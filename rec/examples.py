@@ -27,6 +27,7 @@ from rec.state import Interest, Outcome, Shown, UserState
 LEAST_TOUCHES = 50  # the gate looks back that far (rec.candidates), however few the network reads
 MAX_INTERESTS = 16
 MAX_KEPT = 32  # bought, hidden
+LONGEST_QUERY = 80  # characters of a query that is learned from: what is longer says more than what is looked for
 
 
 class Example(msgspec.Struct, frozen=True, tag="example", tag_field="kind", omit_defaults=True):
@@ -132,11 +133,15 @@ def teaches(event: Event, outcome: Outcome) -> bool:
 
 
 def example_of(event: Event, before: UserState | None, steps: int = LEAST_TOUCHES) -> Example:
-    """The example an event makes, without what no list is made from: searches, devices, remembered ids.
+    """The example an event makes, without what nothing is learned from: searches, devices, remembered ids. What was
+    searched for stays on a choice made for it (rec.pairs), if it is short and whoever chose has a history that may be
+    learned from.
 
     `steps` is how many actions the network reads (REC_MODEL_STEPS): so many are in it, and LEAST_TOUCHES at least.
     """
-    bare = msgspec.structs.replace(event, client_ts=None, sent_ts=None, session_id=None, context={}, search_term=None)
+    bare = msgspec.structs.replace(event, client_ts=None, sent_ts=None, session_id=None, context={})
+    if before is None or not before.history or len(event.search_term or "") > LONGEST_QUERY:
+        bare = msgspec.structs.replace(bare, search_term=None)
     return Example(bare, None if before is None else compact(before, left_alone(before, event), steps))
 
 

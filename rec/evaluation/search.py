@@ -20,6 +20,7 @@ from rec.search.filters import Filters
 from rec.search.finding import DEPTH, find
 from rec.search.fusion import RECIPROCAL, Fusion, FusionLearner
 from rec.search.lexical import LexicalIndex, Term
+from rec.search.nearness import Nearness
 from rec.search.reading import Reader
 from rec.search.words import Words
 from rec.shelf import Shelf, shelf
@@ -66,7 +67,7 @@ class _Bench:
         self.index.change(judged.items)
         self.reader = Reader(self.index, known=judged.known)
         self.shelf: Shelf = shelf(catalog.view(), Counters().tables)
-        self.judged = judged
+        self.judged, self.nearness = judged, Nearness()
 
     def plain(self, query: str) -> list[str]:
         """BM25 of the words as they are: no typos, nothing apart or together."""
@@ -84,8 +85,9 @@ class _Bench:
 
     def features(self, query: str) -> tuple[list[str], Floats, Mask]:
         """The candidates of a query, what the fusion reads of them, and which are found."""
+        [dense] = self.nearness.of(self.shelf.view, [self.judged.queries.get(query)])
         found = find(
-            query, self.reader, self.index, self.shelf, vector=self.judged.queries.get(query),
+            query, self.reader, self.index, self.shelf, dense=dense,
             filters=Filters(in_stock=False),
         )  # fmt: skip
         ids = self.shelf.view.ids

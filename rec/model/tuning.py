@@ -1,8 +1,10 @@
 """pairs of texts → **tuning** → an adapter. One visit of the slower clock: some contrastive steps, then a test.
 
-    step      InfoNCE: the text acted on next, among those of the batch, given the one acted on last; logQ-corrected
+    step      InfoNCE: the text acted on next, among those of the batch, given the one acted on last, or given the
+              query it was chosen for (half of the batch each, where there are both); logQ-corrected
               + anchor · mean(1 - cos(vector now, vector of the last epoch))
-    test      -log P of the same on pairs that were held out, now and in the last epoch, pair by pair
+    test      -log P of the same on pairs that were held out, now and in the last epoch, pair by pair: better by more
+              than a standard error over all of them, and neither kind worse by more than that
 
 The anchor is on vectors, not on A and B: those can change together and mean the same, while vectors are what the
 network's text projection was fitted to. Seeded; on a CPU the same lessons give the same adapter to the bit.
@@ -31,7 +33,8 @@ class Tuned(NamedTuple):
 
 
 def tune(encoder: TextEncoder, lessons: Lessons, how: Tune) -> Tuned:
-    """Tune the encoder in place. It is better if it is so by more than one standard error over the held-out pairs."""
+    """Tune the encoder in place. Better: by more than one standard error over the held-out pairs, and of no kind worse
+    by more than that."""
     with torch.random.fork_rng():
         torch.manual_seed(how.seed)
         rng = np.random.default_rng(how.seed)
@@ -44,7 +47,9 @@ def tune(encoder: TextEncoder, lessons: Lessons, how: Tune) -> Tuned:
         now = _Vectors(read, torch.from_numpy(encoder.encode([lessons.texts[place] for place in read])))
         after = held_out(now, lessons, how)
     gain = before - after
-    error = float(gain.std(ddof=1)) / len(gain) ** 0.5
+    error = _error(gain)
+    kinds = [gain[places] for places in lessons.apart(lessons.held) if len(places) > 1]
+    harmed = any(part.mean() < -_error(part) for part in kinds)
     metrics = {
         "loss": float(after.mean()),
         "last_loss": float(before.mean()),
@@ -53,7 +58,14 @@ def tune(encoder: TextEncoder, lessons: Lessons, how: Tune) -> Tuned:
         "pairs": float(len(lessons.train)),
         "held": float(len(lessons.held)),
     }
-    return Tuned(encoder.adapter(), bool(gain.mean() > error), metrics)
+    if asked := lessons.apart(lessons.held)[1]:
+        metrics |= {"query_loss": float(after[asked].mean()), "query_last_loss": float(before[asked].mean())}
+    return Tuned(encoder.adapter(), bool(gain.mean() > error) and not harmed, metrics)
+
+
+def _error(gain: np.ndarray) -> float:
+    """Of the mean."""
+    return float(gain.std(ddof=1)) / float(len(gain) ** 0.5)
 
 
 class _Vectors:
@@ -67,15 +79,23 @@ class _Vectors:
 
 
 def _drawn(lessons: Lessons, how: Tune, rng: np.random.Generator) -> list[tuple[int, int]]:
-    size = min(how.batch, len(lessons.train))
-    return [lessons.train[at] for at in rng.choice(len(lessons.train), size, replace=False).tolist()]
+    drawn: list[int] = []
+    kinds = [places for places in lessons.apart(lessons.train) if places]
+    for places in kinds:
+        size = min(how.batch // len(kinds), len(places))
+        drawn += [places[at] for at in rng.choice(len(places), size, replace=False).tolist()]
+    return [lessons.train[at] for at in drawn]
 
 
 def _learn(
     encoder: TextEncoder, lessons: Lessons, batches: list[list[tuple[int, int]]], last: _Vectors, how: Tune
 ) -> None:
     known = set(lessons.train)
-    often = np.bincount([then for _, then in lessons.train], minlength=len(lessons.texts)) / len(lessons.train)
+    often = np.zeros(len(lessons.texts))  # how probable a text is among the answers of a batch
+    kinds = [places for places in lessons.apart(lessons.train) if places]
+    for places in kinds:
+        answers = [lessons.train[at][1] for at in places]
+        often += np.bincount(answers, minlength=len(often)) / (len(places) * len(kinds))
     optimizer = torch.optim.AdamW(encoder.tuned_parameters(), lr=how.rate, weight_decay=0.0)
     for batch in batches:
         answers = sorted({then for _, then in batch})

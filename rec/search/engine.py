@@ -14,9 +14,10 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from rec.catalog import Floats, Item, card
+from rec.catalog import Floats, Ints, Item, Mask, card
 from rec.events import instant
 from rec.ids import uuid7
+from rec.policy.rules import Pin
 from rec.protocol import Search
 from rec.recent import Recent
 from rec.recommend import Ask, World, may_use, moment, recommend
@@ -26,7 +27,7 @@ from rec.search.fusion import FUSED, Fusion
 from rec.search.lessons import Lessons
 from rec.search.lexical import LexicalIndex
 from rec.search.paging import asked_for, place_of, token
-from rec.search.permission import PLACEMENT, Permission, Seat, permission, seated
+from rec.search.permission import PLACEMENT, Permission, permission, seated
 from rec.search.personal import taste
 from rec.search.reading import Reader, Synonyms
 from rec.search.suggest import Suggester, Suggestion
@@ -50,7 +51,9 @@ class _Ranked(NamedTuple):
     item_ids: list[str]
     scores: list[float]
     features: Floats  # [m, len(FUSED)]
-    why: list[tuple[Reason, str]]  # with the source
+    exact: Mask  # [m]
+    rules: dict[int, str]  # place → the rule that pins it there
+    policies: list[tuple[str, ...]]  # [m] the rules that lift each; empty where none lifts any
     facts: SearchFacts
     strategy: str
 
@@ -152,15 +155,23 @@ class Engine:
         )
         strategy = "search-hybrid" if matches.hybrid else "search-lexical"
         pins = may.orders.pins if matches.sort == "relevance" and len(matches.rows) else ()
-        seats = seated(matches.rows[:RANKED], pins, matches.allowed, shelf.popularity)[:RANKED]
+        laid = (
+            _seated(matches, pins, shelf)
+            if pins
+            else _Laid(matches.rows, matches.scores.tolist(), matches.features, matches.exact, {})
+        )
+        rows = laid.rows[:RANKED].tolist()
+        lifted = matches.sort == "relevance" and len(may.orders.lifting) > 0
         return _Ranked(
             user_id,
             asked,
             wanted.q,
-            [shelf.view.ids[seat.row] for seat in seats],
-            _scores(seats, matches),
-            np.array([_NOTHING if seat.at is None else matches.features[seat.at] for seat in seats], np.float32),
-            [_why(seat, matches, may, wanted) for seat in seats],
+            [shelf.view.ids[row] for row in rows],
+            laid.scores[:RANKED],
+            laid.features[:RANKED],
+            laid.exact[:RANKED],
+            laid.rules,
+            [may.policy(row) for row in rows] if lifted else [],
             facts,
             strategy,
         )
@@ -188,7 +199,7 @@ class Engine:
             row = view.row(ranked.item_ids[at])
             if row is None or not may.allowed[row] or (item := view.items[row]).flagged:
                 continue
-            reason, source = ranked.why[at]
+            reason, source = _why(ranked, at)
             items.append(SlateItem(item.item_id, ranked.scores[at], source, reason, item=card(item)))
         made = slate_id or uuid7(now, rng.getrandbits)
         if slate_id is None:  # what is clicked on a later page is of the same search
@@ -197,7 +208,7 @@ class Engine:
                 made,
                 ranked._replace(
                     item_ids=ranked.item_ids[part], scores=ranked.scores[part], features=ranked.features[part],
-                    why=ranked.why[part],
+                    exact=ranked.exact[part], policies=ranked.policies[part], rules={},
                 ),
             )  # fmt: skip
         more = token(first, end, ranked.asked) if end < len(ranked.item_ids) else None
@@ -257,26 +268,43 @@ class Engine:
         return len(theirs)
 
 
-def _scores(seats: Sequence[Seat], matches: Matches) -> list[float]:
-    """What is pinned takes the score of the place behind it."""
+class _Laid(NamedTuple):
+    """Places, first to last: rows, scores, features and exactness [m], and which of them a rule has pinned."""
+
+    rows: Ints
+    scores: list[float]
+    features: Floats
+    exact: Mask
+    rules: dict[int, str]
+
+
+def _seated(matches: Matches, pins: Sequence[Pin], shelf: Shelf) -> _Laid:
+    """With what is pinned; that takes the score of the place behind it."""
+    seats = seated(matches.rows[:RANKED], pins, matches.allowed, shelf.popularity)[:RANKED]
     scores, last = [], 0.0
     for seat in reversed(seats):
         if seat.at is not None and seat.rule_id is None:
             last = float(matches.scores[seat.at])
         scores.append(last)
-    return scores[::-1]
+    return _Laid(
+        np.array([seat.row for seat in seats], np.int32),
+        scores[::-1],
+        np.array([_NOTHING if seat.at is None else matches.features[seat.at] for seat in seats], np.float32),
+        np.array([seat.at is not None and matches.exact[seat.at] for seat in seats], np.bool_),
+        {place: seat.rule_id for place, seat in enumerate(seats) if seat.rule_id is not None},
+    )
 
 
-def _why(seat: Seat, matches: Matches, may: Permission, wanted: Search) -> tuple[Reason, str]:
+def _why(ranked: _Ranked, at: int) -> tuple[Reason, str]:
     """Reason and source of an item: who pinned it, or what spoke most for it."""
-    if seat.rule_id is not None or seat.at is None:
-        return Reason("pinned", policy=(f"pin:{seat.rule_id}",)), "rule"
-    policy = may.policy(seat.row) if matches.sort == "relevance" else ()
-    speaks = dict(zip(FUSED, matches.features[seat.at].tolist(), strict=True))
-    if matches.exact[seat.at]:
-        return Reason("exact_match", value=wanted.q, policy=policy), "search"
+    if (rule_id := ranked.rules.get(at)) is not None:
+        return Reason("pinned", policy=(f"pin:{rule_id}",)), "rule"
+    policy = ranked.policies[at] if ranked.policies else ()
+    speaks = dict(zip(FUSED, ranked.features[at].tolist(), strict=True))
+    if ranked.exact[at]:
+        return Reason("exact_match", value=ranked.query, policy=policy), "search"
     if speaks["clicks"] >= 0.5:
-        return Reason("chosen_for", value=wanted.q, policy=policy), "clicks"
+        return Reason("chosen_for", value=ranked.query, policy=policy), "clicks"
     if speaks["covered"] > 0 or speaks["lexical"] > 0:
-        return Reason("matches", value=wanted.q, policy=policy), "search"
-    return Reason("means", value=wanted.q, policy=policy), "content"
+        return Reason("matches", value=ranked.query, policy=policy), "search"
+    return Reason("means", value=ranked.query, policy=policy), "content"

@@ -31,12 +31,12 @@ def facets_of(found: Mask, through: Passing, view: View) -> Facets:
     def of(*own: str) -> Ints:
         return np.flatnonzero(found & through.but(view.size, *own)).astype(np.int32)
 
-    priced = of("price_min", "price_max").tolist()
-    prices = [price for row in priced if (price := view.items[row].price) is not None]
+    prices = view.price[of("price_min", "price_max")]
+    prices = prices[~np.isnan(prices)]
     return Facets(
         _counted(view.category[of("category")], view.categories),
         _counted(view.brand[of("brand")], view.brands),
-        (min(prices), max(prices)) if prices else None,
+        (float(prices.min()), float(prices.max())) if len(prices) else None,
     )
 
 

@@ -94,11 +94,9 @@ def _mask(view: View, filters: Filters, name: str, priced: Mask) -> Mask:
     if name in ("category", "brand"):
         codes, names = (view.category, view.categories) if name == "category" else (view.brand, view.brands)
         return np.isin(codes, _named(names, getattr(filters, name)))
-    mask, bound = np.zeros(view.size, np.bool_), float(getattr(filters, name))
-    for row in np.flatnonzero(priced).tolist():
-        price = view.items[row].price
-        mask[row] = price is not None and (price >= bound if name == "price_min" else price <= bound)
-    return mask
+    bound = float(getattr(filters, name))
+    within: Mask = view.price >= bound if name == "price_min" else view.price <= bound  # NaN is neither
+    return priced & within
 
 
 def _named(names: Mapping[str, int], wanted: str) -> Ints:

@@ -17,20 +17,20 @@ an item by at most `TASTE`, and never above an exact match.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from rec.catalog import Floats, Ints, Mask, View
+from rec.catalog import Floats, Ints, Mask, Prices, View
 from rec.protocol import Sort
 from rec.search.asides import Asides
 from rec.search.facets import Facets, facets_of
 from rec.search.filters import NO_FILTERS, Filters, Passing, passing, stocked
 from rec.search.fusion import FUSED, Fusion, reciprocal
-from rec.search.lexical import Hits, LexicalIndex
+from rec.search.lexical import LexicalIndex
 from rec.search.permission import Permission
+from rec.search.places import Places
 from rec.search.reading import Reader, Reading
 from rec.shelf import Shelf, top
 
@@ -41,6 +41,9 @@ TASTE = 0.5  # of a score: about twelve places among what has all words, and les
 HALF = 0.5  # of a query: what has less of it was not found, but for who is near or was clicked
 SAME = 1e-6
 NEAR = 0.5  # cosine from which a product was found, without any of the words
+# ... where no product at all has any of them. Nonsense and other languages have neighbours, too: of 127 such queries
+# one in a hundred has one at 0.5 and none has at 0.525, in a shop of 2,400 products (docs/search.md).
+ALONE = 0.525
 RANKED = 1_000  # places of a search that pages can reach
 
 Taste = Callable[[Ints], Floats]  # rows [m] → [m] in [-1, 1]
@@ -79,46 +82,50 @@ def find(
     taste: Taste | None = None,
     may: Permission | None = None,
 ) -> Matches:
-    """All matches of a query. `vector` [dim] is the query's, of the catalog's encoder; `dense` [size] what
-    `likeness` makes of it, if that is known; `may` what this shopper may be shown. Raises BadInput."""
+    """All matches of a query. `vector` [dim] is the query's, of the catalog's encoder; `dense` [size] its cosines,
+    if they are known (rec.search.nearness); `may` what this shopper may be shown. Raises BadInput."""
     view, reading = shelf.view, reader.read(query)
+    places = index.places(view)
     filters, sort = _with_aside(filters, sort, reading.aside)
     allowed = stocked(view, filters)
     if may is not None:
         allowed &= may.allowed
     for word in reading.without:
-        allowed[_rows(index.ids(index.postings.keys(word, named=True)), view)] = False
+        allowed[places.known(index.postings.keys(word, named=True), allowed)] = False
     if dense is None or len(dense) != view.size:
-        [dense] = likeness(view, [vector])
+        comparable = vector is not None and len(vector) == view.vectors.shape[1]
+        dense = view.vectors @ vector if comparable else None
     exactly = _rows([*index.named(reading.query)], view)
     named = np.concatenate([_rows(clicks or {}, view), exactly])
     covered = index.coverage(reading.terms)
-    found = np.zeros(view.size, np.bool_) if dense is None else dense >= NEAR
-    found[_covering(index, covered, view, allowed)] = found[named] = True
+    bar = MEANT if any(term.groups for term in reading.terms) else ALONE
+    found = np.zeros(view.size, np.bool_) if dense is None else dense >= max(NEAR, bar)
+    found[_covering(covered, places, allowed)] = found[named] = True
     found &= allowed
     through = Passing({})
     if filters.narrowing:
-        could_be = found if found.any() else allowed & _could_be(dense, view.size)
+        could_be = found if found.any() else allowed & _could_be(dense, view.size, bar)
         through = passing(view, filters, could_be, None if may is None else may.pinned)
     facets = facets_of(found, through, view)
     let = through.but(view.size)
     allowed &= let
     found &= let
-    worded, bm25 = _best(index, reading, covered, view, allowed, bool(through.masks))
-    meant = _nearest(dense, allowed, worded) if dense is not None else np.zeros(0, np.int32)
+    worded, bm25 = _best(index, reading, covered, places, allowed, bool(through.masks))
+    meant = _nearest(dense, allowed, worded, bar) if dense is not None else np.zeros(0, np.int32)
     rows = np.unique(np.concatenate([worded, meant, named[allowed[named]]])).astype(np.int32)
     rows = _filled(rows, found, shelf, sort)
     if not found.any():  # nothing has half of the query: the nearest there is
         found[rows] = True
-    features = _features(rows, worded, bm25, meant, dense, covered, index, reading, clicks or {}, view)
+    keys = places.keys(rows, index.postings.there())
+    features = _features(rows, keys, worded, bm25, meant, dense, covered, index, reading, clicks or {}, view)
     scores = fusion.score(features)
     if may is not None and may.orders.lift is not None:
         scores = scores + may.orders.lift[rows]  # scores are logits, and a factor of the odds adds its logarithm
     if taste is not None and len(rows):
         scores = scores + np.float32(TASTE) * np.clip(taste(rows), -1, 1)
-    exact = np.isin(rows, exactly) | _titled(rows, view, index, reading)
+    exact = np.isin(rows, exactly) | _titled(keys, index, reading)
     was_found = found[rows] | exact
-    called = None if sort == "relevance" else _called(rows, exact, index, reading, view)
+    called = None if sort == "relevance" else _called(keys, exact, index, reading)
     order = _ordered(rows, scores, exact, was_found, called, shelf, sort)
     return Matches(
         reading, rows[order], features[order], _shown(scores[order], exact[order]), facets, dense is not None,
@@ -134,13 +141,13 @@ def _with_aside(filters: Filters, sort: Sort, aside: Asides) -> tuple[Filters, S
     return filters, "price_asc" if aside.cheapest and sort == "relevance" else sort
 
 
-def _covering(index: LexicalIndex, covered: Floats, view: View, allowed: Mask) -> Ints:
+def _covering(covered: Floats, places: Places, allowed: Mask) -> Ints:
     """The rows that have at least `HALF` of the query, or as much as any that is allowed. `covered`: by document."""
-    rows = _rows(index.ids(np.flatnonzero(covered >= HALF - SAME).astype(np.int32)), view)
-    if len(rows := rows[allowed[rows]]):
+    rows = places.known(np.flatnonzero(covered >= HALF - SAME).astype(np.int32), allowed)
+    if len(rows):
         return rows
     keys = np.flatnonzero(covered > 0).astype(np.int32)
-    rows = np.array([-1 if (row := view.row(item_id)) is None else row for item_id in index.ids(keys)], np.int32)
+    rows = places.rows(keys)
     there = (rows >= 0) & allowed[rows]
     rows, had = rows[there], covered[keys[there]]
     most: Ints = rows[had >= had.max(initial=0.0) - SAME]
@@ -148,17 +155,17 @@ def _covering(index: LexicalIndex, covered: Floats, view: View, allowed: Mask) -
 
 
 def _best(
-    index: LexicalIndex, reading: Reading, covered: Floats, view: View, allowed: Mask, narrowed: bool
+    index: LexicalIndex, reading: Reading, covered: Floats, places: Places, allowed: Mask, narrowed: bool
 ) -> tuple[Ints, Floats]:
     """The `DEPTH` best rows by BM25 that are allowed and have any word that tells something, and their scores."""
     if not any(term.groups for term in reading.terms):
         return np.zeros(0, np.int32), np.zeros(0, np.float32)
     for limit in ([] if narrowed else [DEPTH]) + [len(index)]:
-        hits = index.search(reading.terms, limit)
-        tells = covered[index.keys(hits.item_ids)] > 0 if hits.item_ids else np.zeros(0, np.bool_)
-        kept = [item_id for item_id, told in zip(hits.item_ids, tells.tolist(), strict=True) if told]
-        worded, bm25 = _rows_of(Hits(kept, hits.scores[tells]), view, allowed)
-        if len(hits.item_ids) < limit or len(worded) >= DEPTH // 2:  # else: half of the best may not be shown
+        keys, scores = index.best(reading.terms, limit)
+        rows = places.rows(keys)
+        kept = (covered[keys] > 0) & (rows >= 0) & allowed[rows]
+        worded, bm25 = rows[kept], scores[kept]
+        if len(keys) < limit or len(worded) >= DEPTH // 2:  # else: half of the best may not be shown
             break
     return worded[:DEPTH], bm25[:DEPTH]
 
@@ -180,38 +187,15 @@ def _rows(item_ids: Iterable[str], view: View) -> Ints:
     return np.array([row for item_id in item_ids if (row := view.row(item_id)) is not None], np.int32)
 
 
-def _could_be(dense: Floats | None, size: int) -> Mask:
+def _could_be(dense: Floats | None, size: int, bar: float) -> Mask:
     """[size] what may have been meant where nothing was found."""
-    return np.zeros(size, np.bool_) if dense is None else dense >= MEANT
+    return np.zeros(size, np.bool_) if dense is None else dense >= bar
 
 
-def _rows_of(hits: Hits, view: View, allowed: Mask) -> tuple[Ints, Floats]:
-    """Hits as rows of the view, in their order; what the view does not know or let through is dropped."""
-    rows = np.array([-1 if (row := view.row(item_id)) is None else row for item_id in hits.item_ids], np.int32)
-    if not len(rows):
-        return rows, hits.scores
-    there = (rows >= 0) & allowed[rows]
-    return rows[there], hits.scores[there]
-
-
-def likeness(view: View, vectors: Sequence[Floats | None]) -> list[Floats | None]:
-    """Cosines [size] of each query with every item; None without a vector that can be compared with theirs.
-
-    For all of them at once: what takes the time is to read the items' vectors from memory.
-    """
-    there = [at for at, vector in enumerate(vectors) if vector is not None and len(vector) == view.vectors.shape[1]]
-    out: list[Floats | None] = [None] * len(vectors)
-    if there:
-        stacked = np.stack([vector for at in there if (vector := vectors[at]) is not None])
-        for at, row in zip(there, stacked @ view.vectors.T, strict=True):
-            out[at] = row
-    return out
-
-
-def _nearest(dense: Floats, allowed: Mask, worded: Ints) -> Ints:
-    """The nearest rows, best first. One that has none of the words must be near in earnest."""
+def _nearest(dense: Floats, allowed: Mask, worded: Ints, bar: float) -> Ints:
+    """The nearest rows, best first. One that has none of the words must reach the bar."""
     rows = top(dense, allowed, DENSE)
-    near = dense[rows] >= MEANT
+    near = dense[rows] >= bar
     if len(worded):
         near |= np.isin(rows, worded)
     rows = rows[near]
@@ -220,6 +204,7 @@ def _nearest(dense: Floats, allowed: Mask, worded: Ints) -> Ints:
 
 def _features(
     rows: Ints,
+    keys: Ints,
     worded: Ints,
     bm25: Floats,
     meant: Ints,
@@ -230,7 +215,7 @@ def _features(
     clicks: Mapping[str, float],
     view: View,
 ) -> Floats:
-    """[m, len(FUSED)]."""
+    """[m, len(FUSED)]; `keys` [m] are the documents of the rows."""
     out = np.zeros((len(rows), len(FUSED)), np.float32)
     if not len(rows):
         return out
@@ -241,11 +226,10 @@ def _features(
         out[by_words, 1] = bm25 / max(float(bm25.max()), 1e-9)
     if dense is not None:
         out[:, 2] = np.clip(dense[rows], 0, 1)
-    keys = index.keys(view.ids[row] for row in rows.tolist())
     there = keys >= 0
     out[there, 3] = covered[keys[there]]
     if reading.heads:
-        out[:, 5] = [not reading.heads.isdisjoint(index.heads(view.ids[row])) for row in rows.tolist()]
+        out[:, 5] = index.postings.headed(reading.heads)[keys]
     out[there, 6] = index.likely(reading.terms)[index.postings.category_of(keys[there])]
     for item_id, share in clicks.items():
         row = view.row(item_id)
@@ -255,10 +239,12 @@ def _features(
     return out
 
 
-def _titled(rows: Ints, view: View, index: LexicalIndex, reading: Reading) -> Mask:
+def _titled(keys: Ints, index: LexicalIndex, reading: Reading) -> Mask:
     """[m]: whose title is the query, word for word."""
-    wanted, ids = " ".join(index.words(reading.query)), view.ids
-    return np.array([bool(wanted) and index.title(ids[row]) == wanted for row in rows.tolist()], np.bool_)
+    wanted = " ".join(index.words(reading.query))
+    if not wanted:
+        return np.zeros(len(keys), np.bool_)
+    return np.isin(keys, index.postings.titled(wanted))
 
 
 def _ordered(
@@ -272,23 +258,23 @@ def _ordered(
     return np.lexsort((-born, -scores, _key(rows, shelf, sort), called, ~found)).astype(np.int32)
 
 
-def _key(rows: Ints, shelf: Shelf, sort: Sort) -> npt.NDArray[np.float64]:
+def _key(rows: Ints, shelf: Shelf, sort: Sort) -> Prices:
     """[m] what a sort goes by, ascending; relevance, which needs more than the rows, by popularity."""
     if sort == "newest":
         return -shelf.view.born[rows].astype(np.float64)
     if sort in ("popular", "relevance"):
         return -shelf.popularity[rows].astype(np.float64)
-    prices = [shelf.view.items[row].price for row in rows.tolist()]
-    return np.array([np.inf if price is None else price * (1 if sort == "price_asc" else -1) for price in prices])
+    prices = shelf.view.price[rows]
+    return np.where(np.isnan(prices), np.inf, prices if sort == "price_asc" else -prices)
 
 
-def _called(rows: Ints, exact: Mask, index: LexicalIndex, reading: Reading, view: View) -> Ints:
+def _called(keys: Ints, exact: Mask, index: LexicalIndex, reading: Reading) -> Ints:
     """[m] 0: it is what the query names; 1: it has at least `HALF` of the query in its names; 2: it mentions it."""
-    keys = index.keys(view.ids[row] for row in rows.tolist())
-    named = (index.coverage(reading.terms, named=True) >= HALF - SAME)[keys] if len(keys) else np.zeros(0, np.bool_)
-    named &= keys >= 0
-    heads = [not reading.heads.isdisjoint(index.heads(view.ids[row])) for row in rows.tolist()]
-    return np.where(exact | (named & np.array(heads, np.bool_)), 0, np.where(named, 1, 2)).astype(np.int32)
+    named = np.zeros(len(keys), np.bool_)
+    there = keys >= 0
+    named[there] = (index.coverage(reading.terms, named=True) >= HALF - SAME)[keys[there]]
+    headed = index.postings.headed(reading.heads)[keys]
+    return np.where(exact | (named & headed), 0, np.where(named, 1, 2)).astype(np.int32)
 
 
 def _shown(scores: Floats, exact: Mask) -> Floats:

@@ -2,7 +2,7 @@
 
 A click on a result moves the list through its category, as any click does. Before the click there is the query alone:
 its vector says which products it is about. It counts for about as long as a visit lasts, beside what the gate says, and
-is no feature of the gate: what learns from examples never sees a query. Pure.
+is no feature of the gate, which never sees a query. Pure.
 """
 
 from __future__ import annotations

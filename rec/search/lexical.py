@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from tantivy import Document, Filter, Index, Occur, Query, SchemaBuilder, TextAnalyzerBuilder, Tokenizer
 
-from rec.catalog import Floats, Ints, Item
+from rec.catalog import Floats, Ints, Item, View
+from rec.search.places import Places
 from rec.search.postings import Postings
 from rec.search.words import MOST, Words
 
@@ -63,10 +64,10 @@ class LexicalIndex:
         self._digests: dict[str, bytes] = {}
         self._items: dict[str, Item] = {}  # as the catalog holds them: what is dropped is read once more
         self._titles: dict[str, str] = {}
-        self._heads: dict[str, tuple[str, ...]] = {}
         self.titles: Counter[str] = Counter()  # stemmed: how many items are called so
         self._vocabulary_of: dict[str, frozenset[str]] = {}
         self.postings = Postings()
+        self._places = Places()
         self.spelled: Counter[str] = Counter()  # words as they are written, for typos
         self.title_words: Counter[str] = Counter()  # the same of titles alone, for suggestions
         self._written: dict[str, str] = {}
@@ -97,7 +98,9 @@ class LexicalIndex:
         read = self._read(item)
         names = {stem for name, pairs in read.items() if name != "description" for stem, _ in pairs}
         vocabulary = names | {stem for stem, _ in read.get("description", ())}
-        key = self.postings.add(names, vocabulary - names, item.category)
+        title = self._titles[item.item_id] = " ".join(stem for stem, _ in read["title"])
+        heads = dict.fromkeys(self.words.heads(item.title))
+        key = self.postings.add(names, vocabulary - names, item.category, heads, title)
         self._id_of.append(item.item_id)
         self._key_of[item.item_id] = key
         self._items[item.item_id] = item
@@ -111,8 +114,6 @@ class LexicalIndex:
                 self._written.setdefault(stem, word)
         document.add_unsigned("key", key)
         self._writer.add_document(document)
-        title = self._titles[item.item_id] = " ".join(stem for stem, _ in read["title"])
-        self._heads[item.item_id] = tuple(self.words.heads(item.title))
         self.titles[title] += 1
         self._count(read, 1)
         self._vocabulary_of[item.item_id] = frozenset(vocabulary)
@@ -146,7 +147,6 @@ class LexicalIndex:
         others = tuple(other for other in self._named.pop(_folded(item_id), ()) if other != item_id)
         if others:
             self._named[_folded(item_id)] = others
-        self._heads.pop(item_id)
         title = self._titles.pop(item_id)
         self.titles[title] -= 1
         if self.titles[title] <= 0:
@@ -174,21 +174,13 @@ class LexicalIndex:
         """The words of an item's title, stemmed, with a space between; empty if it is not known."""
         return self._titles.get(item_id, "")
 
-    def heads(self, item_id: str) -> tuple[str, ...]:
-        """The stems that say what an item is, by its title; see `Words.heads`."""
-        return self._heads.get(item_id, ())
-
     def ids(self, keys: Ints) -> list[str]:
         """The items of documents."""
         return [self._id_of[key] for key in keys.tolist()]
 
-    def known(self, keys: Ints) -> list[str]:
-        """The items of those documents that were not dropped."""
-        return self.ids(keys[self.postings.there()[keys]])
-
-    def keys(self, item_ids: Iterable[str]) -> Ints:
-        """[n] the documents of items; -1 for one that is not here."""
-        return np.array([self._key_of.get(item_id, -1) for item_id in item_ids], np.int32)
+    def places(self, view: View) -> Places:
+        """Whose row is which document, for this view; of the thread that changes the index."""
+        return self._places.follow(view, self._id_of, self._key_of)
 
     def beside(self, one: str, other: str) -> bool:
         """Whether two stems stand next to each other in some title."""
@@ -238,13 +230,18 @@ class LexicalIndex:
 
     def search(self, terms: Sequence[Term], limit: int) -> Hits:
         """The items in which any of the words is, by BM25 (Robertson & Zaragoza 2009; k1 1.2, b 0.75)."""
+        keys, scores = self.best(terms, limit)
+        return Hits(self.ids(keys), scores)
+
+    def best(self, terms: Sequence[Term], limit: int) -> tuple[Ints, Floats]:
+        """The same as documents [n] and their scores [n]."""
         asked = [(Occur.Should, self._query(term)) for term in terms[: 2 * MOST]]
         if not asked or not limit:
-            return Hits([], np.zeros(0, np.float32))
+            return np.zeros(0, np.int32), np.zeros(0, np.float32)
         searcher = self._searcher
         hits = searcher.search(Query.boolean_query(asked), limit, count=False).hits
         keys = searcher.fast_field_values("key", [address for _, address in hits])
-        return Hits([self._id_of[int(key or 0)] for key in keys], np.array([score for score, _ in hits], np.float32))
+        return np.array(keys, np.int32), np.array([score for score, _ in hits], np.float32)
 
     def _query(self, term: Term) -> Query:
         one = [

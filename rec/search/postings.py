@@ -24,6 +24,8 @@ class Postings:
     def __init__(self) -> None:
         self._names: dict[str, array[int]] = {}
         self._text: dict[str, array[int]] = {}
+        self._heads: dict[str, array[int]] = {}
+        self._titles: dict[str, array[int]] = {}
         self._there = bytearray()  # by key
         self._category = array("I")  # by key, a code
         self._codes: dict[str, int] = {"": 0}
@@ -39,12 +41,15 @@ class Postings:
         """One more than the largest code of a category; 0 is none."""
         return len(self._codes)
 
-    def add(self, names: Iterable[str], text: Iterable[str], category: str) -> int:
-        """The key of a new document. `text` is without what is among the names."""
+    def add(
+        self, names: Iterable[str], text: Iterable[str], category: str, heads: Iterable[str] = (), title: str = ""
+    ) -> int:
+        """The key of a new document. `text` is without what is among the names; `heads`, `title`: see `headed`."""
         key = len(self._there)
         self._there.append(1)
         self._category.append(self._codes.setdefault(category, len(self._codes)))
-        for words, postings in ((names, self._names), (text, self._text)):
+        kinds = ((names, self._names), (text, self._text), (heads, self._heads), ((title,), self._titles))
+        for words, postings in kinds:
             for word in words:
                 if (found := postings.get(word)) is None:
                     found = postings[word] = array("I")
@@ -68,13 +73,26 @@ class Postings:
         found = [np.frombuffer(postings[word].tobytes(), np.int32) for postings in kinds if word in postings]
         return found[0] if len(found) == 1 else np.concatenate([np.zeros(0, np.int32), *found])
 
+    def headed(self, stems: Iterable[str]) -> Mask:
+        """[size + 1] the documents that are called one of these, by their titles' heads (`Words.heads`); the last one,
+        which is that of no document (-1), never is."""
+        mask = np.zeros(self.size + 1, np.bool_)
+        for stem in stems:
+            if stem in self._heads:
+                mask[np.frombuffer(self._heads[stem].tobytes(), np.int32)] = True
+        return mask
+
+    def titled(self, title: str) -> Ints:
+        """The documents whose whole title, stemmed, is this."""
+        return np.frombuffer(self._titles[title].tobytes() if title in self._titles else b"", np.int32)
+
     def category_of(self, keys: Ints) -> Ints:
         """[m] the codes of their categories."""
         return np.frombuffer(self._category.tobytes(), np.int32)[keys]
 
     def _sweep(self) -> None:
         there = self.there()
-        for postings in (self._names, self._text):
+        for postings in (self._names, self._text, self._heads, self._titles):
             for word in list(postings):
                 keys = np.frombuffer(postings[word].tobytes(), np.int32)
                 if len(kept := keys[there[keys]]):

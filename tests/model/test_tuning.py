@@ -14,7 +14,7 @@ from rec.model.checkpoint import MODEL, digest_of, load, save
 from rec.model.encoder import TextEncoder, epoch_encoder
 from rec.model.loss import in_batch_softmax
 from rec.model.teaching import Tune
-from rec.model.tuning import Tuned, anchor, tune
+from rec.model.tuning import Tuned, _drawn, anchor, tune
 from rec.model.weights import encoder_id, tuned_id
 from rec.pairs import Lessons
 from tests.model.tiny import tiny_bert
@@ -166,3 +166,68 @@ def test_the_loss_among_a_batch_is_that_of_a_slow_and_obvious_one() -> None:
     corrected = np.exp(likeness.numpy() - log_q.numpy())
     assert float(said[0]) == pytest.approx(-np.log(corrected[0, 0] / (corrected[0, 0] + corrected[0, 2])), abs=1e-5)
     assert float(said[1]) == pytest.approx(-np.log(corrected[1, 2] / corrected[1].sum()), abs=1e-5)
+
+
+# ---------------------------------------------------------------- queries
+QUERIES = [f"want{n % KINDS} q{n}" for n in range(4 * KINDS)]  # of words that no title has
+ALL = [*TEXTS, *QUERIES]
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.set_num_threads(1)
+    return tiny_bert(tmp_path_factory.mktemp("searched"), {word for text in ALL for word in text.split()}, dim=16)
+
+
+def asked(*, wrong: bool = False) -> Lessons:
+    """Items of a kind after each other, and of that kind for a query; some queries are held out with all their pairs.
+    `wrong`: queries are learned to mean another kind than the held-out ones do."""
+    items = lessons()
+    chosen = [
+        (len(TEXTS) + at, item)
+        for at in range(len(QUERIES))
+        for item in range(len(TEXTS))
+        if item % KINDS == at % KINDS
+    ]
+    train = [(query, item) for query, item in chosen if query - len(TEXTS) >= KINDS]
+    if wrong:
+        train = [(query, (item + 3) % len(TEXTS)) for query, item in train]
+    held = [(query, item) for query, item in chosen if query - len(TEXTS) < KINDS]
+    queries = frozenset(query for query, _ in chosen)
+    return Lessons(ALL, [*items.train, *train], [*items.held, *held[::4]], queries)
+
+
+def test_a_query_comes_nearer_to_what_was_chosen_for_it_and_so_does_one_that_was_never_learned_from(
+    searched: str,
+) -> None:
+    taught = asked()
+    before = TextEncoder(searched).encode(ALL)
+    encoder, result = tuned(searched, HOW, taught)
+    after = encoder.encode(ALL)
+
+    def lead(vectors: np.ndarray, queries: range) -> float:
+        """How much nearer what is chosen for a query is than everything else, on average."""
+        likeness = vectors[len(TEXTS) :] @ vectors[: len(TEXTS)].T
+        own = np.arange(len(QUERIES))[:, None] % KINDS == np.arange(len(TEXTS))[None] % KINDS
+        return float(np.mean([likeness[q][own[q]].mean() - likeness[q][~own[q]].mean() for q in queries]))
+
+    assert result.better
+    assert result.metrics["query_loss"] < result.metrics["query_last_loss"]
+    for queries in (range(KINDS, len(QUERIES)), range(KINDS)):
+        assert lead(after, queries) > lead(before, queries) + 0.1
+
+
+def test_what_helps_items_and_harms_queries_is_refused(searched: str) -> None:
+    _, good = tuned(searched, HOW, asked())
+    _, result = tuned(searched, HOW, asked(wrong=True))
+    assert good.better
+    assert not result.better
+    assert result.metrics["query_loss"] > result.metrics["query_last_loss"]
+
+
+def test_half_of_a_batch_is_of_queries_however_few_there_are() -> None:
+    taught = asked()
+    few = msgspec.structs.replace(taught, train=[pair for pair in taught.train if pair[0] < len(TEXTS) + 8])
+    batch = _drawn(few, HOW, np.random.default_rng(0))
+    assert len(batch) == HOW.batch
+    assert sum(first in few.queries for first, _ in batch) == HOW.batch // 2

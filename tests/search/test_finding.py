@@ -94,6 +94,15 @@ def test_what_is_near_by_its_vector_is_found() -> None:
     assert facts(shop.slate("desk", vector=toward(1, 0))).total == 3
 
 
+def test_where_no_product_has_any_of_the_words_what_is_hardly_near_is_no_answer_but_the_own_list() -> None:
+    shop = Shop(tent_1=[1, 0, 0], lamp_2=[0, 1, 0])
+    slate = shop.slate("zelt", vector=toward(0.51, 0.3, 0.8))
+    assert (facts(slate).fallback, facts(slate).total, slate.strategy) == ("nothing_matches", 0, "search-fallback")
+    assert slate.items
+    assert facts(shop.slate("zelt", vector=toward(0.6, 0.3, 0.74))).fallback is None
+    assert facts(shop.slate("desk zelt", vector=toward(0.45, 0.3, 0.84))).fallback is None
+
+
 def test_each_facet_is_counted_without_its_own_filter() -> None:
     shop = Shop()
     one = facts(shop.slate("tent", category="Camping"))
