@@ -93,8 +93,8 @@ def find(
     for word in reading.without:
         allowed[places.known(index.postings.keys(word, named=True), allowed)] = False
     if dense is None or len(dense) != view.size:
-        comparable = vector is not None and len(vector) == view.vectors.shape[1]
-        dense = view.vectors @ vector if comparable else None
+        known = None if vector is None or len(vector) != view.vectors.shape[1] else vector
+        dense = None if known is None else view.vectors @ known
     exactly = _rows([*index.named(reading.query)], view)
     named = np.concatenate([_rows(clicks or {}, view), exactly])
     covered = index.coverage(reading.terms)
