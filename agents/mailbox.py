@@ -7,7 +7,7 @@ has many screens waits for them over several batches, and nobody waits behind al
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rec.requests import SlateRequest
@@ -65,8 +65,10 @@ class Mailbox:
             queue.entry = entry
             queue.screens = {screen: None for screen in queue.screens if screen in wanted} | wanted
 
-    def put_back(self, dues: Iterable[Due]) -> None:
-        """Return what could not be done; if something newer has come for the user, it is done for that."""
+    def put_back(self, dues: Iterable[Due], requests: Sequence[SlateRequest] = ()) -> None:
+        """Return what could not be done; if something newer has come for the user, a list is made for that."""
+        for request in reversed(requests):
+            self._queue(request.user_id).requests.appendleft(request)
         for due in dues:
             queue = self._queue(due.entry.user_id)
             queue.entry = queue.entry or due.entry

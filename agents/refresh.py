@@ -103,7 +103,7 @@ class Refresher:
                     await self._serve(dues, requests)
                 except Unavailable as error:
                     log.warning("slates could not be stored, trying again: %s", error)
-                    self._mailbox.put_back(dues)
+                    self._mailbox.put_back(dues, requests)
                     await asyncio.sleep(0.5)
                 finally:
                     self._making = frozenset()

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from rec.catalog import Item
+from rec.errors import Unavailable
 from rec.events import ERASE, Consent, Event, EventItem, encode_event, instant
 from rec.ports import Hint, Pushed, Wanted
 from rec.privacy import user_hash
@@ -233,6 +234,25 @@ async def test_a_request_is_answered_with_as_many_items_as_asked(loop: Local) ->
     body = await reply_to(loop, SlateRequest("u9", "r1", "web-1", time.time() + 30, n=3))
     assert len(body["slate"]["items"]) == 3
     assert b"u9" not in loop.users  # asking leaves no trace
+
+
+async def test_a_request_that_redis_was_away_for_is_answered_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = [True]
+    there = MemoryExchange.store_slates
+
+    async def once(self: MemoryExchange, slates: Sequence[Pushed], push: bool = True) -> None:
+        if away:
+            away.pop()
+            raise Unavailable("Redis is away")
+        await there(self, slates, push)
+
+    monkeypatch.setattr(MemoryExchange, "store_slates", once)
+    async with local_worker(loop_settings(tmp_path, sweep_interval_s=60), shop()) as loop:
+        body = await reply_to(loop, SlateRequest("u9", "r1", "web-1", time.time() + 30, n=3))
+    assert len(body["slate"]["items"]) == 3
+    assert not away
 
 
 async def test_a_worker_whose_clock_is_ahead_of_who_asks_answers_all_the_same(tmp_path: Path) -> None:
