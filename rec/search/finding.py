@@ -93,8 +93,7 @@ def find(
     for word in reading.without:
         allowed[places.known(index.postings.keys(word, named=True), allowed)] = False
     if dense is None or len(dense) != view.size:
-        comparable = vector is not None and len(vector) == view.vectors.shape[1]
-        dense = view.vectors @ vector if comparable else None
+        dense = None if vector is None or len(vector) != view.vectors.shape[1] else view.vectors @ vector
     exactly = _rows([*index.named(reading.query)], view)
     named = np.concatenate([_rows(clicks or {}, view), exactly])
     covered = index.coverage(reading.terms)

@@ -25,8 +25,8 @@ class Places:
     def follow(self, view: View, id_of: Sequence[str], key_of: Mapping[str, int]) -> Places:
         """Itself. `id_of`: by document; `key_of`: the document of each id that has one."""
         if self._ids is not view.ids:
-            self.__init__()  # type: ignore[misc]
-            self._ids = view.ids
+            self._ids, self._rows_seen, self._keys_seen = view.ids, 0, 0
+            self._row_of, self._key_of = np.full(1, -1, np.int32), np.full(1, -1, np.int32)
         self._size, documents = view.size, len(id_of)
         self._row_of, self._key_of = _room(self._row_of, documents), _room(self._key_of, view.size)
         for row in range(self._rows_seen, view.size):
@@ -34,12 +34,12 @@ class Places:
                 self._row_of[key], self._key_of[row] = row, key
         for key in range(self._keys_seen, documents):
             item_id = id_of[key]
-            row = view.row(item_id)
-            if row is None or key_of.get(item_id) != key:  # written again meanwhile: another one is the item's
+            found = view.row(item_id)
+            if found is None or key_of.get(item_id) != key:  # written again meanwhile: another one is the item's
                 continue
-            if (before := self._key_of[row]) >= 0:
+            if (before := self._key_of[found]) >= 0:
                 self._row_of[before] = -1
-            self._row_of[key], self._key_of[row] = row, key
+            self._row_of[key], self._key_of[found] = found, key
         self._rows_seen, self._keys_seen = max(self._rows_seen, view.size), documents
         return self
 
