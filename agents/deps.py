@@ -18,6 +18,7 @@ from agents.consents import Consents
 from agents.counting import Counting, load_counters
 from agents.dead_letters import DeadLetters
 from agents.examples import Examples
+from agents.explaining import Explaining
 from agents.feedback import Feedback
 from agents.intents import Intents
 from agents.metrics import Metrics
@@ -228,6 +229,7 @@ async def wire(
         searching=searching,
         intents=intents,
     )
+    explaining = Explaining(world, lambda user_id: users.get(user_id.encode()), strategies.choose, exchange)
     shared = SharedClock(exchange)
     with contextlib.suppress(Unavailable):  # it is asked again, again and again
         await shared.look()
@@ -245,6 +247,7 @@ async def wire(
         feedback=feedback,
         rating=rating,
         searching=searching,
+        explaining=explaining,
         trail_of=counters.trail,
         shared=shared,
     )
@@ -318,6 +321,7 @@ async def wire(
         "encoder": catalog_sync.encode_for_ever,
         "counting": counting.run,
         "search": searching.run,
+        "explaining": explaining.run,
         "fusion": searching.save_for_ever,
         **({"query encoder": query_encoder.run, "intents": intents.run} if query_encoder is not None else {}),
         "model": model_sync.run,

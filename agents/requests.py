@@ -11,6 +11,7 @@ import msgspec
 from agents.behavior import Users
 from agents.consents import Consents
 from agents.dead_letters import DeadLetters
+from agents.explaining import Explaining
 from agents.feedback import Feedback
 from agents.forget import Forgetting
 from agents.presence import Presence
@@ -26,6 +27,7 @@ from rec.requests import (
     Asked,
     AskRates,
     EraseVisitor,
+    Explain,
     Inspect,
     MergeIn,
     MergeOut,
@@ -64,6 +66,7 @@ class Requests:
         feedback: Feedback,
         rating: Rating,
         searching: Searching,
+        explaining: Explaining,
         trail_of: Callable[[str], Sequence[tuple[float, str]]],
         shared: SharedClock,
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
@@ -73,7 +76,7 @@ class Requests:
         self._exchange, self._to, self._requests_topic = exchange, to, requests_topic
         self._dead_letters, self._forgetting, self._consents = dead_letters, forgetting, consents
         self._feedback, self._rating = feedback, rating
-        self._searching = searching
+        self._searching, self._explaining = searching, explaining
         self._trail_of, self._new_epoch, self._clock = trail_of, new_epoch, clock
         self._shared = shared
 
@@ -101,6 +104,8 @@ class Requests:
                 self._refresh(key, request)
             case Inspect():
                 await self._inspect(key, request)
+            case Explain():
+                await self._explaining.answer(request)
             case AskRates():
                 if request.deadline > self._clock():
                     body = self._rating.answer(request, self._clock())

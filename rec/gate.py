@@ -92,6 +92,15 @@ def weigh(features: Floats, gate: Gate, bucket: int) -> Weighed:
     return Weighed(parts.sum(axis=1), (parts @ _SPEAKS).argmax(axis=1).astype(np.int32))
 
 
+def softmax(logits: Floats) -> Floats:
+    """[m] logits → [m] probabilities."""
+    if not len(logits):
+        return logits
+    grown: Floats = np.exp(logits - logits.max())
+    shares: Floats = grown / grown.sum()
+    return shares
+
+
 class GateLearner:
     """A gate that learns. `rate` is AdaGrad's step."""
 

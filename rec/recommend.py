@@ -44,11 +44,11 @@ from rec.contest import UNTAUGHT
 from rec.counters import Counters
 from rec.events import instant
 from rec.features import features_of
-from rec.gate import Gate, bucket_of, weigh
+from rec.gate import Gate, bucket_of, softmax, weigh
 from rec.ids import uuid7
 from rec.likeness import ItemLikeness
 from rec.policy.audience import Audience
-from rec.policy.chain import Bench, Placed, lay_out
+from rec.policy.chain import Bench, Placed, Watch, lay_out, unwatched
 from rec.policy.dice import Dice
 from rec.policy.filters import ListRules, cycle_in, due_again, eligible, forbidden, tired
 from rec.policy.rules import Orders, Rulebook
@@ -162,7 +162,7 @@ def recommend(ask: Ask, world: World, *, now: float, rng: random.Random) -> Slat
 def recommend_many(asks: Sequence[Ask], world: World, *, now: float, rng: random.Random) -> list[Slate]:
     """The lists asked for, in the order of the asks; together they cost less than one by one."""
     brain = world.brain  # one version for all of them, whatever is swapped in meanwhile
-    return [_made(judged, world, brain, now, rng) for judged in judge(asks, world, brain, now)]
+    return [made(judged, world, brain, now, rng) for judged in judge(asks, world, brain, now)]
 
 
 class Judged(NamedTuple):
@@ -182,7 +182,13 @@ class Judged(NamedTuple):
 def judge(asks: Sequence[Ask], world: World, brain: Brain | None, now: float) -> list[Judged]:
     """Candidates and their ranking for each ask."""
     on_shelf = world.shelf(now)
-    plans = [plan(ask, on_shelf, world, now) for ask in asks]
+    return judge_planned([plan(ask, on_shelf, world, now) for ask in asks], on_shelf, world, brain, now)
+
+
+def judge_planned(
+    plans: Sequence[Plan], on_shelf: Shelf, world: World, brain: Brain | None, now: float
+) -> list[Judged]:
+    """The same of what is planned already."""
     likeness = by_content(on_shelf.view, [p.anchors for p in plans], world.likeness)
     said: Sequence[Heard | None] = [None] * len(plans)
     readers = [at for at, p in enumerate(plans) if p.own and p.mix is HOME]  # the others have nothing to read
@@ -286,22 +292,16 @@ def _judged(
     return Judged(p, on_shelf, found, pool, features, scores, source, sources, order.astype(np.int32))
 
 
-def softmax(logits: Floats) -> Floats:
-    """[m] logits → [m] probabilities."""
-    if not len(logits):
-        return logits
-    grown: Floats = np.exp(logits - logits.max())
-    shares: Floats = grown / grown.sum()
-    return shares
-
-
-def _made(judged: Judged, world: World, brain: Brain | None, now: float, rng: random.Random) -> Slate:
+def made(
+    judged: Judged, world: World, brain: Brain | None, now: float, rng: random.Random, watch: Watch = unwatched
+) -> Slate:
+    """The list of the judged candidates. `watch`: who is told of the steps, see `lay_out`."""
     p, rules = judged.plan, world.rules
     ranked = judged.pool.rows, judged.scores, judged.features, judged.order
     bench = Bench(*ranked, p.ask.n, judged.shelf, p.allowed, p.fresh, p.mix is HOME, p.state, rules, now, p.orders)
     who = p.ask.user_id if p.own else ""  # of whom nothing is known gets what everybody gets
     dice = Dice.thrown(rng, f"{p.ask.placement}/{p.ask.item_id}/{who}", p.strategy.steady_s, now)
-    placed = lay_out(bench, p.strategy, dice)
+    placed = lay_out(bench, p.strategy, dice, watch)
     ranker = brain if p.mix is HOME else None  # beside an item and in the cart the mix ranks
     return _slate(judged, placed, world, ranker, now, rng)
 

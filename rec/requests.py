@@ -73,6 +73,20 @@ class Inspect(msgspec.Struct, frozen=True, tag="inspect", tag_field="kind"):
     deadline: float
 
 
+class Explain(msgspec.Struct, frozen=True, tag="explain", tag_field="kind"):
+    """GET /v1/users/{id}/candidates: a list made now and where each of the `top` best candidates fell out, to the asker
+    alone. Fields as in `SlateRequest`."""
+
+    user_id: str
+    request_id: str
+    reply_to: str
+    deadline: float
+    placement: str = "home"
+    n: int = 20
+    item_id: str | None = None
+    top: int = 30
+
+
 class AskRates(msgspec.Struct, frozen=True, tag="rates", tag_field="kind"):
     """GET /v1/feedback: CTR and CVR, to the asker alone. Of any worker: `user_id` is only the key of the record."""
 
@@ -123,13 +137,16 @@ class EraseVisitor(msgspec.Struct, frozen=True, tag="erase_visitor", tag_field="
     at: datetime
 
 
-Asked = SlateRequest | SearchRequest | SuggestRequest | Inspect | AskRates  # with a deadline, by the shared clock
+Asked = (
+    SlateRequest | SearchRequest | SuggestRequest | Inspect | Explain | AskRates
+)  # with a deadline, by the shared clock
 Request = (
     SlateRequest
     | SearchRequest
     | SuggestRequest
     | Refresh
     | Inspect
+    | Explain
     | AskRates
     | MergeOut
     | MergeIn

@@ -40,7 +40,7 @@ _REMEDIES = {
     "item_id": f"Give {ID_RULE}",
     "title": "Give a title of 1 to 1024 characters",
     "price": "Give a number of at least 0, with a point and no currency sign, or leave it empty",
-    "in_stock": "Give true or false, or leave it empty",
+    "in_stock": "Give true or false, or how many there are, or leave it empty",
     "flagged": "Give true or false, or leave it empty",
     "url": "Give http://host/…, https://host/… or a path like /p/1, or leave it empty",
     "image_url": "Give http://host/…, https://host/… or a path like /p/1, or leave it empty",
@@ -56,6 +56,8 @@ def item_of(row: Mapping[str, Any]) -> Item:
     others = {name: values.pop(name) for name in list(values) if name not in ITEM_COLUMNS}
     for name in _ITEM_TEXTS & values.keys():
         values[name] = _text(values[name])
+    if "in_stock" in values:
+        values["in_stock"] = _some(values["in_stock"])
     if str(values.get("image_vector", "")).lstrip().startswith("["):
         values["image_vector"] = _json_of(values["image_vector"], "image_vector", list)
     try:
@@ -168,6 +170,18 @@ def _text(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value) if isinstance(value, int | float | UUID) else value
+
+
+def _some(value: Any) -> Any:
+    """Whether there is any of it, where a file says how many; what is no number is as it is.
+
+    >>> _some("3"), _some("0"), _some("true")
+    (True, False, 'true')
+    """
+    try:
+        return value if isinstance(value, bool) else float(value) > 0
+    except (TypeError, ValueError):
+        return value
 
 
 def _number(value: Any, field: str) -> Any:

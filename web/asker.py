@@ -15,7 +15,7 @@ from rec.clock import SharedClock
 from rec.errors import DeadlineExceeded
 from rec.ports import Exchange, Log
 from rec.protocol import RateKind, Search
-from rec.requests import AskRates, Inspect, SearchRequest, SlateRequest, SuggestRequest, encode_request
+from rec.requests import Asked, AskRates, Explain, Inspect, SearchRequest, SlateRequest, SuggestRequest, encode_request
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -24,6 +24,7 @@ class _Answer(msgspec.Struct, frozen=True):
     state: msgspec.Raw = msgspec.Raw()
     trail: msgspec.Raw = msgspec.Raw(b"[]")
     feedback: msgspec.Raw = msgspec.Raw(b"[]")
+    explained: msgspec.Raw = msgspec.Raw(b"null")
     error: dict[str, object] | None = None
 
 
@@ -63,6 +64,10 @@ class Asker:
         answer = await self._ask(Inspect(user_id, *self._envelope()))
         return bytes(answer.state), bytes(answer.trail), bytes(answer.feedback)
 
+    async def explained(self, user_id: str, placement: str, n: int, item_id: str | None, top: int) -> bytes:
+        """A list made now and what became of its candidates, as JSON. Raises as `slate` does."""
+        return bytes((await self._ask(Explain(user_id, *self._envelope(), placement, n, item_id, top))).explained)
+
     async def rates(self, by: RateKind, n: int, key: str | None) -> bytes:
         """CTR and CVR as JSON, of whichever worker comes first; all know the same. Raises as `slate` does."""
         envelope = self._envelope()
@@ -78,7 +83,7 @@ class Asker:
     def _envelope(self) -> tuple[str, str, float]:
         return secrets.token_hex(8), self._node, self.clock.now() + self.timeout_s
 
-    async def _ask(self, request: SlateRequest | SearchRequest | SuggestRequest | Inspect | AskRates) -> _Answer:
+    async def _ask(self, request: Asked) -> _Answer:
         waiting: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
         self._waiting[request.request_id] = waiting
         try:

@@ -18,8 +18,8 @@ from web.parsing import path_of
 
 PAGES = Path(__file__).parent / "pages"
 OWN = (
-    "api.js", "app.js", "catalog.js", "console.css", "console.html", "dead.js", "figures.js", "lists.js", "model.js",
-    "overview.js", "parts.js", "plot.js", "rules.js", "users.js",
+    "api.js", "app.js", "catalog.js", "console.css", "console.html", "dead.js", "fates.js", "figures.js", "lists.js",
+    "model.js", "overview.js", "parts.js", "plot.js", "results.js", "rules.js", "users.js",
 )  # fmt: skip
 SHARED = ("dom.js", "icon.svg", "style.css", "words.js")
 HEADERS = {

@@ -43,6 +43,7 @@ FILES = (
     "shop.css",
     "shop.js",
     "shopper.js",
+    "start.js",
     "style.css",
     "ticker.js",
     "two.css",

@@ -19,13 +19,14 @@ from web.sse import get_stream
 from web.strategies import (
     delete_experiment,
     delete_strategy,
+    get_experiment_result,
     get_experiments,
     get_strategies,
     put_experiment,
     put_strategy,
 )
 from web.tokens import post_tokens
-from web.users import delete_user, get_erasure, get_user
+from web.users import delete_user, get_candidates, get_erasure, get_user
 
 
 def add_routes(app: web.Application) -> None:
@@ -56,11 +57,13 @@ def add_routes(app: web.Application) -> None:
             web.get("/v1/users", get_users, allow_head=False),
             web.get("/v1/users/{user_id}", get_user, allow_head=False),
             web.delete("/v1/users/{user_id}", delete_user),
+            web.get("/v1/users/{user_id}/candidates", get_candidates, allow_head=False),
             web.get("/v1/erasures/{erasure_id}", get_erasure, allow_head=False),
             web.get("/v1/strategies", get_strategies, allow_head=False),
             web.put("/v1/strategies/{name}", put_strategy),
             web.delete("/v1/strategies/{name}", delete_strategy),
             web.get("/v1/experiments", get_experiments, allow_head=False),
+            web.get("/v1/experiments/{name}/result", get_experiment_result, allow_head=False),
             web.put("/v1/experiments/{name}", put_experiment),
             web.delete("/v1/experiments/{name}", delete_experiment),
             web.post("/v1/tokens", post_tokens),

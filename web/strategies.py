@@ -12,18 +12,24 @@ from typing import Annotated, Any
 import msgspec
 from aiohttp import web
 
-from rec.errors import Unavailable
+from rec.errors import BadInput, NotFound, Unavailable
 from rec.events import MAX_TEXT
 from rec.policy.bandit import BanditRules
 from rec.policy.chosen import Offer
 from rec.policy.desk import reason
 from rec.policy.experiments import experiment_of
+from rec.policy.results import report, tally
 from rec.policy.store import Who
 from rec.policy.strategy import strategy_of
 from rec.ports import Hint
+from rec.topics import FEEDBACK
+from rec.trials import all_earned
 from web.edge import BACKEND_ACTOR, EDGE, Edge
 from web.front import answer
 from web.parsing import as_in_path, body_of, path_of, query_of
+
+READ_S = 10.0  # a broker that is silent for so long is away
+MOST_LISTS = 300_000  # lists that are added up here; beyond it is work for a file
 
 Words = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
 Actor = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -85,6 +91,20 @@ async def get_experiments(request: web.Request) -> web.Response:
     """All experiments, the oldest first."""
     stored = await _edge(request).database.stored()
     return answer({"revision": stored.revision, "experiments": stored.experiments})
+
+
+async def get_experiment_result(request: web.Request) -> web.Response:
+    """What each arm of an experiment earned, of all lists that were looked at until now."""
+    edge, name = _edge(request), path_of(request, NamePath).name
+    experiment = next((each for each in (await edge.database.stored()).experiments if each.name == name), None)
+    if experiment is None:
+        raise NotFound("There is no such experiment.", code="unknown_experiment", field="name")
+    if experiment.since is None:
+        message = "was stored before experiments kept when they began. Say from when: rec experiments result --since."
+        raise BadInput(f"{name} {message}", field="name")
+    rows = await all_earned(edge.log, edge.settings.topic(FEEDBACK), edge.settings.partitions, READ_S, MOST_LISTS)
+    since = experiment.since.timestamp()
+    return answer(report(experiment, tally(experiment, rows, since, edge.clock()), since))
 
 
 async def put_experiment(request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""GET and DELETE /v1/users/{user_id}, GET /v1/erasures/{erasure_id}: what is stored about somebody, and its end.
+"""/v1/users/{user_id}, GET /v1/erasures/{erasure_id}: what is stored about somebody, what lists follow, and its end.
 
 An erasure travels through the log as a record of its own, in order with the user's events; every store adds a line
 to the receipt when its part is done. Invariant: the receipt is opened before anything is removed, and holds no id.
@@ -14,13 +14,14 @@ import msgspec
 from aiohttp import web
 
 from rec.errors import NotFound, Unavailable
-from rec.events import ERASE, Event, encode_event, instant
+from rec.events import ERASE, Event, Id, encode_event, instant
 from rec.ports import Hint
+from rec.protocol import Count, Placement
 from rec.topics import BEHAVIOR
 from web.edge import BACKEND_ACTOR, EDGE, Edge
 from web.front import answer
 from web.intake import PUBLISH_S, broker_away
-from web.parsing import ErasurePath, UserPath, path_of
+from web.parsing import ErasurePath, UserPath, path_of, query_of
 
 
 class _Visitors(msgspec.Struct, frozen=True):
@@ -55,6 +56,23 @@ async def get_user(request: web.Request) -> web.Response:
             "erased_at": erased_at,
         }
     )
+
+
+class CandidatesQuery(msgspec.Struct, frozen=True):
+    """GET /v1/users/{user_id}/candidates. `top`: so many of the best candidates, and all that are on the list."""
+
+    placement: Placement = "home"
+    n: Count = 20
+    item_id: Id | None = None
+    top: Count = 30
+
+
+async def get_candidates(request: web.Request) -> web.Response:
+    """A list made now, for nobody's screen, and where each of the best candidates fell out of it, and why."""
+    edge = request.app[EDGE]
+    edge.backend_only(request)
+    user_id, query = path_of(request, UserPath).user_id, query_of(request, CandidatesQuery)
+    return answer(await edge.asker.explained(user_id, query.placement, query.n, query.item_id, query.top))
 
 
 async def delete_user(request: web.Request) -> web.Response:

@@ -20,6 +20,7 @@ from rec.cli.progress import ProgressLine
 from rec.config import Settings
 from rec.errors import BadInput, ConfigError
 from rec.events import ACTIONS, Event, decode_event, encode_event
+from rec.foreign import in_our_words
 from rec.ingest import ALIASES
 from rec.ports import Database, Log
 from rec.privacy import erasure_secret, user_hash
@@ -67,9 +68,26 @@ def check_span(since: datetime | None, until: datetime | None) -> None:
 
 
 # ---------------------------------------------------------------- import
+def _aliases(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    names = {}
+    for words in given:
+        theirs, equals, ours = words.partition("=")
+        if not (theirs and equals and ours in ACTIONS):
+            raise click.BadParameter(f"{words!r}: write THEIRS=OURS, like buy=purchase. Ours: {', '.join(ACTIONS)}")
+        names[theirs] = ours
+    return names
+
+
 @events.command("import")
 @import_options
 @click.option("--event", help="Name of the event where a row has none, for example view_item.")
+@click.option(
+    "--alias", "aliases", multiple=True, metavar="THEIRS=OURS", callback=_aliases,
+    help="An event of that name is ours of this one, such as --alias buy=purchase; once for each.",
+)  # fmt: skip
+@click.option(
+    "--time-format", metavar="FORMAT", help="How event_ts is written where it is not ISO 8601: %d/%m/%Y %H:%M."
+)
 @click.option(
     "--to", type=click.Choice(["archive", "log"]), default="archive", show_default=True,
     help="archive: SQL, from which `rec up` and `rec events replay` rebuild. log: Kafka, where workers fold it now.",
@@ -81,6 +99,8 @@ def import_(
     mapping: Columns,
     errors: Path | None,
     event: str | None,
+    aliases: dict[str, str],
+    time_format: str | None,
     to: str,
     wait: bool,
     as_json: bool,
@@ -108,7 +128,7 @@ def import_(
     now = datetime.now(UTC)
 
     def read(row: Mapping[str, Any]) -> Event:
-        return event_of(row, now=now, event=event)
+        return event_of(in_our_words(row, aliases, time_format), now=now, event=event)
 
     counts, outcome = asyncio.run(_import(files, mapping, errors, read, to))
     known = f", {outcome.repeated:,} known already" if outcome.repeated else ""

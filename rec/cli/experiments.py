@@ -15,8 +15,8 @@ from rec.cli.audit import why_option
 from rec.cli.output import emit, emit_json, json_option, pretty, say, table
 from rec.cli.strategies import changed, json_of, stored_here
 from rec.errors import BadInput, NotFound
-from rec.policy.experiments import Effect, Experiment, assigned, effects, experiment_of
-from rec.policy.results import Earned, tally
+from rec.policy.experiments import Experiment, assigned, effects, experiment_of
+from rec.policy.results import Earned, report, tally
 from rec.tables import Flaw, open_table
 
 
@@ -113,11 +113,7 @@ def result(name: str, log: Path, since: float | None, now: float | None, as_json
         say(f"{found.before:,} lists of before {when:%Y-%m-%d %H:%M:%S} UTC are left out: the arms were not these yet")
     shown = effects(experiment, found.earned)
     if as_json:
-        arms = {arm.name: {"exposed": exposed, "subjects": one.subjects, "mean": one.mean}
-                for arm, exposed, one in zip(experiment.arms, found.exposed, found.earned, strict=True)}  # fmt: skip
-        emit_json({"arms": arms, "waiting": found.waiting, "otherwise": found.otherwise, "before": found.before,
-                   "since": since,
-                   "effects": [_finite(effect) for effect in shown]})  # fmt: skip
+        emit_json(report(experiment, found, since))
         return
     body = table("arm", "exposed", "subjects", "a subject", "beside control", "low", "high", "verdict")
     control = found.earned[0]
@@ -152,11 +148,6 @@ def _since(experiment: Experiment, given: float | None) -> float:
     since = began if given is None else given
     assert since is not None
     return since
-
-
-def _finite(effect: Effect) -> dict[str, float | str | None]:
-    """JSON has no infinity: null, while nothing can be said."""
-    return {name: None if value in (math.inf, -math.inf) else value for name, value in effect._asdict().items()}
 
 
 def _earned(path: Path) -> Iterator[Earned]:

@@ -27,7 +27,7 @@ from rec.errors import ModelError
 from rec.evaluation.metrics import rank_of
 from rec.examples import Epoch, Example, Gone, Pace, Rewarded, Taken, Tick, decode_lesson, is_learned
 from rec.features import FEATURES, with_network
-from rec.gate import Gate, GateLearner, weigh
+from rec.gate import Gate, GateLearner, softmax, weigh
 from rec.lessons import Judgement, is_target, judgement
 from rec.model.device import Hardware
 from rec.model.learner import Learner
@@ -36,7 +36,7 @@ from rec.model.teaching import Teaching
 from rec.model.texts import Texts
 from rec.policy.filters import ListRules
 from rec.recent import Recent
-from rec.recommend import World, softmax
+from rec.recommend import World
 from rec.state import UserState
 
 LAYOUT = 5

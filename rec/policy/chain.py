@@ -23,7 +23,7 @@ are not in the first one.
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -100,23 +100,37 @@ class Placed(NamedTuple):
     step: str = ""  # the step that put it there although nothing else spoke for it: pin or cold
 
 
-def lay_out(bench: Bench, strategy: Strategy, dice: Dice) -> list[Placed]:
-    """The list: min(n, allowed items) of them, each once."""
+Watch = Callable[[str, Draft, int], None]  # a step, what it left, how many of that are on the list or in the draw
+
+
+def unwatched(step: str, draft: Draft, head: int) -> None:
+    """Nobody wants to know."""
+
+
+def lay_out(bench: Bench, strategy: Strategy, dice: Dice, watch: Watch = unwatched) -> list[Placed]:
+    """The list: min(n, allowed items) of them, each once. `watch` hears of each step before the draw."""
     draft, pins = weigh(bench, strategy), pinned(bench)
+    places = max(0, bench.n - len(pins))
+    head = places if strategy.temperature <= 0 else math.ceil(places * strategy.explore_depth)
+    watch("weigh", draft, head + len(pins))
     if pins:
         taken = np.isin(bench.rows, [pin.row for pin in pins])
         draft = draft.without(taken)
-    places = max(0, bench.n - len(pins))
+        watch("pin", draft, head)
     if bench.of_the_shopper:
         draft = calibrated(draft, bench, strategy, places)
+        watch("calibrate", draft, head)
         draft = diversified(draft, bench, strategy, places)
+        watch("diversify", draft, head)
     draft = shared(draft, bench, strategy, places)
-    head = places if strategy.temperature <= 0 else math.ceil(places * strategy.explore_depth)
+    watch("share", draft, head)
     if bench.of_the_shopper and strategy.category_share < 1:
         categories = bench.shelf.view.category[bench.rows[draft.order]].tolist()
         draft = draft.permuted(spread(categories, head, strategy.category_share), "spread")
+    watch("spread", draft, head)
     cold = drawn_cold(draft, bench, strategy, head, pins, dice)
     wanted = places - (cold is not None)
+    watch("cold", draft, wanted if strategy.temperature <= 0 else head)
     listed = explored(draft, bench, strategy, wanted, head, dice)
     fixed = [(pin.place, Placed(pin.row, None, 0.0, 1.0, (f"pin:{pin.rule_id}",), "pin")) for pin in pins]
     if cold is not None and strategy.cold_place is not None:

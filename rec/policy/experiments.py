@@ -193,6 +193,14 @@ def _effect(experiment: Experiment, arm: Arm, control: Moments, mine: Moments, a
     return Effect(arm.name, value, low, high, verdict)
 
 
+def mean_within(moments: Moments, alpha: float, horizon: int) -> tuple[float, float]:
+    """(low, high) of what one subject of an arm earns, at all times at once; infinite while too few are in."""
+    if moments.subjects < LEAST or _varied(moments) < LEAST_VARIED:
+        return -math.inf, math.inf
+    width = math.sqrt(moments.variance) * boundary(moments.subjects, alpha, horizon)
+    return moments.mean - width, moments.mean + width
+
+
 def boundary(n: int, alpha: float, horizon: int) -> float:
     """Half the width of the confidence sequence after n draws of variance 1, tightest near `horizon` draws.
 

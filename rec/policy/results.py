@@ -9,12 +9,13 @@ made before the arms were what they are (`Experiment.since`) are nobody's, and l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
-from rec.policy.experiments import Experiment, Moments, assigned
+from rec.policy.experiments import Experiment, Moments, assigned, effects, mean_within
 
 
 class Earned(NamedTuple):
@@ -77,3 +78,24 @@ def tally(experiment: Experiment, rows: Iterable[Earned], since: float, now: flo
         at = arm_of[subject]
         earned[at] = earned[at].plus(sum(reward for when, reward in mine if when <= end))
     return Tally(tuple(earned), waiting, otherwise, before, tuple(exposed))
+
+
+def report(experiment: Experiment, found: Tally, since: float) -> dict[str, Any]:
+    """For people and programs: each arm, and each beside the control. JSON has no infinity: null, while nothing can be
+    said."""
+    level = experiment.alpha / (len(experiment.arms) - 1)
+    rows = zip(experiment.arms, found.earned, found.exposed, strict=True)
+    arms = {arm.name: _arm(one, exposed, level, experiment.horizon) for arm, one, exposed in rows}
+    beside = [_finite(effect._asdict()) for effect in effects(experiment, found.earned)]
+    left_out = {"waiting": found.waiting, "otherwise": found.otherwise, "before": found.before}
+    return {"arms": arms, **left_out, "since": since, "level": 1 - level, "effects": beside}
+
+
+def _arm(one: Moments, exposed: int, alpha: float, horizon: int) -> dict[str, Any]:
+    """One arm: how many subjects count, of how many exposed, and the mean of one with its interval."""
+    low, high = mean_within(one, alpha, horizon)
+    return _finite({"exposed": exposed, "subjects": one.subjects, "mean": one.mean, "low": low, "high": high})
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if value in (math.inf, -math.inf) else value for name, value in values.items()}

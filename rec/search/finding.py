@@ -93,7 +93,8 @@ def find(
     for word in reading.without:
         allowed[places.known(index.postings.keys(word, named=True), allowed)] = False
     if dense is None or len(dense) != view.size:
-        dense = None if vector is None or len(vector) != view.vectors.shape[1] else view.vectors @ vector
+        known = None if vector is None or len(vector) != view.vectors.shape[1] else vector
+        dense = None if known is None else view.vectors @ known
     exactly = _rows([*index.named(reading.query)], view)
     named = np.concatenate([_rows(clicks or {}, view), exactly])
     covered = index.coverage(reading.terms)

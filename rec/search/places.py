@@ -34,12 +34,12 @@ class Places:
                 self._row_of[key], self._key_of[row] = row, key
         for key in range(self._keys_seen, documents):
             item_id = id_of[key]
-            found = view.row(item_id)
-            if found is None or key_of.get(item_id) != key:  # written again meanwhile: another one is the item's
+            at = view.row(item_id)
+            if at is None or key_of.get(item_id) != key:  # written again meanwhile: another one is the item's
                 continue
-            if (before := self._key_of[found]) >= 0:
+            if (before := self._key_of[at]) >= 0:
                 self._row_of[before] = -1
-            self._row_of[key], self._key_of[found] = found, key
+            self._row_of[key], self._key_of[at] = at, key
         self._rows_seen, self._keys_seen = max(self._rows_seen, view.size), documents
         return self
 

@@ -11,7 +11,7 @@ import shutil
 import signal
 import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +76,14 @@ class Page:
         self._connection, self._target, self._session, self.context = connection, target, session, context
         self._listener = asyncio.create_task(self._listen())
         self.complaints: list[str] = []
+        self.on: dict[str, Callable[[dict[str, Any]], None]] = {}  # event → who hears of it, beside
 
     async def _listen(self) -> None:
         while True:
             event = await self._connection.events[self._session].get()
             params = event.get("params", {})
+            if hears := self.on.get(event["method"]):
+                hears(params)
             if event["method"] == "Runtime.exceptionThrown":
                 details = params["exceptionDetails"]
                 self.complaints.append(details.get("exception", {}).get("description", details["text"]))

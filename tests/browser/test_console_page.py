@@ -14,8 +14,13 @@ import pytest_asyncio
 
 from rec.catalog import Item
 from rec.events import Event, EventItem, encode_event
+from rec.feedback import FeedbackExample, Place, encode_example
+from rec.policy.chosen import Offer
+from rec.policy.experiments import Arm, Experiment, assigned
+from rec.policy.store import Who
+from rec.policy.strategy import Strategy
 from rec.store.presence import WORKER_S
-from rec.topics import BEHAVIOR
+from rec.topics import BEHAVIOR, FEEDBACK
 from rec.versions import ModelVersion
 from rec.vitals import process_name
 from tests.browser.chromium import Connection, Page, tab
@@ -203,12 +208,60 @@ async def test_the_inspector_goes_from_events_to_the_list(page: Page, shop: Shop
     assert "view_item" in await text(page, "#part-users tbody")
     await page.wait("document.querySelector('#part-users').innerText.includes('Camping')")
     await page.click("#part-users section:nth-of-type(4) .head button")
-    await page.wait("document.querySelectorAll('#part-users section:nth-of-type(4) tbody tr').length === 20")
-    row = await text(page, "#part-users section:nth-of-type(4) tbody tr")
+    listed = "#part-users section:nth-of-type(4) [aria-label='List home'] tbody tr"
+    await page.wait(f"document.querySelectorAll({json.dumps(listed)}).length === 20")
+    row = await text(page, listed)
     assert "%" in row
+    became = "[...document.querySelectorAll('[aria-label=\"What became of the candidates\"] tbody tr')]"
+    said = await page.value(f"{became}.map((row) => row.innerText)")
+    assert len(said) >= 30
+    assert sum("place " in row for row in said) == 20
+    assert any("ranked too low" in row or "too many of its category" in row for row in said)
+    await page.resize(1280, 1600)
+    await keep_picture(page, "1280-candidates")
+    await page.resize(1280, 800)
     await go(page, "users/nobody-here")
     await page.wait("document.querySelector('#part-users').innerText.includes('Nothing is stored about nobody-here')")
     assert len(page.complaints) == 1  # the browser's own line on the 404
+
+
+async def test_an_experiment_shows_what_each_arm_earned(page: Page, shop: Shop) -> None:
+    database, topic = shop.local.database, shop.local.settings.topic(FEEDBACK)
+    for name in ("calm", "bold"):
+        await database.put_strategy(Offer(Strategy(name=name), False), Who("test", "to compare"))
+    arms = (Arm(name="control", strategy="calm", share=0.5), Arm(name="test", strategy="bold", share=0.5))
+    ran = await database.put_experiment(Experiment(name="ab", arms=arms, window_s=0.001), Who("test", "does it pay?"))
+    assert ran.since is not None
+    at = ran.since.timestamp() + 0.001
+    pairs = []
+    for n in range(600):
+        arm = assigned(ran, f"s{n}", "home")
+        assert arm is not None
+        place = Place("camping-0001", 0.5, "rules", 1.0, "Camping", True, 1.0 + (n % 3) / 10 + (arm.name == "test"), {})
+        known = (f"l{n}", f"s{n}", 0, "home", arm.strategy, "v", at, at, (place,))
+        example = FeedbackExample(*known, experiment="ab", arm=arm.name)
+        pairs.append((f"l{n}", encode_example(example)))
+    await shop.local.log.publish_many(topic, pairs)
+    try:
+        await go(page, "lists")
+        await page.wait("document.querySelectorAll('#part-lists .result tbody tr').length === 2")
+        control, test = await page.value(
+            "[...document.querySelectorAll('#part-lists .result tbody tr')].map((row) => row.innerText)"
+        )
+        assert "control" in control
+        assert "better" in test
+        assert "earns more than control" in test
+        await page.value("document.querySelector('#part-lists .result').scrollIntoView()")
+        assert await violations(page) == []
+        await keep_picture(page, "1280-experiment")
+        await page.resize(390, 844, mobile=True)
+        assert await too_wide(page, 390) == []
+        await keep_picture(page, "390-experiment")
+        assert page.complaints == []
+    finally:
+        await database.drop_experiment("ab", Who("test", "tidy"))
+        for name in ("calm", "bold"):
+            await database.drop_strategy(name, Who("test", "tidy"))
 
 
 async def test_the_catalog_shows_titles_as_text_and_dead_letters_their_payload_when_asked(

@@ -64,6 +64,18 @@ async def test_history_goes_into_the_archive_with_its_own_times(database: SqlDat
     assert events[1].event_ts == datetime(2026, 11, 2, 10, tzinfo=UTC)
 
 
+async def test_a_shops_own_names_of_events_and_times_are_understood(database: SqlDatabase) -> None:
+    text = "event,user_id,item_id,event_ts\nbuy,u1,a,23/11/2026 17:46\nview_item,u1,b,23.11.2026\nview_item,u1,b,\n"
+    foreign = ("--alias", "buy=purchase", "--time-format", "%d/%m/%Y %H:%M")
+    done = await rec("events", "import", write("own.csv", text), *foreign)
+    assert done.code == 1
+    assert "own.csv:3: event_ts: '23.11.2026' is not written as --time-format '%d/%m/%Y %H:%M' says." in done.err
+    assert "own.csv:4: event_ts: is missing" in done.err
+    (event,) = await archived(database)
+    assert (event.event, event.event_ts) == ("purchase", datetime(2026, 11, 23, 17, 46, tzinfo=UTC))
+    assert (await rec("events", "import", "own.csv", "--alias", "buy=bought")).code == 2
+
+
 async def test_importing_again_changes_nothing_whatever_the_file_is_called(database: SqlDatabase) -> None:
     await rec("events", "import", write("a.csv", CLICKS), *MAPPED)
     header, *rows = CLICKS.splitlines()

@@ -29,6 +29,8 @@ def made(**values: Any) -> Event:
 def test_text_cells_become_the_types_of_an_item() -> None:
     cells = {"item_id": "1", "title": "Tent", "price": "19.90", "in_stock": "false", "brand": "", "url": " "}
     assert item_of(cells) == Item(item_id="1", title="Tent", price=19.9, in_stock=False)
+    stock = [item_of({**cells, "in_stock": many}).in_stock for many in ("0", "1", "12", "0.0", 3, True)]
+    assert stock == [False, True, True, False, True, True]  # a shop's file says how many there are
 
 
 def test_numbers_serve_as_ids_and_missing_cells_as_nothing() -> None:

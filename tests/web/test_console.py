@@ -11,9 +11,13 @@ import pytest
 from rec.catalog import Item
 from rec.topics import DEAD_LETTERS
 from rec.vitals import Buckets, Vitals, encode_vitals
+from tests.unit.shop import after
+from tests.unit.shop import event as event_of
+from tests.web.test_openapi import check
 from tests.web.world import BACKEND, Shop, event
 
-READS = ("/v1/console", "/v1/users", "/v1/items", "/v1/audit", "/v1/dead-letters", "/v1/dead-letters/0-0", "/v1/models")
+READS = ("/v1/console", "/v1/users", "/v1/items", "/v1/audit", "/v1/dead-letters", "/v1/dead-letters/0-0", "/v1/models",
+         "/v1/users/u1/candidates", "/v1/experiments/ab/result")  # fmt: skip
 
 
 @pytest.mark.parametrize("path", READS)
@@ -86,6 +90,21 @@ async def test_the_audit_trail_is_told_newest_first(shop: Shop) -> None:
     assert entries[0] | {"at": ""} == {
         "at": "", "actor": "ann", "action": "put rule", "target": "r2", "detail": {"why": "x"},
     }  # fmt: skip
+
+
+async def test_a_list_is_explained_without_being_stored(shop: Shop) -> None:
+    world = shop.worker.world
+    world.catalog.upsert([Item(item_id=f"i{n}", title=f"Tent {n}", in_stock=n != 2) for n in range(5)])
+    state = after([event_of("view_item", "i1"), event_of("view_item", "i2")], world)
+    assert state is not None
+    shop.worker.users["u1"] = state
+    found = (await shop.call("GET", "/v1/users/u1/candidates?n=2&top=4")).body
+    check("Candidates", found)
+    fates = {fate["item_id"]: (fate["fate"], fate["because"]) for fate in found["fates"]}
+    assert fates["i2"] == ("filter", ["out_of_stock"])
+    assert [fate["place"] for fate in found["fates"] if fate["fate"] == "listed"] == [0, 1]
+    assert await shop.exchange.latest("u1", "home") is None
+    assert (await shop.call("GET", "/v1/users/u1/candidates?top=0")).error["field"] == "top"
 
 
 async def letter(shop: Shop, n: int, payload: bytes) -> None:

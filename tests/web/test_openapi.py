@@ -29,6 +29,7 @@ from web.intake import Receipt
 from web.models import Choice, ModelsQuery
 from web.parsing import FeedbackQuery, RecommendationQuery, SearchQuery, StreamQuery, SuggestQuery, TokenRequest
 from web.rules import Decision, RulePut
+from web.users import CandidatesQuery
 
 DOCUMENT: dict[str, Any] = msgspec.json.decode(OPENAPI)
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
@@ -96,6 +97,7 @@ def test_every_field_is_described_with_its_type(struct: type[msgspec.Struct]) ->
         ("/v1/feedback", FeedbackQuery),
         ("/v1/users", OnlineQuery),
         ("/v1/items", ItemsQuery),
+        ("/v1/users/{user_id}/candidates", CandidatesQuery),
         ("/v1/audit", NewestQuery),
         ("/v1/dead-letters", NewestQuery),
         ("/v1/models", ModelsQuery),

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from rec.errors import Unavailable
+from rec.feedback import FeedbackExample, Place, encode_example
+from rec.policy.experiments import assigned, experiment_of
+from rec.topics import FEEDBACK
+from rec.trials import all_earned
 from tests.web.test_openapi import check
 from tests.web.world import Shop, open_shop
 
@@ -32,6 +37,43 @@ async def test_what_a_backend_puts_is_stored_with_who_and_why() -> None:
         assert [experiment["name"] for experiment in listed["experiments"]] == ["ab"]
         trail = [(entry["actor"], entry["action"], entry["detail"]["why"]) for entry in await shop.database.recent(1)]
         assert trail == [("api key: anna", "put experiment", "does it pay?")]
+
+
+async def test_the_result_is_that_of_the_lists_as_they_are_now() -> None:
+    async with open_shop() as shop:
+        for name in ("bold", "calm"):
+            await put(shop, name)
+        experiment = {**AB, "window_s": 0.001}
+        stored = (await shop.call("PUT", "/v1/experiments/ab", json={"why": "w", "experiment": experiment})).body
+        at = experiment_of(stored).since.timestamp() + 0.001  # type: ignore[union-attr]
+        topic = shop.settings.topic(FEEDBACK)
+        for n in range(4):
+            arm = assigned(experiment_of(stored), f"u{n}", "home")
+            assert arm is not None
+            for revision, reward in enumerate((9.0, float(n))):  # the newest revision counts
+                place = Place("i1", 0.5, "rules", 1.0, "tents", True, reward, {})
+                known = (f"s{n}", f"u{n}", revision, "home", arm.strategy, "v", at, at, (place,))
+                example = FeedbackExample(*known, experiment="ab", arm=arm.name)
+                await shop.log.publish(topic, f"s{n}", encode_example(example))
+        await shop.log.publish(topic, "s3", None)  # withdrawn
+        found = (await shop.call("GET", "/v1/experiments/ab/result")).body
+        check("ExperimentResult", found)
+        arms = found["arms"].values()
+        assert sum(arm["exposed"] for arm in arms) == sum(arm["subjects"] for arm in arms) == 3
+        assert sum(arm["subjects"] * arm["mean"] for arm in arms) == pytest.approx(0 + 1 + 2)
+        assert found["effects"][0]["verdict"].startswith("too early")
+        assert found["effects"][0]["low"] is None
+        assert (await shop.call("GET", "/v1/experiments/ba/result")).status == 404
+
+
+async def test_more_lists_than_can_be_added_up_are_refused_with_what_to_do() -> None:
+    async with open_shop() as shop:
+        place = Place("i1", 0.5, "rules", 1.0, "tents", True, 1.0, {})
+        for n in range(3):
+            example = FeedbackExample(f"s{n}", "u1", 0, "home", "calm", "v", 1.0, 1.0, (place,))
+            await shop.log.publish("feedback", f"s{n}", encode_example(example))
+        with pytest.raises(Unavailable, match="rec feedback export"):
+            await all_earned(shop.log, "feedback", shop.settings.partitions, 5.0, most=2)
 
 
 async def test_what_is_in_use_stays_and_the_rest_can_be_dropped() -> None:

@@ -16,12 +16,25 @@ from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse, WSMs
 from aiohttp.test_utils import TestServer
 
 from agents.rating import Rating
+from rec.catalog import Catalog
 from rec.config import Settings
+from rec.counters import Counters
 from rec.errors import RecError, Unavailable
 from rec.events import ERASE, decode_event, instant
+from rec.explain import explain
 from rec.ports import Pushed, Reply, StoredSlate
 from rec.rates import Rates
-from rec.requests import AskRates, Inspect, Refresh, SearchRequest, SlateRequest, SuggestRequest, decode_request
+from rec.recommend import Ask, World
+from rec.requests import (
+    AskRates,
+    Explain,
+    Inspect,
+    Refresh,
+    SearchRequest,
+    SlateRequest,
+    SuggestRequest,
+    decode_request,
+)
 from rec.screens import screen_key, split_screen
 from rec.slates import Cause, Reason, SearchFacts, Slate, SlateItem, encode_slate
 from rec.state import Outcome, UserState, fold, touched
@@ -101,6 +114,7 @@ class TinyWorker:
         self.log, self.exchange, self.database, self.settings = log, exchange, database, settings
         self.users: dict[str, UserState] = {}
         self.rates = Rates()
+        self.world = World(Catalog(), Counters())  # of the lists that are explained
         self.requests: list[Any] = []
         self.answering = True
         self.refusing: RecError | None = None  # what every search is answered with
@@ -146,6 +160,11 @@ class TinyWorker:
         elif isinstance(request, Inspect):
             shown = None if state is None else msgspec.to_builtins(msgspec.structs.replace(state, ring=b""))
             body = msgspec.json.encode({"state": shown})
+            await self.exchange.reply(request.reply_to, Reply(request.request_id, body))
+        elif isinstance(request, Explain):
+            asked = Ask(request.user_id, request.placement, request.n, request.item_id, Cause("request"), state)
+            found = explain(asked, self.world, now=self.clock(), rng=random.Random(1), top=request.top)
+            body = msgspec.json.encode({"explained": found._asdict()})
             await self.exchange.reply(request.reply_to, Reply(request.request_id, body))
         elif isinstance(request, AskRates):
             rating = Rating(self.rates, path=Path("unused"), source=self.log, topic="", snapshot_s=60)

@@ -1,6 +1,5 @@
 // What the system sees of this shopper, and what they can say to it: pause, forget.
 
-import { line } from "./card.js";
 import { make } from "./dom.js";
 import { badge, Bars, Sight } from "./sees.js";
 import { Ticker } from "./ticker.js";
@@ -27,13 +26,14 @@ export class Panel {
       told: (took) => (document.getElementById("peek-words").textContent = `event → list in ${took} ms`),
     });
     this.#sight = new Sight(who, client, (me) => this.#see(me));
-    this.#find("shunxi-list").render = line;
+    this.#slate = this.#find("shunxi-list").slate ?? null; // it may have been faster than this script
     this.#find("#pause").addEventListener("click", () => this.#pause());
     this.#find("#forget").addEventListener("click", () => this.#forget());
     client.addEventListener("slate", ({ detail }) => {
       if (detail.placement === "home") this.#slate = detail;
       this.#model();
     });
+    this.#model();
     setInterval(() => this.#model(), 1_000);
     const peek = document.getElementById("peek");
     peek.addEventListener("click", () => {

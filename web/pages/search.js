@@ -13,7 +13,6 @@ export function searchField(form, { client, go }) {
   const input = form.elements.q;
   const box = form.querySelector("[role=listbox]");
   let [typing, asking, chosen, options] = [0, null, -1, []];
-  form.hidden = false;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const picked = options[chosen];
@@ -163,15 +162,16 @@ export function searchView({ query, back, client, list, noteTitle, go }) {
     more.hidden = !next;
     if (focused && !next) found.querySelector("a")?.focus();
     facets.told(slate.search ?? {});
-    lead.textContent = foundText(slate.search ?? { total: shown }, shown);
+    lead.textContent = foundText({ total: shown, ...slate.search, q, close: slate.items.length > 0 && slate.items.every(({ reason }) => reason?.kind === "means") }, shown);
   }
 }
 
 /** What was found, and how much of it is here. */
-function foundText({ total, understood, fallback }, shown) {
+function foundText({ total, understood, fallback, close, q }, shown) {
   if (fallback === "nothing_matches") return "Nothing has these words. This is what you might like instead.";
   if (fallback === "filters_exclude_all") return "Nothing is left with these filters. This is what there is without them.";
   const products = `${total} ${total === 1 ? "product" : "products"}`;
   const count = shown < total ? `${shown} of ${products}.` : `${products}.`;
+  if (close) return `Nothing here is called “${understood ?? q}”. What comes close to it: ${count}`;
   return understood ? `Showing results for “${understood}”. ${count}` : count;
 }

@@ -9,14 +9,16 @@ const FADING_MS = 15_000;
 /** Show a client's state in an element `.link` with `.sign`, `.state` and `.more`. */
 export function badge(link, client) {
   const [sign, state, more] = [".sign", ".state", ".more"].map((part) => link.querySelector(part));
-  client.addEventListener("state", ({ detail }) => {
+  client.addEventListener("state", ({ detail }) => show(detail));
+  if (client.state !== "stopped") show({ state: client.state });
+  function show(detail) {
     if (detail.state === "idle") return; // between two shoppers
     const words = detail.state === "stopped" ? `stopped: ${detail.reason}` : detail.state;
     link.dataset.state = detail.state;
     sign.textContent = SIGNS[detail.state];
     if (state.textContent !== words) state.textContent = words; // said aloud once a state, not once a try
     wait(detail.wait);
-  });
+  }
   client.addEventListener("track", () => {
     if (link.dataset.state === "reconnecting") wait();
   });
@@ -36,6 +38,7 @@ export class Sight {
     this.#told = told;
     client.addEventListener("slate", () => this.look());
     client.addEventListener("state", ({ detail }) => detail.state === "connected" && this.look());
+    if (client.state === "connected") this.look();
     setInterval(() => document.visibilityState === "visible" && client.state === "connected" && this.look(), FADING_MS);
   }
 

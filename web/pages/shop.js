@@ -1,33 +1,22 @@
 // The shop: one connection for all of its pages, and the view that the address asks for.
 
-import { defineList, Shunxi } from "/shunxi.js";
 import { again, askUntil } from "./ask.js";
 import { Cart, cartView } from "./cart.js";
-import { tilesOf } from "./card.js";
 import { make } from "./dom.js";
 import { departmentView, home, nowhere, nowhereView } from "./home.js";
 import { Panel } from "./panel.js";
 import { productView } from "./product.js";
 import { routing } from "./router.js";
 import { searchField, searchView } from "./search.js";
-import { Who } from "./who.js";
+import { client, noteTitle, render, titleOf, who } from "./start.js";
 
 const byId = (id) => document.getElementById(id);
-const titles = new Map();
-const noteTitle = (id, title) => title && titles.set(id, title);
-const titleOf = (id) => titles.get(id);
-
-const who = new Who("shop", { fresh: true });
-const client = new Shunxi({ token: () => who.token(), key: "shunxi.shop" });
-client.addEventListener("slate", ({ detail }) => detail.items.forEach(({ item_id: id, item }) => noteTitle(id, item?.title)));
-defineList(client);
+const departments = askUntil(client, "/demo/categories");
 
 const cart = new Cart(client);
 const front = home({ lead: byId("lead"), beside: byId("beside") });
-const hide = (item, { currentTarget }) => client.act("not_interested", currentTarget.closest("shunxi-list").slate, item.item_id);
-const render = tilesOf({ hide, titleOf });
-for (const tiles of document.querySelectorAll("shunxi-list.tiles")) tiles.render = render;
 byId("for-you").addEventListener("shunxi-slate", ({ detail }) => front.arrived(detail));
+if (byId("for-you").slate) front.arrived(byId("for-you").slate); // it was faster than this script
 new Panel(byId("panel"), { who, client, titleOf, told: front.told, renewed: () => { cart.empty(); front.reset(); patient(); go("/"); } });
 cart.addEventListener("change", count);
 count();
@@ -121,13 +110,14 @@ function patient() {
   calm();
   impatient = setTimeout(() => (byId("away").textContent = "Lists come back in a moment."), PATIENCE_MS);
 }
-patient();
+if (!byId("for-you").slate) patient();
 
-client.start(); // before the first view, which may have questions of its own
 const go = routing(show);
 
-const { categories, search, generated } = await askUntil(client, "/demo/categories");
+const { categories, search, generated } = await departments;
 byId("departments").append(...categories.map(({ name }) => make("a", { href: `/department/${encodeURIComponent(name)}`, text: name })));
 byId("generated").hidden = !generated;
 markDepartment(); // the page may have been there first
 if (search) searchField(byId("search"), { client, go });
+else byId("search").hidden = true;
+byId("search").classList.remove("waiting");

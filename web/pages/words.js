@@ -2,7 +2,7 @@
 
 const ABOUT_ITEM = {
   because_you_viewed: ["because you viewed", "something you saw"],
-  because_you_carted: ["because your cart has", "something in your cart"],
+  because_you_carted: ["because your cart has", "something like it"],
   because_you_bought: ["because you bought", "something from here"],
   goes_with: ["goes with", "something you saw"],
   similar: ["like", "something you saw"],

@@ -4,12 +4,13 @@ import { at } from "./api.js";
 import { make } from "./dom.js";
 import { ask, badge, button, empty, json, percent, plain, say, section, show, table, tell, when, whole } from "./parts.js";
 import { interval } from "./plot.js";
+import { result } from "./results.js";
 
 const KINDS = ["strategy", "placement", "category", "item", "all"];
 const EVERY = 5;
 
 export class Lists {
-  #api; #by = "strategy"; #rates = make("div"); #strategies = make("div"); #experiments = make("div"); #turn = 0; #earned = {}; #stored = null;
+  #api; #by = "strategy"; #rates = make("div"); #strategies = make("div"); #experiments = make("div"); #results = make("div"); #turn = 0; #earned = {}; #stored = null;
   #off = make("p", { className: "notice", role: "status" });
   element = make("div");
 
@@ -22,7 +23,7 @@ export class Lists {
     this.element.append(make("h1", { className: "unseen", text: "Lists" }), this.#off,
       section("CTR and CVR", { more: [make("label", { for: "rates-by", text: "by" }), choose] }, this.#rates),
       section("Strategies", { about: "Ways to make a list, by name. The bandit shares the lists among those that are offered to it.", more: [button("Add …", () => this.#putStrategy())] }, this.#strategies),
-      section("Experiments", { about: "Which strategies are compared, and on whom. Results: rec feedback export, then rec experiments result.", more: [button("Add …", () => this.#putExperiment())] }, this.#experiments));
+      section("Experiments", { about: "Which strategies are compared, and on whom. What each arm earned so far is added up below from all lists that were looked at.", more: [button("Add …", () => this.#putExperiment())] }, this.#experiments, this.#results));
   }
 
   open() { this.#load(); }
@@ -39,7 +40,10 @@ export class Lists {
   #load(asked = false) {
     this.#fill(this.#rates, () => this.#api.get("/v1/feedback", { by: this.#by, n: 50 }), (body) => this.#rated(body), asked);
     this.#fill(this.#strategies, async () => (this.#stored = { ...(await this.#api.get("/v1/strategies")), earned: this.#earned }), (body) => this.#offers(body), asked);
-    this.#fill(this.#experiments, () => this.#api.get("/v1/experiments"), (body) => this.#running(body), asked);
+    this.#fill(this.#experiments, () => this.#api.get("/v1/experiments"), (body) => {
+      show(this.#results, JSON.stringify(body.experiments), () => body.experiments.map((one) => result(this.#api, one)), { asked });
+      return this.#running(body);
+    }, asked);
   }
 
   #rated(body) {

@@ -1,20 +1,22 @@
-// One user, all the way: events → state → what spoke for each item → policy → list.
+// One user, all the way: events → state → candidates → scores → policy steps → list.
 
 import { at } from "./api.js";
 import { make } from "./dom.js";
+import { fates } from "./fates.js";
 import { badge, button, empty, facts, json, percent, plain, section, show, span, table, tell, when, whole } from "./parts.js";
 import { eventText, reasonText } from "./words.js";
 
 const EVENTS = 60;
 
 export class Users {
-  #api; #find; #online = make("div"); #one = make("div"); #user = ""; #settings = null; #titles = new Map(); #placement; #n;
+  #api; #find; #online = make("div"); #one = make("div"); #user = ""; #settings = null; #titles = new Map(); #placement; #n; #beside;
   element = make("div");
 
   constructor({ api }) {
     this.#api = api;
     this.#find = make("input", { type: "search", id: "user-find", placeholder: "user_id or visitor_id", autocomplete: "off", spellcheck: "false", maxlength: 128, on: { input: () => this.#whoIsHere() } });
     this.#placement = make("input", { id: "user-placement", value: "home", size: 10, autocomplete: "off", spellcheck: "false" });
+    this.#beside = make("input", { id: "user-beside", placeholder: "none", size: 12, autocomplete: "off", spellcheck: "false" });
     this.#n = make("input", { id: "user-n", type: "number", min: 1, max: 200, value: 20 });
     const form = make("form", { className: "find", on: { submit: (event) => {
       event.preventDefault();
@@ -64,14 +66,14 @@ export class Users {
     if (user !== this.#user) return;
     this.#learnTitles(known);
     const now = Date.now() / 1000;
-    const made = make("div", {}, empty("Not made yet: a list made now goes to this page alone; no screen changes."));
+    const made = make("div", {}, empty("Not made yet: a list made now goes to this page alone; no screen changes. With it comes what became of the best candidates, where each fell out, and why."));
     const make_ = button("Make a list now", () => this.#make(made));
     this.#one.replaceChildren(
       make("div", { className: "title" }, make("h2", { text: user }), ...(known.erased_at ? [badge("erased", "warn")] : []), button("Look again", () => this.#inspect(user)), button("Everything, as JSON", () => tell(user, json(known)))),
       section("1 Events", { about: eventsAbout(known.events) }, this.#events(known.events, now)),
       section("2 State", { about: "What the worker folded the events into. Interests as they are now." }, this.#state(known, now)),
       section("3 Lists on screens", { about: "The newest stored list of each screen: what spoke for an item, its score, the policy steps that moved it, and the chance it had to be on the list." }, ...this.#stored(known.exchange, now)),
-      section("4 A list made now", { more: [make("label", { for: "user-placement", text: "placement" }), this.#placement, make("label", { for: "user-n", text: "n" }), this.#n, make_] }, made),
+      section("4 A list made now", { more: [make("label", { for: "user-placement", text: "placement" }), this.#placement, make("label", { for: "user-beside", text: "beside item" }), this.#beside, make("label", { for: "user-n", text: "n" }), this.#n, make_] }, made),
       section("5 Lists that wait for what becomes of them", {}, this.#windows(known.feedback, now)));
   }
 
@@ -130,9 +132,10 @@ export class Users {
 
   async #make(into) {
     try {
-      const slate = await this.#api.get("/v1/recommendations", { user_id: this.#user, placement: this.#placement.value.trim(), n: this.#n.value });
-      for (const { item_id: id, item } of slate.items) if (item?.title) this.#titles.set(id, item.title);
-      into.replaceChildren(this.#slate(slate, Date.now() / 1000));
+      const found = await this.#api.get(at`/v1/users/${this.#user}/candidates`, { placement: this.#placement.value.trim(), n: this.#n.value, item_id: this.#beside.value.trim() });
+      for (const { item_id: id, item } of found.slate.items) if (item?.title) this.#titles.set(id, item.title);
+      for (const { item_id: id, title } of found.fates) if (title) this.#titles.set(id, title);
+      into.replaceChildren(this.#slate(found.slate, Date.now() / 1000), make("h3", { text: "What became of the candidates" }), fates(found, (id) => this.#item(id), bar));
     } catch (error) {
       into.replaceChildren(empty(error.message));
     }

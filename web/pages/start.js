@@ -1,0 +1,21 @@
+// What the first list needs, and no more: it is asked for while the rest of the shop still comes over the network.
+
+import { defineList, Shunxi } from "/shunxi.js";
+import { line, tilesOf } from "./card.js";
+import { Who } from "./who.js";
+
+const titles = new Map();
+export const noteTitle = (id, title) => title && titles.set(id, title);
+export const titleOf = (id) => titles.get(id);
+
+export const who = new Who("shop", { fresh: true });
+export const client = new Shunxi({ token: () => who.token(), key: "shunxi.shop" });
+client.addEventListener("slate", ({ detail }) => detail.items.forEach(({ item_id: id, item }) => noteTitle(id, item?.title)));
+defineList(client);
+
+const hide = (item, { currentTarget }) => client.act("not_interested", currentTarget.closest("shunxi-list").slate, item.item_id);
+export const render = tilesOf({ hide, titleOf });
+for (const tiles of document.querySelectorAll("shunxi-list.tiles")) tiles.render = render;
+for (const small of document.querySelectorAll("shunxi-list.small")) small.render = line;
+
+client.start(); // before any view, which may have questions of its own
