@@ -25,8 +25,8 @@ class Places:
     def follow(self, view: View, id_of: Sequence[str], key_of: Mapping[str, int]) -> Places:
         """Itself. `id_of`: by document; `key_of`: the document of each id that has one."""
         if self._ids is not view.ids:
-            self.__init__()  # type: ignore[misc]
-            self._ids = view.ids
+            self._ids, self._rows_seen, self._keys_seen = view.ids, 0, 0
+            self._row_of, self._key_of = np.full(1, -1, np.int32), np.full(1, -1, np.int32)
         self._size, documents = view.size, len(id_of)
         self._row_of, self._key_of = _room(self._row_of, documents), _room(self._key_of, view.size)
         for row in range(self._rows_seen, view.size):
