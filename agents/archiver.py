@@ -24,6 +24,8 @@ from rec.ports import Database, GroupReader, Log, Record
 log = logging.getLogger(__name__)
 
 BATCH = 500
+REJOIN_S = 1.0  # after the log was away
+_AWAY = "the log is away; who archives next, this one or another, goes on where this one was: %s"
 
 
 class Archiver:
@@ -46,14 +48,34 @@ class Archiver:
         self._flush_s, self._consent_default = flush_s, consent_default
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Archive until `stop` is set, and then what the log held at that moment."""
-        async with self._source.group(self._topic, self._group) as reader:
-            while not stop.is_set():
-                await self._turn(reader)
-                with contextlib.suppress(TimeoutError):  # let a batch gather: each costs a transaction
-                    async with asyncio.timeout(self._flush_s):
-                        await stop.wait()
-            await self._rest(reader)
+        """Archive until `stop` is set, and then what the log held at that moment.
+
+        Raises Unavailable if the log is away at the start; later it is waited for.
+        """
+        joined = False
+        while True:
+            try:
+                async with self._source.group(self._topic, self._group) as reader:
+                    joined = True
+                    await self._until(stop, reader)
+                    return await self._rest(reader)
+            except Unavailable as error:
+                if not joined:
+                    raise
+                log.warning(_AWAY, error)
+                if stop.is_set():
+                    return
+            await self._pause(stop, REJOIN_S)
+
+    async def _until(self, stop: asyncio.Event, reader: GroupReader) -> None:
+        while not stop.is_set():
+            await self._turn(reader)
+            await self._pause(stop, self._flush_s)  # let a batch gather: each costs a transaction
+
+    async def _pause(self, stop: asyncio.Event, within_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await stop.wait()
 
     async def _rest(self, reader: GroupReader) -> None:
         """What lies before the ends of now. They stay where they are: the log may grow faster than it is read."""
@@ -63,7 +85,7 @@ class Archiver:
                 if not await self._turn(reader):
                     return
         except Unavailable as error:
-            log.warning("the log is away; the next archiver goes on where this one was: %s", error)
+            log.warning(_AWAY, error)
 
     async def _turn(self, reader: GroupReader) -> int:
         records = await reader.batch(BATCH, self._flush_s)

@@ -75,6 +75,20 @@ async def test_tansu_lists_a_wrong_end_after_a_batch_of_several_and_the_log_asks
         assert await log.ends(name) == {0: 10}
 
 
+async def test_a_member_whose_fetch_rests_between_two_tries_leaves_without_an_error(tansu: Server, name: str) -> None:
+    async with kafka_log(tansu.address) as log:
+        await log.create([Topic(name, 1, {})])
+        async with log.group(name, name) as reader:
+            await reader.batch(1, 0.1)
+            consumer = reader._consumer
+            resting = [
+                asyncio.create_task(asyncio.sleep(60)) for _ in range(2)
+            ]  # as aiokafka does after a failed fetch
+            consumer._fetcher._pending_tasks.update(resting)
+        assert all(task.cancelled() for task in resting)
+        assert not any(connection.connected() for connection in consumer._client._conns.values())
+
+
 async def test_a_member_that_was_killed_is_replaced_within_the_session_timeout(
     broker: Server, name: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

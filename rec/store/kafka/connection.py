@@ -45,7 +45,7 @@ class Broker(NamedTuple):
         try:
             yield consumer
         finally:
-            await consumer.stop()
+            await _stopped(consumer)
 
     @contextlib.asynccontextmanager
     async def reported(self, within_s: float | None, what: str) -> AsyncIterator[None]:
@@ -67,6 +67,23 @@ class Broker(NamedTuple):
             raise Unavailable(f"kafka at {where}: {what}: no answer{limit}") from error
         except (KafkaError, OSError) as error:
             raise Unavailable(f"kafka at {where}: {what}: {error}") from error
+
+
+async def _stopped(consumer: Any) -> None:
+    """aiokafka cancels its own fetches and passes on the cancellation of one that rests between two tries: to whoever
+    stops it that looks like an end of their own, and the sockets stay open."""
+    task = asyncio.current_task()
+    cancellations = task.cancelling() if task is not None else 0
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        fetches = list(consumer._fetcher._pending_tasks)
+        for fetch in fetches:
+            fetch.cancel()
+        await asyncio.gather(*fetches, return_exceptions=True)
+        await consumer._client.close()
+        if task is not None and task.cancelling() > cancellations:
+            raise
 
 
 async def bounds(consumer: Any, topic: str, partitions: Iterable[int]) -> tuple[dict[int, int], dict[int, int]]:
