@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import click
 
 from rec.embedded.up import Options, Ready, run
+from rec.errors import ConfigError
 
 
 @click.command()
@@ -44,18 +46,27 @@ def up(
     progress = Progress()
 
     def ready(what: Ready) -> None:
+        lines = [f"ready in {what.seconds:.1f} s: {what.url}   (API key: {data_dir / 'secrets.json'}; Ctrl-C stops)"]
+        if demo:
+            lines.append(f"two shoppers side by side: {what.url}/two")
         if as_json:
-            click.echo(json.dumps({"url": what.url, "api_key": what.api_key}))
-        else:
-            click.echo(
-                f"ready in {what.seconds:.1f} s: {what.url}   (API key: {data_dir / 'secrets.json'}; Ctrl-C stops)"
-            )
-            if demo:
-                click.echo(f"two shoppers side by side: {what.url}/two")
+            lines = [json.dumps({"url": what.url, "api_key": what.api_key})]
+        tell("\n".join(lines))
 
     code = asyncio.run(run(options, report, progress, ready))
     report("stopped" if code == 0 else f"stopped with exit code {code}")
     return code
+
+
+def tell(address: str) -> None:
+    """To standard output. Raises ConfigError if nobody reads it: then nobody knows where all this is."""
+    try:
+        click.echo(address)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes it once more at the end
+        raise ConfigError(
+            "standard output is closed, and the address was to go there. Keep it open until it has come."
+        ) from None
 
 
 def report(message: str) -> None:

@@ -121,3 +121,16 @@ def test_a_worker_without_a_broker_is_one_line_and_exit_code_4(tmp_path: Path) -
     assert len(said) == 1
     assert "kafka at 127.0.0.1:1" in said[0]
     assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_an_address_that_nobody_can_read_is_told_on_the_other_stream() -> None:
+    code = "import sys\nfrom rec.cli import up\nsys.stdin.read()\nup.tell('http://…')"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.close()
+        child.stdout = None
+        _, said = child.communicate("", timeout=60)
+    assert child.returncode == 1
+    assert "ConfigError: standard output is closed" in said.splitlines()[-1]
