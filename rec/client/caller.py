@@ -14,6 +14,8 @@ from rec.errors import BadInput, Unauthorized
 
 T = TypeVar("T")
 
+KEPT = 10_000  # users whose token is remembered: of those whose token is the newest
+
 
 class _Minted(msgspec.Struct, frozen=True):
     token: str
@@ -72,5 +74,8 @@ class Caller:
         if time.monotonic() >= until:
             token = await self._tokens.get(user_id)
             value = token.value
+            self._kept.pop(user_id, None)  # so that it comes in last
             self._kept[user_id] = (value, time.monotonic() + (token.renew_in or 0.0))
+            while len(self._kept) > KEPT:
+                del self._kept[next(iter(self._kept))]
         return value

@@ -29,6 +29,21 @@ def check_id(value: str, field: str) -> str:
     return value
 
 
+def check_secret(value: object, field: str) -> str:
+    """An API key or token as a header carries it, without the newline of the file it came from; never shown.
+
+    >>> check_secret("key\\n", "api_key")
+    'key'
+    """
+    if not isinstance(value, str):
+        raise BadInput(f"{field}: is {type(value).__name__}, not text; give a string", field=field)
+    if not (bare := value.strip()):
+        raise BadInput(f"{field}: is empty; give its characters", field=field)
+    if not bare.isprintable():
+        raise BadInput(f"{field}: has control characters inside; give it as it was issued", field=field)
+    return bare
+
+
 def check_numbers(value: Any) -> None:
     """JSON has no NaN and no infinity: an encoder would write null, and the number would be lost without a word.
 

@@ -21,6 +21,7 @@ import msgspec
 from rec.client.backoff import Backoff
 from rec.client.caller import Caller, minter
 from rec.client.checks import check_id
+from rec.client.errors import closed
 from rec.client.events import (
     Details,
     ItemLike,
@@ -41,7 +42,7 @@ from rec.client.searches import SearchOptions, Suggested, Suggestions, search_qu
 from rec.client.sender import OnDrop, Sender
 from rec.client.states import StateChange, States
 from rec.client.timing import Timing
-from rec.client.tokens import AskedToken, GivenToken, TokenCallable, TokenSource
+from rec.client.tokens import TokenCallable, one_of, token_source
 from rec.errors import BadInput, RecError
 from rec.events import Event
 from rec.ids import uuid7
@@ -91,15 +92,15 @@ class RecClient:
         on_drop: OnDrop | None = None,
         timing: Timing | None = None,
     ) -> None:
-        if bool(api_key) == bool(token):
-            raise BadInput("give RecClient either an api_key or a token", field="api_key")
         self.url = check_url(url)
-        self._api_key, self._token, self._user_id = api_key, token, user_id
+        self._api_key, self._token = one_of(api_key, token)
+        self._user_id = user_id
         self._path = None if path is None else Path(path)
         self._queue = EventQueue(queue_limit)
         self._on_drop, self._timing = on_drop, timing or Timing()
         self._states = States()
         self._open: _Parts | None = None
+        self._closed = False
 
     # -------------------------------------------------------------- life
     async def __aenter__(self) -> Self:
@@ -118,7 +119,9 @@ class RecClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Bring queued events to the server if it can be reached, then end every subscription and connection."""
-        parts = self._parts
+        if self._closed:
+            return
+        parts, self._closed = self._parts, True
         try:
             await parts.sender.close(self._timing.timeout_s)
         finally:
@@ -129,14 +132,7 @@ class RecClient:
     def _build(self, session: aiohttp.ClientSession) -> _Parts:
         http = Http(self.url, session)
         mint = minter(http, self._api_key, self._timing.timeout_s) if self._api_key else None
-        tokens: TokenSource
-        if mint is not None:
-            tokens = AskedToken(mint, minted_now=True)
-        elif isinstance(self._token, str):
-            tokens = GivenToken(self._token)
-        else:
-            assert self._token is not None  # checked when it was made
-            tokens = AskedToken(self._token)
+        tokens = token_source(mint, self._token)
         caller = Caller(http, self._api_key, tokens, self._timing.timeout_s)
         links = Links(http, tokens, self._timing, self._backoff, self._states)
         journal = None if self._path is None else Journal(self._path)
@@ -170,6 +166,7 @@ class RecClient:
         Indexes of rejections are of `events`. If a later request fails, its error is raised although earlier ones
         were taken; sending all again counts those as duplicates.
         """
+        _ = self._parts  # also for no events: an error if it is not open
         checked = [check_event(event) for event in events]
         result, sent = TrackResult(), 0
         while sent < len(checked):
@@ -250,7 +247,7 @@ class RecClient:
 
     def state(self, user_id: str | None = None) -> State:
         """The state of a user's websocket; CLOSED when there is none."""
-        return self._parts.links.state(self._user(user_id))
+        return State.CLOSED if self._closed else self._parts.links.state(self._user(user_id))
 
     # -------------------------------------------------------------- items, users
     async def put_items(self, items: Iterable[Mapping[str, Any] | msgspec.Struct]) -> PutResult:
@@ -281,9 +278,8 @@ class RecClient:
 
     async def get_erasure(self, erasure_id: str) -> Answer:
         """The receipt as it stands: each store, what was removed and when."""
-        return await self._parts.caller.call(
-            "GET", path_to("/v1/erasures", erasure_id, "erasure_id"), Answer, self._self
-        )
+        path = path_to("/v1/erasures", erasure_id, "erasure_id")
+        return await self._parts.caller.call("GET", path, Answer, self._self)
 
     async def feedback(self, by: RateKind = "all", n: int = 50, key: str | None = None) -> Answer:
         """CTR and CVR of what was seen on lists, the most seen first (needs the API key). `key`: that one alone."""
@@ -302,6 +298,8 @@ class RecClient:
     def _parts(self) -> _Parts:
         if self._open is None:
             raise RuntimeError("open the client first: async with RecClient(…) as client")
+        if self._closed:
+            raise closed()
         return self._open
 
     @property
@@ -311,7 +309,9 @@ class RecClient:
 
     async def _post(self, body: bytes, subject: str, timeout_s: float | None = None) -> TrackResult:
         user = self._user_id or subject
-        return await self._parts.caller.call("POST", "/v1/events", TrackResult, user, body=body, timeout_s=timeout_s)
+        if self._open is None or self._open.session.closed:  # not _parts: what is queued is sent while closing
+            raise closed()
+        return await self._open.caller.call("POST", "/v1/events", TrackResult, user, body=body, timeout_s=timeout_s)
 
     async def _deliver(self, events: Sequence[Event]) -> tuple[int, TrackResult]:
         """Send the first request's worth; how many that was. The same event_ids at every try."""

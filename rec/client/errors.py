@@ -130,3 +130,8 @@ def from_close(code: int, reason: str = "") -> RecError | None:
         return None
     cls, name, remedy = _TERMINAL.get(code, (RecError, "closed", "the server closed the connection for good"))
     return cls(f"{remedy} (close code {code}{': ' + reason if reason else ''})", code=name).refused()
+
+
+def closed() -> BadInput:
+    """Of every call on a client after its context was left."""
+    return BadInput("this client is closed; make another: async with RecClient(…) as client", code="closed")

@@ -108,6 +108,8 @@ class Http:
             raise refused from error
         except (aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"{what}: cannot reach {self.url} ({error}). Is it running? Start it: rec up") from error
+        except (ValueError, TypeError, RuntimeError) as error:  # of aiohttp, about what it was to send
+            raise RecError(f"{what}: the request could not be made ({error})") from error
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

@@ -52,7 +52,11 @@ class Journal:
                 torn += 1
         if torn:
             log.warning("%d unreadable lines of the event queue's file were skipped", torn)
-        self.rewrite(events)
+        try:
+            self.rewrite(events)
+        except OSError as error:
+            self.close()
+            raise ConfigError(f"queue file {self._path} cannot be written: {error}; choose another path") from error
         return events
 
     def append(self, events: Iterable[Event]) -> None:

@@ -45,6 +45,7 @@ class Sender:
         self._limit = MAX_EVENTS  # smaller while the culprit of a refused request is looked for
         self._saved = 0  # tickets up to this one are in the journal
         self._error: RecError | None = None  # of the last try
+        self._defects = 0  # of our own code, so far
         self._work = asyncio.Event()
         self._hurry = asyncio.Event()
         self._progress = asyncio.Condition()
@@ -53,7 +54,14 @@ class Sender:
     async def start(self) -> None:
         """Take up what the journal holds from the last run."""
         if self._journal is not None:
-            for event in await asyncio.to_thread(self._journal.open):
+            opening = asyncio.get_running_loop().run_in_executor(None, self._journal.open)
+            try:
+                left = await asyncio.shield(opening)
+            except asyncio.CancelledError:
+                await asyncio.wait([opening])  # its thread would lock the file after we are gone
+                self._journal.close()
+                raise
+            for event in left:
                 self._keep(event)
             self._saved = self._queue.last_ticket
         self._task = asyncio.create_task(self._run(), name="rec-client-sender")
@@ -67,14 +75,16 @@ class Sender:
 
     async def flush(self, timeout_s: float) -> None:
         """Return when all that is queued now has been settled or dropped; else raise what stands in the way."""
-        target = self._queue.last_ticket
+        target, before = self._queue.last_ticket, self._defects
         self._hurry.set()
         try:
             async with asyncio.timeout(timeout_s), self._progress:
-                await self._progress.wait_for(lambda: self._queue.settled_through(target))
+                await self._progress.wait_for(lambda: self._queue.settled_through(target) or self._defects > before)
         except TimeoutError:
             waiting = f"{len(self._queue)} events are still queued after {timeout_s:g} s"
             raise DeadlineExceeded(f"{waiting}: {self._error}" if self._error else waiting) from self._error
+        if self._defects > before and not self._queue.settled_through(target):
+            raise self._error or RecError("the sender failed by a defect; see the log")
 
     async def close(self, timeout_s: float) -> None:
         """Try once more to send what waits; what cannot be sent stays in the journal or is lost, and is counted."""
@@ -82,7 +92,7 @@ class Sender:
             return
         try:
             if self._queue:
-                with contextlib.suppress(DeadlineExceeded):
+                with contextlib.suppress(RecError):
                     await self.flush(timeout_s)
         finally:
             self._task.cancel()
@@ -102,23 +112,39 @@ class Sender:
 
     async def _run(self) -> None:
         while True:
-            with contextlib.suppress(OSError):  # logged by _save: a full disk must not stop the sending
-                await self._save()
-            if not self._queue:
-                self._work.clear()
-                await self._work.wait()
-                await asyncio.sleep(self._timing.gather_s)
-                continue
-            batch = self._batch()
-            self._hurry.clear()
             try:
-                body = make_batch([queued.event for queued in batch], datetime.now(UTC), self._limit)
-                batch = batch[: body.length]
-                result = await self._post(body.body, batch[0].event.subject)
-            except RecError as error:
-                await self._failed(batch, error)
-            else:
-                await self._done(batch, result)
+                await self._round()
+            except Exception as defect:  # noqa: BLE001 - the last net: whoever waits is told, and the queue goes on
+                await self._defect(defect)
+
+    async def _round(self) -> None:
+        with contextlib.suppress(OSError):  # logged by _save: a full disk must not stop the sending
+            await self._save()
+        if not self._queue:
+            self._work.clear()
+            await self._work.wait()
+            await asyncio.sleep(self._timing.gather_s)
+            return
+        batch = self._batch()
+        self._hurry.clear()
+        try:
+            body = make_batch([queued.event for queued in batch], datetime.now(UTC), self._limit)
+            batch = batch[: body.length]
+            result = await self._post(body.body, batch[0].event.subject)
+        except RecError as error:
+            await self._failed(batch, error)
+        else:
+            await self._done(batch, result)
+
+    async def _defect(self, defect: Exception) -> None:
+        log.error("sending queued events failed by a defect; they stay queued", exc_info=defect)
+        self._error = RecError(f"queued events could not be sent, by a defect: {defect!r}")
+        self._error.__cause__ = defect
+        self._defects += 1
+        async with self._progress:
+            self._progress.notify_all()
+        self._hurry.clear()  # whoever hurried us has been told
+        await self._pause()
 
     def _batch(self) -> list[Queued]:
         head = self._queue.head(self._limit)
@@ -148,9 +174,12 @@ class Sender:
         if self._error is None:
             log.warning("events are queued until the server takes them again: %s", error)
         self._error = error
+        await self._pause(error.retry_after)
+
+    async def _pause(self, retry_after: float | None = None) -> None:
         delay = self._backoff.next_delay()
-        if error.retry_after is not None:
-            await asyncio.sleep(max(delay, error.retry_after))
+        if retry_after is not None:
+            await asyncio.sleep(max(delay, retry_after))
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(delay):

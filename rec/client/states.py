@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import deque
 from collections.abc import AsyncGenerator
 from typing import NamedTuple
@@ -32,7 +33,7 @@ class States:
     """One writer, any number of watchers; publishing never waits."""
 
     def __init__(self) -> None:
-        self._watchers: list[_Watcher] = []
+        self._watchers = weakref.WeakSet[_Watcher]()  # a loop that never began leaves none
         self._over = False
 
     def publish(self, change: StateChange) -> None:
@@ -49,7 +50,7 @@ class States:
     def watch(self) -> AsyncGenerator[StateChange]:
         """Every change from this call on."""
         watcher = _Watcher()
-        self._watchers.append(watcher)
+        self._watchers.add(watcher)
         return self._watch(watcher)
 
     async def _watch(self, watcher: _Watcher) -> AsyncGenerator[StateChange]:
@@ -62,4 +63,4 @@ class States:
                 watcher.ready.clear()
                 await watcher.ready.wait()
         finally:
-            self._watchers.remove(watcher)
+            self._watchers.discard(watcher)

@@ -5,6 +5,7 @@ A token is opaque to this side but for its times: `exp` and `iat` are read, neve
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import time
@@ -14,7 +15,8 @@ from typing import NamedTuple, Protocol
 import aiohttp
 import msgspec
 
-from rec.errors import RecError, Unavailable
+from rec.client.checks import check_secret
+from rec.errors import BadInput, RecError, Unavailable
 
 RENEW_AT = 0.75  # of the lifetime: leaves a quarter for a slow or failing renewal
 
@@ -51,7 +53,7 @@ def renew_in(token: str, now: float, minted_now: bool) -> float | None:
     try:
         claims = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
         times = msgspec.json.decode(claims, type=_Times)
-    except (binascii.Error, ValueError, msgspec.DecodeError):
+    except (binascii.Error, ValueError, msgspec.DecodeError, RecursionError):
         return None
     if times.exp is None:
         return None
@@ -96,8 +98,36 @@ class AskedToken:
             value = await self._ask(user_id)
         except (RecError, TimeoutError):
             raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise Unavailable("no token: the token callable was cancelled") from error  # the application's own task
         except (OSError, aiohttp.ClientError) as error:
             raise Unavailable(f"no token: {error}") from error
         except Exception as error:  # the application's code: anything may come, and asking again would not help
             raise RecError(f"no token: the token callable raised {error!r}", code="token") from error
+        try:
+            value = check_secret(value, "token")
+        except BadInput as error:  # not the fault of the request that it was for
+            raise RecError(f"the token callable's answer: {error}", code="token", field="token") from error
         return Token(value, renew_in(value, time.time(), self._minted_now))
+
+
+def token_source(mint: TokenCallable | None, token: str | TokenCallable | None) -> TokenSource:
+    """Tokens minted with the API key if there is one, else what the application gave."""
+    if mint is not None:
+        return AskedToken(mint, minted_now=True)
+    if isinstance(token, str):
+        return GivenToken(token)
+    assert token is not None  # RecClient takes one of both
+    return AskedToken(token)
+
+
+def one_of(api_key: str | None, token: str | TokenCallable | None) -> tuple[str | None, str | TokenCallable | None]:
+    """What RecClient was given: one of the two, as a header carries it; BadInput, by name, for anything else."""
+    if bool(api_key) == bool(token):
+        raise BadInput("give RecClient either an api_key or a token", field="api_key")
+    if api_key:
+        return check_secret(api_key, "api_key"), None
+    return None, token if callable(token) else check_secret(token, "token")
