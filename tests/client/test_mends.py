@@ -60,7 +60,7 @@ async def test_a_callable_that_gives_no_token_is_told_and_its_events_stay(server
 
 
 async def test_a_defect_while_sending_is_raised_by_flush_and_the_queue_goes_on(
-    server: FakeServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with RecClient(server.url, api_key="key", timing=QUICK) as client:
         with monkeypatch.context() as broken:
@@ -71,7 +71,6 @@ async def test_a_defect_while_sending_is_raised_by_flush_and_the_queue_goes_on(
             assert isinstance(caught.value.__cause__, ZeroDivisionError)
         await client.flush()
         assert client.queued == 0
-    assert any(record.exc_info for record in caplog.records)
 
 
 async def test_a_token_callable_that_was_cancelled_by_others_is_asked_again(server: FakeServer) -> None:
