@@ -1,0 +1,70 @@
+"""Which tests run side by side where pytest has several processes (`pytest -n 2`), and which begin first.
+
+A file stays together, as its fixtures of module scope do. What needs a real Kafka is one lane: one is started in a run.
+The long files begin first: else one process would still be at work on one of them when the other has nothing left.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+KAFKA = "kafka"
+ON_KAFKA = (
+    "tests/faults/test_faults.py",
+    "tests/contracts/test_broker_faults.py",
+    "tests/contracts/test_log.py",
+    "tests/cli/test_doctor.py",
+    "tests/cli/test_event_commands.py",
+    "tests/cli/test_feedback_export.py",
+    "tests/cli/test_topics.py",
+)
+LONG = (
+    "tests/agents/test_trainer.py",
+    "tests/faults/test_embedded_faults.py",
+    "tests/faults/test_join.py",
+    "tests/test_tutorial.py",
+)
+
+
+def lane(nodeid: str) -> str:
+    """What a test must run together with, and in one process."""
+    path = _path(nodeid)
+    return KAFKA if path in ON_KAFKA else path
+
+
+def _path(nodeid: str) -> str:
+    return nodeid.split("::", 1)[0]
+
+
+def put_in_order(items: list[pytest.Item]) -> None:
+    """The long files first, the others as they were found. Raises UsageError for a test on Kafka in another lane."""
+    order = {path: place for place, path in enumerate((*ON_KAFKA, *LONG))}
+    items.sort(key=lambda item: order.get(_path(item.nodeid), len(order)))
+    for item in items:
+        if item.get_closest_marker("needs_kafka") and lane(item.nodeid) != KAFKA:
+            raise pytest.UsageError(f"{item.nodeid} needs Kafka: name its file in tests/lanes.py, ON_KAFKA")
+
+
+class Lanes(LoadScopeScheduling):
+    """Each process takes the next lane when it is nearly done with the one before."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return lane(nodeid)
+
+
+def scheduler(config: pytest.Config, log: object) -> Lanes:
+    """For the hook pytest_xdist_make_scheduler. The order is that of collection, not by how many tests a file has."""
+    config.option.loadscopereorder = False
+    return Lanes(config, log)
+
+
+def share_the_cores(config: pytest.Config) -> None:
+    """Several processes, and what they start, compute with their share of the cores: more threads wait for each other.
+
+    Call it before they start; they have the environment of this one.
+    """
+    if count := getattr(config.option, "numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
