@@ -1,6 +1,7 @@
 """Which tests run side by side where pytest has several processes (`pytest -n 2`), and which begin first.
 
-A file stays together, as its fixtures of module scope do. What needs a real Kafka is one lane: one is started in a run.
+A file stays together, as its fixtures of module scope do. What shares what takes seconds to start is one lane: a real
+Kafka, and the server that has imported torch for the children of tests/agents (`warm_children`).
 The long files begin first: else one process would still be at work on one of them when the other has nothing left.
 """
 
@@ -11,7 +12,7 @@ import os
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-KAFKA = "kafka"
+KAFKA, CHILDREN = "kafka", "warm children"
 ON_KAFKA = (
     "tests/faults/test_faults.py",
     "tests/contracts/test_broker_faults.py",
@@ -21,18 +22,28 @@ ON_KAFKA = (
     "tests/cli/test_feedback_export.py",
     "tests/cli/test_topics.py",
 )
-LONG = (
+ON_WARM_CHILDREN = (
     "tests/agents/test_trainer.py",
+    "tests/agents/test_epochs.py",
+    "tests/agents/test_deltas.py",
+    "tests/agents/test_encoding.py",
+    "tests/agents/test_query_encoder.py",
+    "tests/agents/test_rewards.py",
+)
+LONG = (
     "tests/faults/test_embedded_faults.py",
     "tests/faults/test_join.py",
     "tests/test_tutorial.py",
+    "tests/embedded/test_up.py",
+    "tests/test_hygiene.py",
 )
+LANES = {KAFKA: ON_KAFKA, CHILDREN: ON_WARM_CHILDREN}
 
 
 def lane(nodeid: str) -> str:
     """What a test must run together with, and in one process."""
     path = _path(nodeid)
-    return KAFKA if path in ON_KAFKA else path
+    return next((name for name, paths in LANES.items() if path in paths), path)
 
 
 def _path(nodeid: str) -> str:
@@ -40,12 +51,14 @@ def _path(nodeid: str) -> str:
 
 
 def put_in_order(items: list[pytest.Item]) -> None:
-    """The long files first, the others as they were found. Raises UsageError for a test on Kafka in another lane."""
-    order = {path: place for place, path in enumerate((*ON_KAFKA, *LONG))}
+    """The long files first, the others as they were found. Raises UsageError for a test that is in the wrong lane."""
+    order = {path: place for place, path in enumerate((*ON_KAFKA, *ON_WARM_CHILDREN, *LONG))}
     items.sort(key=lambda item: order.get(_path(item.nodeid), len(order)))
     for item in items:
         if item.get_closest_marker("needs_kafka") and lane(item.nodeid) != KAFKA:
             raise pytest.UsageError(f"{item.nodeid} needs Kafka: name its file in tests/lanes.py, ON_KAFKA")
+        if "warm_children" in getattr(item, "fixturenames", ()) and lane(item.nodeid) != CHILDREN:
+            raise pytest.UsageError(f"{item.nodeid}: name its file in tests/lanes.py, ON_WARM_CHILDREN")
 
 
 class Lanes(LoadScopeScheduling):

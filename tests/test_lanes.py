@@ -7,20 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.lanes import LONG, ON_KAFKA, lane
+from tests.lanes import LANES, LONG, lane
 
 ROOT = Path(__file__).resolve().parent.parent
 
 pytest_plugins = ["pytester"]
 
 
-@pytest.mark.parametrize("path", [*ON_KAFKA, *LONG])
+@pytest.mark.parametrize("path", [*(path for paths in LANES.values() for path in paths), *LONG])
 def test_a_file_that_is_named_is_there(path: str) -> None:
     assert (ROOT / path).is_file()
 
 
-def test_one_process_has_all_that_needs_kafka_and_a_file_stays_together() -> None:
-    assert len({lane(f"{path}::test_it[kafka]") for path in ON_KAFKA}) == 1
+def test_one_process_has_all_of_a_lane_and_a_file_stays_together() -> None:
+    for paths in LANES.values():
+        assert len({lane(f"{path}::test_it[kafka]") for path in paths}) == 1
     assert lane("tests/unit/test_a.py::TestB::test_c[d::e]") == lane("tests/unit/test_a.py::test_f")
     assert lane("tests/unit/test_a.py::test_f") != lane("tests/unit/test_b.py::test_f")
 
