@@ -146,6 +146,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     lanes.put_in_order(items)
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    lanes.check(item)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     return lanes.scheduler(config, log)

@@ -17,6 +17,7 @@ ON_KAFKA = (
     "tests/faults/test_faults.py",
     "tests/contracts/test_broker_faults.py",
     "tests/contracts/test_log.py",
+    "tests/contracts/test_faust_fixes.py",
     "tests/cli/test_doctor.py",
     "tests/cli/test_event_commands.py",
     "tests/cli/test_feedback_export.py",
@@ -51,14 +52,18 @@ def _path(nodeid: str) -> str:
 
 
 def put_in_order(items: list[pytest.Item]) -> None:
-    """The long files first, the others as they were found. Raises UsageError for a test that is in the wrong lane."""
+    """The long files first, the others as they were found."""
     order = {path: place for place, path in enumerate((*ON_KAFKA, *ON_WARM_CHILDREN, *LONG))}
     items.sort(key=lambda item: order.get(_path(item.nodeid), len(order)))
-    for item in items:
-        if item.get_closest_marker("needs_kafka") and lane(item.nodeid) != KAFKA:
-            raise pytest.UsageError(f"{item.nodeid} needs Kafka: name its file in tests/lanes.py, ON_KAFKA")
-        if "warm_children" in getattr(item, "fixturenames", ()) and lane(item.nodeid) != CHILDREN:
-            raise pytest.UsageError(f"{item.nodeid}: name its file in tests/lanes.py, ON_WARM_CHILDREN")
+
+
+def check(item: pytest.Item) -> None:
+    """Fail a test that would start anew, beside its lane, what the lane shares."""
+    mine = lane(item.nodeid)
+    if item.get_closest_marker("needs_kafka") and mine != KAFKA:
+        pytest.fail("it needs Kafka: name its file in tests/lanes.py, ON_KAFKA", pytrace=False)
+    if "warm_children" in getattr(item, "fixturenames", ()) and mine != CHILDREN:
+        pytest.fail("it has warm children: name its file in tests/lanes.py, ON_WARM_CHILDREN", pytrace=False)
 
 
 class Lanes(LoadScopeScheduling):

@@ -26,13 +26,13 @@ def test_one_process_has_all_of_a_lane_and_a_file_stays_together() -> None:
     assert lane("tests/unit/test_a.py::test_f") != lane("tests/unit/test_b.py::test_f")
 
 
-def test_a_test_on_kafka_that_another_process_could_get_is_refused(pytester: pytest.Pytester) -> None:
+def test_a_test_on_kafka_that_another_process_could_get_fails(pytester: pytest.Pytester) -> None:
     pytester.makeconftest('pytest_plugins = ["tests.conftest"]')
     pytester.makeini(f"[pytest]\npythonpath = {ROOT}\nmarkers = needs_kafka")
     pytester.makepyfile(test_mine="import pytest\n@pytest.mark.needs_kafka\ndef test_it(): pass")
-    result = pytester.runpytest_subprocess()
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*test_mine.py::test_it needs Kafka: name its file in tests/lanes.py*"])
+    result = pytester.runpytest_subprocess("-n1")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*it needs Kafka: name its file in tests/lanes.py*"])
 
 
 def test_make_test_takes_what_to_run_and_how_many_at_a_time() -> None:
