@@ -8,6 +8,7 @@ The long files begin first: else one process would still be at work on one of th
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -73,7 +74,7 @@ class Lanes(LoadScopeScheduling):
         return lane(nodeid)
 
 
-def scheduler(config: pytest.Config, log: object) -> Lanes:
+def scheduler(config: pytest.Config, log: Any) -> Lanes:
     """For the hook pytest_xdist_make_scheduler. The order is that of collection, not by how many tests a file has."""
     config.option.loadscopereorder = False
     return Lanes(config, log)
