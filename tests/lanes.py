@@ -67,7 +67,7 @@ def check(item: pytest.Item) -> None:
         pytest.fail("it has warm children: name its file in tests/lanes.py, ON_WARM_CHILDREN", pytrace=False)
 
 
-class Lanes(LoadScopeScheduling):
+class Lanes(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
     """Each process takes the next lane when it is nearly done with the one before."""
 
     def _split_scope(self, nodeid: str) -> str:
