@@ -28,7 +28,7 @@ from rec.errors import RecError, Unavailable
 from rec.files import write_atomically
 from rec.model.checkpoint import names
 from rec.ports import Database
-from rec.restore import restore, rewind_rates, rewind_rewards
+from rec.restore import restore, rewind_ads, rewind_rates, rewind_rewards
 from rec.search.reading import check_synonyms
 from rec.signals import stop_on_signals
 from rec.state import FoldRules
@@ -226,6 +226,7 @@ async def _prepare(options: Options, home: Home, settings: Settings, report: Rep
         await asyncio.to_thread(write_atomically, settings.counters_path, counters.to_bytes())
         await asyncio.to_thread(rewind_rates, settings)
         await asyncio.to_thread(rewind_rewards, settings)
+        await asyncio.to_thread(rewind_ads, settings)
         if restored.events:
             report(f"restored {restored.users} users from {restored.events} events in {restored.seconds:.1f} s")
         return restored.examples

@@ -1,0 +1,158 @@
+"""counts of impressions and clicks → **p(click)** → auction. Three factors, each learned, and then made to be true.
+
+    raw      quality of the ad × lift of its nearness to the shopper × lift of the place
+             each factor: (clicks + its prior) / (impressions, weighed by the other two + its prior)
+             clicks over expected clicks: Zhang & Jones 2007; gamma-Poisson shrinkage: DuMouchel 1999
+    p        a rising function of raw: clicks over expected clicks in bins of half a factor of two, made monotone by
+             pooling adjacent violators: isotonic calibration, Zadrozny & Elkan 2002
+
+All that is learned are sums, which halve in `half_life_s`. Sums do not depend on the order, so every worker that has
+read the same feedback believes the same, and a list that is revised is taken back exactly. A logistic regression that
+is trained online (McMahan et al. 2013) would do neither. Pure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+NEAR = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)  # bounds of the likeness of an ad to what the shopper is after; code 0: unknown
+BASE, BASE_SHOWN = 0.02, 50.0  # a rate of clicks to begin with, worth so many impressions
+SHOWN = 50.0  # impressions that all ads together are worth for one of them
+CLICKS = 5.0  # expected clicks without which a lift is not much else than 1
+STEP = 2.0  # bins in a factor of two
+LEAST, MOST = 1e-5, 0.95  # of a p(click)
+
+Numbers = npt.NDArray[np.float64]
+
+
+class Sum(msgspec.Struct, array_like=True):
+    """Decayed sums as of `at`, seconds since 1970."""
+
+    shown: float = 0.0
+    expected: float = 0.0
+    clicks: float = 0.0
+    at: float = 0.0
+
+    def add(self, shown: float, expected: float, clicks: float, at: float, half_life_s: float) -> None:
+        """What happened at `at`; below 0 takes back."""
+        if at > self.at:
+            kept, worth = (0.5 ** ((at - self.at) / half_life_s) if self.at else 0.0), 1.0
+            self.shown, self.expected, self.clicks = self.shown * kept, self.expected * kept, self.clicks * kept
+            self.at = at
+        else:
+            worth = 0.5 ** ((self.at - at) / half_life_s)
+        self.shown += shown * worth
+        self.expected += expected * worth
+        self.clicks += clicks * worth
+
+    def as_of(self, now: float, half_life_s: float) -> tuple[float, float, float]:
+        """(shown, expected, clicks) decayed to `now`, none below 0."""
+        kept = 0.5 ** (max(0.0, now - self.at) / half_life_s)
+        return max(0.0, self.shown * kept), max(0.0, self.expected * kept), max(0.0, self.clicks * kept)
+
+
+class Odds(NamedTuple):
+    """What is believed at one moment. Values; whoever has them keeps them while more is learned."""
+
+    base: float = BASE  # of an ad that nothing is known of
+    qualities: Mapping[str, float] = {}  # by ad
+    lifts: tuple[float, ...] = (1.0,) * (len(NEAR) + 2)  # by nearness, 0 where it is unknown
+    seats: Mapping[str, float] = {}  # by placement and place, as `seat_key`
+    xs: tuple[float, ...] = ()  # log raw, rising
+    ys: tuple[float, ...] = ()  # log p there
+
+    def quality(self, item_ids: Sequence[str]) -> Numbers:
+        """[m] of the ads."""
+        return np.array([self.qualities.get(item_id, self.base) for item_id in item_ids])
+
+    def seat(self, placement: str, place: int) -> float:
+        return self.seats.get(seat_key(placement, place), 1.0)
+
+    def calibrated(self, raw: Numbers) -> Numbers:
+        """[m] p(click) from the products of the factors [m].
+
+        >>> Odds(xs=(-4.0, -3.0), ys=(-4.5, -3.2)).calibrated(np.exp([-5.0, -4.0, -3.5])).round(4).tolist()
+        [0.0041, 0.0111, 0.0213]
+        """
+        logs = np.log(np.maximum(raw, LEAST))
+        if self.xs:
+            xs, ys = np.array(self.xs), np.array(self.ys)
+            inside = np.clip(logs, xs[0], xs[-1])
+            logs = np.interp(inside, xs, ys) + (logs - inside)  # beyond what was seen, the last correction goes on
+        out: Numbers = np.clip(np.exp(logs), LEAST, MOST)
+        return out
+
+
+def seat_key(placement: str, place: int) -> str:
+    return f"{placement}/{place}"
+
+
+def nearness(likeness: Numbers) -> npt.NDArray[np.int64]:
+    """[m] which lift the likenesses [m] have; NaN: unknown.
+
+    >>> nearness(np.array([np.nan, -0.2, 0.15, 0.9])).tolist()
+    [0, 1, 2, 7]
+    """
+    return np.where(np.isnan(likeness), 0, 1 + np.searchsorted(NEAR, np.nan_to_num(likeness), side="right"))
+
+
+def bin_of(raw: float) -> int:
+    """
+    >>> bin_of(0.25), bin_of(0.3), bin_of(0.5)
+    (-4, -4, -2)
+    """
+    return math.floor(STEP * math.log2(max(raw, LEAST)))
+
+
+def believed(sums: Mapping[str, Mapping[str, Sum]], now: float, half_life_s: float) -> Odds:
+    """The odds that follow from what was counted: kind of factor → which → sums."""
+
+    def decayed(kind: str) -> dict[str, tuple[float, float, float]]:
+        return {name: each.as_of(now, half_life_s) for name, each in sums.get(kind, {}).items()}
+
+    ads = decayed("ad")
+    base = (sum(each[2] for each in ads.values()) + BASE * BASE_SHOWN) / (
+        sum(each[1] for each in ads.values()) + BASE_SHOWN
+    )
+    qualities = {name: (clicks + SHOWN * base) / (weighed + SHOWN) for name, (_, weighed, clicks) in ads.items()}
+    lifts = [1.0] * (len(NEAR) + 2)
+    for name, (_, expected, clicks) in decayed("near").items():
+        lifts[int(name)] = (clicks + CLICKS) / (expected + CLICKS)
+    seats = {name: (clicks + CLICKS) / (expected + CLICKS) for name, (_, expected, clicks) in decayed("seat").items()}
+    return Odds(base, qualities, tuple(lifts), seats, *curve(decayed("bin")))
+
+
+def curve(bins: Mapping[str, tuple[float, float, float]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """(log raw, log p), both rising, from bin → (shown, expected, clicks)."""
+    there = sorted((expected / shown, expected, clicks) for shown, expected, clicks in bins.values() if shown > 1e-6)
+    there = [each for each in there if each[0] > 0]
+    if not there:
+        return (), ()
+    means = np.array([each[0] for each in there])
+    ratios = np.array([(clicks + CLICKS) / (expected + CLICKS) for _, expected, clicks in there])
+    weights = np.array([expected + CLICKS for _, expected, _ in there])
+    return tuple(np.log(means).tolist()), tuple(np.log(np.clip(rising(means * ratios, weights), LEAST, MOST)).tolist())
+
+
+def rising(values: Numbers, weights: Numbers) -> Numbers:
+    """The rising sequence [m] that is nearest to the values [m], by weighed squares: pool adjacent violators.
+
+    Ayer et al. 1955. The same as `scipy.optimize.isotonic_regression`, whose import takes longer than all the
+    calibrations of a day: there are some twenty bins.
+
+    >>> rising(np.array([1.0, 3.0, 2.0, 4.0]), np.ones(4)).tolist()
+    [1.0, 2.5, 2.5, 4.0]
+    """
+    blocks: list[tuple[float, float, int]] = []  # mean, weight, how many
+    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
+        blocks.append((value, weight, 1))
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (a, wa, na), (b, wb, nb) = blocks[-2:]
+            blocks[-2:] = [((a * wa + b * wb) / (wa + wb), wa + wb, na + nb)]
+    return np.repeat([mean for mean, _, _ in blocks], [many for _, _, many in blocks])
