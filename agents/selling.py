@@ -24,6 +24,7 @@ from rec.recommend import World
 from rec.topics import FEEDBACK
 
 LOOK_S = 1.0
+BELIEVE_S = 10.0
 
 
 class Selling(Outcomes[AdBook]):
@@ -44,13 +45,16 @@ class Selling(Outcomes[AdBook]):
     ) -> None:
         super().__init__(book, path=path, source=source, topic=topic, snapshot_s=snapshot_s)
         self.market, self._catalog, self._metrics, self._clock = market, catalog, metrics, clock
-        self._paced = 0.0
+        self._believed = self._paced = 0.0
         self.tell()
 
     def tell(self) -> None:
         """The market of now; once a minute its pace as well."""
         now = self._clock()
-        self.market.heard(self.pupil, now)
+        self.market.paid(self.pupil, now)
+        if now - self._believed >= BELIEVE_S:
+            self.market.believe(self.pupil, now)
+            self._believed = now
         if now - self._paced >= EVERY_S:
             self.market.pace(self._catalog.view(), now)
             self._paced = now

@@ -4,7 +4,8 @@ An ad is on no list but at a sponsored place, and is marked: `source` "ad", reas
 organic list is made as ever and is shorter by what was sold. Not on it: ads that are flagged, out of stock, for others
 than this shopper, excluded by a rule, not wanted by the shopper (nor the product, nor bought of late), seen too
 often, or whose budget is spent. Without consent neither likeness nor frequency goes in: what the page is about, and how
-ads do in general, is all. One per worker. Invariant: `heard` and `pace` swap values, so any thread may make lists.
+ads do in general, is all. One per worker. Invariant: what is learned is swapped
+in as values, so any thread may make lists.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from rec.policy.filters import bought, cycle_in, hidden
 from rec.recommend import Judged, Plan, World
 from rec.slates import Reason, Slate, SlateItem
 
+_NOTHING: Mapping[str, float] = {}
 STEADY_S = 60.0  # so long a shopper's ads stay as they are, if nothing else changes: lists are made anew all the time
 MOST_WAITING = 5_000  # lists whose terms wait until somebody takes them
 SOURCE, SPONSORED = "ad", "sponsored"
@@ -45,6 +47,24 @@ class AdRules(NamedTuple):
 
     reserve: float = 0.01
     pricing: Pricing = "second"
+
+
+class Spent(NamedTuple):
+    """What campaigns have spent on a day (UTC)."""
+
+    day: int
+    of: Mapping[str, float]
+
+
+class _Board(NamedTuple):
+    """What is the same for all lists until something else is known."""
+
+    key: tuple[Stock, Odds, Mapping[str, float], Mapping[str, float]]
+    odds: Odds
+    quality: npt.NDArray[np.float64]  # [A]
+    lifts: npt.NDArray[np.float64]
+    shares: npt.NDArray[np.float64]  # [C]
+    left: Mask  # [C] there is budget left
 
 
 class Sale(NamedTuple):
@@ -61,18 +81,24 @@ class Market:
     def __init__(self, rules: AdRules | None = None) -> None:
         self._rules = rules or AdRules()
         self._odds = Odds()
-        self._spent: tuple[int, Mapping[str, float]] = (0, {})  # day, by campaign
+        self._spent = Spent(0, {})
         self._curve: tuple[float, ...] = (1.0,) * 24
         self._shares: Mapping[str, float] = {}
         self._stock: tuple[View | None, Stock | None] = (None, None)
+        self._board: _Board | None = None
         self._terms: dict[str, Mapping[str, Terms]] = {}
         self._lock = Lock()
 
     # ------------------------------------------------------------------ what it goes by
-    def heard(self, book: AdBook, now: float) -> None:
-        """What clicks have said and cost until now."""
+    def believe(self, book: AdBook, now: float) -> None:
+        """What clicks have said until now, and how a day goes. Takes the longer the more ads there are."""
         self._odds, self._curve = book.odds(now), book.traffic(now)
-        self._spent = (int(now // DAY_S), book.spent(now))
+
+    def paid(self, book: AdBook, now: float) -> None:
+        """What clicks have cost today."""
+        spent = book.spent(now)
+        if (int(now // DAY_S), spent) != self._spent:
+            self._spent = Spent(int(now // DAY_S), spent)
 
     def pace(self, view: View, now: float) -> None:
         """A minute is over: campaigns that spend too fast take part less, those that spend too slowly more."""
@@ -89,8 +115,7 @@ class Market:
         return {name: (spent.get(name, 0.0), budget) for name, budget in self.stock(view).budgets.items()}
 
     def _spent_today(self, now: float) -> Mapping[str, float]:
-        day, spent = self._spent
-        return spent if day == int(now // DAY_S) else {}
+        return self._spent.of if self._spent.day == int(now // DAY_S) else _NOTHING
 
     def stock(self, view: View) -> Stock:
         """The ads of this catalog."""
@@ -130,19 +155,19 @@ class Market:
         at = np.flatnonzero(self._open(stock, plan, view, world, now))
         if not len(at):
             return []
-        odds, placement = self._odds, plan.ask.placement
+        board, placement = self._set(stock, now), plan.ask.placement
+        odds = board.odds
         near = nearness(_likeness(plan, view, world, stock)[at])
-        quality, lift = odds.quality([stock.ids[one] for one in at.tolist()]), np.array(odds.lifts)[near]
+        quality, lift = board.quality[at], board.lifts[near]
         raw = quality * lift * odds.seat(placement, 0)
-        shares = np.array([self._shares.get(name, START) for name in stock.campaigns])
         who = plan.ask.user_id if plan.own else ""
         dice = Dice(mark64(f"ads/{placement}/{plan.ask.item_id}/{who}/{int(now // STEADY_S)}"))
         won = auction(
             stock.bids[at],
             odds.calibrated(raw),
             stock.campaign[at],
-            shares,
-            dice.uniform(stock.marks) <= shares,
+            board.shares,
+            dice.uniform(stock.marks) <= board.shares,
             places,
             **self._rules._asdict(),
         )
@@ -169,11 +194,25 @@ class Market:
         terms = Terms(stock.ads[ad].campaign, won.price, chance, *factors, int(near[one]), place)
         return Sale(ad, terms, won.propensity)
 
+    def _set(self, stock: Stock, now: float) -> _Board:
+        """The board as it is now; made anew when something on it has changed."""
+        board, key = self._board, (stock, self._odds, self._shares, self._spent_today(now))
+        if board is None or any(a is not b for a, b in zip(board.key, key, strict=True)):
+            _, odds, shares, spent = key
+            board = self._board = _Board(
+                key,
+                odds,
+                odds.quality(stock.ids),
+                np.array(odds.lifts),
+                np.array([shares.get(name, START) for name in stock.campaigns], np.float64),
+                np.array([spent.get(name, 0.0) < budget for name, budget in stock.budgets.items()], np.bool_),
+            )
+        return board
+
     def _open(self, stock: Stock, plan: Plan, view: View, world: World, now: float) -> Mask:
         """[A] the ads that may be on this list."""
-        spent, state = self._spent_today(now), plan.state
-        left = np.array([spent.get(name, 0.0) < budget for name, budget in stock.budgets.items()], np.bool_)
-        open_: Mask = left[stock.campaign] if len(left) else np.zeros(0, np.bool_)
+        state, left = plan.state, self._set(stock, now).left
+        open_: Mask = left[stock.campaign]
         for mask in (world.audience.mask(view, state.about if state else NOBODY), _kept(plan.orders.excluded)):
             if mask is not None:
                 open_ &= mask[stock.rows] & (mask[stock.leads] | (stock.leads < 0))

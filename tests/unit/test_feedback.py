@@ -49,8 +49,9 @@ def served(slate_id: str = "s1", n: int = 4, at: float = NOW) -> Packed:
     return pack(made(slate_id, n, at))
 
 
-def sign(name: str, *ids: str, at: float, slate: str = "s1", number: int = 0) -> Event:
+def sign(name: str, *ids: str, at: float, slate: str = "s1", number: int = 0, value: float | None = None) -> Event:
     return Event(
+        value=value,
         event=name,
         event_id=f"{name}-{ids}-{at}-{number}",
         user_id="u1",
