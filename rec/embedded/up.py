@@ -233,12 +233,13 @@ async def _prepare(options: Options, home: Home, settings: Settings, report: Rep
 
 
 async def _seed(database: Database, seed: int, report: Report) -> None:
+    from rec.demo.content import demo_content
     from rec.demo.shoppers import demo_history
     from rec.demo.world import demo_catalog
     from rec.events import encode_event
 
     items = demo_catalog(seed=seed)
-    await database.put_items(items)
+    await database.put_items([*items, *demo_content(seed=seed)])
     history = demo_history(items, seed=seed, until=datetime.now(UTC))
     await database.append([(event, encode_event(event)) for event in history])
     report(f"first start: a demo shop of {len(items)} products and {len(history)} past events")

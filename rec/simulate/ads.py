@@ -50,16 +50,16 @@ _Coming = Callable[[float], None]
 
 
 class Setting(NamedTuple):
-    """`lists` a day. `clicks`: the mean quality of an ad. Every campaign has `ads` ads; budgets are what some share of
-    the clicks of a day costs, the larger ones `wanted` clicks at about half the bid."""
+    """`lists` a day. `clicks`: the mean quality of an ad. A budget is what about `wanted` clicks cost at 0.6 of the bid;
+    all of them together are less than half of the clicks that there are."""
 
     lists: int = 25_000
     days: int = 2  # the last one counts
-    campaigns: int = 12
+    campaigns: int = 8
     ads: int = 3
     shoppers: int = 3_000
     clicks: float = 0.04
-    wanted: int = 120
+    wanted: int = 100
     workers: int = 2
 
 
@@ -134,13 +134,13 @@ class _Days:
             department = number % DEPARTMENTS
             put(Item(item_id=f"p{number}", title=f"Product {number}", category=f"d{department}"), department)
         for number in range(self._setting.campaigns):
-            name, bid = f"c{number}", math.exp(rng.gauss(-0.7, 0.35))
+            name, bid = f"c{number}", math.exp(rng.gauss(-0.7, 0.25))
             budgets[name] = round(bid * 0.6 * self._setting.wanted * (0.7 + 0.6 * rng.random()), 2)
             for which in range(self._setting.ads):
                 item_id, department = f"{name}-{which}", rng.randrange(DEPARTMENTS)
                 wants = {"bid": round(bid, 2), "daily_budget": budgets[name], "campaign": name, "frequency_cap": CAP}
                 put(Item(item_id=item_id, title=item_id, kind=AD, url="/x", attributes=wants), department)
-                self._quality[item_id] = self._setting.clicks * math.exp(rng.gauss(-0.18, 0.6))
+                self._quality[item_id] = self._setting.clicks * math.exp(rng.gauss(-0.1, 0.45))
         self._catalog.upsert(items)
         self._catalog.set_vectors(vectors)
         return budgets
@@ -240,6 +240,18 @@ class _Days:
             received_ts=instant(at),
             event_ts=instant(at),
         )
+
+
+def summed(day: Day) -> dict[str, float]:
+    """What a day comes to; shares of 1, and counts."""
+    return {
+        "off_budget": day.off_budget,
+        "off_chance": day.off_chance,
+        "worst_fifth": day.worst_fifth,
+        "shown": day.shown,
+        "clicked": day.clicked,
+        "over_cap": day.over_cap,
+    }
 
 
 def traffic(lists: int, rng: Random) -> list[float]:

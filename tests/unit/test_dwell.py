@@ -24,7 +24,8 @@ def joined(*said: tuple[str, float, float], placement: str = "feed", length_s: f
     events = [sign("view_item_list", "a", "b", at=NOW + 1)]
     events += [sign("dwell", item_id, at=NOW + at, value=value) for item_id, at, value in said]
     for what in (pack(Served("s1", "u1", placement, NOW, "d", "m", items)), *events, Close(("u1",), NOW + 700)):
-        window, examples = fold(window, what, user_id="u1", now=NOW + 700, rules=RULES)
+        now = NOW + 700 if isinstance(what, Close) else NOW + 9
+        window, examples = fold(window, what, user_id="u1", now=now, rules=RULES)
         if window is not None:
             window = decode_window(encode_window(window))
     [example] = examples
