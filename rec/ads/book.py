@@ -1,7 +1,7 @@
 """feedback → **the book** → auction. What each campaign has spent, and what became of the ads that were seen.
 
     spend      of each campaign and day (UTC): the agreed price of each first click on an ad of a list, once a list
-    odds       sums of impressions and clicks by ad, nearness, place, and bin of the odds               rec.ads.odds
+    odds       sums of impressions and clicks by ad, nearness and place, and by bin of the odds         rec.ads.odds
     traffic    lists seen by hour, for how a day goes                                                   rec.ads.pacing
 
 Every worker reads the whole topic `feedback` and so has the same book. It carries the offsets it has read, in one
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from rec.ads.odds import Odds, Sum, believed, bin_of, seat_key
+from rec.ads.odds import Odds, Sum, believed, bin_of, cell_key, seat_key
 from rec.ads.pacing import DAY_S, DAYS, HOUR_S, day_curve
 from rec.ads.terms import CLICK, Terms
 from rec.errors import ModelError
@@ -26,9 +26,9 @@ from rec.pieces import pieces
 from rec.recent import Recent
 
 FORMAT = 1
-KINDS = ("ad", "near", "seat", "bin", "check")
+KINDS = ("cell", "bin", "check")
 MAX_LISTS = 100_000  # remembered, in case they come again
-MAX_ADS = 20_000  # whose clicks are kept
+MAX_CELLS = 50_000  # of ad, nearness and place
 KEPT_DAYS = DAYS + 1
 CHECK = "all"
 
@@ -89,11 +89,9 @@ class AdBook:
             clicks = sign * bool(when)
             if when:
                 self._bill(terms, when, sign)
-            raw = terms.raw
-            self._add("ad", item_id, sign, sign * raw / terms.quality, clicks, at)
-            self._add("near", str(terms.near), sign, sign * raw / terms.lift, clicks, at)
-            self._add("seat", seat_key(counted.placement, terms.place), sign, sign * raw / terms.seat, clicks, at)
-            self._add("bin", str(bin_of(raw)), sign, sign * raw, clicks, at)
+            cell = cell_key(item_id, terms.near, seat_key(counted.placement, terms.place))
+            self._add("cell", cell, sign, sign * terms.raw, clicks, at)
+            self._add("bin", str(bin_of(terms.raw)), sign, sign * terms.raw, clicks, at)
             self._add("check", CHECK, sign, sign * terms.chance, clicks, at)
 
     def _bill(self, terms: Terms, when: float, sign: float) -> None:
@@ -106,8 +104,8 @@ class AdBook:
     def _add(self, kind: str, name: str, shown: float, expected: float, clicks: float, at: float) -> None:
         sums = self._sums[kind]
         if (found := sums.get(name)) is None:
-            if len(sums) >= MAX_ADS:  # the longest unseen make room
-                for gone in sorted(sums, key=lambda each: sums[each].at)[: MAX_ADS // 2]:
+            if len(sums) >= MAX_CELLS:  # the longest unseen make room
+                for gone in sorted(sums, key=lambda each: sums[each].at)[: MAX_CELLS // 2]:
                     del sums[gone]
             found = sums[name] = Sum()
         found.add(shown, expected, clicks, at, self.half_life_s)
@@ -119,7 +117,7 @@ class AdBook:
 
     def odds(self, now: float) -> Odds:
         """What is believed of clicks."""
-        return believed(self._sums, now, self.half_life_s)
+        return believed(self._sums["cell"], self._sums["bin"], now, self.half_life_s)
 
     def traffic(self, now: float) -> tuple[float, ...]:
         """Of the 24 hours of a day."""

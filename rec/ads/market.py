@@ -188,10 +188,10 @@ class Market:
         placement: str,
     ) -> Sale:
         one = won.ad
-        factors = float(quality[one]), float(lift[one]), odds.seat(placement, place)
-        chance = float(odds.calibrated(np.array([factors[0] * factors[1] * factors[2]]))[0])
+        raw = float(quality[one] * lift[one]) * odds.seat(placement, place)
+        chance = float(odds.calibrated(np.array([raw]))[0])
         ad = int(at[one])
-        terms = Terms(stock.ads[ad].campaign, won.price, chance, *factors, int(near[one]), place)
+        terms = Terms(stock.ads[ad].campaign, won.price, chance, raw, int(near[one]), place)
         return Sale(ad, terms, won.propensity)
 
     def _set(self, stock: Stock, now: float) -> _Board:

@@ -1,21 +1,23 @@
-"""counts of impressions and clicks → **p(click)** → auction. Three factors, each learned, and then made to be true.
+"""counts of impressions and clicks → **p(click)** → auction. Three factors, fitted together, and then made to be true.
 
     raw      quality of the ad × lift of its nearness to the shopper × lift of the place
-             each factor: (clicks + its prior) / (impressions, weighed by the other two + its prior)
-             clicks over expected clicks: Zhang & Jones 2007; gamma-Poisson shrinkage: DuMouchel 1999
-    p        a rising function of raw: clicks over expected clicks in bins of half a factor of two, made monotone by
+             each factor: (clicks + its prior) / (impressions, weighed by the other two, + its prior), in turn until
+             they fit (iterative scaling: Darroch & Ratcliff 1972); clicks over expected clicks: Zhang & Jones 2007
+    p        a rising function of raw: clicks over foreseen clicks in bins of half a factor of two, made monotone by
              pooling adjacent violators: isotonic calibration, Zadrozny & Elkan 2002
 
-All that is learned are sums, which halve in `half_life_s`. Sums do not depend on the order, so every worker that has
-read the same feedback believes the same, and a list that is revised is taken back exactly. A logistic regression that
-is trained online (McMahan et al. 2013) would do neither. Pure.
+The bins compare what was foreseen when an ad was served with what came of it, so what the factors believe too readily
+(the winner of an auction is the one that was overrated most) is put right. All that is learned are sums, which halve in
+`half_life_s`. Sums do not depend on the order, so every worker that has read the same feedback believes the same, and a
+list that is revised is taken back exactly. A logistic regression that is trained online (McMahan et al. 2013) would do
+neither. Pure.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -26,7 +28,8 @@ BASE, BASE_SHOWN = 0.02, 50.0  # a rate of clicks to begin with, worth so many i
 SHOWN = 50.0  # impressions that all ads together are worth for one of them
 CLICKS = 5.0  # expected clicks without which a lift is not much else than 1
 STEP = 2.0  # bins in a factor of two
-LEAST, MOST = 1e-5, 0.95  # of a p(click)
+ROUNDS = 10  # of fitting the factors
+LEAST, MOST = 1e-4, 0.95  # of a p(click)
 
 Numbers = npt.NDArray[np.float64]
 
@@ -84,7 +87,7 @@ class Odds(NamedTuple):
         if self.xs:
             xs, ys = np.array(self.xs), np.array(self.ys)
             inside = np.clip(logs, xs[0], xs[-1])
-            logs = np.interp(inside, xs, ys) + (logs - inside)  # beyond what was seen, the last correction goes on
+            logs = np.interp(inside, xs, ys) + (logs - inside)
         out: Numbers = np.clip(np.exp(logs), LEAST, MOST)
         return out
 
@@ -104,40 +107,65 @@ def nearness(likeness: Numbers) -> npt.NDArray[np.int64]:
 
 def bin_of(raw: float) -> int:
     """
-    >>> bin_of(0.25), bin_of(0.3), bin_of(0.5)
-    (-4, -4, -2)
+    >>> bin_of(0.25), bin_of(0.3), bin_of(0.5), bin_of(7.0)
+    (-4, -4, -2, -1)
     """
-    return math.floor(STEP * math.log2(max(raw, LEAST)))
+    return min(-1, math.floor(STEP * math.log2(max(raw, LEAST))))
 
 
-def believed(sums: Mapping[str, Mapping[str, Sum]], now: float, half_life_s: float) -> Odds:
-    """The odds that follow from what was counted: kind of factor → which → sums."""
+def cell_key(item_id: str, near: int, seat: str) -> str:
+    """What impressions are counted by; no id has a NUL in it."""
+    return f"{item_id}\0{near}\0{seat}"
 
-    def decayed(kind: str) -> dict[str, tuple[float, float, float]]:
-        return {name: each.as_of(now, half_life_s) for name, each in sums.get(kind, {}).items()}
 
-    ads = decayed("ad")
-    base = (sum(each[2] for each in ads.values()) + BASE * BASE_SHOWN) / (
-        sum(each[1] for each in ads.values()) + BASE_SHOWN
+def believed(cells: Mapping[str, Sum], bins: Mapping[str, Sum], now: float, half_life_s: float) -> Odds:
+    """The odds that follow from what was counted, by cell (`cell_key`) and by bin of raw."""
+    curve_ = curve({name: each.as_of(now, half_life_s) for name, each in bins.items()})
+    if not cells:
+        return Odds(xs=curve_[0], ys=curve_[1])
+    counted = np.array([each.as_of(now, half_life_s) for each in cells.values()])
+    shown, clicks = counted[:, 0], counted[:, 2]
+    ads, nears, seats = zip(*(name.split("\0") for name in cells), strict=True)
+    names, ad = np.unique(ads, return_inverse=True)
+    places, seat = np.unique(seats, return_inverse=True)
+    near = np.array(nears, np.int64)
+    lifts, there, base = np.ones(len(NEAR) + 2), np.ones(len(places)), BASE
+    quality = np.full(len(names), base)
+    for _ in range(ROUNDS):
+        weighed = shown * lifts[near] * there[seat]
+        base = float((clicks.sum() + BASE * BASE_SHOWN) / (weighed.sum() + BASE_SHOWN))
+        quality = (_by(ad, clicks, names) + SHOWN * base) / (_by(ad, weighed, names) + SHOWN)
+        expected = shown * quality[ad] * there[seat]
+        lifts = (_by(near, clicks, lifts) + CLICKS) / (_by(near, expected, lifts) + CLICKS)
+        expected = shown * quality[ad] * lifts[near]
+        there = (_by(seat, clicks, places) + CLICKS) / (_by(seat, expected, places) + CLICKS)
+    return Odds(
+        base,
+        dict(zip(names.tolist(), quality.tolist(), strict=True)),
+        tuple(lifts.tolist()),
+        dict(zip(places.tolist(), there.tolist(), strict=True)),
+        *curve_,
     )
-    qualities = {name: (clicks + SHOWN * base) / (weighed + SHOWN) for name, (_, weighed, clicks) in ads.items()}
-    lifts = [1.0] * (len(NEAR) + 2)
-    for name, (_, expected, clicks) in decayed("near").items():
-        lifts[int(name)] = (clicks + CLICKS) / (expected + CLICKS)
-    seats = {name: (clicks + CLICKS) / (expected + CLICKS) for name, (_, expected, clicks) in decayed("seat").items()}
-    return Odds(base, qualities, tuple(lifts), seats, *curve(decayed("bin")))
+
+
+def _by(codes: npt.NDArray[np.int64], amounts: Numbers, of: npt.NDArray[Any]) -> Numbers:
+    """The amounts [m] summed by their codes [m], one sum for each of `of`."""
+    return np.bincount(codes, weights=amounts, minlength=len(of))
 
 
 def curve(bins: Mapping[str, tuple[float, float, float]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """(log raw, log p), both rising, from bin → (shown, expected, clicks)."""
-    there = sorted((expected / shown, expected, clicks) for shown, expected, clicks in bins.values() if shown > 1e-6)
-    there = [each for each in there if each[0] > 0]
-    if not there:
+    """(log raw, log p), both rising, from bin → (shown, foreseen, clicks). What was never seen is taken for true."""
+    if not any(shown > 1e-6 for shown, _, _ in bins.values()):
         return (), ()
-    means = np.array([each[0] for each in there])
-    ratios = np.array([(clicks + CLICKS) / (expected + CLICKS) for _, expected, clicks in there])
-    weights = np.array([expected + CLICKS for _, expected, _ in there])
-    return tuple(np.log(means).tolist()), tuple(np.log(np.clip(rising(means * ratios, weights), LEAST, MOST)).tolist())
+    means, values, weights = [], [], []
+    for number in range(bin_of(LEAST), 0):
+        shown, foreseen, clicks = bins.get(str(number), (0.0, 0.0, 0.0))
+        middle = 2.0 ** ((number + 0.5) / STEP)
+        means.append(foreseen / shown if shown > 1e-6 else middle)
+        values.append(means[-1] * (clicks + CLICKS) / (foreseen + CLICKS))
+        weights.append(foreseen + CLICKS)
+    found = np.clip(rising(np.array(values), np.array(weights)), LEAST, MOST)
+    return tuple(np.log(means).tolist()), tuple(np.log(found).tolist())
 
 
 def rising(values: Numbers, weights: Numbers) -> Numbers:

@@ -14,20 +14,14 @@ CLICK = "select_item"  # what is billed, and what p(click) is the chance of
 
 
 class Terms(msgspec.Struct, frozen=True, array_like=True):
-    """Of one ad on one list. `raw` is the product of the three factors, `chance` that after calibration."""
+    """Of one ad on one list. `raw` is p(click) before calibration, `chance` after it."""
 
     campaign: str
     price: float  # of a click
-    chance: float  # p(click)
-    quality: float  # what is known of the ad
-    lift: float  # of how near it is to what the shopper is after
-    seat: float  # of the place
-    near: int  # which lift that was
+    chance: float
+    raw: float
+    near: int  # how near the ad is to what the shopper is after (rec.ads.odds)
     place: int  # which of the sponsored places, 0-based
-
-    @property
-    def raw(self) -> float:
-        return self.quality * self.lift * self.seat
 
 
 def clicked(ads: Mapping[str, Terms], acts: Mapping[str, Mapping[str, float]]) -> int:

@@ -22,7 +22,7 @@ import numpy as np
 
 from rec.ads import frequency
 from rec.ads.book import AdBook
-from rec.ads.market import SOURCE, Market
+from rec.ads.market import SOURCE, AdRules, Market
 from rec.ads.pacing import DAY_S, EVERY_S, HOUR_S
 from rec.ads.terms import CLICK
 from rec.catalog import AD, Catalog, Item
@@ -37,7 +37,7 @@ from rec.state import Touch, UserState
 
 START = 20_000 * DAY_S  # a midnight
 RULES = JoinRules()
-CAP = 6
+CAP, RESERVE = 6, 0.2  # impressions of an ad a day; of a click
 READ_S = 2.0  # from the example to the books: the sweep, the log
 DEPARTMENTS = 6
 PRODUCTS = 60
@@ -50,8 +50,8 @@ _Coming = Callable[[float], None]
 
 
 class Setting(NamedTuple):
-    """`lists` a day. `clicks`: the mean quality of an ad. A budget is what about `wanted` clicks cost at 0.6 of the bid;
-    all of them together are less than half of the clicks that there are."""
+    """`lists` a day. `clicks`: the mean quality of an ad. A budget is what about `wanted` clicks cost at 0.6 of the
+    bid; all of them together are less than half of the clicks that there are."""
 
     lists: int = 25_000
     days: int = 2  # the last one counts
@@ -109,7 +109,7 @@ class _Days:
         scenes = {"home": Scene(kinds=None, sponsored=(1, 4))}
         self._workers: list[tuple[World, Market, AdBook]] = []
         for _ in range(setting.workers):
-            world, market = World(self._catalog, Counters(), shelf_s=math.inf), Market()
+            world, market = World(self._catalog, Counters(), shelf_s=math.inf), Market(AdRules(RESERVE))
             world.scenes = Scenes(scenes)
             world.scenes.sell = market.sell
             self._workers.append((world, market, AdBook()))

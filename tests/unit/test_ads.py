@@ -29,7 +29,7 @@ from tests.unit.shop import NOW, event, item
 from tests.unit.test_feedback import sign
 
 DAY = 86_400.0
-TERMS = Terms("spring", 0.25, 0.04, 0.05, 1.5, 0.8, 3, 0)
+TERMS = Terms("spring", 0.25, 0.04, 0.06, 3, 0)
 RULES = JoinRules(window_s=600.0, late_s=600.0)
 
 
@@ -135,15 +135,16 @@ def test_the_rising_curve_is_that_of_scipy() -> None:
 
 def test_p_click_is_true_where_the_product_of_the_factors_is_not() -> None:
     bins = {str(bin_of(raw)): (10_000.0, 10_000 * raw, 10_000 * raw * 0.5) for raw in (0.02, 0.04, 0.08)}
-    found = Odds(0.02, xs=(got := curve(bins))[0], ys=got[1]).calibrated(np.array([0.01, 0.02, 0.08, 0.2]))
-    assert found == pytest.approx(
-        [0.005, 0.01, 0.04, 0.1], rel=0.03
-    )  # what was never seen is corrected as its neighbour
+    xs, ys = curve(bins)
+    found = Odds(xs=xs, ys=ys).calibrated(np.array([0.002, 0.02, 0.04, 0.08, 0.4]))
+    assert found == pytest.approx([0.002, 0.01, 0.02, 0.04, 0.4], rel=0.05)  # what was never seen is left as it is
+    assert (np.diff(ys) >= 0).all()
 
 
 def test_a_bin_that_was_hardly_seen_is_left_as_it_is() -> None:
-    xs, ys = curve({"-10": (1.0, 0.03, 1.0)})
-    assert ys[0] == pytest.approx(xs[0] + np.log((1 + CLICKS) / (0.03 + CLICKS)))
+    xs, ys = curve({"-11": (1.0, 0.03, 1.0)})
+    at = int(np.searchsorted(xs, np.log(0.0299)))
+    assert ys[at] - xs[at] == pytest.approx(np.log((1 + CLICKS) / (0.03 + CLICKS)))
 
 
 def test_sums_halve_and_do_not_depend_on_the_order() -> None:
@@ -262,7 +263,8 @@ def test_the_window_of_a_visitor_brings_its_ads_along() -> None:
 
 
 def test_what_an_ad_earns_is_not_its_lists() -> None:
-    _, [example] = told(served(), SEEN, CLICKED, Close(("u1",), NOW + 9), now=NOW + 9)
+    window, _ = told(served(), SEEN, CLICKED)
+    _, [example] = told(Close(("u1",), NOW + 9), window=window, now=NOW + 9)
     assert (example.reward, rewarded_of(example)) == (0.0, None)
 
 
@@ -340,11 +342,11 @@ def test_quality_nearness_and_place_are_told_apart() -> None:
         item_id, near, place = rng.choice(("ad1", "ad2", "ad3")), rng.choice((0, 6)), rng.choice((0, 1))
         lift, seat = odds.lifts[near], odds.seat("home", place)
         quality = float(odds.quality([item_id])[0])
-        terms = Terms(item_id, 0.1, quality * lift * seat, quality, lift, seat, near, place)
+        terms = Terms(item_id, 0.1, quality * lift * seat, quality * lift * seat, near, place)
         true = truth[item_id] * (2.0 if near else 1.0) * (0.5 if place else 1.0)
         book.learn(seen_ad(f"s{n}", NOW + n if rng.random() < true else 0.0, at=NOW + n, terms=terms, item_id=item_id))
     odds = book.odds(NOW + 9_000)
     assert odds.lifts[6] / odds.lifts[0] == pytest.approx(2.0, rel=0.25)
     assert odds.seat("home", 1) / odds.seat("home", 0) == pytest.approx(0.5, rel=0.25)
     one, two, three = odds.quality(["ad1", "ad2", "ad3"])
-    assert (one / two, three / one) == (pytest.approx(1.0, rel=0.25), pytest.approx(2.0, rel=0.25))
+    assert (one / two, three / one) == (pytest.approx(1.0, rel=0.3), pytest.approx(2.0, rel=0.3))

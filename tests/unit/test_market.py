@@ -161,7 +161,7 @@ def test_an_ad_that_was_seen_often_enough_rests_until_its_window_is_over() -> No
 
 def test_a_campaign_whose_budget_is_spent_is_out_until_midnight_utc() -> None:
     of, sells = market(ad("camping-900", attributes={"daily_budget": 1.0}))
-    book, terms = AdBook(), Terms("camping-900", 0.5, 0.02, 0.02, 1.0, 1.0, 0, 0)
+    book, terms = AdBook(), Terms("camping-900", 0.5, 0.02, 0.02, 0, 0)
     for n in range(2):
         assert ads_of(listed(of)) == ["camping-900"]
         place = Place("camping-900", 0.02, "ad", 1.0, "", True, 0.0, {"select_item": NOW}, 0.0, terms)
@@ -180,7 +180,7 @@ def near_and_far() -> tuple[World, Market]:
     for n in range(4_000):
         near = rng.choice((0, 7))
         clicked = rng.random() < (0.08 if near else 0.02)
-        terms = Terms("x", 0.1, 0.02, 0.02, 1.0, 1.0, near, 0)
+        terms = Terms("x", 0.1, 0.05, 0.05, near, 0)
         actions = {"select_item": NOW} if clicked else {}
         place = Place(rng.choice(("camping-900", "music-901")), 0.02, "ad", 1.0, "", True, 0.0, actions, 0.0, terms)
         book.learn(FeedbackExample(f"s{n}", "u", 0, "home", "d", "m", NOW, NOW, (place,)))
