@@ -31,6 +31,7 @@ MAX_LISTS = 100_000  # remembered, in case they come again
 MAX_CELLS = 50_000  # of ad, nearness and place
 KEPT_DAYS = DAYS + 1
 CHECK = "all"
+FORESIGHT_S = 12 * HOUR_S  # half-life of the sums that compare what was foreseen with what came of it
 
 
 class Line(NamedTuple):
@@ -108,7 +109,11 @@ class AdBook:
                 for gone in sorted(sums, key=lambda each: sums[each].at)[: MAX_CELLS // 2]:
                     del sums[gone]
             found = sums[name] = Sum()
-        found.add(shown, expected, clicks, at, self.half_life_s)
+        found.add(shown, expected, clicks, at, self._half_life_s(kind))
+
+    def _half_life_s(self, kind: str) -> float:
+        """What was foreseen says more of how well is foreseen now than what was foreseen when less was known."""
+        return self.half_life_s if kind == "cell" else min(self.half_life_s, FORESIGHT_S)
 
     # ------------------------------------------------------------------ reading
     def spent(self, now: float) -> dict[str, float]:
@@ -117,7 +122,9 @@ class AdBook:
 
     def odds(self, now: float) -> Odds:
         """What is believed of clicks."""
-        return believed(self._sums["cell"], self._sums["bin"], now, self.half_life_s)
+        cells = {name: each.as_of(now, self._half_life_s("cell")) for name, each in self._sums["cell"].items()}
+        bins = {name: each.as_of(now, self._half_life_s("bin")) for name, each in self._sums["bin"].items()}
+        return believed(cells, bins)
 
     def traffic(self, now: float) -> tuple[float, ...]:
         """Of the 24 hours of a day."""
@@ -125,7 +132,7 @@ class AdBook:
 
     def check(self, now: float) -> tuple[float, float]:
         """(clicks, clicks that were foreseen) of the ads that were seen, decayed: alike where p(click) is true."""
-        found = self._sums["check"].get(CHECK, Sum()).as_of(now, self.half_life_s)
+        found = self._sums["check"].get(CHECK, Sum()).as_of(now, self._half_life_s("check"))
         return found[2], found[1]
 
     # ------------------------------------------------------------------ snapshots

@@ -7,10 +7,12 @@
              pooling adjacent violators: isotonic calibration, Zadrozny & Elkan 2002
 
 The bins compare what was foreseen when an ad was served with what came of it, so what the factors believe too readily
-(the winner of an auction is the one that was overrated most) is put right. All that is learned are sums, which halve in
-`half_life_s`. Sums do not depend on the order, so every worker that has read the same feedback believes the same, and a
-list that is revised is taken back exactly. A logistic regression that is trained online (McMahan et al. 2013) would do
-neither. Pure.
+(the winner of an auction is the one that was overrated most) is put right. What was overrated when little was known
+is no measure of what is believed later: the bins forget within half a day.
+
+All that is learned are sums. They do not depend on the order, so every worker that has read the same feedback believes
+the same, and a list that is revised is taken back exactly. A logistic regression that is trained online (McMahan et
+al. 2013) would do neither. Pure.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ STEP = 2.0  # bins in a factor of two
 ROUNDS = 10  # of fitting the factors
 LEAST, MOST = 1e-4, 0.95  # of a p(click)
 
+Counts = tuple[float, float, float]  # shown, foreseen, clicks
 Numbers = npt.NDArray[np.float64]
 
 
@@ -118,12 +121,12 @@ def cell_key(item_id: str, near: int, seat: str) -> str:
     return f"{item_id}\0{near}\0{seat}"
 
 
-def believed(cells: Mapping[str, Sum], bins: Mapping[str, Sum], now: float, half_life_s: float) -> Odds:
+def believed(cells: Mapping[str, Counts], bins: Mapping[str, Counts]) -> Odds:
     """The odds that follow from what was counted, by cell (`cell_key`) and by bin of raw."""
-    curve_ = curve({name: each.as_of(now, half_life_s) for name, each in bins.items()})
+    curve_ = curve(bins)
     if not cells:
         return Odds(xs=curve_[0], ys=curve_[1])
-    counted = np.array([each.as_of(now, half_life_s) for each in cells.values()])
+    counted = np.array(list(cells.values()))
     shown, clicks = counted[:, 0], counted[:, 2]
     ads, nears, seats = zip(*(name.split("\0") for name in cells), strict=True)
     names, ad = np.unique(ads, return_inverse=True)
@@ -153,7 +156,7 @@ def _by(codes: npt.NDArray[np.int64], amounts: Numbers, of: npt.NDArray[Any]) ->
     return np.bincount(codes, weights=amounts, minlength=len(of))
 
 
-def curve(bins: Mapping[str, tuple[float, float, float]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def curve(bins: Mapping[str, Counts]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """(log raw, log p), both rising, from bin → (shown, foreseen, clicks). What was never seen is taken for true."""
     if not any(shown > 1e-6 for shown, _, _ in bins.values()):
         return (), ()

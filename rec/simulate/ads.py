@@ -53,8 +53,8 @@ class Setting(NamedTuple):
     """`lists` a day. `clicks`: the mean quality of an ad. A budget is what about `wanted` clicks cost at 0.6 of the
     bid; all of them together are less than half of the clicks that there are."""
 
-    lists: int = 25_000
-    days: int = 2  # the last one counts
+    lists: int = 20_000
+    days: int = 3  # the last one counts
     campaigns: int = 8
     ads: int = 3
     shoppers: int = 3_000

@@ -226,7 +226,7 @@ def test_the_ads_of_a_shopper_stay_as_they_are_for_a_minute() -> None:
 
 # ---------------------------------------------------------------- a day
 def test_over_a_day_of_changing_traffic_budgets_are_spent_and_p_click_is_true() -> None:
-    day = days_of_ads(Setting(lists=3_000, clicks=0.3, campaigns=4, wanted=100, shoppers=500), seed=1)
+    day = days_of_ads(Setting(lists=3_000, days=2, clicks=0.3, campaigns=4, wanted=100, shoppers=500), seed=1)
     assert day.off_budget < 0.02
     assert day.off_chance < 0.10
     assert day.over_cap == 0
