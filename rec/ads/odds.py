@@ -153,7 +153,8 @@ def believed(cells: Mapping[str, Counts], bins: Mapping[str, Counts]) -> Odds:
 
 def _by(codes: npt.NDArray[np.int64], amounts: Numbers, of: npt.NDArray[Any]) -> Numbers:
     """The amounts [m] summed by their codes [m], one sum for each of `of`."""
-    return np.bincount(codes, weights=amounts, minlength=len(of))
+    sums: Numbers = np.bincount(codes, weights=amounts, minlength=len(of)).astype(np.float64)
+    return sums
 
 
 def curve(bins: Mapping[str, Counts]) -> tuple[tuple[float, ...], tuple[float, ...]]:

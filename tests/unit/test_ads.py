@@ -75,9 +75,9 @@ def sold(
     places: int,
     *,
     shares: list[float] | None = None,
-    out: set[int] = frozenset(),
+    out: frozenset[int] = frozenset(),
     **more: Any,
-) -> list[tuple[int, float, float]]:  # type: ignore[assignment]  # noqa: E501
+) -> list[tuple[int, float, float]]:
     n = len(bids)
     part = np.array([at not in out for at in range(n)])
     share = np.array(shares or [1.0] * n)
@@ -98,7 +98,7 @@ def test_at_the_first_price_a_click_costs_the_bid() -> None:
 
 
 def test_who_does_not_take_part_neither_wins_nor_makes_a_price() -> None:
-    assert sold([1.0, 0.5, 0.4], [0.04, 0.04, 0.04], 1, shares=[0.5, 0.5, 0.5], out={1}) == [(0, 0.4, 0.5)]
+    assert sold([1.0, 0.5, 0.4], [0.04, 0.04, 0.04], 1, shares=[0.5, 0.5, 0.5], out=frozenset({1})) == [(0, 0.4, 0.5)]
 
 
 def test_a_campaign_has_one_place_its_best_ad() -> None:

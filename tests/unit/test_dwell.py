@@ -7,10 +7,11 @@ import random
 import pytest
 
 from rec.dwell import MOST_TOLD, Dwells, Reward, spent_by, together, told
+from rec.events import Event
 from rec.feedback import Close, FeedbackExample, JoinRules, Window, decode_window, encode_window, fold
 from rec.rewarded import rewarded_of
 from rec.scenes import BUILT_IN, Scenes
-from rec.served import Served, ServedItem, pack
+from rec.served import Packed, Served, ServedItem, pack
 from tests.unit.shop import NOW, after, event, shop
 from tests.unit.test_feedback import sign
 
@@ -23,7 +24,9 @@ def joined(*said: tuple[str, float, float], placement: str = "feed", length_s: f
     window: Window | None = None
     events = [sign("view_item_list", "a", "b", at=NOW + 1)]
     events += [sign("dwell", item_id, at=NOW + at, value=value) for item_id, at, value in said]
-    for what in (pack(Served("s1", "u1", placement, NOW, "d", "m", items)), *events, Close(("u1",), NOW + 700)):
+    list_ = pack(Served("s1", "u1", placement, NOW, "d", "m", items))
+    whats: list[Packed | Event | Close] = [list_, *events, Close(("u1",), NOW + 700)]
+    for what in whats:
         now = NOW + 700 if isinstance(what, Close) else NOW + 9
         window, examples = fold(window, what, user_id="u1", now=now, rules=RULES)
         if window is not None:
@@ -56,7 +59,8 @@ def test_of_several_values_the_longest_counts_and_what_comes_after_the_window_do
 def test_what_was_read_teaches_the_network_with_what_it_earned() -> None:
     lesson = rewarded_of(joined(("a", 9.0, 95.0)))
     assert lesson is not None
-    assert lesson.earned == (("a", pytest.approx(3.15), 0.5),)
+    assert [(item_id, propensity) for item_id, _, propensity in lesson.earned] == [("a", 0.5)]
+    assert lesson.earned[0][1] == pytest.approx(3.15)
 
 
 def test_in_whatever_order_values_come_the_same_is_kept() -> None:
