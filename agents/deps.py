@@ -45,6 +45,7 @@ from rec.feedback import JoinRules
 from rec.likeness import ItemLikeness
 from rec.looptime import watch_gaps
 from rec.model.weights import encoder_id
+from rec.policy.exposure import groups_of
 from rec.policy.filters import ListRules
 from rec.policy.strategy import Strategy
 from rec.ports import Database, Exchange, Log
@@ -133,6 +134,7 @@ async def wire(
         consent_default=rules.consent_default,
         lost=metrics.served_lost,
         wanted=settings.feedback,
+        groups_of=lambda item_id: groups_of(item) if (item := catalog.get(item_id)) is not None else ("", ""),
     )
     retraction = Retraction(
         to=to,
@@ -167,7 +169,7 @@ async def wire(
         topic=settings.topic(FEEDBACK),
         snapshot_s=settings.counters_snapshot_s,
     )
-    rating.joining = settings.feedback
+    rating.joining, rating.tell = settings.feedback, lambda ledger: setattr(world, "ledger", ledger)
     refresher = Refresher(
         state_of=lambda user_id: users.get(user_id.encode()),
         erased_at=forgetting.moment,
@@ -175,7 +177,7 @@ async def wire(
         shown=shown,
         served=served,
         exchange=exchange,
-        scoring=Scoring(world, executor, random.Random(), inline_s),
+        scoring=Scoring(world, executor, random.Random(), inline_s, learned=rewarding.refreshing),
         metrics=metrics,
         batch=settings.refresh_batch,
         hold_s=lambda: world.strategy.hold_s,

@@ -15,8 +15,9 @@ from prometheus_client import Counter
 from agents.outbox import Outbox
 from rec.feedback import encode_told
 from rec.policy.chosen import Assignment
+from rec.policy.note import Note
 from rec.ports import Log
-from rec.served import CategoryOf, Making, pack, records, served_of
+from rec.served import CategoryOf, GroupsOf, Making, pack, records, served_of, ungrouped
 from rec.slates import Slate
 from rec.state import UserState
 
@@ -37,20 +38,23 @@ class ServedLists(Outbox[Making]):
         consent_default: bool,
         lost: Counter,
         wanted: bool = True,
+        groups_of: GroupsOf = ungrouped,
     ) -> None:
         super().__init__(to=to, topic=topic, lost=lost)
-        self._partitions, self._category_of = partitions, category_of
+        self._partitions, self._category_of, self._groups_of = partitions, category_of, groups_of
         self._consent_default, self._wanted = consent_default, wanted
 
-    def put(self, slate: Slate, state: UserState | None, chosen: Assignment | None = None) -> None:
+    def put(
+        self, slate: Slate, state: UserState | None, chosen: Assignment | None = None, note: Note | None = None
+    ) -> None:
         """This list went out; it was made from `state`, by what was `chosen`. Sync. Without consent nothing is kept."""
         consent = None if state is None else state.consent
         if self._wanted and slate.items and (self._consent_default if consent is None else consent):
-            self.add(Making(slate, state, chosen))
+            self.add(Making(slate, state, chosen, note))
 
     async def records_of(self, batch: Sequence[Making]) -> list[tuple[str, bytes]]:
         packed = []
         for value in batch:  # some 0.2 ms each: others have their turn in between
-            packed.append(pack(served_of(value, self._category_of)))
+            packed.append(pack(served_of(value, self._category_of, self._groups_of)))
             await asyncio.sleep(0)
         return [(key, encode_told(lists)) for key, lists in records(packed, self._partitions)]

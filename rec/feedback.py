@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from rec.events import ACTIONS, POSITIVE, Event
+from rec.policy.note import Draw
+from rec.policy.refresh import Decision
 from rec.served import Lists, Packed, unpack
 from rec.state import UserState
 from rec.value import Worth
@@ -94,6 +96,8 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     seen: bool
     reward: float
     actions: dict[str, float]
+    brand: str = ""
+    seller: str = ""
 
 
 class FeedbackExample(msgspec.Struct, frozen=True):
@@ -101,7 +105,8 @@ class FeedbackExample(msgspec.Struct, frozen=True):
 
     It is also the record of an exposure: of whoever looked, at that moment, to the `arm` of the `experiment` that
     decided the list's strategy (empty: none did). `at`: the first sign of looking; `served_at`: when it was made; both
-    seconds since 1970. Of several records of a `slate_id` the highest revision counts.
+    seconds since 1970. Of several records of a `slate_id` the highest revision counts. `chance`, `draw`, `decision` and
+    `merit` are those of rec.served.
     """
 
     slate_id: str
@@ -116,6 +121,10 @@ class FeedbackExample(msgspec.Struct, frozen=True):
     state: UserState | None = None
     experiment: str = ""
     arm: str = ""
+    chance: float | None = None
+    draw: Draw | None = None
+    decision: Decision | None = None
+    merit: dict[str, dict[str, float]] = {}
 
     @property
     def reward(self) -> float:
@@ -249,6 +258,8 @@ def joined(window: Window, user_id: str, rules: JoinRules = JoinRules()) -> Feed
                 seen=bool(actions) or seen.get(item.item_id, float("inf")) <= until,
                 reward=reward_of(actions, rules.worth),
                 actions=actions,
+                brand=item.brand,
+                seller=item.seller,
             )
         )
     return FeedbackExample(
@@ -264,6 +275,10 @@ def joined(window: Window, user_id: str, rules: JoinRules = JoinRules()) -> Feed
         state=served.state,
         experiment=served.experiment,
         arm=served.arm,
+        chance=served.chance,
+        draw=served.draw,
+        decision=served.decision,
+        merit=served.merit,
     )
 
 
