@@ -29,6 +29,8 @@ from rec.events import Attribution, Event, EventItem, instant
 from rec.feedback import FeedbackExample, JoinRules, Window, joined
 from rec.feedback import fold as joining
 from rec.lessons import is_target
+from rec.policy.exposure import groups_of
+from rec.policy.note import Note
 from rec.recommend import Ask, Brain, World
 from rec.served import Making, Packed, pack, served_of
 from rec.simulate.market import LOOKS, WORTH, Done, Market, Person
@@ -145,15 +147,18 @@ class Loop:
             self._learn(who, event)
         return earned, lost
 
-    def _join(self, slate: Slate, state: UserState | None, events: Sequence[Event]) -> None:
+    def _join(self, slate: Slate, state: UserState | None, events: Sequence[Event], note: Note | None = None) -> None:
         """The list with what became of it, to be told when its window is over."""
         rules, user_id = JoinRules(), slate.user_id
         window: Window | None = None
-        told: list[Packed | Event] = [pack(served_of(Making(slate, state), lambda _: ""))]
+        told: list[Packed | Event] = [pack(served_of(Making(slate, state, note=note), lambda _: "", self._groups_of))]
         for what in (*told, *(event for event in events if event.attribution is not None)):
             window, _ = joining(window, what, user_id=user_id, now=slate.created_at.timestamp(), rules=rules)
         if window is not None and (example := joined(window, user_id, rules)) is not None:
             self._waiting.append((example.at + rules.window_s, example))
+
+    def _groups_of(self, item_id: str) -> tuple[str, str]:
+        return groups_of(self._market.items[self._market.row[item_id]])
 
     def _follows(self, rows: np.ndarray, person: Person) -> bool:
         return int((self._market.department[rows[:TOP]] == person.main).sum()) >= FOLLOW
