@@ -20,6 +20,8 @@ from rec.cli.output import quiet_drivers
 from rec.cli.progress import ProgressLine
 from rec.errors import ConfigError, Unavailable
 from rec.feedback import FeedbackExample, decode_example
+from rec.policy.note import Draw
+from rec.policy.refresh import FEATURES, Decision
 from rec.ports import Log
 from rec.store import open_log
 from rec.topics import FEEDBACK
@@ -82,9 +84,13 @@ def row_of(example: FeedbackExample) -> dict[str, Any]:
         "strategy": example.strategy,
         "experiment": example.experiment,
         "arm": example.arm,
+        "chance": example.chance,
         "slate_id": example.slate_id,
         "model_version": example.model_version,
         "served_at": example.served_at,
+        "refresh": decision_row(example.decision),
+        "draw": draw_row(example.draw),
+        "merit": example.merit,
         "places": [
             {
                 "item_id": place.item_id,
@@ -94,8 +100,30 @@ def row_of(example: FeedbackExample) -> dict[str, Any]:
                 "score": place.score,
                 "source": place.source,
                 "category": place.category,
+                "brand": place.brand,
+                "seller": place.seller,
                 "actions": place.actions,
             }
             for place in example.places
         ],
     }
+
+
+def draw_row(draw: Draw | None) -> dict[str, Any] | None:
+    """What the drawn places were drawn from."""
+    if draw is None:
+        return None
+    candidates = zip(draw.item_ids, draw.values().tolist(), strict=True)
+    return {
+        "temperature": draw.temperature,
+        "places": draw.places,
+        "candidates": [{"item_id": item_id, "logit": logit} for item_id, logit in candidates],
+    }
+
+
+def decision_row(decision: Decision | None) -> dict[str, Any] | None:
+    """How the list took the place of the one before it."""
+    if decision is None:
+        return None
+    context = dict(zip(FEATURES, decision.context, strict=False))
+    return {"action": decision.action, "propensity": decision.propensity, "root": decision.root, "context": context}

@@ -116,8 +116,8 @@ class Standings(NamedTuple):
 def believed_error(gain: float, share: float, wanted: float) -> float:
     """Of one group, in [-1, 1].
 
-    >>> believed_error(5.0, 0.09, 0.10), believed_error(5.0, 0.2, 0.1), believed_error(5.0, 0.1, 0.0)
-    (0.5000000000000002, -1.0, -1.0)
+    >>> believed_error(5.0, 0.225, 0.25), believed_error(5.0, 0.2, 0.1), believed_error(5.0, 0.1, 0.0)
+    (0.5, -1.0, -1.0)
     """
     if wanted <= 0:
         return -1.0 if share > 0 else 0.0
