@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -254,22 +254,22 @@ async def wire(
         shared=shared,
     )
 
+    async def make_anew(screens: Iterable[tuple[str, str]], cause: Cause) -> None:
+        """Through the log, for a list without an event of its own needs a version of its own."""
+        wanted = [(user_id, *split_screen(screen)) for user_id, screen in screens]
+        refreshes = [Refresh(user_id, cause, placement, 0, None, item) for user_id, placement, item in wanted]
+        await to.publish_many(requests_topic, [(request.user_id, encode_request(request)) for request in refreshes])
+
     async def on_catalog_change(item_ids: set[str]) -> None:
         """Lists on a screen that show a changed item (price, stock, gone), or have room for one, are made anew."""
-        touched = [(user_id, split_screen(screen)) for user_id, screen in shown.touched_by(item_ids) if owned(user_id)]
-        refreshes = [
-            Refresh(user_id, Cause("catalog"), placement, 0, None, item) for user_id, (placement, item) in touched
-        ]
-        await to.publish_many(requests_topic, [(request.user_id, encode_request(request)) for request in refreshes])
+        await make_anew([each for each in shown.touched_by(item_ids) if owned(each[0])], Cause("catalog"))
 
     async def on_rule_change() -> None:
         """Of everybody who looks, one screen each: with it all of theirs are made anew."""
-        screens = [(user_id, next(iter(presence.screens(user_id)), "home")) for user_id in presence if owned(user_id)]
-        why = Cause("rule")
-        refreshes = [Refresh(user_id, why, place, 0, None, item) for user_id, (place, item) in
-                     ((user_id, split_screen(screen)) for user_id, screen in screens)]  # fmt: skip
-        await to.publish_many(requests_topic, [(request.user_id, encode_request(request)) for request in refreshes])
+        whom = [(user_id, next(iter(presence.screens(user_id)), "home")) for user_id in presence if owned(user_id)]
+        await make_anew(whom, Cause("rule"))
 
+    refresher.make_anew = sweep.make_anew = make_anew
     sweep.on_outdated = on_catalog_change
     rule_sync = RuleSync(world=world, database=database, exchange=exchange, on_change=on_rule_change)
     catalog_sync = CatalogSync(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 SWEEP_CHUNK = 100  # users looked at together: a thousand of them would hold up the loop
 
+MakeAnew = Callable[[Iterable[tuple[str, str]], Cause], Awaitable[None]]  # (user, screen), why
 StateOf = Callable[[str], UserState | None]
 StrategyOf = Callable[[str, str, UserState | None, float], Assignment | None]  # user, placement, state, now
 
@@ -68,6 +69,11 @@ class Refresher:
         self._strategy_of = strategy_of
         self._mailbox = Mailbox()
         self._late = set[str]()  # whose lists were held back, and do not wait any longer
+        self._waiting: dict[
+            str, tuple[Waiting, str]
+        ] = {}  # whose list stays: what follows if no event comes, and where
+        self._over: dict[str, tuple[str, Cause]] = {}  # whose has stayed for long enough: on which screen, and why
+        self.make_anew: MakeAnew = _make_nothing
         self._making = frozenset[str]()  # whose screens' lists are on their way from a state to Redis
         self._wake = asyncio.Event()
 
@@ -78,8 +84,17 @@ class Refresher:
             self._put(entry)
 
     def _let_go(self, entry: Waiting) -> None:
-        self._late.add(entry.user_id)
-        self._put(entry)
+        """What was held. A list that stayed has the newest position; the one after it needs another (make_anew)."""
+        user_id = entry.user_id
+        waiting, screen = self._waiting.pop(user_id, (None, ""))
+        if not self._presence.screens(user_id):
+            return
+        self._late.add(user_id)
+        if entry is waiting:
+            self._over[user_id] = screen, entry.cause
+            self._wake.set()
+        else:
+            self._put(entry)
 
     def _put(self, entry: Waiting) -> None:
         if screens := self._presence.screens(entry.user_id):
@@ -102,6 +117,7 @@ class Refresher:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            await self._after_waiting()
             while len(self._mailbox):
                 dues, requests = self._mailbox.take(self._batch)
                 self._metrics.mailbox.set(len(self._mailbox))
@@ -115,14 +131,25 @@ class Refresher:
                 finally:
                     self._making = frozenset()
 
+    async def _after_waiting(self) -> None:
+        over, self._over = self._over, {}
+        for user_id, (screen, cause) in over.items():
+            try:
+                await self.make_anew([(user_id, screen)], cause)
+            except Unavailable as error:
+                log.warning("a list that waits is made anew later: %s", error)
+                self._over = {user_id: (screen, cause), **self._over}
+                asyncio.get_running_loop().call_later(0.5, self._wake.set)
+
     async def _serve(self, dues: Sequence[Due], requests: Sequence[SlateRequest]) -> None:
         now = self._clock()
         requests = [request for request in requests if request.deadline > now]
+        turn = {due.entry.user_id for due in dues}
         dues = [due for due in dues if due.screen in self._presence.screens(due.entry.user_id)]
         asks = [self._ask_for(due) for due in dues] + [self._ask_of(request) for request in requests]
         chosen = [self._strategy_of(ask.user_id, ask.placement, ask.state, now) for ask in asks]
         asks = [ask._replace(strategy=one and one.strategy) for ask, one in zip(asks, chosen, strict=True)]
-        self._late -= {due.entry.user_id for due in dues if not self._mailbox.waits(due.entry.user_id)}
+        self._late -= {user_id for user_id in turn if not self._mailbox.waits(user_id)}
         if not asks:
             return
         begun = {ask.user_id: self._life(ask.user_id) for ask in asks}
@@ -162,7 +189,9 @@ class Refresher:
         self._hold.made(user_id, self._hold_s() if ask.strategy is None else ask.strategy.hold_s)
         if made.waits:
             self._hold.made(user_id, made.strategy.wait_s)
-            self._hold.keeps(Waiting(user_id, due.entry.cause, now + made.strategy.wait_s))
+            after = Waiting(user_id, due.entry.cause, now)
+            self._waiting[user_id] = after, due.screen
+            self._hold.keeps(after)
 
     def _ask_for(self, due: Due) -> Ask:
         user_id, (placement, item_id) = due.entry.user_id, split_screen(due.screen)
@@ -202,6 +231,10 @@ def as_stored(screen: str, slate: Slate) -> StoredSlate:
     return StoredSlate(screen, slate.position, len(slate.items), encode_slate(slate))
 
 
+async def _make_nothing(screens: Iterable[tuple[str, str]], cause: Cause) -> None:
+    """Where no log is connected."""
+
+
 async def _ignore(_: set[str]) -> None:
     """Nobody wants to know."""
 
@@ -231,6 +264,7 @@ class Sweep:
         self._shown, self._learning = shown, learning
         self._interval_s = interval_s
         self.on_outdated: Callable[[set[str]], Awaitable[None]] = _ignore
+        self.make_anew: MakeAnew = _make_nothing
         self._now = asyncio.Event()
 
     def soon(self) -> None:
@@ -274,8 +308,8 @@ class Sweep:
         self._shown.forget_unseen()
         self._metrics.swept.inc(len(stale))
         self._metrics.online.set(len(self._presence))
-        for user_id in await self._learning.learn(unknown, self.on_outdated):
-            self._refresher.mend(user_id, now)
+        if waiting := await self._learning.learn(unknown, self.on_outdated):
+            await self.make_anew(waiting, Cause("event"))
         return len(stale)
 
     async def _wanted(self, within_s: float) -> bool:

@@ -119,13 +119,13 @@ class Learning:
 
     async def learn(
         self, wanted: Sequence[tuple[str, str]], changed: Callable[[set[str]], Awaitable[None]]
-    ) -> set[str]:
+    ) -> list[tuple[str, str]]:
         """The first `LEARN` of these (user, screen) pairs; `changed` gets the products that are not as shown.
 
-        Who has a list that was to stay for a moment alone, and whose worker did not live to make the next one, is
-        what is returned. Raises Unavailable.
+        Where a list was to stay for a moment alone, and its worker did not live to make the next one, is what is
+        returned. Raises Unavailable.
         """
-        outdated, waiting = set[str](), set[str]()
+        outdated, waiting = set[str](), list[tuple[str, str]]()
         wanted = wanted[:LEARN]
         for start in range(0, len(wanted), _AT_ONCE):
             few = wanted[start : start + _AT_ONCE]
@@ -137,7 +137,7 @@ class Learning:
                 self._shown.note(user_id, screen, slate.position, frozenset(place.item_id for place in places))
                 outdated.update(place.item_id for place in places if place.item != self._card(place.item_id))
                 if any(is_waiting(place.reason.policy) for place in places):
-                    waiting.add(user_id)
+                    waiting.append((user_id, screen))
         if outdated:
             await changed(outdated)
         return waiting

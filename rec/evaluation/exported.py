@@ -133,8 +133,8 @@ def drawing(text: str, known: Iterable[str]) -> Strategy | str:
     if other := sorted(values.keys() - _OF_THE_DRAW):
         raise BadInput(
             f"--strategy: {', '.join(other)} changes what is drawn from: the log has that as it was. What "
-            'differs in the draw can be judged ({"temperature":…,"explore_depth":…}); else store the strategy, offer it '
-            "to the bandit, and ask for its name.",
+            'differs in the draw can be judged ({"temperature":…,"explore_depth":…}); else store the strategy, offer '
+            "it to the bandit, and ask for its name.",
             field="--strategy",
         )
     return strategy_of(values)

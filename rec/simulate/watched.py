@@ -17,9 +17,10 @@ Position bias is that of the order in which things are looked at (`rec.simulate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import NamedTuple
+from statistics import fmean, stdev
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -243,3 +244,20 @@ class Watched(Loop):
             received_ts=when,
             event_ts=when,
         )
+
+
+def watched(
+    ways: Sequence[str], setting: Setting, thumb: Thumb, seeds: Sequence[int], progress: Callable[[int], None]
+) -> dict[str, dict[str, Any]]:
+    """Of each way: the mean reward over the seeds, its standard deviation, each seed's, and what was decided."""
+    found: dict[str, dict[str, Any]] = {}
+    for way in ways:
+        loops = [Watched(setting, way, seed=seed, thumb=thumb) for seed in seeds]
+        rewards = [loop.run(progress).reward for loop in loops]
+        found[way] = {
+            "reward": fmean(rewards),
+            "sd": stdev(rewards) if len(rewards) > 1 else 0.0,
+            "by_seed": dict(zip(map(str, seeds), rewards, strict=True)),
+            "decided": {action: fmean(loop.decided[action] for loop in loops) for action in ACTIONS},
+        }
+    return found
