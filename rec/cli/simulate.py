@@ -143,7 +143,8 @@ def simulate(
         return
     rows = table("strategy", *_FIGURES, right=_FIGURES)
     for name, figures in body["strategies"].items():
-        rows.add_row(name, *("never" if figures[one] is None else f"{figures[one]:,.0f}" for one in _FIGURES))
+        counted = ["never" if figures[one] is None else f"{figures[one]:,.0f}" for one in _FIGURES[:-1]]
+        rows.add_row(name, *counted, f"{figures['exposure_gap']:.1%}")
     emit(rows)
     say(f"{shoppers:,} shoppers, {events:,} lists a strategy, seeds {', '.join(map(str, chosen))}")
 

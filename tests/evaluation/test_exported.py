@@ -95,7 +95,7 @@ def test_a_log_of_greedy_lists_says_nothing_of_chance() -> None:
 
 
 def test_a_named_strategy_is_judged_by_the_lists_that_the_bandit_gave_it() -> None:
-    rng, made = Random(5), []
+    rng, made = Random(5), list[dict[str, Any]]()
     for at in range(3_000):
         bold = rng.random() < 0.3
         reward = float(rng.random() < (0.5 if bold else 0.2))
