@@ -19,6 +19,8 @@ SHOPPERS ?= 8
 PORT ?= 8080
 # More for pytest: make test ARGS='tests/unit -x'
 ARGS ?=
+# How many tests run at a time: two where there are two cores. make test JOBS=1 ARGS='--pdb …' for one after the other
+JOBS ?= $(shell test "$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)" -ge 2 && echo 2 || echo 1)
 
 say = printf '\n== %s\n'
 
@@ -47,7 +49,7 @@ lint: $(STAMP) ## ruff and mypy
 	@$(say) "mypy --strict" && $(BIN)/mypy
 
 test: install lint ## ruff, mypy, and every test; REC_TEST_REQUIRE=redis,postgres,kafka,chromium fails where one is missing
-	@$(say) "pytest" && $(BIN)/python -m pytest $(ARGS)
+	@$(say) "pytest" && $(BIN)/python -m pytest $(if $(filter-out 1,$(JOBS)),-n $(JOBS)) $(ARGS)
 	@echo "make test: all held"
 
 docs: install ## the documentation as a site in build/site; any warning is an error

@@ -1,4 +1,4 @@
-"""Six defects around Faust's tables, mended; applied only to the exact version they were checked against.
+"""Seven defects around Faust's tables, mended; applied only to the exact version they were checked against.
 
 1. Loss. `Recovery.on_recovery_completed` resumes the source partitions while the flow is open and then calls
    `flow_control.resume()`, which clears the agents' queues: an event that was queued in between is gone, and the
@@ -17,6 +17,7 @@
    begins behind them. Mended by seeking to the beginning of such partitions.
 6. The end of a changelog. Recovery stops at the end offset that the broker lists. Tansu's is too low after a batch of
    several records, and the rest would be missing in the table. Mended by asking for the high watermark.
+7. A record costs three turns of the event loop and four tasks on its way to its agent: agents.delivery.
 
 Shown and measured in docs/reliability.md. Check again at every upgrade, then raise CHECKED.
 """
@@ -32,6 +33,7 @@ from faust.transport import producer
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
+from agents import delivery
 from agents.changelog_buffer import ChangelogBuffer
 from rec.errors import ConfigError
 from rec.store.kafka.connection import ends
@@ -73,6 +75,7 @@ def apply() -> None:
     producer.ProducerBuffer = ChangelogBuffer
     _seek_where_nothing_was_committed()
     _ask_for_high_watermarks()
+    delivery.install()
     Recovery._shunxi_fixed = True
 
 

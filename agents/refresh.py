@@ -35,6 +35,7 @@ from rec.state import UserState
 
 log = logging.getLogger(__name__)
 
+LET_IN = 8  # turns of the event loop before a batch: of events that wait to be folded, each takes one
 SWEEP_CHUNK = 100  # users looked at together: a thousand of them would hold up the loop
 
 MakeAnew = Callable[[Iterable[tuple[str, str]], Cause], Awaitable[None]]  # (user, screen), why
@@ -119,6 +120,8 @@ class Refresher:
             self._wake.clear()
             await self._after_waiting()
             while len(self._mailbox):
+                for _ in range(LET_IN):  # idle turns cost nothing, and lists that are made together cost less
+                    await asyncio.sleep(0)
                 dues, requests = self._mailbox.take(self._batch)
                 self._metrics.mailbox.set(len(self._mailbox))
                 self._making = frozenset(due.entry.user_id for due in dues)

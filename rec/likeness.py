@@ -2,7 +2,8 @@
 
 A list goes by the last ten items of its shopper, and nine of them it went by the last time. What an item is like does
 not change while the list changes, and likeness to a mean of items is the mean of their likenesses; so the product of a
-vector with all others, the dearest step of a list, is made for the newest item alone.
+vector with all others, the dearest step of a list, is made for the newest item alone, and where the whole catalog fits
+soon for none.
 
 A row keeps its vector for as long as the catalog keeps the row (rec.catalog), so what is kept stays right: only columns
 are added. For one thread at a time.
@@ -20,6 +21,9 @@ from rec.catalog import Floats, Ints, View
 BUDGET_BYTES = 64 * 2**20
 FEWEST = 64  # rows: where so few fit, too few would be found again
 _FILLED = 2  # of what one list misses, the most recent are kept; the others come by themselves, later
+_ALONG = (
+    7  # where all rows fit, so many more are kept with one that was missed: the catalog is read once for all of them
+)
 _ADDED = 64  # columns added to what is kept; of more at once, as with an import, it is begun anew
 _SPARE = 1.25  # of the columns there are now
 
@@ -40,6 +44,7 @@ class ItemLikeness:
         self._slots: dict[int, int] = {}  # row → slot, the least recently used first
         self._free: list[int] = []
         self._kept = np.zeros((0, 0), np.float32)  # [slots, columns]
+        self._next = 0  # the row to be taken along next
 
     def __len__(self) -> int:
         """How many items are kept."""
@@ -63,13 +68,25 @@ class ItemLikeness:
                 wanted.append((len(sums) - 1, -1, 1.0))
                 queries.append(np.array(weights, np.float32) @ view.vectors[list(rows)])
         if queries:
-            found = np.stack(queries) @ view.vectors.T
+            along = self._along(view)
+            found = np.stack([*queries, *(view.vectors[row] for row in along)]) @ view.vectors.T
             found *= view.has_vector  # a vector may be on its way into the array just now
-            for cosines, (at, row, weight) in zip(found, wanted, strict=True):
+            for cosines, (at, row, weight) in zip(found, wanted, strict=False):
                 sums[at] += np.float32(weight) * cosines
                 if row >= 0:
                     self._keep(row, cosines)
+            for cosines, row in zip(found[len(wanted) :], along, strict=True):
+                self._keep(row, cosines)
         return sums
+
+    def _along(self, view: View) -> list[int]:
+        """Rows that are not kept yet and will be sooner or later: with each miss some, until all are."""
+        along: list[int] = []
+        while len(along) < _ALONG and self._next < view.size <= len(self._kept):
+            if self._next not in self._slots and view.has_vector[self._next]:
+                along.append(self._next)
+            self._next += 1
+        return along
 
     def _sum(self, known: Sequence[tuple[int, float]], size: int) -> Floats:
         if not known:
@@ -116,5 +133,6 @@ class ItemLikeness:
         if fit < min(FEWEST, view.size):
             fit = columns = 0
         self._slots.clear()
+        self._next = 0
         self._free = list(range(fit))
         self._kept = np.empty((fit, columns), np.float32)

@@ -18,7 +18,7 @@ from blockbuster import blockbuster_ctx
 import agents
 import rec.embedded
 import web
-from tests import hygiene, requirements
+from tests import hygiene, lanes, requirements
 from tests.servers import Server, start_kafka, start_tansu
 
 OURS: list[ModuleType] = [rec, agents, web]
@@ -60,6 +60,7 @@ class WiderFixtures:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(WiderFixtures(), "hygiene of wider fixtures")
+    lanes.share_the_cores(config)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -137,6 +138,32 @@ def tansu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with start_kafka(tmp_path_factory.mktemp("kafka")) as server:
         yield server
+
+
+# ---------------------------------------------------------------- several processes: pytest -n 2
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    lanes.put_in_order(items)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    lanes.check(item)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    return lanes.scheduler(config, log)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What a process of several did not find, for the last line that the first of them writes."""
+    if (told := getattr(session.config, "workeroutput", None)) is not None:
+        told["missing"] = requirements.missing
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    requirements.missing.update(getattr(node, "workeroutput", {}).get("missing", {}))
 
 
 # ---------------------------------------------------------------- which backends ran

@@ -85,6 +85,13 @@ def test_what_a_test_leaves_behind_fails_it(inner: pytest.Pytester, body: str, s
     result.stdout.fnmatch_lines([said])
 
 
+def test_it_fails_in_each_of_several_processes_too(inner: pytest.Pytester) -> None:
+    inner.makepyfile(**{f"test_{name.replace(' ', '_')}": body for name, (body, _) in LEFTOVERS.items()})
+    result = inner.runpytest_subprocess("-n2")
+    result.assert_outcomes(passed=len(LEFTOVERS), errors=len(LEFTOVERS))
+    result.stdout.fnmatch_lines_random([said for _, said in LEFTOVERS.values()])
+
+
 def test_what_a_session_fixture_starts_may_stay_until_it_ends(inner: pytest.Pytester) -> None:
     inner.makepyfile(
         """
@@ -108,6 +115,7 @@ def test_a_required_backend_that_is_missing_fails_instead_of_skipping(
     skipped = inner.runpytest_subprocess()
     skipped.assert_outcomes(skipped=1)
     skipped.stdout.fnmatch_lines(["*skipped, not there: kafka (no java)*"])
+    inner.runpytest_subprocess("-n1").stdout.fnmatch_lines(["*skipped, not there: kafka (no java)*"])
     monkeypatch.setenv("REC_TEST_REQUIRE", "redis,kafka")
     inner.runpytest_subprocess().assert_outcomes(failed=1)
 

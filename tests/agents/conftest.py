@@ -7,6 +7,7 @@ import multiprocessing
 import pytest
 
 IMPORTED = (
+    "tests.agents.level",
     "rec.model.child",
     "rec.model.lineage",
     "rec.model.tuner",
@@ -20,7 +21,8 @@ IMPORTED = (
 def warm_children(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes of `agents.process` are forked from a server that has imported what they need, and has done no more.
 
-    Else they are as they are in production: of their own, killed alone, gone with their parent.
+    They do not step back behind everybody else (tests/agents/level.py). Else they are as in production: of their
+    own, killed alone, gone with their parent.
     """
     forkserver = multiprocessing.get_context("forkserver")
     forkserver.set_forkserver_preload(list(IMPORTED))

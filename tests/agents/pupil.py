@@ -11,6 +11,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+import tests.agents.level  # noqa: F401  its child, which imports this module, too, gets its share of the cores
 from agents import trainer as trainers
 from rec.examples import Tick
 from tests.agents.school import School, walks

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 from collections.abc import Mapping
 
-import psutil
 import pytest
 
 from agents.catalog_sync import ENCODE_BATCH, NEWEST, CatalogSync
@@ -18,6 +18,8 @@ from rec.store.memory.exchange import MemoryExchange
 from rec.store.memory_db import MemoryDatabase
 from tests.stack import until
 from tests.unit.shop import items
+
+pytestmark = pytest.mark.usefixtures("warm_children")
 
 
 async def ignored(_: set[str]) -> None:
@@ -41,12 +43,12 @@ async def test_a_killed_encoder_is_started_again_and_every_text_gets_its_vector(
     task = asyncio.create_task(sync.encode_for_ever())
     try:
         assert await until(started, 10)
-        killed = await asyncio.to_thread(children)
+        killed = children()
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
         assert await until(lambda: bool(catalog.view().has_vector.all()), 60)
         assert not task.done()
-        assert not set(killed) & set(await asyncio.to_thread(children))
+        assert not killed & children()
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -64,37 +66,29 @@ async def test_a_new_text_finds_the_encoder_warm_however_long_there_was_nothing_
     tasks = [asyncio.create_task(sync.encode_for_ever()), asyncio.create_task(sync.run())]
     try:
         assert await until(started, 10)  # before there is anything to read
-        before = await asyncio.to_thread(children)
+        before = children()
         for new in items()[:2]:
             await database.put_items([new])
             await exchange.hint(Hint("catalog", new.item_id))
             assert await until(lambda: bool(len(catalog) and catalog.view().has_vector.all()), 60)
-        assert await asyncio.to_thread(children) == before
+        assert children() == before
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def children() -> list[int]:
-    """Processes that were started by `multiprocessing` to compute, without its resource tracker."""
-    found = psutil.Process().children()
-    return [child.pid for child in found if "spawn_main" in " ".join(_command(child))]
+def children() -> set[int]:
+    """Processes of `agents.process` that there are."""
+    return {child.pid for child in multiprocessing.active_children() if child.pid is not None}
 
 
-async def started() -> bool:
-    return bool(await asyncio.to_thread(children))
+def started() -> bool:
+    return bool(children())
 
 
-async def ended() -> bool:
-    return not await started()
-
-
-def _command(child: psutil.Process) -> list[str]:
-    try:
-        return child.cmdline()
-    except psutil.Error:
-        return []
+def ended() -> bool:
+    return not children()
 
 
 class Reads(MemoryDatabase):
@@ -109,7 +103,6 @@ class Reads(MemoryDatabase):
         await super().put_vectors(encoder, vectors)
 
 
-@pytest.mark.usefixtures("warm_children")
 async def test_a_catalog_that_is_read_anew_is_read_by_traffic_and_the_newest_products_still_at_once() -> None:
     database, encoder = Reads(), await asyncio.to_thread(encoder_id, DEFAULT)
     catalog = [Item(item_id=f"{n}", title=f"Thing {n}") for n in range(2 * ENCODE_BATCH)]

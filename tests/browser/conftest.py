@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from rec.catalog import Item
-from tests.browser.chromium import Connection, Page, chromium, tab
+from tests.browser.chromium import WAIT_S, Connection, Page, chromium, tab
 from tests.browser.shop import Shop, open_shop
 
 NASTY = '<script>window.hacked = 1</script><img src=x onerror="window.hacked = 2"> tent & "quotes"'
@@ -31,11 +31,13 @@ async def threads_ready() -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
-    """The demo shop, with one product whose title is markup."""
+    """The demo shop, with one product whose title is markup. An answer may take as long as a page waits in these tests:
+    one process is worker and web, and shares the cores with the browser and with whatever is tested beside it.
+    """
     await threads_ready()
     picture = "/pictures/nasty-1.svg"
     nasty = Item(item_id="nasty-1", title=NASTY, category="Camping", brand="<b>Bold</b>", image_url=picture)
-    async with open_shop(tmp_path_factory.mktemp("shop"), more=[nasty]) as opened:
+    async with open_shop(tmp_path_factory.mktemp("shop"), more=[nasty], request_timeout_s=WAIT_S) as opened:
         yield opened
 
 

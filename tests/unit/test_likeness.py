@@ -95,8 +95,18 @@ def test_where_few_rows_would_fit_none_is_kept() -> None:
 
 @pytest.mark.parametrize("asked", [1, 2, 10])
 def test_of_what_a_list_misses_two_items_are_kept_and_the_others_come_with_later_lists(asked: int) -> None:
-    made, kept = catalog(), ItemLikeness()
+    made = catalog(vectors=100, items=100)
+    kept = ItemLikeness(budget_bytes=4 * 125 * 99)  # not all fit
     view = made.view()
     for turn in range(5):
         kept.of(view, [Mean(list(range(asked)), [1.0] * asked)])
         assert len(kept) == min(asked, 2 * (turn + 1))
+
+
+def test_where_all_fit_misses_take_others_along_until_all_are_kept() -> None:
+    made, kept = catalog(vectors=100, items=100), ItemLikeness()
+    view = made.view()
+    for missed, row in enumerate(range(99, 79, -1), start=1):
+        kept.of(view, [Mean([row], [1.0])])
+        assert len(kept) == min(100, 8 * missed)
+    same_as_without(made, kept, [f"i{row}" for row in range(10)])

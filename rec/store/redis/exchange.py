@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import msgspec
 
@@ -13,6 +13,7 @@ from rec.store.presence import WORKER_S, merged
 from rec.store.redis.presence import Presence
 from rec.store.redis.scripts import LEASE, SET_WORKER
 from rec.store.redis.slates import Slates
+from rec.store.redis.together import Command, Together
 from rec.store.redis.wire import (
     decode_hint,
     decode_reply,
@@ -32,7 +33,13 @@ class RedisExchange(Slates, Presence):
     def _prepare(self) -> None:
         super()._prepare()
         self._lease = self._client.redis.register_script(LEASE)
+        self._together = Together(self._client)
         self._set_worker = self._client.redis.register_script(SET_WORKER)
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        self._stack.push_async_callback(self._together.close)
+        return self
 
     # -- replies
     async def reply(self, to: str, reply: Reply) -> None:
@@ -46,13 +53,12 @@ class RedisExchange(Slates, Presence):
     async def known(self, event_ids: Sequence[str], subjects: Sequence[str]) -> tuple[set[str], set[str]]:
         if not event_ids and not subjects:
             return set(), set()
-        async with self._client.reported():
-            pipeline = self._client.redis.pipeline(transaction=False)
-            if event_ids:
-                pipeline.mget([self._names.event(event_id) for event_id in event_ids])
-            if subjects:
-                pipeline.smismember(self._names.denied, list(subjects))
-            found = await pipeline.execute()
+        asked: list[Command] = []
+        if event_ids:
+            asked.append(("MGET", *(self._names.event(event_id) for event_id in event_ids)))
+        if subjects:
+            asked.append(("SMISMEMBER", self._names.denied, *subjects))
+        found = await self._together.execute(*asked)
         marks = found[0] if event_ids else []
         denials = found[-1] if subjects else []
         return (
@@ -61,11 +67,9 @@ class RedisExchange(Slates, Presence):
         )
 
     async def remember(self, event_ids: Sequence[str], ttl_s: int) -> set[str]:
-        async with self._client.reported():
-            pipeline = self._client.redis.pipeline(transaction=False)
-            for event_id in event_ids:
-                pipeline.set(self._names.event(event_id), 1, ex=ttl_s, nx=True)
-            fresh = await pipeline.execute()
+        fresh = await self._together.execute(
+            *(("SET", self._names.event(event_id), 1, "EX", ttl_s, "NX") for event_id in event_ids)
+        )
         return {event_id for event_id, set_now in zip(event_ids, fresh, strict=True) if not set_now}
 
     async def set_denied(self, user_id: str, denied: bool) -> None:
