@@ -116,7 +116,7 @@ class Standings(NamedTuple):
 def believed_error(gain: float, share: float, wanted: float) -> float:
     """Of one group, in [-1, 1].
 
-    >>> believed_error(5.0, 0.225, 0.25), believed_error(5.0, 0.2, 0.1), believed_error(5.0, 0.1, 0.0)
+    >>> round(believed_error(5.0, 0.225, 0.25), 6), believed_error(5.0, 0.2, 0.1), believed_error(5.0, 0.1, 0.0)
     (0.5, -1.0, -1.0)
     """
     if wanted <= 0:
