@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -46,6 +46,7 @@ from rec.feedback import JoinRules
 from rec.likeness import ItemLikeness
 from rec.looptime import watch_gaps
 from rec.model.weights import encoder_id
+from rec.policy.exposure import groups_of
 from rec.policy.filters import ListRules
 from rec.policy.strategy import Strategy
 from rec.ports import Database, Exchange, Log
@@ -111,7 +112,7 @@ async def wire(
 ) -> Deps:
     """Every handler and loop of a worker, connected. `executor` makes the lists that cost more than `inline_s`."""
     name = process_name()
-    rules = FoldRules.from_settings(settings)
+    rules, lists = FoldRules.from_settings(settings), ListRules.from_settings(settings)
     behavior_topic, requests_topic = settings.topic(BEHAVIOR), settings.topic(REQUESTS)
     forgetting = forgetting_of(settings, to, exchange, database)
     consents = Consents(users=users, owned=owned, exchange=exchange, to=to, behavior_topic=behavior_topic)
@@ -119,9 +120,7 @@ async def wire(
     dead_letters = DeadLetters(settings.topic(DEAD_LETTERS), to, metrics.dead)
     base_encoder = await asyncio.to_thread(encoder_id, settings.encoder)
     catalog = Catalog(base_encoder)
-    counters_path = settings.counters_path
-    counters = await asyncio.to_thread(load_counters, counters_path, settings)
-    lists = ListRules.from_settings(settings)
+    counters = await asyncio.to_thread(load_counters, settings.counters_path, settings)
     worth, strategy = Worth.from_settings(settings), Strategy.from_settings(settings)
     world = World(catalog, counters, rules, lists, Brain.untaught(), worth, SHELF_S, strategy, likeness=ItemLikeness())
     world.scenes = Scenes.from_settings(settings)
@@ -138,6 +137,7 @@ async def wire(
         lost=metrics.served_lost,
         wanted=settings.feedback,
         **({"ads_of": sales.market.taken} if sales is not None else {}),
+        groups_of=lambda item_id: groups_of(item) if (item := catalog.get(item_id)) is not None else ("", ""),
     )
     retraction = Retraction(
         to=to,
@@ -172,7 +172,7 @@ async def wire(
         topic=settings.topic(FEEDBACK),
         snapshot_s=settings.counters_snapshot_s,
     )
-    rating.joining = settings.feedback
+    rating.joining, rating.tell = settings.feedback, lambda ledger: setattr(world, "ledger", ledger)
     refresher = Refresher(
         state_of=lambda user_id: users.get(user_id.encode()),
         erased_at=forgetting.moment,
@@ -180,7 +180,7 @@ async def wire(
         shown=shown,
         served=served,
         exchange=exchange,
-        scoring=Scoring(world, executor, random.Random(), inline_s),
+        scoring=Scoring(world, executor, random.Random(), inline_s, learned=rewarding.refreshing),
         metrics=metrics,
         batch=settings.refresh_batch,
         hold_s=lambda: world.strategy.hold_s,
@@ -257,22 +257,22 @@ async def wire(
         shared=shared,
     )
 
+    async def make_anew(screens: Iterable[tuple[str, str]], cause: Cause) -> None:
+        """Through the log, for a list without an event of its own needs a version of its own."""
+        wanted = [(user_id, *split_screen(screen)) for user_id, screen in screens]
+        refreshes = [Refresh(user_id, cause, placement, 0, None, item) for user_id, placement, item in wanted]
+        await to.publish_many(requests_topic, [(request.user_id, encode_request(request)) for request in refreshes])
+
     async def on_catalog_change(item_ids: set[str]) -> None:
         """Lists on a screen that show a changed item (price, stock, gone), or have room for one, are made anew."""
-        touched = [(user_id, split_screen(screen)) for user_id, screen in shown.touched_by(item_ids) if owned(user_id)]
-        refreshes = [
-            Refresh(user_id, Cause("catalog"), placement, 0, None, item) for user_id, (placement, item) in touched
-        ]
-        await to.publish_many(requests_topic, [(request.user_id, encode_request(request)) for request in refreshes])
+        await make_anew([each for each in shown.touched_by(item_ids) if owned(each[0])], Cause("catalog"))
 
     async def on_rule_change() -> None:
         """Of everybody who looks, one screen each: with it all of theirs are made anew."""
-        screens = [(user_id, next(iter(presence.screens(user_id)), "home")) for user_id in presence if owned(user_id)]
-        why = Cause("rule")
-        refreshes = [Refresh(user_id, why, place, 0, None, item) for user_id, (place, item) in
-                     ((user_id, split_screen(screen)) for user_id, screen in screens)]  # fmt: skip
-        await to.publish_many(requests_topic, [(request.user_id, encode_request(request)) for request in refreshes])
+        whom = [(user_id, next(iter(presence.screens(user_id)), "home")) for user_id in presence if owned(user_id)]
+        await make_anew(whom, Cause("rule"))
 
+    refresher.make_anew = sweep.make_anew = make_anew
     sweep.on_outdated = on_catalog_change
     rule_sync = RuleSync(world=world, database=database, exchange=exchange, on_change=on_rule_change)
     catalog_sync = CatalogSync(
@@ -295,7 +295,7 @@ async def wire(
     )
     counting = Counting(
         counters=counters,
-        path=counters_path,
+        path=settings.counters_path,
         source=to,
         topic=behavior_topic,
         forgetting=forgetting,

@@ -128,4 +128,4 @@ class PromptTables(TableManager):  # type: ignore[misc]
 def _drop_foreign_keys(table: Any, partitions: set[int]) -> None:
     data, total = table.data.data, table.partitions  # the memory store's dict, keyed by raw bytes
     for key in [key for key in data if partition_of(key.partition(b"\0")[0], total) not in partitions]:
-        del data[key]  # of a window's key (rec.feedback.window_key) the user's part says where it is
+        del data[key]  # of a window's key (rec.window_keys) the user's part says where it is

@@ -33,6 +33,10 @@ class Hold:
             self._until = {user: until for user, until in self._until.items() if until > now}
         self._until[user_id] = max(self._until.get(user_id, 0.0), now + hold_s)
 
+    def waits(self, user_id: str) -> bool:
+        """Whether something of this user is held, and will be let go."""
+        return user_id in self._kept
+
     def keeps(self, entry: Waiting) -> bool:
         """Whether it is too early for this one; then it is let go later, or a newer one of this user in its place."""
         if (until := self._until.get(entry.user_id)) is None:

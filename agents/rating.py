@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from agents.outcomes import Outcomes, last_or_new
 from rec.config import Settings
+from rec.policy.exposure import Ledger
 from rec.priors import STRONGEST
 from rec.rates import LEVEL, Rates
 from rec.requests import AskRates
+
+TELL_S = 1.0
 
 
 class Rating(Outcomes[Rates]):
     """CTR and CVR, for whoever asks. `joining`: whether lists are joined here at all (REC_FEEDBACK)."""
 
     joining = True
+    tell: Callable[[Ledger], None] = staticmethod(lambda _: None)  # who was seen how much, after what was learned
+    _told = 0.0
+
+    def learned(self) -> None:
+        """At most once in `TELL_S`: it is made of all groups."""
+        now = time.time()
+        if not 0 <= now - self._told < TELL_S:
+            self._told = now
+            self.tell(self.pupil.exposures.ledger(now))
 
     def answer(self, request: AskRates, now: float) -> bytes:
         """The body of a reply: what is known of a kind, the most seen first."""

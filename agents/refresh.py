@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 
@@ -23,7 +23,9 @@ from agents.scoring import Scoring
 from agents.served import ServedLists
 from agents.shown import Learning, Shown
 from rec.errors import Unavailable
+from rec.noted import Noted
 from rec.policy.chosen import Assignment
+from rec.policy.refresh import OnScreen
 from rec.ports import Exchange, Pushed, Reply, StoredSlate
 from rec.recommend import Ask
 from rec.requests import SlateRequest
@@ -36,6 +38,7 @@ log = logging.getLogger(__name__)
 LET_IN = 8  # turns of the event loop before a batch: of events that wait to be folded, each takes one
 SWEEP_CHUNK = 100  # users looked at together: a thousand of them would hold up the loop
 
+MakeAnew = Callable[[Iterable[tuple[str, str]], Cause], Awaitable[None]]  # (user, screen), why
 StateOf = Callable[[str], UserState | None]
 StrategyOf = Callable[[str, str, UserState | None, float], Assignment | None]  # user, placement, state, now
 
@@ -59,13 +62,19 @@ class Refresher:
         hold_s: Callable[[], float] = lambda: 0.0,
         strategy_of: StrategyOf = lambda *_: None,
     ) -> None:
-        self._hold, self._hold_s = Hold(self._put), hold_s  # hold_s: of the installation's own strategy
+        self._hold, self._hold_s = Hold(self._let_go), hold_s  # hold_s: of the installation's own strategy
         self._state_of, self._erased_at = state_of, erased_at
         self._presence, self._shown, self._served = presence, shown, served
         self._exchange, self._scoring = exchange, scoring
         self._metrics, self._batch, self._clock = metrics, batch, clock
         self._strategy_of = strategy_of
         self._mailbox = Mailbox()
+        self._late = set[str]()  # whose lists were held back, and do not wait any longer
+        self._waiting: dict[
+            str, tuple[Waiting, str]
+        ] = {}  # whose list stays: what follows if no event comes, and where
+        self._over: dict[str, tuple[str, Cause]] = {}  # whose has stayed for long enough: on which screen, and why
+        self.make_anew: MakeAnew = _make_nothing
         self._making = frozenset[str]()  # whose screens' lists are on their way from a state to Redis
         self._wake = asyncio.Event()
 
@@ -73,6 +82,19 @@ class Refresher:
         """Make this user's lists anew if somebody looks at them. Sync: callable from the middle of a fold."""
         entry = Waiting(user_id, cause, since)
         if not (cause.kind == "event" and self._hold.keeps(entry)):
+            self._put(entry)
+
+    def _let_go(self, entry: Waiting) -> None:
+        """What was held. A list that stayed has the newest position; the one after it needs another (make_anew)."""
+        user_id = entry.user_id
+        waiting, screen = self._waiting.pop(user_id, (None, ""))
+        if not self._presence.screens(user_id):
+            return
+        self._late.add(user_id)
+        if entry is waiting:
+            self._over[user_id] = screen, entry.cause
+            self._wake.set()
+        else:
             self._put(entry)
 
     def _put(self, entry: Waiting) -> None:
@@ -83,7 +105,7 @@ class Refresher:
     def mend(self, user_id: str, since: float) -> None:
         """The same for one whose list was found to be old. No news: a cause that waits already, or whose list is being
         made, is the better one."""
-        if user_id not in self._making and not self._mailbox.waits(user_id):
+        if not (user_id in self._making or self._mailbox.waits(user_id) or self._hold.waits(user_id)):
             self.refresh(user_id, Cause("request"), since)
 
     def answer(self, request: SlateRequest) -> None:
@@ -96,6 +118,7 @@ class Refresher:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            await self._after_waiting()
             while len(self._mailbox):
                 for _ in range(LET_IN):  # idle turns cost nothing, and lists that are made together cost less
                     await asyncio.sleep(0)
@@ -111,18 +134,31 @@ class Refresher:
                 finally:
                     self._making = frozenset()
 
+    async def _after_waiting(self) -> None:
+        over, self._over = self._over, {}
+        for user_id, (screen, cause) in over.items():
+            try:
+                await self.make_anew([(user_id, screen)], cause)
+            except Unavailable as error:
+                log.warning("a list that waits is made anew later: %s", error)
+                self._over = {user_id: (screen, cause), **self._over}
+                asyncio.get_running_loop().call_later(0.5, self._wake.set)
+
     async def _serve(self, dues: Sequence[Due], requests: Sequence[SlateRequest]) -> None:
         now = self._clock()
         requests = [request for request in requests if request.deadline > now]
+        turn = {due.entry.user_id for due in dues}
         dues = [due for due in dues if due.screen in self._presence.screens(due.entry.user_id)]
         asks = [self._ask_for(due) for due in dues] + [self._ask_of(request) for request in requests]
         chosen = [self._strategy_of(ask.user_id, ask.placement, ask.state, now) for ask in asks]
         asks = [ask._replace(strategy=one and one.strategy) for ask, one in zip(asks, chosen, strict=True)]
+        self._late -= {user_id for user_id in turn if not self._mailbox.waits(user_id)}
         if not asks:
             return
         begun = {ask.user_id: self._life(ask.user_id) for ask in asks}
         started = time.perf_counter()
-        slates = await self._scoring.make(asks, now)
+        noted = await self._scoring.noted(asks, now)
+        slates = [one.slate for one in noted]
         self._metrics.scoring.observe(time.perf_counter() - started)
 
         pushed = list(zip([due.screen for due in dues], slates[: len(dues)], strict=True))
@@ -134,23 +170,40 @@ class Refresher:
             slate = msgspec.structs.replace(slate, items=slate.items[: request.n])
             body = b'{"slate":' + encode_slate(slate) + b"}"
             await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
-        for ask, slate, one in zip(asks, slates, chosen, strict=True):
+        for ask, one, by in zip(asks, noted, chosen, strict=True):
             if self._life(ask.user_id) == begun[ask.user_id]:
-                self._served.put(slate, ask.state, one)
-        for ask, (screen, slate) in zip(asks, pushed, strict=False):  # the asks of requests come behind
-            shown = frozenset(place.item_id for place in slate.items)
-            self._shown.note(slate.user_id, screen, slate.position, shown)
-            self._hold.made(slate.user_id, self._hold_s() if ask.strategy is None else ask.strategy.hold_s)
+                self._served.put(one.slate, ask.state, by, one.note)
         done = self._clock()
+        for due, ask, one in zip(dues, asks, noted, strict=False):  # the asks of requests come behind
+            self._pushed(due, ask, one, done)
+        for request, one in zip(requests, noted[len(dues) :], strict=True):
+            if self._serves_a_screen(request) and (there := on_screen(one, now)) is not None:
+                self._shown.answered(request.user_id, request.placement, one.slate.position, there)
         for due in dues:
             self._metrics.slates.labels(cause=due.entry.cause.kind).inc()
             if due.entry.cause.kind == "event":
                 self._metrics.event_to_push.observe(max(0.0, done - due.entry.since))
 
+    def _pushed(self, due: Due, ask: Ask, made: Noted, now: float) -> None:
+        """What follows from a list that is on a screen: for how long it stays, and that another one is to come."""
+        slate, user_id = made.slate, due.entry.user_id
+        shown = frozenset(place.item_id for place in slate.items)
+        self._shown.note(user_id, due.screen, slate.position, shown, on_screen(made, now))
+        self._hold.made(user_id, self._hold_s() if ask.strategy is None else ask.strategy.hold_s)
+        if made.waits:
+            self._hold.made(user_id, made.strategy.wait_s)
+            after = Waiting(user_id, due.entry.cause, now)
+            self._waiting[user_id] = after, due.screen
+            self._hold.keeps(after)
+
     def _ask_for(self, due: Due) -> Ask:
         user_id, (placement, item_id) = due.entry.user_id, split_screen(due.screen)
-        n = self._presence.screens(user_id)[due.screen]
-        return Ask(user_id, placement, n, item_id, due.entry.cause, self._state_of(user_id))
+        n, there = self._presence.screens(user_id)[due.screen], self._shown.there(user_id, due.screen)
+        if there is not None and (due.entry.cause.kind != "event" or item_id is not None) and not there.waited:
+            there = None  # a price, a rule, whatever somebody asked for: at once, and all of it
+        if there is not None and user_id in self._late:
+            there = there._replace(may_wait=False)
+        return Ask(user_id, placement, n, item_id, due.entry.cause, self._state_of(user_id), on_screen=there)
 
     def _ask_of(self, request: SlateRequest) -> Ask:
         """As long as asked for, and if it will be kept, long enough for the screen."""
@@ -169,8 +222,20 @@ class Refresher:
         return state.epoch if state is not None else None, self._erased_at(user_id)
 
 
+def on_screen(made: Noted, now: float) -> OnScreen | None:
+    """The list as it stands there from now on; None where its strategy lets nothing stay."""
+    if made.strategy.refresh == "replace":
+        return None
+    items = tuple(msgspec.structs.replace(place, item={}) for place in made.slate.items)  # cards are made anew
+    return OnScreen(items, now, made.slate.slate_id, made.waits)
+
+
 def as_stored(screen: str, slate: Slate) -> StoredSlate:
     return StoredSlate(screen, slate.position, len(slate.items), encode_slate(slate))
+
+
+async def _make_nothing(screens: Iterable[tuple[str, str]], cause: Cause) -> None:
+    """Where no log is connected."""
 
 
 async def _ignore(_: set[str]) -> None:
@@ -202,6 +267,7 @@ class Sweep:
         self._shown, self._learning = shown, learning
         self._interval_s = interval_s
         self.on_outdated: Callable[[set[str]], Awaitable[None]] = _ignore
+        self.make_anew: MakeAnew = _make_nothing
         self._now = asyncio.Event()
 
     def soon(self) -> None:
@@ -245,7 +311,8 @@ class Sweep:
         self._shown.forget_unseen()
         self._metrics.swept.inc(len(stale))
         self._metrics.online.set(len(self._presence))
-        await self._learning.learn(unknown, self.on_outdated)
+        if waiting := await self._learning.learn(unknown, self.on_outdated):
+            await self.make_anew(waiting, Cause("event"))
         return len(stale)
 
     async def _wanted(self, within_s: float) -> bool:

@@ -9,6 +9,7 @@ from random import Random
 
 from agents.metrics import Metrics
 from agents.outcomes import Outcomes, last_or_new
+from agents.refreshing import Refreshing
 from agents.strategies import Strategies
 from rec.config import Settings
 from rec.policy.bandit import BanditRules
@@ -32,13 +33,16 @@ class Rewarding(Outcomes[Rewards]):
         topic: str,
         snapshot_s: float,
         metrics: Metrics,
+        refreshing: Refreshing | None = None,
     ) -> None:
         super().__init__(rewards, path=path, source=source, topic=topic, snapshot_s=snapshot_s)
         self._strategies, self._metrics = strategies, metrics
+        self.refreshing = refreshing or Refreshing(rewards.rules, hears=False)
         self.learned()
 
     def learned(self) -> None:
         self._strategies.bandit = self.pupil.bandit
+        self.refreshing.learned(self.pupil.refreshing)
 
     def show(self, now: float) -> None:
         """What each strategy has earned a list, as of `now`, and on how many lists that rests."""
@@ -67,6 +71,7 @@ def choosing(
         topic=settings.topic(FEEDBACK),
         snapshot_s=settings.counters_snapshot_s,
         metrics=metrics,
+        refreshing=Refreshing(rules, hears=settings.feedback),
     )
     return strategies, rewarding
 

@@ -15,7 +15,8 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
-from rec.recommend import Ask, World, recommend_many
+from rec.noted import LearnedNow, Noted, noted_many, nothing_learned
+from rec.recommend import Ask, World
 from rec.slates import Slate
 
 INLINE_S = 0.004  # CPU seconds of one list; a tenth of what a loop may stand still
@@ -33,7 +34,9 @@ class Scoring:
         rng: random.Random,
         inline_s: float = INLINE_S,
         turn_s: float = TURN_S,
+        learned: LearnedNow = nothing_learned,
     ) -> None:
+        self._learned_now = learned
         self._world, self._executor, self._rng = world, executor, rng
         self._inline_s, self._turn_s = inline_s, turn_s
         self._version = ""
@@ -46,10 +49,14 @@ class Scoring:
 
     async def make(self, asks: Sequence[Ask], now: float) -> list[Slate]:
         """One slate for each ask, in their order."""
+        return [noted.slate for noted in await self.noted(asks, now)]
+
+    async def noted(self, asks: Sequence[Ask], now: float) -> list[Noted]:
+        """The same, with what was noted of each as it was made."""
         version = self._world.brain.version if self._world.brain else ""
         if version != self._version:  # what the new one costs is not known
             self._version, self._cost_s = version, float("inf")
-        slates: list[Slate] = []
+        slates: list[Noted] = []
         while rest := asks[len(slates) :]:
             if not self.inline:
                 made, spent = await asyncio.get_running_loop().run_in_executor(self._executor, self._timed, rest, now)
@@ -62,10 +69,10 @@ class Scoring:
             await asyncio.sleep(0)
         return slates
 
-    def _timed(self, asks: Sequence[Ask], now: float) -> tuple[list[Slate], float]:
-        """The slates, and the CPU seconds of this thread that they took: waiting for the lock is no cost of a list."""
+    def _timed(self, asks: Sequence[Ask], now: float) -> tuple[list[Noted], float]:
+        """The lists, and the CPU seconds of this thread that they took: waiting for the lock is no cost of a list."""
         began = time.thread_time()
-        slates = recommend_many(asks, self._world, now=now, rng=self._rng)
+        slates = noted_many(asks, self._world, now=now, rng=self._rng, learned=self._learned_now)
         return slates, time.thread_time() - began
 
     def _learn(self, cost_s: float) -> None:

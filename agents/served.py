@@ -16,8 +16,9 @@ from agents.outbox import Outbox
 from rec.ads.terms import Terms
 from rec.feedback import encode_told
 from rec.policy.chosen import Assignment
+from rec.policy.note import Note
 from rec.ports import Log
-from rec.served import ItemOf, Making, pack, records, served_of
+from rec.served import GroupsOf, ItemOf, Making, pack, records, served_of, ungrouped
 from rec.slates import Slate
 from rec.state import UserState
 
@@ -39,20 +40,24 @@ class ServedLists(Outbox[Making]):
         lost: Counter,
         wanted: bool = True,
         ads_of: Callable[[str], Mapping[str, Terms]] = lambda _: {},
+        groups_of: GroupsOf = ungrouped,
     ) -> None:
         super().__init__(to=to, topic=topic, lost=lost)
         self._partitions, self._item_of, self._ads_of = partitions, item_of, ads_of  # ads_of: slate_id → terms
+        self._groups_of = groups_of
         self._consent_default, self._wanted = consent_default, wanted
 
-    def put(self, slate: Slate, state: UserState | None, chosen: Assignment | None = None) -> None:
+    def put(
+        self, slate: Slate, state: UserState | None, chosen: Assignment | None = None, note: Note | None = None
+    ) -> None:
         """This list went out; it was made from `state`, by what was `chosen`. Sync. Without consent nothing is kept."""
         consent = None if state is None else state.consent
         if self._wanted and slate.items and (self._consent_default if consent is None else consent):
-            self.add(Making(slate, state, chosen, self._ads_of(slate.slate_id)))
+            self.add(Making(slate, state, chosen, self._ads_of(slate.slate_id), note))
 
     async def records_of(self, batch: Sequence[Making]) -> list[tuple[str, bytes]]:
         packed = []
         for value in batch:  # some 0.2 ms each: others have their turn in between
-            packed.append(pack(served_of(value, self._item_of), value.ads))
+            packed.append(pack(served_of(value, self._item_of, self._groups_of), value.ads))
             await asyncio.sleep(0)
         return [(key, encode_told(lists)) for key, lists in records(packed, self._partitions)]

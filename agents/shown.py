@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from agents.presence import Presence
+from rec.noted import is_waiting
+from rec.policy.refresh import OnScreen
 from rec.ports import Exchange
 from rec.slates import Position
 
@@ -25,6 +27,7 @@ class OnList(NamedTuple):
 
     position: Position
     item_ids: frozenset[str]
+    there: OnScreen | None = None  # where its strategy may let some of it stay
 
 
 class Shown:
@@ -38,9 +41,27 @@ class Shown:
         """How many lists are known."""
         return sum(map(len, self._lists.values()))
 
-    def note(self, user_id: str, screen: str, position: Position, item_ids: frozenset[str]) -> None:
+    def note(
+        self,
+        user_id: str,
+        screen: str,
+        position: Position,
+        item_ids: frozenset[str],
+        there: OnScreen | None = None,
+    ) -> None:
         """This list is the one that is shown now."""
-        self._lists[user_id] = self._looked_at(user_id) | {screen: OnList(position, item_ids)}
+        self._lists[user_id] = self._looked_at(user_id) | {screen: OnList(position, item_ids, there)}
+
+    def there(self, user_id: str, screen: str) -> OnScreen | None:
+        """What is on a screen, if its strategy may let some of it stay."""
+        known = self._lists.get(user_id, {}).get(screen)
+        return None if known is None else known.there
+
+    def answered(self, user_id: str, screen: str, position: Position, there: OnScreen) -> None:
+        """A list that somebody asked for is on this screen, too, if it is newer than what was there."""
+        known = self._lists.get(user_id, {}).get(screen)
+        if known is None or position.newer_than(known.position):
+            self.note(user_id, screen, position, frozenset(place.item_id for place in there.items), there)
 
     def knows(self, user_id: str, screen: str, position: Position) -> bool:
         """Whether what is on the list at this position is known."""
@@ -70,9 +91,14 @@ class Shown:
         return {screen: shown for screen, shown in self._lists.get(user_id, {}).items() if screen in screens}
 
 
+class _Reason(msgspec.Struct, frozen=True):
+    policy: tuple[str, ...] = ()
+
+
 class _Place(msgspec.Struct):
     item_id: str
     item: dict[str, Any] = {}
+    reason: _Reason = _Reason()
 
 
 class _Body(msgspec.Struct):
@@ -91,12 +117,15 @@ class Learning:
     def __init__(self, exchange: Exchange, shown: Shown, card: Callable[[str], dict[str, Any] | None]) -> None:
         self._exchange, self._shown, self._card = exchange, shown, card
 
-    async def learn(self, wanted: Sequence[tuple[str, str]], changed: Callable[[set[str]], Awaitable[None]]) -> None:
+    async def learn(
+        self, wanted: Sequence[tuple[str, str]], changed: Callable[[set[str]], Awaitable[None]]
+    ) -> list[tuple[str, str]]:
         """The first `LEARN` of these (user, screen) pairs; `changed` gets the products that are not as shown.
 
-        Raises Unavailable.
+        Where a list was to stay for a moment alone, and its worker did not live to make the next one, is what is
+        returned. Raises Unavailable.
         """
-        outdated: set[str] = set()
+        outdated, waiting = set[str](), list[tuple[str, str]]()
         wanted = wanted[:LEARN]
         for start in range(0, len(wanted), _AT_ONCE):
             few = wanted[start : start + _AT_ONCE]
@@ -107,5 +136,8 @@ class Learning:
                 places = _decode(slate.body).items
                 self._shown.note(user_id, screen, slate.position, frozenset(place.item_id for place in places))
                 outdated.update(place.item_id for place in places if place.item != self._card(place.item_id))
+                if any(is_waiting(place.reason.policy) for place in places):
+                    waiting.append((user_id, screen))
         if outdated:
             await changed(outdated)
+        return waiting

@@ -10,7 +10,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, MutableMapping
 
-from rec.feedback import Window, split_key, window_key
+from rec.feedback import Window
+from rec.window_keys import split_key, window_key
 
 MAX_UNSEEN = 40
 MAX_LISTS = 400

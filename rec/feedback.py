@@ -21,6 +21,8 @@ from rec import dwell
 from rec.ads.terms import Terms, clicked
 from rec.dwell import Dwells, Reward
 from rec.events import ACTIONS, Event
+from rec.policy.note import Draw
+from rec.policy.refresh import Decision
 from rec.served import Lists, Packed, unpack
 from rec.state import UserState
 
@@ -101,6 +103,8 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     actions: dict[str, float]
     dwell: float = 0.0
     ad: Terms | None = None
+    brand: str = ""
+    seller: str = ""
 
 
 class FeedbackExample(msgspec.Struct, frozen=True):
@@ -108,7 +112,8 @@ class FeedbackExample(msgspec.Struct, frozen=True):
 
     It is also the record of an exposure: of whoever looked, at that moment, to the `arm` of the `experiment` that
     decided the list's strategy (empty: none did). `at`: the first sign of looking; `served_at`: when it was made; both
-    seconds since 1970. Of several records of a `slate_id` the highest revision counts.
+    seconds since 1970. Of several records of a `slate_id` the highest revision counts. `chance`, `draw`, `decision` and
+    `merit` are those of rec.served.
     """
 
     slate_id: str
@@ -123,6 +128,10 @@ class FeedbackExample(msgspec.Struct, frozen=True):
     state: UserState | None = None
     experiment: str = ""
     arm: str = ""
+    chance: float | None = None
+    draw: Draw | None = None
+    decision: Decision | None = None
+    merit: dict[str, dict[str, float]] = {}
 
     @property
     def reward(self) -> float:
@@ -151,7 +160,6 @@ class Close(msgspec.Struct, frozen=True, tag="close", tag_field="kind"):
 
 
 Told = Lists | Handed | Close
-Key = tuple[str, str]  # user_id, slate_id
 
 
 def fold(
@@ -267,6 +275,8 @@ def joined(window: Window, user_id: str, rules: JoinRules = JoinRules()) -> Feed
                 actions=actions,
                 dwell=spent,
                 ad=ad,
+                brand=item.brand,
+                seller=item.seller,
             )
         )
     return FeedbackExample(
@@ -282,6 +292,10 @@ def joined(window: Window, user_id: str, rules: JoinRules = JoinRules()) -> Feed
         state=served.state,
         experiment=served.experiment,
         arm=served.arm,
+        chance=served.chance,
+        draw=served.draw,
+        decision=served.decision,
+        merit=served.merit,
     )
 
 
@@ -324,18 +338,3 @@ def encode_window(window: Window) -> bytes:
 def decode_window(raw: bytes) -> Window:
     """Raises msgspec.MsgspecError for what is none."""
     return _window.decode(raw)
-
-
-def window_key(user_id: str, slate_id: str) -> bytes:
-    """The table's key. Its partition is the user's, for it is written where the user's records are read.
-
-    >>> split_key(window_key("u/1", "s")), split_key(b"u1")
-    (('u/1', 's'), ('u1', ''))
-    """
-    return f"{user_id}\0{slate_id}".encode()
-
-
-def split_key(key: bytes) -> Key:
-    """(user_id, slate_id); no id has a NUL in it (rec.events.Id)."""
-    user_id, _, slate_id = key.decode().partition("\0")
-    return user_id, slate_id

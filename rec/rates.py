@@ -25,6 +25,7 @@ from rec.events import POSITIVE
 from rec.feedback import FeedbackExample, Place
 from rec.ids import mark64
 from rec.pieces import pieces
+from rec.policy.exposure import Amounts, Exposures
 from rec.priors import Others, Prior
 from rec.protocol import RateKind
 from rec.recent import Recent
@@ -104,6 +105,7 @@ class Rates:
         self.lists = 0
         self._counts: dict[RateKind, dict[str, Count]] = {kind: {} for kind in KINDS}
         self._known: Recent[int, _Counted] = Recent(max_lists)
+        self.exposures = Exposures(half_life_s)
 
     def learn(self, example: FeedbackExample) -> bool:
         """Count an example; False for one that was counted, or whose successor was."""
@@ -133,6 +135,12 @@ class Rates:
             self._count("item", place.item_id, amount, at)
             if place.category:
                 self._count("category", place.category, amount, at)
+        seen = [
+            (at_place, place.brand, place.seller)
+            for at_place, (place, code) in enumerate(zip(example.places, codes, strict=False))
+            if code != UNSEEN
+        ]
+        self.exposures.add(seen, example.merit, at, sign)
         together = (whole[0], whole[1], whole[2])
         self._count("all", EVERYTHING, together, at)
         self._count("placement", example.placement, together, at)
@@ -183,7 +191,8 @@ class Rates:
     def to_pieces(self) -> Iterator[bytes]:
         """The same in pieces of some thousand bytes; nothing may be learned until the last of them is out."""
         counts, known = list(self._counts.values()), [self._known.old, self._known.young]
-        return pieces([FORMAT, self.half_life_s, self.offsets, self.through, self.lists, counts, known])
+        kept = [FORMAT, self.half_life_s, self.offsets, self.through, self.lists, counts, known]
+        return pieces([*kept, self.exposures.amounts])
 
     @classmethod
     def from_bytes(cls, raw: bytes, half_life_s: float = 7 * 86_400, *, rewound: bool = False) -> Rates:
@@ -204,6 +213,7 @@ class Rates:
         for generation in kept.known:
             for mark, counted in generation.items():
                 self._known.put(mark, counted)
+        self.exposures = Exposures(half_life_s, kept.exposures)
         return self
 
 
@@ -215,6 +225,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     lists: int
     counts: list[dict[str, Count]]
     known: list[dict[int, _Counted]]
+    exposures: Amounts | None = None
 
 
 _decoder = msgspec.msgpack.Decoder(_Snapshot)

@@ -49,7 +49,9 @@ from rec.likeness import ItemLikeness
 from rec.policy.audience import Audience
 from rec.policy.chain import Bench, Placed, Watch, lay_out, unwatched
 from rec.policy.dice import Dice
+from rec.policy.exposure import Ledger
 from rec.policy.filters import ListRules, cycle_in, due_again, eligible, forbidden, tired
+from rec.policy.refresh import OnScreen
 from rec.policy.rules import Orders, Rulebook
 from rec.policy.strategy import Strategy
 from rec.ranking import CART, HOME, ITEM, Mix, rank
@@ -76,6 +78,7 @@ class Ask(NamedTuple):
     cause: Cause
     state: UserState | None
     strategy: Strategy | None = None  # None: the world's
+    on_screen: OnScreen | None = None  # what is there, where it may stay (rec.noted)
 
 
 class Brain(NamedTuple):
@@ -119,6 +122,7 @@ class World:
         self.worth = worth
         self.rulebook = rulebook or Rulebook()
         self.audience = Audience()
+        self.ledger: Ledger | None = None  # who was seen how much; None: nobody looks
         self.query_vector = query_vector
         self.likeness = likeness
         self.scenes = EVERYTHING  # what serves has those of the settings
@@ -223,9 +227,8 @@ def plan(ask: Ask, on_shelf: Shelf, world: World, now: float) -> Plan:
     allowed = world.scenes.keep(eligible(on_shelf.view, excluded), on_shelf.view, ask.placement)
     orders = permit(allowed, on_shelf.view, ask.placement, state, world, now)
     fresh = allowed & eligible(on_shelf.view, tired(state, now, world.lists)) if state else allowed
-    mix = ITEM if context else CART if basket else HOME
-    strategy = ask.strategy or world.strategy
-    return Plan(ask, state, context or basket or own, own, mix, allowed, fresh, strategy, orders, due)
+    anchors, mix = context or basket or own, ITEM if context else CART if basket else HOME
+    return Plan(ask, state, anchors, own, mix, allowed, fresh, ask.strategy or world.strategy, orders, due)
 
 
 def permit(mask: Mask, view: View, placement: str, state: UserState | None, world: World, now: float) -> Orders:
@@ -303,8 +306,8 @@ def made(
 ) -> Slate:
     """The list of the judged candidates. `watch`: who is told of the steps, see `lay_out`."""
     p, rules = judged.plan, world.rules
-    ranked = judged.pool.rows, judged.scores, judged.features, judged.order
-    bench = Bench(*ranked, p.ask.n, judged.shelf, p.allowed, p.fresh, p.mix is HOME, p.state, rules, now, p.orders)
+    ranked = judged.pool.rows, judged.scores, judged.features, judged.order, p.ask.n
+    bench = Bench(*ranked, judged.shelf, p.allowed, p.fresh, p.mix is HOME, p.state, rules, now, p.orders, world.ledger)
     who = p.ask.user_id if p.own else ""  # of whom nothing is known gets what everybody gets
     dice = Dice.thrown(rng, f"{p.ask.placement}/{p.ask.item_id}/{who}", p.strategy.steady_s, now)
     placed = lay_out(bench, p.strategy, dice, watch)
@@ -323,9 +326,7 @@ def _slate(
         if place.at is not None:
             source = judged.sources[judged.source[place.at]]
         item = view.items[place.row]
-        reason = Reason("pinned")
-        if place.step != "pin":
-            reason = why.reason(place.row, source)
+        reason = why.reason(place.row, source) if place.step != "pin" else Reason("pinned")
         moved = (*place.moved, "due_again") if item.item_id in p.due else place.moved
         if world.rules.sensitive:
             reason = discreet(reason, item, view, world.rules.sensitive)

@@ -19,6 +19,8 @@ from rec.dwell import length_of
 from rec.examples import compact
 from rec.impressions import left_by
 from rec.policy.chosen import Assignment
+from rec.policy.note import Draw, Note
+from rec.policy.refresh import Decision
 from rec.slates import Slate
 from rec.state import UserState
 from rec.topics import partition_of
@@ -26,6 +28,12 @@ from rec.topics import partition_of
 MOST_BYTES = 512 * 1024  # of packed lists in a record
 
 ItemOf = Callable[[str], Item | None]  # item_id → as the catalog has it
+GroupsOf = Callable[[str], tuple[str, str]]  # item_id → brand and seller, "" where there is none
+
+
+def ungrouped(_: str) -> tuple[str, str]:
+    """Of items whose brand and seller nobody asks for."""
+    return "", ""
 
 
 class ServedItem(msgspec.Struct, frozen=True, array_like=True):
@@ -37,12 +45,16 @@ class ServedItem(msgspec.Struct, frozen=True, array_like=True):
     propensity: float | None = None
     category: str = ""
     length_s: float = 0.0  # to read or to watch it; 0: it does not say
+    brand: str = ""
+    seller: str = ""
 
 
 class Served(msgspec.Struct, frozen=True, omit_defaults=True):
     """A list that went out. `at`: when it was made, seconds since 1970; `state`: what it was made from.
 
-    `experiment`, `arm`: which experiment decided its strategy, and as whose arm; empty: none did.
+    `experiment`, `arm`: which experiment decided its strategy, and as whose arm; empty: none did. `chance`: how
+    probable it was that this strategy makes it, None where nobody chose. `draw`: what it was drawn from; `decision`:
+    how it took the place of the one before it; `merit`: brand or seller → group → its share of the candidates' merit.
     """
 
     slate_id: str
@@ -55,6 +67,10 @@ class Served(msgspec.Struct, frozen=True, omit_defaults=True):
     state: UserState | None = None
     experiment: str = ""
     arm: str = ""
+    chance: float | None = None
+    draw: Draw | None = None
+    decision: Decision | None = None
+    merit: dict[str, dict[str, float]] = {}
 
 
 class Packed(msgspec.Struct, frozen=True, array_like=True):
@@ -83,17 +99,19 @@ class Making(NamedTuple):
     state: UserState | None
     chosen: Assignment | None = None  # None: the installation's own strategy made it
     ads: Mapping[str, Terms] = {}
+    note: Note | None = None  # what was noted as it was made
 
 
-def served_of(made: Making, item_of: ItemOf) -> Served:
+def served_of(made: Making, item_of: ItemOf, groups_of: GroupsOf = ungrouped) -> Served:
     """The record of a list. Of the state it has what `example_of` would keep at the moment at which it was made."""
     slate, at = made.slate, made.slate.created_at.timestamp()
     items = []
     for place in slate.items:
         item = item_of(place.item_id)
         known = ("", 0.0) if item is None else (item.category, length_of(item))
-        items.append(ServedItem(place.item_id, place.score, place.source, place.propensity, *known))
-    chosen = made.chosen
+        groups = groups_of(place.item_id)
+        items.append(ServedItem(place.item_id, place.score, place.source, place.propensity, *known, *groups))
+    chosen, note = made.chosen, made.note
     state = None if made.state is None else compact(made.state, left_by(made.state, at))
     return Served(
         slate_id=slate.slate_id,
@@ -106,6 +124,10 @@ def served_of(made: Making, item_of: ItemOf) -> Served:
         state=state,
         experiment=(chosen and chosen.experiment) or "",
         arm=(chosen and chosen.arm) or "",
+        chance=chosen and chosen.chance,
+        draw=note.draw({place.item_id for place in slate.items}) if note is not None else None,
+        decision=note.decision if note is not None else None,
+        merit=note.merit() if note is not None else {},
     )
 
 

@@ -130,6 +130,7 @@ def evaluate(
     rec evaluate orders.csv --basket order --title name --text --lag 60,3600,86400 --plots pictures
     rec evaluate --dataset yoochoose path/to/yoochoose_100k --seeds 0,1,2 --parts
     rec evaluate --policy feedback.jsonl --target uniform
+    rec evaluate --policy lists.jsonl --strategy greedy
     """
     if policy:
         evaluate_policy(ctx)

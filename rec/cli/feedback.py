@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -97,6 +98,60 @@ def export(out: Path, as_json: bool) -> None:
         say("lists are joined when REC_FEEDBACK is on, and written when their window is over (docs/feedback.md)")
     if as_json:
         emit_json({"lists": count})
+
+
+def _shares(context: click.Context, param: click.Parameter, given: Sequence[str]) -> dict[str, float]:
+    shares: dict[str, float] = {}
+    for one in given:
+        group, found, share = one.rpartition("=")
+        try:
+            shares[group] = float(share)
+        except ValueError:
+            found = ""
+        if not found or not group:
+            raise click.BadParameter(f"{one!r}: say GROUP=SHARE, like Acme=0.3.")
+    return shares
+
+
+@feedback.command()
+@click.option("--by", type=click.Choice(["brand", "seller"]), default="brand", show_default=True, help="Of whom.")
+@click.option("--target", type=click.Choice(["merit", "equal"]), default="merit", show_default=True,
+              help="What each is to have: in proportion to the scores, or the same.")  # fmt: skip
+@click.option("--share", "shares", multiple=True, metavar="GROUP=SHARE", callback=_shares,
+              help="What one is to have; the rest is the others'. Once for each.")  # fmt: skip
+@click.option("--n", type=click.IntRange(1), default=20, show_default=True, help="How many, who lacks most first.")
+@json_option
+def exposure(by: str, target: str, shares: dict[str, float], n: int, as_json: bool) -> None:
+    """Who is seen on lists how much, beside what they are to have; read from the log, not from a server.
+
+    Exposure of a place that was seen: 1 / log2(2 + place). Merit: the share of the candidates' scores.
+
+    \b
+    rec feedback exposure
+    rec feedback exposure --by seller --target equal --json | jq .unfairness
+    rec feedback exposure --share "Acme=0.3"
+    """
+    try:
+        from rec.cli import feedback_export
+        from rec.policy.exposure import shares_of, unfairness
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error}. Install it with: pip install 'shunxi[server]'") from error
+    shares_of(shares)
+    standings = feedback_export.exposures(cast(Any, by))
+    rows = standings.beside(cast(Any, target), shares)
+    if as_json:
+        told = [{**row._asdict(), "gap": row.gap} for row in rows]
+        emit_json({"by": by, "exposure": standings.total, "unfairness": unfairness(rows), "groups": told})
+        return
+    if not standings.shares:
+        say(f"no item that was seen on a list has a {by}; lists are joined when REC_FEEDBACK is on (docs/feedback.md)")
+        return
+    headings = ("share", "merit", "target", "gap")
+    shown = table(by, *headings, right=headings)
+    for row in rows[:n]:
+        shown.add_row(row.group, *(f"{each:.2%}" for each in row[1:]), f"{row.gap:+.2%}")
+    emit(shown)
+    say(f"{unfairness(rows):.1%} of the exposure is not where it should be, of {len(rows):,} groups")
 
 
 def _table(found: dict[str, Any]) -> Any:

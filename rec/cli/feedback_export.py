@@ -1,4 +1,4 @@
-"""`rec feedback export`: topic `feedback` → a line a list, for `rec experiments result` and for notebooks.
+"""`rec feedback export`, `exposure`: topic `feedback` → a line a list, for `rec experiments result` and for notebooks.
 
 Two readings of the topic, so that memory holds a number a list and not the lists: which record of each is the newest,
 then those. Who was erased or withdrew has no record any more, and so no line.
@@ -20,7 +20,11 @@ from rec.cli.output import quiet_drivers
 from rec.cli.progress import ProgressLine
 from rec.errors import ConfigError, Unavailable
 from rec.feedback import FeedbackExample, decode_example
+from rec.policy.exposure import Kind, Standings
+from rec.policy.note import Draw
+from rec.policy.refresh import FEATURES, Decision
 from rec.ports import Log
+from rec.rates import Rates
 from rec.store import open_log
 from rec.topics import FEEDBACK
 
@@ -58,6 +62,27 @@ async def _export(out: Path) -> int:
     return count
 
 
+def exposures(by: Kind) -> Standings:
+    """Who was seen how much, in all lists of the topic, as of the newest. Raises Unavailable, ConfigError."""
+    quiet_drivers()
+    try:
+        return asyncio.run(_exposures(by))
+    except Unavailable as error:
+        raise Unavailable(f"{error.message}. See what is wrong: rec doctor") from error
+
+
+async def _exposures(by: Kind) -> Standings:
+    settings, _ = await asyncio.to_thread(settings_here)
+    rates = Rates(settings.feedback_half_life_s)
+    async with open_log(settings) as log:
+        with ProgressLine("reading", "lists") as line:
+            async for examples in newest(log, settings.topic(FEEDBACK), settings.partitions):
+                for example in examples:
+                    rates.learn(example)
+                line.update(rates.lists, None)
+    return rates.exposures.standings(by, rates.through)
+
+
 async def newest(log: Log, topic: str, partitions: int) -> AsyncIterator[list[FeedbackExample]]:
     """The newest example of each list that has one now, in the topic's order. Raises Unavailable after a long silence.
 
@@ -82,9 +107,13 @@ def row_of(example: FeedbackExample) -> dict[str, Any]:
         "strategy": example.strategy,
         "experiment": example.experiment,
         "arm": example.arm,
+        "chance": example.chance,
         "slate_id": example.slate_id,
         "model_version": example.model_version,
         "served_at": example.served_at,
+        "refresh": decision_row(example.decision),
+        "draw": draw_row(example.draw),
+        "merit": example.merit,
         "places": [
             {
                 "item_id": place.item_id,
@@ -94,8 +123,30 @@ def row_of(example: FeedbackExample) -> dict[str, Any]:
                 "score": place.score,
                 "source": place.source,
                 "category": place.category,
+                "brand": place.brand,
+                "seller": place.seller,
                 "actions": place.actions,
             }
             for place in example.places
         ],
     }
+
+
+def draw_row(draw: Draw | None) -> dict[str, Any] | None:
+    """What the drawn places were drawn from."""
+    if draw is None:
+        return None
+    candidates = zip(draw.item_ids, draw.values().tolist(), strict=True)
+    return {
+        "temperature": draw.temperature,
+        "places": draw.places,
+        "candidates": [{"item_id": item_id, "logit": logit} for item_id, logit in candidates],
+    }
+
+
+def decision_row(decision: Decision | None) -> dict[str, Any] | None:
+    """How the list took the place of the one before it."""
+    if decision is None:
+        return None
+    context = dict(zip(FEATURES, decision.context, strict=False))
+    return {"action": decision.action, "propensity": decision.propensity, "root": decision.root, "context": context}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from rec.errors import BadInput
 from rec.evaluation.adapters import DATASETS
 from rec.evaluation.stream import Stream
 from rec.policy.bandit import BanditRules
+from rec.policy.refresh import ACTIONS
 from rec.simulate.ads import Setting as AdDays
 from rec.simulate.ads import days_of_ads, summed
 from rec.simulate.arms import Setting as Arms
@@ -24,34 +26,42 @@ from rec.simulate.closed import Setting
 from rec.simulate.players import PLAYERS
 from rec.simulate.replay import replay as replayed
 from rec.simulate.report import compare
+from rec.simulate.watched import WAYS, Thumb, watched
 
-_FIGURES = ("reward", "regret", "adapt_events_p50", "adapt_events_p90", "jumps", "followed")
+_FIGURES = ("reward", "regret", "adapt_events_p50", "adapt_events_p90", "jumps", "followed", "exposure_gap")
 
 
-class Players(click.ParamType):
-    """Names of strategies, separated by commas."""
+class Names(click.ParamType):
+    """Some of the known names, separated by commas."""
 
-    name = "strategy,…"
+    name = "name,…"
+
+    def __init__(self, known: Collection[str]) -> None:
+        self._known = known
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         if isinstance(value, tuple):
             return value
         names = tuple(dict.fromkeys(part.strip() for part in str(value).split(",") if part.strip()))
-        if unknown := [name for name in names if name not in PLAYERS]:
-            self.fail(f"there is no strategy {unknown[0]!r}. Built in: {', '.join(PLAYERS)}.", param, ctx)
+        if unknown := [name for name in names if name not in self._known]:
+            self.fail(f"there is no {unknown[0]!r}. Built in: {', '.join(self._known)}.", param, ctx)
         if not names:
-            self.fail(f"{value!r} names no strategy. Built in: {', '.join(PLAYERS)}.", param, ctx)
+            self.fail(f"{value!r} names nothing. Built in: {', '.join(self._known)}.", param, ctx)
         return names
 
 
 @click.command()
-@click.option("--compare", "names", type=Players(), help=f"Play a closed loop with each: {','.join(PLAYERS)}.")
+@click.option("--compare", "names", type=Names(PLAYERS), help=f"Play a closed loop with each: {','.join(PLAYERS)}.")
 @click.option(
     "--replay", type=click.Path(path_type=Path, exists=True), help="Against a recorded stream: the folder of --dataset."
 )
 @click.option("--dataset", type=click.Choice(list(DATASETS)), default="yoochoose", show_default=True, help="Its kind.")
 @click.option("--arms", is_flag=True, help="The bandit over strategies alone: the best of three changes half way.")
 @click.option("--ads", is_flag=True, help="Days of ads: budgets, and whether p(click) is true.")
+@click.option("--refresh", type=Names(WAYS), help=f"How a list changes under the eyes: {','.join(WAYS)}.")
+@click.option(
+    "--moving", type=click.FloatRange(0, 1), help="With --refresh: what a change under the thumb costs.  [0.5]"
+)
 @click.option("--shoppers", default=200, show_default=True, type=click.IntRange(1, 100_000), help="How many there are.")
 @click.option("--events", default=5_000, show_default=True, type=click.IntRange(1), help="Lists they look at, in sum.")
 @click.option("--seed", type=click.IntRange(0), help="The same seed, the same run.  [0]")
@@ -70,6 +80,8 @@ def simulate(
     dataset: str,
     arms: bool,
     ads: bool,
+    refresh: tuple[str, ...] | None,
+    moving: float | None,
     shoppers: int,
     events: int,
     seed: int | None,
@@ -90,18 +102,32 @@ def simulate(
     rec simulate --compare adaptive,greedy --shoppers 2000 --events 16000 --seeds 0,1,2 --json
     rec simulate --compare adaptive,greedy --network --rewards 0.1
     rec simulate --compare adaptive,greedy,random --replay path/to/yoochoose_100k --events 10000
+    rec simulate --refresh replace,tail,wait,learned --moving 0.5
     rec simulate --arms --seeds 0,1,2
     rec simulate --ads --seeds 0,1,2 --json
     """
     if seed is not None and seeds:
         raise BadInput("Give --seed or --seeds, not both.", field="--seeds")
-    if (names is not None) + arms + ads != 1:
-        raise BadInput("Give --compare STRATEGY,…, --arms or --ads, and one of them.", field="--compare")
+    if (names is not None) + arms + ads + (refresh is not None) != 1:
+        message = "Give --compare STRATEGY,…, --refresh WAY,…, --arms or --ads, and one of them."
+        raise BadInput(message, field="--compare")
+    if refresh is None:
+        refuse(ctx, "anything but --refresh", ["moving"])
     if replay is None:
         refuse(ctx, "a simulation; it is for --replay", ["dataset"])
     elif names is None:
         raise BadInput("--replay needs --compare STRATEGY,…", field="--replay")
     chosen = seeds or (seed or 0,)
+    if refresh is not None:
+        refuse(ctx, "--refresh", ["network", "rewards"])
+        _refresh(
+            refresh,
+            Setting(shoppers, events),
+            Thumb()._replace(moving=0.5 if moving is None else moving),
+            chosen,
+            as_json,
+        )
+        return
     if names is None:
         refuse(ctx, "--ads" if ads else "--arms", ["shoppers", "events", "network", "rewards"])
         if ads:
@@ -126,7 +152,8 @@ def simulate(
         return
     rows = table("strategy", *_FIGURES, right=_FIGURES)
     for name, figures in body["strategies"].items():
-        rows.add_row(name, *("never" if figures[one] is None else f"{figures[one]:,.0f}" for one in _FIGURES))
+        counted = ["never" if figures[one] is None else f"{figures[one]:,.0f}" for one in _FIGURES[:-1]]
+        rows.add_row(name, *counted, f"{figures['exposure_gap']:.1%}")
     emit(rows)
     say(f"{shoppers:,} shoppers, {events:,} lists a strategy, seeds {', '.join(map(str, chosen))}")
 
@@ -165,6 +192,21 @@ def _ads(setting: AdDays, seeds: tuple[int, ...], as_json: bool) -> None:
         f"{setting.lists:,} lists a day, {setting.campaigns} campaigns, {setting.workers} workers, day {setting.days}; "
         "off: the largest distance to the budget, and of foreseen to true clicks, as shares"
     )
+
+
+def _refresh(ways: tuple[str, ...], setting: Setting, thumb: Thumb, seeds: tuple[int, ...], as_json: bool) -> None:
+    with ProgressLine("watching", "lists") as line:
+        runs = watched(ways, setting, thumb, seeds, lambda at: line.update(at, at / setting.events))
+    if as_json:
+        emit_json({"ways": runs, "setting": {**setting._asdict(), **thumb._asdict(), "seeds": list(seeds)}})
+        return
+    headings = ("reward", "sd over seeds", *ACTIONS)
+    rows = table("refresh", *headings, right=headings)
+    for way, found in runs.items():
+        decided = [f"{found['decided'][action]:,.0f}" for action in ACTIONS]
+        rows.add_row(way, f"{found['reward']:,.0f}", f"{found['sd']:,.0f}", *decided)
+    emit(rows)
+    say(f"{setting.shoppers:,} shoppers, {setting.events:,} lists that are opened, seeds {', '.join(map(str, seeds))}")
 
 
 def _arms(setting: Arms, seeds: tuple[int, ...], as_json: bool) -> None:

@@ -103,7 +103,7 @@ def off_policy(
         mean_weight=float(raw.mean()),
         unseen=_unseen(log),
         rewarded=_effective(weight * log.reward),
-        model="action and position" if log.policy is not None else "position",
+        model="position" if log.policy is None and log.menus is None else "action and position",
         cap=cap,
         capped=int((raw > weight).sum()),
         conclusive=False,
@@ -126,6 +126,13 @@ def reward_model(log: PolicyLog, rng: np.random.Generator, folds: int = FOLDS) -
         mine = fold == at
         others = ~mine if (~mine).any() else mine
         by_position, by_action = _fitted(log, others)
+        if log.menus is not None:
+            predicted[mine] = by_position[log.position[mine]] + by_action[log.action[mine]]
+            added = np.bincount(
+                log.menus.row, weights=log.menus.chance * by_action[log.menus.action], minlength=len(log.reward)
+            )
+            expected[mine] = by_position[log.position[mine]] + added[mine]
+            continue
         if log.policy is None:
             predicted[mine] = expected[mine] = by_position[log.position[mine]]
             continue
@@ -143,6 +150,8 @@ def _fitted(log: PolicyLog, rows: np.ndarray) -> tuple[Numbers, Numbers]:
     position, action, reward = log.position[rows], log.action[rows], log.reward[rows]
     positions = int(log.position.max()) + 1
     actions = log.policy.shape[1] if log.policy is not None else int(log.action.max()) + 1
+    if log.menus is not None:
+        actions = log.menus.actions
     mean = float(reward.mean())
     at = np.bincount(position, minlength=positions)
     by_position = (np.bincount(position, weights=reward, minlength=positions) + mean) / (at + 1)
@@ -187,6 +196,8 @@ def _effective(parts: Numbers) -> float:
 
 
 def _unseen(log: PolicyLog) -> float:
+    if log.menus is not None:
+        return float(log.menus.unseen.mean())
     if log.policy is None:
         return 0.0
     shown = np.zeros(log.policy.shape, bool)

@@ -27,6 +27,7 @@ from rec.tables import Flaw, Row, open_table
 Numbers = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 UNIFORM = "uniform"
+A_LIST = "is a list of rec feedback export, not a row of one item"
 
 
 class LogColumns(NamedTuple):
@@ -54,11 +55,25 @@ class Shot(NamedTuple):
     cluster: str | None
 
 
+class Menus(NamedTuple):
+    """What the target would do in the place of each row, where every row has candidates of its own: a sparse matrix.
+
+    `row`, `action` and `chance` [entries]; `unseen` [n]: of the row's chances, how much is on what the log's policy
+    could not do; `actions`: how many there are.
+    """
+
+    row: Codes
+    action: Codes
+    chance: Numbers
+    unseen: Numbers
+    actions: int
+
+
 class PolicyLog(NamedTuple):
     """What was logged [n], and what the target policy would have done with it.
 
-    `policy` [positions, actions] is the whole target policy where it is known; None where only the probability of the
-    logged action is.
+    `policy` [positions, actions] is the whole target policy where it is known and the same for every row, `menus` where
+    it is known row by row; both None where only the probability of the logged action is.
     """
 
     action: Codes
@@ -68,18 +83,27 @@ class PolicyLog(NamedTuple):
     propensity: Numbers
     target: Numbers
     policy: Numbers | None = None
+    menus: Menus | None = None
 
 
 def read_shots(paths: Sequence[Path], columns: LogColumns) -> tuple[list[Shot], list[tuple[str, Flaw]]]:
     """Every usable row of the files, and the flaws of the others. Raises BadInput where a column or all rows lack."""
     shots: list[Shot] = []
     flaws: list[tuple[str, Flaw]] = []
+    exported = False
     for path in paths:
         for found in _rows(path, columns):
             if isinstance(found, Flaw):
+                exported = exported or found.reason == A_LIST
                 flaws.append((path.name, found))
             else:
                 shots.append(found)
+    if not shots and exported:
+        raise BadInput(
+            "These are lists, as rec feedback export writes them. Say what to hold them against: --strategy greedy, "
+            "--strategy NAME of one that made some of them, --strategy '{\"temperature\":0.3}'.",
+            field="--strategy",
+        )
     if not shots:
         first = f" The first: line {flaws[0][1].line}: {flaws[0][1].reason}." if flaws else ""
         raise BadInput(f"There is no usable row in {', '.join(map(str, paths))}.{first}", field="LOG")
@@ -151,10 +175,10 @@ def against_table(shots: Sequence[Shot], shares: Mapping[tuple[str, str], float]
 
 
 def _arrays(shots: Sequence[Shot], extra: Iterable[str] = ()) -> tuple[PolicyLog, dict[str, int], dict[str, int]]:
-    actions = _codes([*(shot.action for shot in shots), *extra])
-    positions = _codes([shot.position for shot in shots])
+    actions = codes([*(shot.action for shot in shots), *extra])
+    positions = codes([shot.position for shot in shots])
     names = [shot.cluster if shot.cluster is not None else f"\0{at}" for at, shot in enumerate(shots)]
-    clusters = _codes(names)
+    clusters = codes(names)
     log = PolicyLog(
         np.array([actions[shot.action] for shot in shots], np.int64),
         np.array([positions[shot.position] for shot in shots], np.int64),
@@ -166,7 +190,8 @@ def _arrays(shots: Sequence[Shot], extra: Iterable[str] = ()) -> tuple[PolicyLog
     return log, positions, actions
 
 
-def _codes(names: Iterable[str]) -> dict[str, int]:
+def codes(names: Iterable[str]) -> dict[str, int]:
+    """A number for each name, in the order in which they first come."""
     return {name: at for at, name in enumerate(dict.fromkeys(names))}
 
 
@@ -185,6 +210,8 @@ def _rows(path: Path, columns: LogColumns) -> Iterator[Shot | Flaw]:
 
 def _shot(row: Row, columns: LogColumns) -> Shot | Flaw:
     action = _text(row, columns.action)
+    if not action and isinstance(row.values.get("places"), list):
+        return Flaw(row.line, None, A_LIST)
     if not action:
         return Flaw(row.line, columns.action, "is empty")
     numbers: dict[str, float] = {}

@@ -35,6 +35,7 @@ from rec.policy.calibrate import calibrate, interests
 from rec.policy.dice import Dice
 from rec.policy.diversity import dpp, mmr
 from rec.policy.explore import draw
+from rec.policy.exposure import Ledger, groups_of, targets_within
 from rec.policy.fairness import share_out
 from rec.policy.rules import NOTHING, Orders
 from rec.policy.spread import spread
@@ -63,6 +64,7 @@ class Bench(NamedTuple):
     folding: FoldRules
     now: float
     orders: Orders = NOTHING
+    ledger: Ledger | None = None  # who was seen how much, in all lists
 
 
 class Draft(NamedTuple):
@@ -184,13 +186,21 @@ def diversified(draft: Draft, bench: Bench, strategy: Strategy, n: int) -> Draft
 
 
 def shared(draft: Draft, bench: Bench, strategy: Strategy, n: int) -> Draft:
-    """Exposure in proportion to merit."""
+    """Exposure by brand or seller, in proportion to merit or as it is given."""
     if strategy.fairness <= 0 or not len(draft.order):
         return draft
     view, depth = bench.shelf.view, max(n, strategy.diversity_depth)
     head = bench.rows[draft.order[:depth]]
     groups = view.brand[head] if strategy.fairness_by == "brand" else _sellers(head, bench)
-    return draft.permuted(share_out(draft.logits[:depth], groups, n, strategy.fairness), "fairness")
+    targets = carried = None
+    if not strategy.fair_by_merit_alone:
+        names = [groups_of(view.items[row])[strategy.fairness_by == "seller"] for row in head.tolist()]
+        aim = strategy.fairness_target, strategy.fairness_shares
+        targets = targets_within(draft.logits[:depth], names, *aim)
+        if bench.ledger is not None:
+            carried = bench.ledger.owed(strategy.fairness_by, names, *aim) * strategy.fairness_carry
+    chosen = share_out(draft.logits[:depth], groups, n, strategy.fairness, targets=targets, carried=carried)
+    return draft.permuted(chosen, "amortized_fairness" if strategy.fairness_carry else "fairness")
 
 
 def _sellers(rows: Ints, bench: Bench) -> Ints:

@@ -10,6 +10,7 @@ strategy that an experiment names exists for as long as the experiment does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from rec.errors import BadInput, NotFound
-from rec.policy.bandit import Bandit, BanditRules, choose
+from rec.policy.bandit import Bandit, BanditRules, chances, choose
 from rec.policy.experiments import Arm, Experiment, assigned
 from rec.policy.strategy import Strategy
 from rec.state import UserState
@@ -54,11 +55,12 @@ NOTHING = Stored(0)
 
 
 class Assignment(NamedTuple):
-    """The strategy of a list, and who chose it."""
+    """The strategy of a list, and who chose it. `chance`: how probable this choice was."""
 
     strategy: Strategy
     experiment: str | None = None
     arm: str | None = None
+    chance: float | None = None
 
 
 def strategy_for(
@@ -78,12 +80,14 @@ def strategy_for(
         experiment, arm = found
         strategy = stored.strategy(arm.strategy)
         if strategy is not None:
-            return Assignment(strategy, experiment.name, arm.name)
+            enrolled_share = math.fsum(each.share for each in experiment.arms)
+            return Assignment(strategy, experiment.name, arm.name, arm.share / enrolled_share)
     offered = {strategy.name: strategy for strategy in stored.offered}
     if len(offered) < 2:
         return None
     group = (segment_of(state), placement)
-    return Assignment(offered[choose(bandit, group, list(offered), now=now, rng=rng, rules=rules)])
+    name = choose(bandit, group, list(offered), now=now, rng=rng, rules=rules)
+    return Assignment(offered[name], chance=chances(bandit, group, list(offered), now=now, rules=rules)[name])
 
 
 def enrolled(experiments: Sequence[Experiment], subject: str, placement: str) -> tuple[Experiment, Arm] | None:

@@ -16,6 +16,7 @@ from rec.feedback import FeedbackExample
 from rec.ids import mark64
 from rec.policy.bandit import Arm, Bandit, BanditRules, means, rewarded
 from rec.policy.chosen import segment_of
+from rec.policy.refresh import Belief, Decision, taught
 from rec.recent import Recent
 
 FORMAT = 1
@@ -27,6 +28,8 @@ class _Snapshot(msgspec.Struct, array_like=True):
     offsets: dict[int, int]
     groups: list[tuple[str, str, dict[str, Arm]]]
     known: list[dict[int, tuple[int, float]]]
+    refreshing: dict[str, Belief] = {}
+    roots: list[dict[int, float]] = []
 
 
 _decoder = msgspec.msgpack.Decoder(_Snapshot)
@@ -40,6 +43,8 @@ class Rewards:
         self.bandit = Bandit()
         self.offsets: dict[int, int] = {}
         self._known: Recent[int, tuple[int, float]] = Recent(max_lists)  # slate → revision, what was counted
+        self.refreshing: dict[str, Belief] = {}  # of rec.policy.refresh
+        self._roots: Recent[int, float] = Recent(max_lists)  # slate of a decision → what its lists have earned
 
     def learn(self, example: FeedbackExample) -> bool:
         """Count a list; False for one that was counted, or whose successor was."""
@@ -53,7 +58,17 @@ class Rewards:
             self.bandit, group, example.strategy, reward, now=example.at, rules=self.rules, counted=before
         )
         self._known.put(mark, (example.revision, reward))
+        if example.decision is not None:
+            self._refreshed(example, example.decision, reward - (before or 0.0))
         return True
+
+    def _refreshed(self, example: FeedbackExample, decision: Decision, more: float) -> None:
+        """Of a list that stayed and the one that came after it the rewards count together, for one decision."""
+        mark = mark64(decision.root or example.slate_id)
+        counted = self._roots.get(mark)
+        total = (counted or 0.0) + more
+        self.refreshing = taught(self.refreshing, decision, total, now=example.at, rules=self.rules, counted=counted)
+        self._roots.put(mark, total)
 
     def by_strategy(self, now: float) -> dict[str, tuple[float, float]]:
         """For people: (mean reward a list, lists it rests on) of each strategy over all groups, decayed to `now`."""
@@ -68,7 +83,8 @@ class Rewards:
         """All of it, as of now."""
         groups = [(segment, placement, arms) for (segment, placement), arms in self.bandit.arms.items()]
         known = [self._known.old, self._known.young]
-        return msgspec.msgpack.encode(_Snapshot(FORMAT, self.offsets, groups, known))
+        roots = [self._roots.old, self._roots.young]
+        return msgspec.msgpack.encode(_Snapshot(FORMAT, self.offsets, groups, known, self.refreshing, roots))
 
     def to_pieces(self) -> Iterator[bytes]:
         """The same, in one piece: it is small."""
@@ -92,4 +108,8 @@ class Rewards:
         for generation in kept.known:
             for mark, counted in generation.items():
                 self._known.put(mark, counted)
+        self.refreshing = kept.refreshing
+        for roots in kept.roots:
+            for mark, total in roots.items():
+                self._roots.put(mark, total)
         return self

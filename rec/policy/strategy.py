@@ -15,6 +15,7 @@ import msgspec
 from rec.errors import BadInput, ConfigError
 from rec.features import FEATURES
 from rec.policy.explore import COLDEST
+from rec.policy.exposure import shares_of
 
 if TYPE_CHECKING:
     from rec.config import Settings
@@ -43,6 +44,9 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     theta: Share = 0.7  # 1: relevance alone, 0: variety alone
     fairness: Annotated[float, msgspec.Meta(ge=0, le=100)] = 0.0  # pull towards exposure in proportion to merit
     fairness_by: Literal["brand", "seller"] = "brand"  # seller: the item's attribute of that name
+    fairness_target: Literal["merit", "equal"] = "merit"  # what each is to have
+    fairness_shares: dict[str, Share] = {}  # or what some are to have; the rest is the others', by the target
+    fairness_carry: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.0  # of what is owed from earlier lists, in places
     category_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.7  # of any beginning of a home list
     cold_place: Annotated[int, msgspec.Meta(ge=0, le=199)] | None = None  # of the one item that hardly anybody came to
     cold_support: Annotated[int, msgspec.Meta(ge=1)] = 5  # an item that so many shoppers came to is not cold
@@ -54,6 +58,9 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     )
     # how eagerly a list on a screen is replaced:
     hold_s: Annotated[float, msgspec.Meta(ge=0, le=3)] = 0.0  # at least so long between two lists that events cause
+    refresh: Literal["replace", "tail", "wait", "learned"] = "replace"  # how an event changes it: rec.policy.refresh
+    keep_places: Annotated[int, msgspec.Meta(ge=1, le=199)] = 6  # that stay where the tail alone is swapped
+    wait_s: Annotated[float, msgspec.Meta(gt=0, le=3)] = 2.0  # for so long a list stays where one waits
 
     def __post_init__(self) -> None:
         """Raises ValueError, which msgspec turns into a ValidationError: what no field alone can tell."""
@@ -61,6 +68,23 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
             raise ValueError(f"mix: there is no feature {unknown[0]!r}. Known are: {', '.join(FEATURES)}")
         if 0 < self.temperature < COLDEST:
             raise ValueError(f"temperature: {self.temperature:g} draws nothing. Give 0, or {COLDEST:g} and more")
+
+        try:
+            shares_of(self.fairness_shares)
+        except BadInput as error:
+            raise ValueError(f"fairness_shares: {error.message}") from None
+        if not self.fairness and (self.fairness_carry or self.fairness_shares or self.fairness_target != "merit"):
+            raise ValueError("fairness: at 0 nothing is shared out, whatever the target is. Give a pull above 0")
+
+    @property
+    def fair_by_merit_alone(self) -> bool:
+        """Whether fairness looks at one list, and at merit."""
+        return self.fairness_target == "merit" and not self.fairness_shares and not self.fairness_carry
+
+    @property
+    def needs_feedback(self) -> str:
+        """The field that means nothing without REC_FEEDBACK, "" if there is none."""
+        return "refresh" if self.refresh == "learned" else "fairness_carry" if self.fairness_carry else ""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Strategy:
@@ -71,9 +95,15 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
         if "strategy" not in settings.model_fields_set:  # an empty one was chosen too
             return own_strategy(feedback=settings.feedback)
         try:
-            return strategy_of(settings.strategy)
+            strategy = strategy_of(settings.strategy)
         except BadInput as error:
             raise ConfigError(f"REC_STRATEGY: {error.message}", field="REC_STRATEGY") from None
+        if strategy.needs_feedback and not settings.feedback:
+            raise ConfigError(
+                f"REC_STRATEGY: {strategy.needs_feedback} is learned from what comes of lists. Set REC_FEEDBACK=true.",
+                field="REC_STRATEGY",
+            )
+        return strategy
 
 
 def own_strategy(*, feedback: bool) -> Strategy:

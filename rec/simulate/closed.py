@@ -29,6 +29,9 @@ from rec.events import Attribution, Event, EventItem, instant
 from rec.feedback import FeedbackExample, JoinRules, Window, joined
 from rec.feedback import fold as joining
 from rec.lessons import is_target
+from rec.policy.exposure import groups_of, unfairness
+from rec.policy.note import Note
+from rec.rates import Rates
 from rec.recommend import Ask, Brain, World
 from rec.served import Making, Packed, pack, served_of
 from rec.simulate.market import LOOKS, WORTH, Done, Market, Person
@@ -71,6 +74,7 @@ class Run(NamedTuple):
     lists: int
     sent: int  # events of the wire, impressions among them
     jumps: tuple[Adapted, ...]
+    gap: float = 0.0  # of exposure by brand that is not where merit is, of the lists with a note; in [0, 1]
 
 
 class Loop:
@@ -97,6 +101,7 @@ class Loop:
         self._clock, self._ways = Random(f"{seed}/clock"), Random(f"{seed}/ways")
         self._rng = Random(f"{seed}/lists")
         self._sent = 0
+        self._exposures = Rates()
 
     def run(self, progress: Callable[[int], None] = lambda _: None) -> Run:
         """All of it; the same seed and setting, the same run."""
@@ -108,7 +113,7 @@ class Loop:
         for lists in range(self._setting.events):
             now, who = due[0]
             while self._waiting and self._waiting[0][0] <= now:
-                self._teacher.feedback(self._waiting.popleft()[1], self._world)
+                self._hear(self._waiting.popleft()[1], now)
             person = self._people[who]
             if starts[who] and person.visit():
                 jumps += [Adapted(since, False) for since in (self._open.pop(who, None),) if since is not None]
@@ -121,7 +126,15 @@ class Loop:
             heapq.heapreplace(due, (now + self._clock.expovariate(1 / (THINK_S if stays else AWAY_S)), who))
             progress(lists + 1)
         jumps += [Adapted(since, False) for since in self._open.values()]
-        return Run(reward, regret, self._setting.events, self._sent, tuple(jumps))
+        seen = self._exposures.exposures.standings("brand", self._exposures.through)
+        gap = unfairness(seen.beside("merit", {}))
+        return Run(reward, regret, self._setting.events, self._sent, tuple(jumps), gap)
+
+    def _hear(self, example: FeedbackExample, now: float) -> None:
+        """What a list earned: for the model, and for who is to be seen more."""
+        self._teacher.feedback(example, self._world)
+        self._exposures.learn(example)
+        self._world.ledger = self._exposures.exposures.ledger(now)
 
     def _list(self, who: int, now: float, jumps: list[Adapted]) -> tuple[float, float]:
         """One list, looked at and learned from: (what it earned, what the best one would have earned more)."""
@@ -140,20 +153,23 @@ class Loop:
         slate_id = f"l{self._sent}" if listed.slate is None else listed.slate.slate_id
         events = list(self._told(who, now, rows, done, slate_id))
         if listed.slate is not None:
-            self._join(listed.slate, ask.state, events)
+            self._join(listed.slate, ask.state, events, listed.note)
         for event in events:
             self._learn(who, event)
         return earned, lost
 
-    def _join(self, slate: Slate, state: UserState | None, events: Sequence[Event]) -> None:
+    def _join(self, slate: Slate, state: UserState | None, events: Sequence[Event], note: Note | None = None) -> None:
         """The list with what became of it, to be told when its window is over."""
         rules, user_id = JoinRules(), slate.user_id
         window: Window | None = None
-        told: list[Packed | Event] = [pack(served_of(Making(slate, state), lambda _: None))]
+        told: list[Packed | Event] = [pack(served_of(Making(slate, state, note=note), lambda _: None, self._groups_of))]
         for what in (*told, *(event for event in events if event.attribution is not None)):
             window, _ = joining(window, what, user_id=user_id, now=slate.created_at.timestamp(), rules=rules)
         if window is not None and (example := joined(window, user_id, rules)) is not None:
             self._waiting.append((example.at + rules.window_s, example))
+
+    def _groups_of(self, item_id: str) -> tuple[str, str]:
+        return groups_of(self._market.items[self._market.row[item_id]])
 
     def _follows(self, rows: np.ndarray, person: Person) -> bool:
         return int((self._market.department[rows[:TOP]] == person.main).sum()) >= FOLLOW

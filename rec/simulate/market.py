@@ -124,6 +124,17 @@ class Person:
                 done.append(self._with(row, place))
         return done
 
+    def wants(self, row: int, nth: int) -> bool:
+        """Whether the item pleases them as the `nth` thing that they look at, from 0; they have seen it now."""
+        chance = CLICK * float(self._market.examined[min(nth, LOOKS - 1)]) * FRESH ** float(self._seen[row])
+        self._seen[row] += 1
+        pleased: bool = self._rng.random() < chance * float(self._liking[row])
+        return pleased
+
+    def acts(self, row: int, place: int) -> Done | None:
+        """They touch an item at a place; None for one that they have bought meanwhile."""
+        return None if row in self._has else self._with(row, place)
+
     def browse(self) -> Done | None:
         """They go to a shelf that they like and look at something there; None if nothing pleases them."""
         market, rng = self._market, self._rng

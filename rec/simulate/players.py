@@ -5,6 +5,8 @@ epsilon_greedy   the same list, but each place is a random item with probability
 adaptive         `rec.recommend` as an installation with feedback has it: who chooses the strategy (rec.policy.chosen)
                  has nothing stored, so each list is made by its own one, which draws (rec.policy.strategy)
 bandit           the same with several strategies stored, which the bandit that forgets chooses from (rec.policy.bandit)
+fair             greedy, with exposure by brand in proportion to merit over all lists (rec.policy.exposure)
+fair_list        the same within each list alone
 random           any items that may be listed
 """
 
@@ -14,11 +16,15 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import NamedTuple, Protocol
 
+import msgspec
+
+from rec.noted import noted_many
 from rec.policy.bandit import Bandit, BanditRules, rewarded
 from rec.policy.chosen import NOTHING, Offer, Stored, segment_of, strategy_for
 from rec.policy.filters import eligible, forbidden
+from rec.policy.note import Note
 from rec.policy.strategy import Strategy, own_strategy
-from rec.recommend import Ask, World, recommend
+from rec.recommend import Ask, World
 from rec.slates import Slate
 
 EPSILON = 0.1
@@ -28,6 +34,7 @@ ARMS = (
     Strategy(name="follow", mix={"interest": 0.6, "knn_last": 0.2, "rules_last": 0.2}, category_share=0.8),
     Strategy(name="explore", temperature=0.3),
 )
+FAIR = Strategy(name="fair", fairness=0.3, fairness_carry=2.0)
 RULES = BanditRules(half_life_s=86_400.0, floor=0.05, prior_reward=0.5, prior_sd=1.0)
 
 
@@ -37,6 +44,7 @@ class Listed(NamedTuple):
     item_ids: list[str]
     strategy: str
     slate: Slate | None = None
+    note: Note | None = None
 
 
 class Player(Protocol):
@@ -54,8 +62,8 @@ class Greedy:
         self._strategy = strategy
 
     def listed(self, ask: Ask, world: World, *, now: float, rng: Random) -> Listed:
-        slate = recommend(ask._replace(strategy=self._strategy), world, now=now, rng=rng)
-        return Listed([item.item_id for item in slate.items], slate.strategy, slate)
+        slate, note, _ = noted_many([ask._replace(strategy=self._strategy)], world, now=now, rng=rng)[0]
+        return Listed([item.item_id for item in slate.items], slate.strategy, slate, note)
 
     def earned(self, ask: Ask, strategy: str, reward: float, *, now: float) -> None:
         """Nothing is learned from it."""
@@ -118,4 +126,6 @@ PLAYERS: Mapping[str, Callable[[], Player]] = {
     "greedy": Greedy,
     "epsilon_greedy": EpsilonGreedy,
     "random": RandomPlayer,
+    "fair": lambda: Greedy(FAIR),
+    "fair_list": lambda: Greedy(msgspec.structs.replace(FAIR, name="fair_list", fairness_carry=0.0)),
 }

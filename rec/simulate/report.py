@@ -42,6 +42,7 @@ def figures(runs: Sequence[Run]) -> Mapping[str, float | int | None]:
         "adapt_events_p50": quantile(jumps, 0.5),
         "adapt_events_p90": quantile(jumps, 0.9),
         "jumps": len(jumps),
+        "exposure_gap": sum(run.gap for run in runs) / len(runs),
         "followed": sum(jump.followed for jump in jumps),
     }
 

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 from agents.faust_fixes import _drop_foreign_keys
 from agents.windows import MAX_LISTS, MAX_UNSEEN, Windows
-from rec.feedback import Window, window_key
+from rec.feedback import Window
 from rec.topics import marks_for, partition_of
+from rec.window_keys import window_key
 
 NOW = time.time()
 

@@ -75,3 +75,16 @@ def test_a_recorded_stream_is_replayed_beside_what_a_log_says_of_each_strategy(t
     refused = rec_now(*asked, "--shoppers", "5")
     assert refused.code == 2
     assert "--shoppers" in refused.err
+
+
+def test_ways_to_refresh_are_compared_with_what_each_decided() -> None:
+    done = rec_now(
+        "simulate", "--refresh", "replace,tail", "--moving", "1", "--shoppers", "10", "--events", "30", "--json"
+    )
+    assert done.code == 0, done.err
+    (body,) = done.lines
+    assert body["ways"].keys() == {"replace", "tail"}
+    assert body["setting"]["moving"] == 1.0
+    assert body["ways"]["replace"]["decided"] == {"replace": 0.0, "tail": 0.0, "wait": 0.0}
+    for argv in (("--refresh", "swap"), ("--refresh", "tail", "--arms"), ("--arms", "--moving", "1")):
+        assert rec_now("simulate", *argv).code == 2

@@ -15,13 +15,14 @@ from agents.retraction import LINE
 from agents.windows import MAX_UNSEEN
 from rec.events import ERASE, Attribution, Consent, Event, instant
 from rec.examples import Rewarded, decode_lesson
-from rec.feedback import FeedbackExample, decode_example, encode_told, split_key
+from rec.feedback import FeedbackExample, decode_example, encode_told
 from rec.privacy import user_hash
 from rec.requests import AskRates, Inspect, SlateRequest
 from rec.served import Lists, Packed, Served, ServedItem, pack
 from rec.slates import Slate
 from rec.store.memory import MemoryLog
 from rec.topics import EXAMPLES, FEEDBACK, SERVED
+from rec.window_keys import split_key
 from tests.loop.local import SECRET, Local, local_worker, loop_settings
 from tests.loop.test_loop import Screen, ask, happened, publish, receipted, shop, until
 

@@ -134,10 +134,10 @@ def test_jumps_that_are_not_seen_to_their_end_count_for_as_long_as_they_were_see
 
 
 def test_figures_are_means_over_seeds_and_all_their_jumps() -> None:
-    one = Run(10.0, 4.0, 5, 9, (Adapted(1, True),))
-    two = Run(20.0, 8.0, 5, 9, (Adapted(3, True), Adapted(1, False)))
+    one = Run(10.0, 4.0, 5, 9, (Adapted(1, True),), 0.25)
+    two = Run(20.0, 8.0, 5, 9, (Adapted(3, True), Adapted(1, False)), 0.75)
     assert figures([one, two]) == {"reward": 15.0, "regret": 6.0, "adapt_events_p50": 3, "adapt_events_p90": 3,
-                                   "jumps": 3, "followed": 2}  # fmt: skip
+                                   "jumps": 3, "followed": 2, "exposure_gap": 0.5}  # fmt: skip
 
 
 def test_epsilon_greedy_gives_a_share_of_the_places_away_and_repeats_nothing() -> None:
