@@ -58,3 +58,19 @@ async def test_a_worker_does_not_begin_with_a_placement_that_makes_no_sense(tmp_
     with pytest.raises(ConfigError, match="REC_PLACEMENTS: home: "):
         async with local_worker(loop_settings(tmp_path, placements={"home": {"ads": 1}}), shop()):
             pass
+
+
+async def test_where_the_first_places_of_a_list_stay_its_ads_are_sold_anew_and_stay_marked(tmp_path: Path) -> None:
+    settings = loop_settings(tmp_path, placements=SPONSORED, strategy={"refresh": "tail", "keep_places": 3})
+    async with local_worker(settings, [*shop(), *ads()]) as loop, Screen(loop) as screen:
+        await moved(loop, screen)
+        before = screen.last
+        organic = [place.item_id for place in before.items if place.source != "ad"]
+        await publish(loop, last := happened("view_item", "camping-7"))
+        await until(lambda: screen.last.cause.event_id == last.event_id)
+        after = screen.last
+        kept = [place.item_id for place in after.items if "kept" in place.reason.policy]
+        assert kept == organic[:3]
+        assert [place.source == "ad" for place in after.items].index(True) == 1
+        assert len(sponsored(screen)) == 1
+        assert len({place.item_id for place in after.items}) == len(after.items) == len(before.items)
