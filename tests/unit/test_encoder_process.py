@@ -13,7 +13,7 @@ import pytest
 
 from rec.errors import ModelError
 from rec.model.background import load_aside
-from rec.model.encoder import encode_batch, warm
+from rec.model.encoder import TextEncoder, encode_batch, warm
 from rec.model.weights import DEFAULT, encoder_id, locate
 from tests.model.tiny import tiny_bert
 
@@ -56,9 +56,8 @@ def test_a_child_reads_products_behind_everybody_else_and_queries_like_anybody(t
 
 
 def _begin(weights: str, threads: int, urgent: bool) -> None:
-    """As in production, with the imports at hand: behind all that is tested beside this they would take minutes."""
-    import transformers.models.auto  # noqa: F401
-
+    """As in production, with all imports done: behind all that is tested beside this they would take minutes."""
+    TextEncoder(weights)
     warm(weights, threads, urgent)
 
 
