@@ -33,6 +33,7 @@ from agents.rewarding import choosing
 from agents.rule_sync import RuleSync
 from agents.scoring import INLINE_S, Scoring
 from agents.searching import Searching, search_engine
+from agents.selling import selling
 from agents.served import ServedLists
 from agents.shown import Learning, Shown
 from agents.stores import forgetting_of, open_stores
@@ -50,6 +51,7 @@ from rec.policy.strategy import Strategy
 from rec.ports import Database, Exchange, Log
 from rec.recommend import Brain, World
 from rec.requests import Refresh, encode_request
+from rec.scenes import Scenes
 from rec.screens import split_screen
 from rec.slates import Cause
 from rec.state import FoldRules
@@ -122,6 +124,8 @@ async def wire(
     lists = ListRules.from_settings(settings)
     worth, strategy = Worth.from_settings(settings), Strategy.from_settings(settings)
     world = World(catalog, counters, rules, lists, Brain.untaught(), worth, SHELF_S, strategy, likeness=ItemLikeness())
+    world.scenes = Scenes.from_settings(settings)
+    sales = await asyncio.to_thread(selling, settings, world, to, metrics)
     presence = Presence(exchange)
     shown = Shown(presence)
     strategies, rewarding = await asyncio.to_thread(choosing, settings, to, exchange, database, metrics)
@@ -129,10 +133,11 @@ async def wire(
         to=to,
         topic=settings.topic(SERVED),
         partitions=settings.partitions,
-        category_of=lambda item_id: facets.category if (facets := catalog.facets(item_id)) is not None else "",
+        item_of=catalog.get,
         consent_default=rules.consent_default,
         lost=metrics.served_lost,
         wanted=settings.feedback,
+        **({"ads_of": sales.market.taken} if sales is not None else {}),
     )
     retraction = Retraction(
         to=to,
@@ -148,7 +153,7 @@ async def wire(
         windows=windows,
         users=users,
         owned=owned,
-        rules=JoinRules.from_settings(settings),
+        rules=JoinRules.from_settings(settings, world.scenes.reward),
         to=to,
         served_topic=settings.topic(SERVED),
         feedback_topic=settings.topic(FEEDBACK),
@@ -340,5 +345,6 @@ async def wire(
             "feedback": feedback.sweep_for_ever,
             "rates": rating.run,
             "rate snapshots": rating.save_for_ever,
+            **(sales.loops() if sales is not None else {}),
         }
     return Deps(name, behavior, requests, feedback, windows, searching, sweep, consents, exchange, loops)

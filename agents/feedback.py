@@ -172,7 +172,12 @@ class Feedback:
             return False
         self._counted(before, after)
         if now is not before:  # a sign came in between: there will be another revision
-            out = {"revision": after.revision, "digest": after.digest, "used": after.used}
+            out = {
+                "revision": after.revision,
+                "digest": after.digest,
+                "used": after.used,
+                "billed": after.billed,
+            }
             after = msgspec.structs.replace(now, news=True, due=self._clock() + SETTLE_S, **out)
         self._windows.put(user_id, slate_id, after)
         return True

@@ -58,6 +58,12 @@ class Metrics:
         self.strategy_lists = Gauge(
             "shunxi_strategy_lists", "Joined lists of this strategy, decayed", ["strategy"], registry=r
         )
+        self.ad_spend = Gauge(
+            "shunxi_ad_spend", "Money of today (UTC) by campaign: spent, budget", ["campaign", "kind"], registry=r
+        )
+        self.ad_clicks = Gauge(
+            "shunxi_ad_clicks", "Clicks on ads, decayed: clicked, and foreseen by p(click)", ["kind"], registry=r
+        )
         self.swaps = Counter("shunxi_model_swaps_total", "Model versions this worker began to serve", registry=r)
         self.searches = Counter("shunxi_searches_total", "Searches by what came of them", ["outcome"], registry=r)
         self.search_retrieval = Counter(

@@ -8,15 +8,16 @@ as the list itself. What lies here when the process is killed is not remembered:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client import Counter
 
 from agents.outbox import Outbox
+from rec.ads.terms import Terms
 from rec.feedback import encode_told
 from rec.policy.chosen import Assignment
 from rec.ports import Log
-from rec.served import CategoryOf, Making, pack, records, served_of
+from rec.served import ItemOf, Making, pack, records, served_of
 from rec.slates import Slate
 from rec.state import UserState
 
@@ -33,24 +34,25 @@ class ServedLists(Outbox[Making]):
         to: Log,
         topic: str,
         partitions: int,
-        category_of: CategoryOf,
+        item_of: ItemOf,
         consent_default: bool,
         lost: Counter,
         wanted: bool = True,
+        ads_of: Callable[[str], Mapping[str, Terms]] = lambda _: {},
     ) -> None:
         super().__init__(to=to, topic=topic, lost=lost)
-        self._partitions, self._category_of = partitions, category_of
+        self._partitions, self._item_of, self._ads_of = partitions, item_of, ads_of  # ads_of: slate_id → terms
         self._consent_default, self._wanted = consent_default, wanted
 
     def put(self, slate: Slate, state: UserState | None, chosen: Assignment | None = None) -> None:
         """This list went out; it was made from `state`, by what was `chosen`. Sync. Without consent nothing is kept."""
         consent = None if state is None else state.consent
         if self._wanted and slate.items and (self._consent_default if consent is None else consent):
-            self.add(Making(slate, state, chosen))
+            self.add(Making(slate, state, chosen, self._ads_of(slate.slate_id)))
 
     async def records_of(self, batch: Sequence[Making]) -> list[tuple[str, bytes]]:
         packed = []
         for value in batch:  # some 0.2 ms each: others have their turn in between
-            packed.append(pack(served_of(value, self._category_of)))
+            packed.append(pack(served_of(value, self._item_of), value.ads))
             await asyncio.sleep(0)
         return [(key, encode_told(lists)) for key, lists in records(packed, self._partitions)]

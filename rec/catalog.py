@@ -29,6 +29,7 @@ Marks = npt.NDArray[np.uint64]
 Prices = npt.NDArray[np.float64]
 _Array = TypeVar("_Array", Mask, Ints, Floats, Marks, Prices)
 
+PRODUCT, ARTICLE, VIDEO, AD = "product", "article", "video", "ad"  # kinds; a shop's own ones are as good as products
 Price = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 # http(s) with a host, or a path of the own server: neither //host nor a backslash, which browsers read as a slash.
 _URL_CHAR = r"[^\s<>\"'\\\x00-\x1f\x7f-\x9f]"
@@ -37,7 +38,7 @@ Url = Annotated[str, msgspec.Meta(max_length=2048, pattern=_URL)]
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One product, article or video. Texts are data, never markup; URLs are http(s) or paths of the own server."""
+    """One product, article, video or ad. Texts are data, never markup; URLs are http(s) or paths of the own server."""
 
     item_id: Id
     title: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
@@ -51,7 +52,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     url: Url = ""
     image_url: Url = ""
     image_vector: str | list[float] = ""  # stored as `rec.images.packed`
-    kind: Annotated[str, msgspec.Meta(max_length=32)] = "product"
+    kind: Annotated[str, msgspec.Meta(max_length=32)] = PRODUCT
     attributes: dict[str, Any] = {}
 
     @property
@@ -91,7 +92,8 @@ class View:
     items: Sequence[Item]
     marks: Marks  # of the ids, the same in every worker
     known: Mask  # the row stands for an item of the catalog
-    listed: Mask  # ... and it may be shown: in stock, not flagged
+    listed: Mask  # ... and it may be on a list: in stock, not flagged, no ad
+    kind: Ints  # index into `kinds`; 0 is "product"
     category: Ints  # index into `categories`; 0 is "no category"
     brand: Ints  # index into `brands`; 0 is "no brand"
     price: Prices  # NaN where there is none
@@ -99,6 +101,7 @@ class View:
     has_vector: Mask
     vectors: Floats  # unit length, or zero where `has_vector` is false; dim 0 before the first vector
     encoder: str  # whose vectors these are: those of two encoders are never compared
+    kinds: Mapping[str, int]
     categories: Mapping[str, int]
     brands: Mapping[str, int]
     row_of: Mapping[str, int]
@@ -132,10 +135,12 @@ class Catalog:
         self._row_of: dict[str, int] = {}
         self._categories: dict[str, int] = {"": 0}
         self._brands: dict[str, int] = {"": 0}
+        self._kinds: dict[str, int] = {PRODUCT: 0}
         self._retired = 0
         self._marks = np.zeros(capacity, np.uint64)
         self._known = np.zeros(capacity, np.bool_)
         self._listed = np.zeros(capacity, np.bool_)
+        self._kind = np.zeros(capacity, np.int32)
         self._category = np.zeros(capacity, np.int32)
         self._brand = np.zeros(capacity, np.int32)
         self._price = np.zeros(capacity)
@@ -160,9 +165,9 @@ class Catalog:
         return None if row is None else self._view.items[row]
 
     def facets(self, item_id: str) -> Facets | None:
-        """Category and brand of an item, None if the catalog does not know it (`rec.state.FacetsOf`)."""
+        """Category, brand and kind of an item, None if the catalog does not know it (`rec.state.FacetsOf`)."""
         item = self.get(item_id)
-        return None if item is None else Facets(item.category, item.brand)
+        return None if item is None else Facets(item.category, item.brand, item.kind)
 
     def card(self, item_id: str) -> dict[str, Any]:
         """What a client needs to draw the item; {} if it is unknown."""
@@ -233,7 +238,8 @@ class Catalog:
     def _fill(self, row: int, item: Item) -> None:
         self._items[row] = item
         self._known[row] = True
-        self._listed[row] = item.may_be_shown
+        self._listed[row] = item.may_be_shown and item.kind != AD
+        self._kind[row] = self._kinds.setdefault(item.kind, len(self._kinds))
         self._category[row] = self._categories.setdefault(item.category, len(self._categories))
         self._brand[row] = self._brands.setdefault(item.brand, len(self._brands))
         self._price[row] = np.nan if item.price is None else item.price
@@ -245,13 +251,13 @@ class Catalog:
     def _copy_small(self) -> None:
         """The arrays of which earlier views hold slices; vectors and births are never rewritten and stay."""
         self._known, self._listed = self._known.copy(), self._listed.copy()
-        self._category, self._brand = self._category.copy(), self._brand.copy()
+        self._category, self._brand, self._kind = self._category.copy(), self._brand.copy(), self._kind.copy()
         self._has_vector, self._price = self._has_vector.copy(), self._price.copy()
 
     def _grow(self) -> None:
         self._known, self._listed = _doubled(self._known), _doubled(self._listed)
         self._category, self._brand, self._births = map(_doubled, (self._category, self._brand, self._births))
-        self._marks, self._price = _doubled(self._marks), _doubled(self._price)
+        self._marks, self._price, self._kind = _doubled(self._marks), _doubled(self._price), _doubled(self._kind)
         self._has_vector, self._vectors = _doubled(self._has_vector), _doubled(self._vectors)
 
     def _reserve_dim(self, dim: int) -> None:
@@ -280,6 +286,7 @@ class Catalog:
             marks=self._marks[:n],
             known=self._known[:n],
             listed=self._listed[:n],
+            kind=self._kind[:n],
             category=self._category[:n],
             brand=self._brand[:n],
             price=self._price[:n],
@@ -287,6 +294,7 @@ class Catalog:
             has_vector=self._has_vector[:n],
             vectors=self._vectors[:n],
             encoder=self.encoder,
+            kinds=self._kinds,
             categories=self._categories,
             brands=self._brands,
             row_of=self._row_of,
@@ -303,7 +311,7 @@ class Catalog:
         self._category, self._brand = _packed(self._category, keep, size), _packed(self._brand, keep, size)
         self._births, self._has_vector = _packed(self._births, keep, size), _packed(self._has_vector, keep, size)
         self._vectors, self._marks = _packed(self._vectors, keep, size), _packed(self._marks, keep, size)
-        self._price = _packed(self._price, keep, size)
+        self._price, self._kind = _packed(self._price, keep, size), _packed(self._kind, keep, size)
         self._retired = 0
 
 

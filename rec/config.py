@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     strategy: dict[str, Any] = Field(
         {}, description="JSON: how scores become lists (docs/policy.md); not set: greedy, with feedback a little chance"
     )
+    placements: dict[str, Any] = Field(
+        {}, description="JSON: placement → what it shows: kinds, follows, reward, seen, sponsored (docs/scenes.md)"
+    )
     rules_need_review: bool = Field(False, description="a change of a rule waits until somebody approves it")
     bandit_half_life_s: float = Field(2 * 86_400, gt=0, description="what a strategy earned counts half after this")
     bandit_floor: float = Field(0.05, ge=0, le=0.5, description="share of the lists that each strategy gets for sure")
@@ -107,6 +110,11 @@ class Settings(BaseSettings):
     feedback_window_s: float = Field(1_800, gt=0, description="what follows the first look at a list this long is its")
     feedback_late_s: float = Field(7_200, gt=0, description="a list is remembered this much longer, for late signs")
     feedback_half_life_s: float = Field(7 * 86_400, gt=0, description="of the counts behind CTR and CVR")
+    # --- ads
+    ads_pricing: Literal["second", "first"] = Field(
+        "second", description="what a click on an ad costs: what keeps the place, or the bid"
+    )
+    ads_reserve: float = Field(0.01, ge=0, description="of a click on an ad; lower bids are left out")
     # --- search
     search_language: Language = Field(
         "en", description="of texts and queries, ISO 639-1; zh is segmented; none: as written"
@@ -161,6 +169,11 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def sells_ads(self) -> bool:
+        """Whether a placement has sponsored places, and so impressions of ads are counted by shopper."""
+        return any(isinstance(fields, dict) and fields.get("sponsored") for fields in self.placements.values())
+
+    @property
     def bootstrap(self) -> list[str]:
         """Kafka's host:port list, without the scheme that Faust wants."""
         return [part.removeprefix("kafka://") for part in self.broker_url.split(",")]
@@ -182,6 +195,11 @@ class Settings(BaseSettings):
     def rewards_path(self) -> Path:
         """The snapshot of what each strategy earned."""
         return self.data_dir / f"rewards-{self.app_id}.msgpack"
+
+    @property
+    def ads_path(self) -> Path:
+        """The snapshot of what campaigns have spent, and of what becomes of ads."""
+        return self.data_dir / f"ads-{self.app_id}.msgpack"
 
     @property
     def fusion_path(self) -> Path:

@@ -22,7 +22,8 @@ import msgspec
 from rec.contest import Round
 from rec.events import POSITIVE, Event
 from rec.impressions import left_alone
-from rec.state import Interest, Outcome, Shown, UserState
+from rec.marks import Shown
+from rec.state import Interest, Outcome, UserState
 
 LEAST_TOUCHES = 50  # the gate looks back that far (rec.candidates), however few the network reads
 MAX_INTERESTS = 16

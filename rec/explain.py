@@ -91,7 +91,7 @@ def apart(world: World) -> World:
         rulebook=world.rulebook,
         query_vector=world.query_vector,
     )
-    same.audience = world.audience
+    same.audience, same.scenes = world.audience, world.scenes
     return same
 
 
@@ -167,8 +167,9 @@ def barriers(planned: Plan, on_shelf: Shelf, world: World, now: float) -> list[t
         named("in_cart", set(state.cart()) if planned.mix is CART else filters.carted(state, now, rules))
         named("bought", filters.bought(state, now, rules, cycle_in(view, rules)))
         named("not_interested", filters.hidden(state))
-        named("seen", filters.seen(state, rules))
+        named("seen", filters.seen(state, world.scenes.of(ask.placement).lists(rules)))
         named("tired", filters.tired(state, now, rules))
+    keeps("kind", ~world.scenes.keep(np.ones(view.size, np.bool_), view, ask.placement))
     if (theirs := world.audience.mask(view, state.about if state else NOBODY)) is not None:
         keeps("audience", ~theirs)
     if planned.orders.excluded is not None:

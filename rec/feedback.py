@@ -11,16 +11,18 @@ nobody looked at gives no example, one without a click does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from rec.events import ACTIONS, POSITIVE, Event
+from rec import dwell
+from rec.ads.terms import Terms, clicked
+from rec.dwell import Dwells, Reward
+from rec.events import ACTIONS, Event
 from rec.served import Lists, Packed, unpack
 from rec.state import UserState
-from rec.value import Worth
 
 if TYPE_CHECKING:
     from rec.config import Settings
@@ -32,22 +34,21 @@ UNREAD_S = 600.0  # signs of an unknown list wait at least so long for its recor
 GRID_S = 60.0  # windows end on whole minutes, so that those of a user end together
 MAX_ITEMS = 200  # signs are kept of so many items of a list; it has no more
 
-_AFTER = {"add_to_cart": "cart", "purchase": "purchase", "not_interested": "dislike"}
-
 
 class JoinRules(NamedTuple):
-    """How long a list waits for its outcomes, how long it is remembered afterwards (seconds), and what they are worth.
+    """How long a list waits for its outcomes, how long it is remembered afterwards (seconds), and what they are worth
+    at a placement.
 
     `late_s`: a window ends this long after it was due, and it is so long that a list may stay unseen.
     """
 
     window_s: float = 1_800.0
     late_s: float = 7_200.0
-    worth: Worth = Worth()
+    reward: Callable[[str], Reward] = lambda placement: Reward()
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> JoinRules:
-        return cls(settings.feedback_window_s, settings.feedback_late_s, Worth.from_settings(settings))
+    def from_settings(cls, settings: Settings, reward: Callable[[str], Reward]) -> JoinRules:
+        return cls(settings.feedback_window_s, settings.feedback_late_s, reward)
 
 
 class Window(msgspec.Struct, frozen=True, array_like=True):
@@ -67,6 +68,9 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
     revision: int = -1
     digest: bytes = b""
     used: int = 0
+    dwelt: dict[str, Dwells] = {}  # item_id → seconds on it, as told
+    ads: dict[str, Terms] = {}  # the list's sponsored items
+    billed: int = 0  # clicks on them in the example that is out
 
     @property
     def signs(self) -> int:
@@ -83,7 +87,8 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     """One place of a list, what became of it, and the reward. `actions`: action → first time, seconds since 1970.
 
     `seen`: an impression or an action says so. The reward is Σ worth over what happened: a click (any action that
-    wants the item), a cart, a purchase, a dislike, each once.
+    wants the item), a cart, a purchase, a dislike, each once, and how much of it was read, as its placement says; 0 of
+    an ad (`ad`: its terms). `dwell`: seconds on it.
     """
 
     item_id: str
@@ -94,6 +99,8 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     seen: bool
     reward: float
     actions: dict[str, float]
+    dwell: float = 0.0
+    ad: Terms | None = None
 
 
 class FeedbackExample(msgspec.Struct, frozen=True):
@@ -161,7 +168,7 @@ def fold(
     before = window or Window(touched=now, due=now)
     match what:
         case Packed():
-            after = before if before.served else msgspec.structs.replace(before, served=what.served)
+            after = before if before.served else msgspec.structs.replace(before, served=what.served, ads=what.ads)
         case Handed():
             after = _both(before, what.window)
         case Event():
@@ -174,29 +181,32 @@ def fold(
 
 def _signed(window: Window, event: Event) -> Window:
     """With what an event says of the list that it names."""
-    at, seen, acts = event.at, window.seen, window.acts
+    at, seen, acts, dwelt = event.at, window.seen, window.acts, window.dwelt
     for item_id in dict.fromkeys(item.item_id for item in event.items):
         if len(seen.keys() | acts.keys() | {item_id}) > MAX_ITEMS:
             break
         if event.event == IMPRESSION:
             if at < seen.get(item_id, float("inf")):
                 seen = {**seen, item_id: at}
-        elif at < acts.get(item_id, {}).get(event.event, float("inf")):
+            continue
+        if at < acts.get(item_id, {}).get(event.event, float("inf")):
             acts = {**acts, item_id: {**acts.get(item_id, {}), event.event: at}}
-    if seen is window.seen and acts is window.acts:
+        if event.event == "dwell" and (more := dwell.told(dwelt.get(item_id, ()), at, event.value)):
+            dwelt = dwelt if more is dwelt.get(item_id) else {**dwelt, item_id: more}
+    if seen is window.seen and acts is window.acts and dwelt is window.dwelt:
         return window
-    return msgspec.structs.replace(window, seen=seen, acts=acts)
+    return msgspec.structs.replace(window, seen=seen, acts=acts, dwelt=dwelt)
 
 
 def _both(a: Window, b: Window) -> Window:
     """What either knows; of the examples that are out the newer one."""
     newer = a if a.revision >= b.revision else b
     acts = {item_id: _first(a.acts.get(item_id, {}), b.acts.get(item_id, {})) for item_id in {**a.acts, **b.acts}}
-    served, seen = a.served or b.served, _first(a.seen, b.seen)
-    if (served, seen, acts, newer.revision) == (a.served, a.seen, a.acts, a.revision):
+    served, seen, dwelt = a.served or b.served, _first(a.seen, b.seen), dwell.together(a.dwelt, b.dwelt)
+    if (served, seen, acts, dwelt, newer.revision) == (a.served, a.seen, a.acts, a.dwelt, a.revision):
         return a
-    out = {"revision": newer.revision, "digest": newer.digest, "used": newer.used}
-    return msgspec.structs.replace(a, served=served, seen=seen, acts=acts, **out)
+    out = {"revision": newer.revision, "digest": newer.digest, "used": newer.used, "billed": newer.billed}
+    return msgspec.structs.replace(a, served=served, ads=a.ads or b.ads, seen=seen, acts=acts, dwelt=dwelt, **out)
 
 
 def _first(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
@@ -209,6 +219,8 @@ def _due(window: Window, now: float, rules: JoinRules) -> float:
     if not window.news:
         end = window.touched + rules.window_s + rules.late_s
         return end + -end % GRID_S
+    if clicked(window.ads, window.acts) > window.billed:  # who pays for it has to know when the budget is spent
+        return now + SETTLE_S
     return max(min(window.times()) + rules.window_s, now + SETTLE_S)
 
 
@@ -220,7 +232,9 @@ def _closed(window: Window, user_id: str, now: float, rules: JoinRules) -> tuple
     examples = []
     if example is not None and (digest := _digest(example)) != window.digest:
         examples = [example]
-        after = msgspec.structs.replace(after, revision=example.revision, digest=digest, used=example.signs)
+        out = {"revision": example.revision, "digest": digest, "used": example.signs}
+        after = msgspec.structs.replace(after, **out)
+    after = msgspec.structs.replace(after, billed=clicked(window.ads, window.acts))
     return msgspec.structs.replace(after, due=_due(after, now, rules)), examples
 
 
@@ -235,10 +249,12 @@ def joined(window: Window, user_id: str, rules: JoinRules = JoinRules()) -> Feed
     times = [*seen.values(), *(at for actions in acts.values() for at in actions.values())]
     if not times:
         return None
-    first, until = min(times), min(times) + rules.window_s
+    first, until, reward = min(times), min(times) + rules.window_s, rules.reward(served.placement)
     places = []
     for item in served.items:
         actions = {name: at for name, at in sorted(acts.get(item.item_id, {}).items()) if at <= until}
+        spent, ad = dwell.spent_by(window.dwelt.get(item.item_id, ()), until), window.ads.get(item.item_id)
+        earned = reward.of(actions) + reward.of_time(spent, item.length_s)
         places.append(
             Place(
                 item.item_id,
@@ -247,8 +263,10 @@ def joined(window: Window, user_id: str, rules: JoinRules = JoinRules()) -> Feed
                 item.propensity,
                 item.category,
                 seen=bool(actions) or seen.get(item.item_id, float("inf")) <= until,
-                reward=reward_of(actions, rules.worth),
+                reward=earned if ad is None else 0.0,  # it is paid for, and says nothing of the list's strategy
                 actions=actions,
+                dwell=spent,
+                ad=ad,
             )
         )
     return FeedbackExample(
@@ -265,18 +283,6 @@ def joined(window: Window, user_id: str, rules: JoinRules = JoinRules()) -> Feed
         experiment=served.experiment,
         arm=served.arm,
     )
-
-
-def reward_of(actions: Mapping[str, float], worth: Worth = Worth()) -> float:
-    """Σ worth of what happened, each thing once.
-
-    >>> reward_of({"select_item": 1.0, "view_item": 2.0, "purchase": 9.0}), reward_of({"not_interested": 1.0})
-    (5.0, -4.0)
-    """
-    happened = {_AFTER[name] for name in actions if name in _AFTER}
-    if any(name in POSITIVE for name in actions):
-        happened.add("click")
-    return float(sum(getattr(worth, head) for head in sorted(happened)))
 
 
 def _digest(example: FeedbackExample) -> bytes:

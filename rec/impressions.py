@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from rec.events import Event
-from rec.state import Shown, UserState
+from rec.marks import Shown
+from rec.state import UserState
 
 ONE_LIST_S = 60.0  # impressions of one list come in parts, as a shopper scrolls
 MAX_LEFT = 16

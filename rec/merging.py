@@ -9,19 +9,18 @@ from __future__ import annotations
 import msgspec
 
 from rec.about import newest
+from rec.ads import frequency
 from rec.consent import joined
+from rec.marks import Shown, latest, newest_shown
 from rec.ring import newest_marks
 from rec.state import (
     MAX_SEARCHES,
     FoldRules,
     Interest,
-    Shown,
     UserState,
     capped,
     deny,
     kept_since,
-    latest,
-    newest_shown,
     sum_of,
 )
 from rec.visitors import within_bounds
@@ -73,6 +72,7 @@ def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRule
         bought=latest(user.bought, visitor.bought),
         hidden=latest(user.hidden, visitor.hidden),
         shown=newest_shown(_added(user.shown, visitor.shown)),
+        ads=frequency.together(user.ads, visitor.ads),
         searches=tuple(sorted({*user.searches, *visitor.searches})[-MAX_SEARCHES:]),
         about=newest(user.about, visitor.about),
         ring=newest_marks(visitor.ring + user.ring),

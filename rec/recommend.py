@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -42,7 +41,7 @@ from rec.candidates import (
 from rec.catalog import Catalog, Floats, Ints, Mask, View, card
 from rec.contest import UNTAUGHT
 from rec.counters import Counters
-from rec.events import instant
+from rec.events import instant, moment
 from rec.features import features_of
 from rec.gate import Gate, bucket_of, softmax, weigh
 from rec.ids import uuid7
@@ -55,6 +54,7 @@ from rec.policy.rules import Orders, Rulebook
 from rec.policy.strategy import Strategy
 from rec.ranking import CART, HOME, ITEM, Mix, rank
 from rec.reasons import Why, discreet
+from rec.scenes import EVERYTHING
 from rec.search.intent import SPOKE, QueryVector, sought
 from rec.shelf import Shelf, shelf
 from rec.slates import Cause, Position, Reason, Slate, SlateItem
@@ -121,6 +121,7 @@ class World:
         self.audience = Audience()
         self.query_vector = query_vector
         self.likeness = likeness
+        self.scenes = EVERYTHING  # what serves has those of the settings
         self._shelf_s = shelf_s
         self.catalog = catalog
         self.counters = counters
@@ -162,7 +163,10 @@ def recommend(ask: Ask, world: World, *, now: float, rng: random.Random) -> Slat
 def recommend_many(asks: Sequence[Ask], world: World, *, now: float, rng: random.Random) -> list[Slate]:
     """The lists asked for, in the order of the asks; together they cost less than one by one."""
     brain = world.brain  # one version for all of them, whatever is swapped in meanwhile
-    return [made(judged, world, brain, now, rng) for judged in judge(asks, world, brain, now)]
+    lists = judge(asks, world, brain, now)
+    if (sell := world.scenes.sell) is not None:
+        return [sell(judged, world, now, lambda organic: made(organic, world, brain, now, rng)) for judged in lists]
+    return [made(judged, world, brain, now, rng) for judged in lists]
 
 
 class Judged(NamedTuple):
@@ -206,21 +210,22 @@ def plan(ask: Ask, on_shelf: Shelf, world: World, now: float) -> Plan:
     """Without consent or state nothing personal goes in: everyone without gets the same list."""
     state = ask.state if ask.state is not None and may_use(ask.state, world.rules) else None
     own = anchors_of(state) if state else []
-    context = [Anchor(ask.item_id, now, 1, "view_item")] if ask.item_id and _known(ask.item_id, on_shelf) else []
-    cart = state.cart() if state and ask.placement == "cart" and not context else {}
+    scene = world.scenes.of(ask.placement)
+    page = ask.item_id if scene.follows != "shopper" else None
+    context = [Anchor(page, now, 1, "view_item")] if page and _known(page, on_shelf) else []
+    cart = state.cart() if state and scene.follows == "cart" and not context else {}
     basket = [Anchor(i, at, 1, "add_to_cart") for i, at in sorted(cart.items(), key=lambda pair: -pair[1])]
     cycle_of = cycle_in(on_shelf.view, world.lists)
     excluded = {*cart, *([ask.item_id] if ask.item_id else ())}
     if state:
-        excluded |= forbidden(state, now, world.lists, cycle_of)
+        excluded |= forbidden(state, now, scene.lists(world.lists), cycle_of)
     due = frozenset(due_again(state, now, cycle_of)) if state and state.bought else frozenset[str]()
-    allowed = eligible(on_shelf.view, excluded)
+    allowed = world.scenes.keep(eligible(on_shelf.view, excluded), on_shelf.view, ask.placement)
     orders = permit(allowed, on_shelf.view, ask.placement, state, world, now)
     fresh = allowed & eligible(on_shelf.view, tired(state, now, world.lists)) if state else allowed
     mix = ITEM if context else CART if basket else HOME
-    return Plan(
-        ask, state, context or basket or own, own, mix, allowed, fresh, ask.strategy or world.strategy, orders, due
-    )
+    strategy = ask.strategy or world.strategy
+    return Plan(ask, state, context or basket or own, own, mix, allowed, fresh, strategy, orders, due)
 
 
 def permit(mask: Mask, view: View, placement: str, state: UserState | None, world: World, now: float) -> Orders:
@@ -277,8 +282,9 @@ def _judged(
         features = features_of(pool, on_shelf, found, p.own, {} if says is None else {"sequence": says.log_p}, now)
         weighed = weigh(features, brain.gate, bucket_of(len(p.own)))
         logits = weighed.logits
-        if world.worth and says is not None and (chances := says.chances(pool.rows)) is not None:
-            logits = logits + log_value(chances, world.worth)
+        worth = world.scenes.worth(p.ask.placement, world.worth)
+        if worth and says is not None and (chances := says.chances(pool.rows)) is not None:
+            logits = logits + log_value(chances, worth)
         source, sources = weighed.source, weighed.sources
         if searched is not None:
             logits = logits + searched[pool.rows]
@@ -341,8 +347,3 @@ def _slate(
         created_at=instant(now),
         items=tuple(items),
     )
-
-
-def moment(at: float) -> datetime | None:
-    """None for never."""
-    return instant(at) if at > 0 else None

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from rec.ads.book import AdBook
 from rec.config import Settings
 from rec.counters import Counters
 from rec.erased import finish_erasures
@@ -48,7 +49,7 @@ async def catalog_facets(database: Database) -> dict[str, Facets]:
     revision = 0
     while (page := await database.changes(revision)).revision > revision:
         revision = page.revision
-        facets.update((item.item_id, Facets(item.category, item.brand)) for item in page.items)
+        facets.update((item.item_id, Facets(item.category, item.brand, item.kind)) for item in page.items)
         for item_id in page.deleted:
             facets.pop(item_id, None)
     return facets
@@ -75,6 +76,16 @@ def rewind_rewards(settings: Settings) -> bool:
     except (FileNotFoundError, ModelError):
         return False
     write_atomically(settings.rewards_path, rewards.to_bytes())
+    return True
+
+
+def rewind_ads(settings: Settings) -> bool:
+    """The same of what campaigns have spent, which pacing goes by; False if there is nothing to keep."""
+    try:
+        book = AdBook.from_bytes(settings.ads_path.read_bytes(), settings.feedback_half_life_s, rewound=True)
+    except (FileNotFoundError, ModelError):
+        return False
+    write_atomically(settings.ads_path, book.to_bytes())
     return True
 
 

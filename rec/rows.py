@@ -16,6 +16,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
 
+from rec.ads.ad import check_ad
 from rec.catalog import Item
 from rec.errors import BadInput
 from rec.events import ID_RULE, Event
@@ -66,6 +67,7 @@ def item_of(row: Mapping[str, Any]) -> Item:
     except msgspec.ValidationError as error:
         raise explain(error, _REMEDIES) from None
     check_item(item)
+    check_ad(item)
     return item
 
 

@@ -8,11 +8,14 @@ goes along in the compact form of `rec.examples`. Pure.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
 
+from rec.ads.terms import Terms
+from rec.catalog import Item
+from rec.dwell import length_of
 from rec.examples import compact
 from rec.impressions import left_by
 from rec.policy.chosen import Assignment
@@ -22,7 +25,7 @@ from rec.topics import partition_of
 
 MOST_BYTES = 512 * 1024  # of packed lists in a record
 
-CategoryOf = Callable[[str], str]  # item_id → category, "" where there is none
+ItemOf = Callable[[str], Item | None]  # item_id → as the catalog has it
 
 
 class ServedItem(msgspec.Struct, frozen=True, array_like=True):
@@ -33,6 +36,7 @@ class ServedItem(msgspec.Struct, frozen=True, array_like=True):
     source: str
     propensity: float | None = None
     category: str = ""
+    length_s: float = 0.0  # to read or to watch it; 0: it does not say
 
 
 class Served(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -54,12 +58,16 @@ class Served(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Packed(msgspec.Struct, frozen=True, array_like=True):
-    """A list that went out, as it travels and is kept: who got it, when (seconds since 1970), and `Served`, packed."""
+    """A list that went out, as it travels and is kept: who got it, when (seconds since 1970), and `Served`, packed.
+
+    `ads`: its sponsored items, and what was agreed of them.
+    """
 
     user_id: str
     slate_id: str
     at: float
     served: bytes
+    ads: dict[str, Terms] = {}
 
 
 class Lists(msgspec.Struct, frozen=True, tag="lists", tag_field="kind"):
@@ -74,15 +82,17 @@ class Making(NamedTuple):
     slate: Slate
     state: UserState | None
     chosen: Assignment | None = None  # None: the installation's own strategy made it
+    ads: Mapping[str, Terms] = {}
 
 
-def served_of(made: Making, category_of: CategoryOf) -> Served:
+def served_of(made: Making, item_of: ItemOf) -> Served:
     """The record of a list. Of the state it has what `example_of` would keep at the moment at which it was made."""
     slate, at = made.slate, made.slate.created_at.timestamp()
-    items = tuple(
-        ServedItem(place.item_id, place.score, place.source, place.propensity, category_of(place.item_id))
-        for place in slate.items
-    )
+    items = []
+    for place in slate.items:
+        item = item_of(place.item_id)
+        known = ("", 0.0) if item is None else (item.category, length_of(item))
+        items.append(ServedItem(place.item_id, place.score, place.source, place.propensity, *known))
     chosen = made.chosen
     state = None if made.state is None else compact(made.state, left_by(made.state, at))
     return Served(
@@ -92,7 +102,7 @@ def served_of(made: Making, category_of: CategoryOf) -> Served:
         at=at,
         strategy=slate.strategy,
         model_version=slate.model_version,
-        items=items,
+        items=tuple(items),
         state=state,
         experiment=(chosen and chosen.experiment) or "",
         arm=(chosen and chosen.arm) or "",
@@ -103,9 +113,9 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Served).decode
 
 
-def pack(served: Served) -> Packed:
+def pack(served: Served, ads: Mapping[str, Terms] = {}) -> Packed:  # noqa: B006  read alone
     """Its form in topic `served` and in the table of windows: msgpack, compressed (ids and actions repeat)."""
-    return Packed(served.user_id, served.slate_id, served.at, zlib.compress(_encode(served), 1))
+    return Packed(served.user_id, served.slate_id, served.at, zlib.compress(_encode(served), 1), dict(ads))
 
 
 def unpack(raw: bytes) -> Served:

@@ -45,7 +45,8 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
     Kinds: because_you_viewed | because_you_carted | because_you_bought (item_id), goes_with (item_id),
     interest_category | interest_brand (value), popular, popular_in_category (value), seen_before (item_id), similar
     (item_id), next_step (what a network expects after the last actions, none of them alone), new, pinned (the shop put
-    it there), for_you (it follows from something sensitive, of which nothing more is said); exact_match, matches, means
+    it there), sponsored (an ad; item_id: the product that it leads to), for_you (it follows from something sensitive,
+    of which nothing more is said); exact_match, matches, means
     (the query: value), chosen_for (others who searched for value), because_you_searched (value).
     `policy`: what moved the item to where it stands beside that, as rec.policy.chain names its steps; rules by id.
     """

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from rec.about import NOBODY, About, said_since, told
+from rec.ads import frequency
 from rec.consent import Standing, heard, usable
 from rec.events import ACTIONS, CONSENT, Event
+from rec.marks import Shown, latest, newest_shown
 from rec.ring import contains, mark_of, newest_marks
 from rec.slates import Position
 from rec.visitors import asked
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
 MAX_HISTORY = 200
 MAX_FACETS = 64  # categories, and brands, an interest is kept in
-MAX_MARKS = 300  # items with a mark of each kind: bought, shown, hidden
 MAX_SEARCHES = 10
 
 
@@ -34,6 +35,7 @@ class Facets(NamedTuple):
 
     category: str
     brand: str
+    kind: str = "product"
 
 
 FacetsOf = Callable[[str], Facets | None]
@@ -48,6 +50,7 @@ class FoldRules(NamedTuple):
     consent_default: bool = True
     history: int = MAX_HISTORY  # actions kept of a user
     sensitive: frozenset[str] = frozenset()  # categories that enter no interest and no reason
+    ads: bool = False  # whether impressions of ads are counted: somewhere there are places for them
 
     @classmethod
     def from_settings(cls, settings: Settings) -> FoldRules:
@@ -58,6 +61,7 @@ class FoldRules(NamedTuple):
             consent_default=settings.consent_default == "granted",
             history=settings.history,
             sensitive=frozenset(settings.sensitive_categories),
+            ads=settings.sells_ads,
         )
 
 
@@ -82,13 +86,6 @@ class Interest(NamedTuple):
         return self.short * 0.5 ** (age / rules.short_half_life_s), self.long * 0.5 ** (age / rules.long_half_life_s)
 
 
-class Shown(NamedTuple):
-    """Impressions of an item, and when it was last shown."""
-
-    times: int
-    at: float
-
-
 class UserState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The value of the per-user table, backed by the changelog. `consent` is None until the user chose."""
 
@@ -108,6 +105,7 @@ class UserState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     bought: dict[str, float] = {}  # item_id → when last
     hidden: dict[str, float] = {}  # item_id → when last told "not interested"
     shown: dict[str, Shown] = {}
+    ads: frequency.Seen = {}  # when ads were seen
     searches: tuple[tuple[float, str], ...] = ()
     about: About = NOBODY  # age and region, as last said
     visitors: dict[str, str] = {}  # visitor_id → "asked" | "merged" | "refused"; see rec.visitors
@@ -189,19 +187,21 @@ def _applied(
 ) -> tuple[UserState, Outcome]:
     name, action = event.event, ACTIONS[event.event]
     history, categories, brands = state.history, state.categories, state.brands
-    bought, hidden, shown = state.bought, state.hidden, state.shown
+    bought, hidden, shown, ads = state.bought, state.hidden, state.shown, state.ads
     for item in event.items:
         item_id = item.item_id
         if name == "view_item_list":
             times, last = shown.get(item_id, (0, 0.0))
             shown = {**shown, item_id: Shown(times + 1, max(at, last))}
+            if rules.ads and (found := facets(item_id)) is not None and found.kind == "ad":
+                ads = frequency.noted(ads, item_id, at)
             continue
         history = _inserted(history, Touch(at, item_id, name), rules.history)
         if (found := facets(item_id)) is not None and found.category not in rules.sensitive:
             if found.category:
-                categories = _gained(categories, found.category, action.gain, at, rules)
+                categories = _gained(categories, found.category, event.gain, at, rules)
             if found.brand:
-                brands = _gained(brands, found.brand, action.gain, at, rules)
+                brands = _gained(brands, found.brand, event.gain, at, rules)
         if name == "purchase":
             bought = latest(bought, {item_id: at})
         elif name == "not_interested":
@@ -222,6 +222,7 @@ def _applied(
         bought=bought,
         hidden=hidden,
         shown=newest_shown(shown),
+        ads=ads,
         searches=searches,
         visitors=visitors,
         about=told(state.about, event),
@@ -261,6 +262,7 @@ def kept_since(state: UserState, since: float, most: int) -> UserState:
     of `most` actions was cut.
     """
     times = [touch.at for touch in state.history[:1]] + [at for at, _ in state.searches[:1]] + state.about.times
+    times += [at for seen in state.ads.values() for at in seen[:1]]
     times += [*state.bought.values(), *state.hidden.values(), *(mark.at for mark in state.shown.values())]
     full = len(state.history) >= most
     if since <= 0 or not (full or any(at < since for at in times)):
@@ -273,6 +275,7 @@ def kept_since(state: UserState, since: float, most: int) -> UserState:
         bought={item_id: at for item_id, at in state.bought.items() if at >= since},
         hidden={item_id: at for item_id, at in state.hidden.items() if at >= since},
         shown={item_id: mark for item_id, mark in state.shown.items() if mark.at >= since},
+        ads=frequency.since(state.ads, since),
         searches=tuple(search for search in state.searches if search[0] >= since),
         about=said_since(state.about, since),
     )
@@ -322,19 +325,6 @@ def capped(kept: dict[str, Interest]) -> dict[str, Interest]:
     if len(kept) <= MAX_FACETS:
         return kept
     return dict(sorted(kept.items(), key=lambda pair: (pair[1].at, pair[0]))[-MAX_FACETS:])
-
-
-def latest(a: dict[str, float], b: dict[str, float]) -> dict[str, float]:
-    both = {**a, **{item_id: max(at, a.get(item_id, at)) for item_id, at in b.items()}}
-    if len(both) <= MAX_MARKS:
-        return both
-    return dict(sorted(both.items(), key=lambda pair: (pair[1], pair[0]))[-MAX_MARKS:])
-
-
-def newest_shown(shown: dict[str, Shown]) -> dict[str, Shown]:
-    if len(shown) <= MAX_MARKS:
-        return shown
-    return dict(sorted(shown.items(), key=lambda pair: (pair[1].at, pair[0]))[-MAX_MARKS:])
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -7,6 +7,7 @@ import logging
 import msgspec
 from aiohttp import web
 
+from rec.ads.ad import check_ad
 from rec.catalog import Item
 from rec.errors import BadInput, NotFound, TooLarge, Unavailable
 from rec.images import fitting
@@ -44,6 +45,7 @@ async def put_items(request: web.Request) -> web.Response:
         try:
             item = decode_known(raw, Item, " Fields of your own go into attributes.")
             check_item(item)
+            check_ad(item)
             fitting(item, edge.settings.image_dim)
             items[item.item_id] = item
         except BadInput as error:

@@ -1,7 +1,7 @@
 """SQL → **shelf** → the demo page. Products to click on, by department or by words of their title.
 
 A small copy of the catalog that follows its changes; the demo page alone uses it. Invariants: it holds at most
-MAX_ITEMS products however large the catalog is; nothing that is out of stock is offered.
+MAX_ITEMS products however large the catalog is; nothing that is out of stock is offered, and nothing but products.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from itertools import zip_longest
 from typing import Any
 
-from rec.catalog import Item, card
+from rec.catalog import AD, ARTICLE, VIDEO, Item, card
 from rec.ports import Catalogs
 
 MAX_ITEMS = 50_000
@@ -71,9 +71,10 @@ class Shelf:
             self._asked_at = self._clock()
 
     def _put(self, item: Item) -> None:
-        if item.may_be_shown and (item.item_id in self._items or len(self._items) < MAX_ITEMS):
+        offered = item.may_be_shown and item.kind not in (ARTICLE, VIDEO, AD)
+        if offered and (item.item_id in self._items or len(self._items) < MAX_ITEMS):
             self._items[item.item_id] = item
-        elif not item.may_be_shown:
+        elif not offered:
             self._items.pop(item.item_id, None)
 
 

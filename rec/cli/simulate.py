@@ -16,6 +16,8 @@ from rec.errors import BadInput
 from rec.evaluation.adapters import DATASETS
 from rec.evaluation.stream import Stream
 from rec.policy.bandit import BanditRules
+from rec.simulate.ads import Setting as AdDays
+from rec.simulate.ads import days_of_ads, summed
 from rec.simulate.arms import Setting as Arms
 from rec.simulate.arms import regrets
 from rec.simulate.closed import Setting
@@ -49,6 +51,7 @@ class Players(click.ParamType):
 )
 @click.option("--dataset", type=click.Choice(list(DATASETS)), default="yoochoose", show_default=True, help="Its kind.")
 @click.option("--arms", is_flag=True, help="The bandit over strategies alone: the best of three changes half way.")
+@click.option("--ads", is_flag=True, help="Days of ads: budgets, and whether p(click) is true.")
 @click.option("--shoppers", default=200, show_default=True, type=click.IntRange(1, 100_000), help="How many there are.")
 @click.option("--events", default=5_000, show_default=True, type=click.IntRange(1), help="Lists they look at, in sum.")
 @click.option("--seed", type=click.IntRange(0), help="The same seed, the same run.  [0]")
@@ -66,6 +69,7 @@ def simulate(
     replay: Path | None,
     dataset: str,
     arms: bool,
+    ads: bool,
     shoppers: int,
     events: int,
     seed: int | None,
@@ -87,18 +91,22 @@ def simulate(
     rec simulate --compare adaptive,greedy --network --rewards 0.1
     rec simulate --compare adaptive,greedy,random --replay path/to/yoochoose_100k --events 10000
     rec simulate --arms --seeds 0,1,2
+    rec simulate --ads --seeds 0,1,2 --json
     """
     if seed is not None and seeds:
         raise BadInput("Give --seed or --seeds, not both.", field="--seeds")
-    if (names is None) != arms:
-        raise BadInput("Give --compare STRATEGY,… or --arms, and one of them.", field="--compare")
+    if (names is not None) + arms + ads != 1:
+        raise BadInput("Give --compare STRATEGY,…, --arms or --ads, and one of them.", field="--compare")
     if replay is None:
         refuse(ctx, "a simulation; it is for --replay", ["dataset"])
     elif names is None:
         raise BadInput("--replay needs --compare STRATEGY,…", field="--replay")
     chosen = seeds or (seed or 0,)
     if names is None:
-        refuse(ctx, "--arms", ["shoppers", "events", "network", "rewards"])
+        refuse(ctx, "--ads" if ads else "--arms", ["shoppers", "events", "network", "rewards"])
+        if ads:
+            _ads(AdDays(), chosen, as_json)
+            return
         _arms(Arms(), chosen, as_json)
         return
     if replay is not None:
@@ -137,6 +145,26 @@ def _replay(names: tuple[str, ...], stream: Stream, seed: int, limit: int, as_js
         rows.add_row(name, *earned, *numbers, f"{beside['ess']:,.0f}", "yes" if beside["within"] else "no")
     emit(rows)
     say(f"{body['lists']:,} lists; true and SNIPS: reward a list of the same learner, from full information and a log")
+
+
+def _ads(setting: AdDays, seeds: tuple[int, ...], as_json: bool) -> None:
+    days = {}
+    with ProgressLine("playing", "seeds") as line:
+        for at, seed in enumerate(seeds):
+            days[seed] = days_of_ads(setting, seed)
+            line.update(at + 1, (at + 1) / len(seeds))
+    if as_json:
+        body = {str(seed): {**day._asdict(), **summed(day)} for seed, day in days.items()}
+        emit_json({"days": body, "setting": setting._asdict()})
+        return
+    rows = table("seed", *summed(next(iter(days.values()))), right=tuple(summed(next(iter(days.values())))))
+    for seed, day in days.items():
+        rows.add_row(str(seed), *(f"{number:.4g}" for number in summed(day).values()))
+    emit(rows)
+    say(
+        f"{setting.lists:,} lists a day, {setting.campaigns} campaigns, {setting.workers} workers, day {setting.days}; "
+        "off: the largest distance to the budget, and of foreseen to true clicks, as shares"
+    )
 
 
 def _arms(setting: Arms, seeds: tuple[int, ...], as_json: bool) -> None:

@@ -31,6 +31,7 @@ _WORDS = {
     "because_you_searched": "you searched for {value}",
     "pinned": "picked by the shop",
     "for_you": "for you",
+    "sponsored": "sponsored",
 }
 
 

@@ -10,7 +10,7 @@ import colorsys
 from hashlib import blake2b
 from xml.sax.saxutils import escape
 
-from rec.catalog import Item
+from rec.catalog import ARTICLE, VIDEO, Item
 from rec.demo.data import CATEGORIES
 from rec.demo.data.brands import BRANDS
 from rec.demo.data.colors import COLORS
@@ -103,8 +103,20 @@ def picture(item: Item) -> str:
         f'<rect width="200" height="200" fill="{background}"/>'
         f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{halo}"/>'
         f'<ellipse cx="100" cy="164" rx="74" ry="9" fill="#1d2230" opacity=".1"/>'
-        f"{figure}</svg>"
+        f"{figure}{_medium(item.kind)}</svg>"
     )
+
+
+def _medium(kind: str) -> str:
+    """The corner that tells an article, a sheet with lines, and a video, a button to play it, from a product."""
+    if kind == ARTICLE:
+        lines = "".join(f'<path d="M153 {y}h{width}"/>' for y, width in ((150, 22), (158, 22), (166, 14)))
+        sheet = '<rect x="143" y="136" width="42" height="46" rx="5" fill="#fffdf8" stroke="#343a44" stroke-width="3"/>'
+        return f'{sheet}<g stroke="#343a44" stroke-width="3" stroke-linecap="round">{lines}</g>'
+    if kind == VIDEO:
+        disc = '<circle cx="164" cy="160" r="24" fill="#343a44"/>'
+        return f'{disc}<path d="M157 148v24l19-12z" fill="#fffdf8"/>'
+    return ""
 
 
 def _main_color(item: Item, dice: bytes) -> str:

@@ -28,7 +28,7 @@ from rec.errors import RecError, Unavailable
 from rec.files import write_atomically
 from rec.model.checkpoint import names
 from rec.ports import Database
-from rec.restore import restore, rewind_rates, rewind_rewards
+from rec.restore import restore, rewind_ads, rewind_rates, rewind_rewards
 from rec.search.reading import check_synonyms
 from rec.signals import stop_on_signals
 from rec.state import FoldRules
@@ -226,18 +226,20 @@ async def _prepare(options: Options, home: Home, settings: Settings, report: Rep
         await asyncio.to_thread(write_atomically, settings.counters_path, counters.to_bytes())
         await asyncio.to_thread(rewind_rates, settings)
         await asyncio.to_thread(rewind_rewards, settings)
+        await asyncio.to_thread(rewind_ads, settings)
         if restored.events:
             report(f"restored {restored.users} users from {restored.events} events in {restored.seconds:.1f} s")
         return restored.examples
 
 
 async def _seed(database: Database, seed: int, report: Report) -> None:
+    from rec.demo.content import demo_content
     from rec.demo.shoppers import demo_history
     from rec.demo.world import demo_catalog
     from rec.events import encode_event
 
     items = demo_catalog(seed=seed)
-    await database.put_items(items)
+    await database.put_items([*items, *demo_content(seed=seed)])
     history = demo_history(items, seed=seed, until=datetime.now(UTC))
     await database.append([(event, encode_event(event)) for event in history])
     report(f"first start: a demo shop of {len(items)} products and {len(history)} past events")

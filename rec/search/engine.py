@@ -15,12 +15,12 @@ import msgspec
 import numpy as np
 
 from rec.catalog import Floats, Ints, Item, Mask, card
-from rec.events import instant
+from rec.events import instant, moment
 from rec.ids import uuid7
 from rec.policy.rules import Pin
 from rec.protocol import Search
 from rec.recent import Recent
-from rec.recommend import Ask, World, may_use, moment, recommend
+from rec.recommend import Ask, World, may_use, recommend
 from rec.search.filters import Filters
 from rec.search.finding import RANKED, Matches, find
 from rec.search.fusion import FUSED, Fusion

@@ -52,7 +52,7 @@ class Seat(NamedTuple):
 
 def permission(view: View, state: UserState | None, world: World, now: float) -> Permission:
     """Without state or consent that of a stranger, who has not said how old they are, or where."""
-    allowed = view.known.copy()
+    allowed = world.scenes.keep(view.known.copy(), view, PLACEMENT)
     known = state if state is not None and may_use(state, world.rules) else None
     return Permission(allowed, permit(allowed, view, PLACEMENT, known, world, now))
 

@@ -149,7 +149,7 @@ class Loop:
         """The list with what became of it, to be told when its window is over."""
         rules, user_id = JoinRules(), slate.user_id
         window: Window | None = None
-        told: list[Packed | Event] = [pack(served_of(Making(slate, state), lambda _: ""))]
+        told: list[Packed | Event] = [pack(served_of(Making(slate, state), lambda _: None))]
         for what in (*told, *(event for event in events if event.attribution is not None)):
             window, _ = joining(window, what, user_id=user_id, now=slate.created_at.timestamp(), rules=rules)
         if window is not None and (example := joined(window, user_id, rules)) is not None:

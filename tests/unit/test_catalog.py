@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rec.catalog import Catalog, Item
 from rec.errors import ModelError
+from rec.state import Facets
 from tests.unit.shop import DIM, item, items, vector
 
 
@@ -25,7 +26,7 @@ def filled(each: int = 3) -> Catalog:
 def test_an_item_is_found_by_its_id_with_its_facets_and_its_card() -> None:
     catalog = Catalog()
     catalog.upsert([item("camping-1", price=19.9, currency="EUR", image_url="/a.svg", url="/p/1", brand="Oak")])
-    assert catalog.facets("camping-1") == ("camping", "Oak")
+    assert catalog.facets("camping-1") == Facets("camping", "Oak", "product")
     assert catalog.card("camping-1") == {
         "title": "The camping thing 1",
         "price": 19.9,

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rec.catalog import Item
 from rec.events import Attribution, Event, EventItem, instant
 from rec.feedback import (
     GRID_S,
@@ -48,8 +49,9 @@ def served(slate_id: str = "s1", n: int = 4, at: float = NOW) -> Packed:
     return pack(made(slate_id, n, at))
 
 
-def sign(name: str, *ids: str, at: float, slate: str = "s1", number: int = 0) -> Event:
+def sign(name: str, *ids: str, at: float, slate: str = "s1", number: int = 0, value: float | None = None) -> Event:
     return Event(
+        value=value,
         event=name,
         event_id=f"{name}-{ids}-{at}-{number}",
         user_id="u1",
@@ -274,7 +276,7 @@ def test_a_served_list_has_what_its_example_needs_and_of_the_state_what_an_examp
     )  # fmt: skip
     history = tuple(Touch(NOW - 100 + n, f"h{n}", "view_item") for n in range(80))
     state = UserState(epoch="e", version=3, history=history, ring=b"x" * 8, searches=((NOW, "a secret"),))
-    kept = served_of(Making(slate, state), lambda item_id: {"i1": "camping"}.get(item_id, ""))
+    kept = served_of(Making(slate, state), {"i1": Item(item_id="i1", title="Tent", category="camping")}.get)
     assert [item.propensity for item in kept.items] == [0.25, 1.0]
     assert [item.category for item in kept.items] == ["camping", ""]
     assert kept.state is not None

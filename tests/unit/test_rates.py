@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rec.dwell import Reward
 from rec.errors import ModelError
-from rec.feedback import FeedbackExample, Place, reward_of
+from rec.feedback import FeedbackExample, Place
 from rec.priors import JEFFREYS, Prior
 from rec.rates import Rates, rate_of
 
@@ -19,7 +20,7 @@ DAY = 86_400.0
 
 def place(item_id: str, *actions: str, seen: bool = True, category: str = "camping") -> Place:
     happened = {name: NOW for name in actions}
-    return Place(item_id, 0.5, "rules", None, category, seen, reward_of(happened), happened)
+    return Place(item_id, 0.5, "rules", None, category, seen, Reward().of(happened), happened)
 
 
 def example(slate: str, *places: Place, revision: int = 0, at: float = NOW, placement: str = "home") -> FeedbackExample:

@@ -131,7 +131,7 @@ function makeTile(item, hide) {
     { className: "tile", "data-category": card.category },
     make(
       "a",
-      { href: pathOf(item.item_id), className: "open" },
+      { href: pathOf(card.leads_to ?? item.item_id), className: "open" },
       make("span", { className: "frame" }, pictureOf(item, 240)),
       make("span", { className: "brand", text: card.brand ?? "" }),
       make("span", { className: "title", text: title }),

@@ -26,6 +26,7 @@ const PLAIN = {
   exact_match: "exactly what you typed",
   pinned: "picked by the shop",
   for_you: "for you",
+  sponsored: "sponsored",
 };
 
 /** A reason as a person says it; `titleOf` knows the titles of cards seen on this page. */

@@ -7,6 +7,7 @@ const KEPT_OFF = {
   flagged: "flagged in the catalog", out_of_stock: "out of stock", on_the_page: "the item on the page", in_cart: "in the cart",
   bought: "bought a short while ago", not_interested: "told “not interested”", seen: "seen before (REC_SEEN=exclude)",
   tired: "shown often and left alone", audience: "not for this age or region", rule: "a rule of the shop excludes it",
+  kind: "another kind than this placement shows",
 };
 const FELL = {
   rank: "ranked too low", weigh: "buried by a rule or the mix", pin: "its place is pinned", calibrate: "calibrated to interests",
