@@ -17,18 +17,20 @@ import numpy as np
 import psutil
 import pytest
 
+from agents.gpu import Gpu
 from agents.model_sync import ModelSync
 from rec.catalog import Catalog
 from rec.contest import UNTAUGHT
 from rec.counters import Counters
-from rec.errors import Unavailable
+from rec.errors import ConfigError, Unavailable
 from rec.examples import Erased, Tick
 from rec.model.checkpoint import MODEL, load_meta, names, save
+from rec.model.device import Hardware, gpus
 from rec.recommend import Brain, World
 from rec.store.memory.log import MemoryLog
 from rec.store.memory_db import MemoryDatabase
 from rec.versions import ModelVersion
-from tests.agents.school import BEGIN, FAST, ITEMS, TOPIC, School, until, walks
+from tests.agents.school import BEGIN, FAST, ITEMS, TEACHING, TOPIC, School, until, walks
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_children")]
 
@@ -412,3 +414,11 @@ async def test_an_erasure_whose_record_died_with_the_log_begins_a_new_lineage(sc
         await until(lambda: _line(again) is not None)
     assert trainer.taken.learned == 40
     assert [meta["learned"] for _, meta in await again.checkpoints.metas()] == [40]
+
+
+@pytest.mark.skipif(gpus() > 0, reason="there is a GPU here")
+async def test_a_child_whose_torch_cannot_use_the_device_says_so_and_lives() -> None:
+    async with Gpu(TEACHING, Hardware("cuda:0")) as gpu:
+        with pytest.raises(ConfigError, match="REC_DEVICE: torch cannot use cuda:0"):
+            await gpu.resume("nowhere", None)
+        assert gpu.pids

@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from agents.gpu import Gpu
 from rec.config import load_settings
 from rec.errors import ConfigError
 from rec.model.device import Hardware, gpus, hardware_of, placed
 from rec.model.fit import fit
 from rec.model.learner import Learner
-from tests.agents.school import TEACHING
 from tests.model.test_fit import ITEMS, SETTINGS, circles
 from tests.model.test_learner import TRAINING, lessons, probabilities
 
@@ -70,12 +68,3 @@ def test_an_offline_fit_in_bfloat16_is_as_good() -> None:
     quick = msgspec.structs.replace(SETTINGS, epochs=8)
     found = [fit(circles(200), ITEMS, quick, hardware=each).validation for each in (Hardware(), BF16)]
     assert found[1][-1] == pytest.approx(found[0][-1], abs=0.05)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-async def test_a_child_whose_torch_cannot_use_the_device_says_so_and_lives() -> None:
-    async with Gpu(TEACHING, Hardware("cuda:0")) as gpu:
-        with pytest.raises(ConfigError, match="REC_DEVICE: torch cannot use cuda:0"):
-            await gpu.resume("nowhere", None)
-        assert gpu.pids
