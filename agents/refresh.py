@@ -70,9 +70,8 @@ class Refresher:
         self._strategy_of = strategy_of
         self._mailbox = Mailbox()
         self._late = set[str]()  # whose lists were held back, and do not wait any longer
-        self._waiting: dict[
-            str, tuple[Waiting, str]
-        ] = {}  # whose list stays: what follows if no event comes, and where
+        # Whose list stays: what follows if no event comes, and on which screen.
+        self._waiting: dict[str, tuple[Waiting, str]] = {}
         self._over: dict[str, tuple[str, Cause]] = {}  # whose has stayed for long enough: on which screen, and why
         self.make_anew: MakeAnew = _make_nothing
         self._making = frozenset[str]()  # whose screens' lists are on their way from a state to Redis
