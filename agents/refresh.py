@@ -21,7 +21,7 @@ from agents.metrics import Metrics
 from agents.presence import Presence
 from agents.scoring import Scoring
 from agents.served import ServedLists
-from agents.shown import Learning, Shown
+from agents.shown import Learning, Shown, leads
 from rec.errors import Unavailable
 from rec.noted import Noted
 from rec.policy.chosen import Assignment
@@ -187,7 +187,7 @@ class Refresher:
         """What follows from a list that is on a screen: for how long it stays, and that another one is to come."""
         slate, user_id = made.slate, due.entry.user_id
         shown = frozenset(place.item_id for place in slate.items)
-        self._shown.note(user_id, due.screen, slate.position, shown, on_screen(made, now))
+        self._shown.note(user_id, due.screen, slate.position, shown, on_screen(made, now), leads(slate.items))
         self._hold.made(user_id, self._hold_s() if ask.strategy is None else ask.strategy.hold_s)
         if made.waits:
             self._hold.made(user_id, made.strategy.wait_s)

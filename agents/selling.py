@@ -46,13 +46,15 @@ class Selling(Outcomes[AdBook]):
         super().__init__(book, path=path, source=source, topic=topic, snapshot_s=snapshot_s)
         self.market, self._catalog, self._metrics, self._clock = market, catalog, metrics, clock
         self._believed = self._paced = 0.0
+        self._read = -1  # how many examples the book had learned from when it was last believed
         self.tell()
 
     def tell(self) -> None:
         """The market of now; once a minute its pace as well."""
         now = self._clock()
         self.market.paid(self.pupil, now)
-        if now - self._believed >= BELIEVE_S:
+        if now - self._believed >= BELIEVE_S and self._read != self.pupil.learned:
+            self._read = self.pupil.learned
             self.market.believe(self.pupil, now)
             self._believed = now
         if now - self._paced >= EVERY_S:
@@ -84,7 +86,13 @@ def selling(settings: Settings, world: World, source: Log, metrics: Metrics) -> 
     market = Market(AdRules(settings.ads_reserve, settings.ads_pricing))
     world.scenes.sell = market.sell
     half_life_s, path = settings.feedback_half_life_s, settings.ads_path
-    book = last_or_new(path, lambda raw: AdBook.from_bytes(raw, half_life_s), lambda: AdBook(half_life_s), "ads")
+    remember_s = 2 * (settings.feedback_window_s + settings.feedback_late_s)
+    book = last_or_new(
+        path,
+        lambda raw: AdBook.from_bytes(raw, half_life_s, remember_s=remember_s),
+        lambda: AdBook(half_life_s, remember_s=remember_s),
+        "ads",
+    )
     return Selling(
         book,
         market=market,

@@ -7,16 +7,17 @@ so much at a time. Invariant: of nobody more is remembered than what is on their
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from agents.presence import Presence
+from rec.ads.market import SOURCE as AD
 from rec.noted import is_waiting
 from rec.policy.refresh import OnScreen
 from rec.ports import Exchange
-from rec.slates import Position
+from rec.slates import Position, SlateItem
 
 LEARN = 1_000  # stored lists read in one turn: about 10 MB from Redis, and 20 ms of this process
 _AT_ONCE = 16
@@ -28,6 +29,7 @@ class OnList(NamedTuple):
     position: Position
     item_ids: frozenset[str]
     there: OnScreen | None = None  # where its strategy may let some of it stay
+    leads: frozenset[str] = frozenset()  # the products that its ads lead to
 
 
 class Shown:
@@ -48,9 +50,10 @@ class Shown:
         position: Position,
         item_ids: frozenset[str],
         there: OnScreen | None = None,
+        leads: frozenset[str] = frozenset(),
     ) -> None:
         """This list is the one that is shown now."""
-        self._lists[user_id] = self._looked_at(user_id) | {screen: OnList(position, item_ids, there)}
+        self._lists[user_id] = self._looked_at(user_id) | {screen: OnList(position, item_ids, there, leads)}
 
     def there(self, user_id: str, screen: str) -> OnScreen | None:
         """What is on a screen, if its strategy may let some of it stay."""
@@ -61,7 +64,9 @@ class Shown:
         """A list that somebody asked for is on this screen, too, if it is newer than what was there."""
         known = self._lists.get(user_id, {}).get(screen)
         if known is None or position.newer_than(known.position):
-            self.note(user_id, screen, position, frozenset(place.item_id for place in there.items), there)
+            self.note(
+                user_id, screen, position, frozenset(place.item_id for place in there.items), there, leads(there.items)
+            )
 
     def knows(self, user_id: str, screen: str, position: Position) -> bool:
         """Whether what is on the list at this position is known."""
@@ -82,7 +87,7 @@ class Shown:
         for user_id, lists in self._lists.items():
             wanted = self._presence.screens(user_id)
             for screen, shown in lists.items():
-                if len(shown.item_ids) < wanted[screen] or not shown.item_ids.isdisjoint(item_ids):
+                if len(shown.item_ids) < wanted[screen] or not (shown.item_ids | shown.leads).isdisjoint(item_ids):
                     touched[user_id] = screen
         return list(touched.items())
 
@@ -92,11 +97,13 @@ class Shown:
 
 
 class _Reason(msgspec.Struct, frozen=True):
+    item_id: str | None = None
     policy: tuple[str, ...] = ()
 
 
 class _Place(msgspec.Struct):
     item_id: str
+    source: str = ""
     item: dict[str, Any] = {}
     reason: _Reason = _Reason()
 
@@ -134,10 +141,22 @@ class Learning:
                 if slate is None or self._shown.knows(user_id, screen, slate.position):
                     continue
                 places = _decode(slate.body).items
-                self._shown.note(user_id, screen, slate.position, frozenset(place.item_id for place in places))
-                outdated.update(place.item_id for place in places if place.item != self._card(place.item_id))
+                item_ids = frozenset(place.item_id for place in places)
+                self._shown.note(user_id, screen, slate.position, item_ids, leads=leads(places))
+                outdated.update(place.item_id for place in places if self._is_outdated(place))
                 if any(is_waiting(place.reason.policy) for place in places):
                     waiting.append((user_id, screen))
         if outdated:
             await changed(outdated)
         return waiting
+
+    def _is_outdated(self, place: _Place) -> bool:
+        if place.source != AD:
+            return place.item != self._card(place.item_id)
+        lead = place.reason.item_id  # an ad's card is filled up with its product's
+        return self._card(place.item_id) is None or (lead is not None and self._card(lead) is None)
+
+
+def leads(places: Iterable[SlateItem | _Place]) -> frozenset[str]:
+    """The products that the ads of a list lead to: it shows them, too."""
+    return frozenset(place.reason.item_id for place in places if place.source == AD and place.reason.item_id)

@@ -131,14 +131,15 @@ class Rates:
             if code == UNSEEN:
                 continue
             amount = (sign, sign * (code >= CLICKED), sign * (code >= BOUGHT))
-            whole = [a + b for a, b in zip(whole, amount, strict=True)]
+            if place.ad is None:  # what was paid for is not what the list was made for
+                whole = [a + b for a, b in zip(whole, amount, strict=True)]
             self._count("item", place.item_id, amount, at)
             if place.category:
                 self._count("category", place.category, amount, at)
         seen = [
             (at_place, place.brand, place.seller)
             for at_place, (place, code) in enumerate(zip(example.places, codes, strict=False))
-            if code != UNSEEN
+            if code != UNSEEN and place.ad is None
         ]
         self.exposures.add(seen, example.merit, at, sign)
         together = (whole[0], whole[1], whole[2])

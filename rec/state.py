@@ -196,8 +196,10 @@ def _applied(
             if rules.ads and (found := facets(item_id)) is not None and found.kind == "ad":
                 ads = frequency.noted(ads, item_id, at)
             continue
-        history = _inserted(history, Touch(at, item_id, name), rules.history)
-        if (found := facets(item_id)) is not None and found.category not in rules.sensitive:
+        found = facets(item_id)
+        if found is None or found.kind != "ad":  # what is paid for is no taste
+            history = _inserted(history, Touch(at, item_id, name), rules.history)
+        if found is not None and found.kind != "ad" and found.category not in rules.sensitive:
             if found.category:
                 categories = _gained(categories, found.category, event.gain, at, rules)
             if found.brand:

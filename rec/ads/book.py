@@ -27,8 +27,9 @@ from rec.recent import Recent
 
 FORMAT = 1
 KINDS = ("cell", "bin", "check")
-MAX_LISTS = 100_000  # remembered, in case they come again
-MAX_CELLS = 50_000  # of ad, nearness and place
+MAX_LISTS = 100_000  # without a click on an ad; remembered, in case they come again
+REMEMBER_S = 6 * HOUR_S  # so long one with a click is, however many come meanwhile: it was paid for
+MAX_CELLS = 10_000  # of ad, nearness and place: believed in some 30 ms
 KEPT_DAYS = DAYS + 1
 CHECK = "all"
 FORESIGHT_S = 12 * HOUR_S  # half-life of the sums that compare what was foreseen with what came of it
@@ -48,25 +49,40 @@ class _Counted(NamedTuple):
     placement: str
     lines: tuple[Line, ...]
 
+    @property
+    def paid(self) -> bool:
+        """Whether it has cost anybody anything."""
+        return any(line.clicked for line in self.lines)
+
 
 class AdBook:
-    """Learns from every example. `offsets` are carried for whoever reads the log."""
+    """Learns from every example. `offsets` are carried for whoever reads the log.
 
-    def __init__(self, half_life_s: float = 7 * DAY_S, *, max_lists: int = MAX_LISTS) -> None:
-        self.half_life_s = half_life_s
+    `remember_s`: a list of which an ad was clicked may come again for so long, and is counted once all that time.
+    """
+
+    def __init__(
+        self, half_life_s: float = 7 * DAY_S, *, max_lists: int = MAX_LISTS, remember_s: float = REMEMBER_S
+    ) -> None:
+        self.half_life_s, self._remember_s = half_life_s, remember_s
+        self.learned = 0  # examples, since this process began
         self.offsets: dict[int, int] = {}
         self._spent: dict[int, dict[str, float]] = {}  # day → campaign → money
         self._sums: dict[str, dict[str, Sum]] = {kind: {} for kind in KINDS}
         self._hours: dict[int, float] = {}  # hour → lists seen
         self._known: Recent[int, _Counted] = Recent(max_lists)
+        self._paid: dict[int, _Counted] = {}
 
     def learn(self, example: FeedbackExample) -> bool:
         """Count a list; False for one that was counted, or whose successor was."""
         mark = mark64(example.slate_id)
-        known = self._known.get(mark)
-        if known is not None and known.revision >= example.revision:
-            return False
+        known = self._paid.get(mark) or self._known.get(mark)
         now = _Counted(example.revision, example.at, example.placement, lines_of(example))
+        # After a crash one revision may come twice, and say more the second time.
+        if known is not None and (known.revision, known.at, known.lines) == (now.revision, now.at, now.lines):
+            return False
+        if known is not None and known.revision > now.revision:
+            return False
         if known is None or known.at != now.at:
             if known is not None:
                 self._traffic(known.at, -1.0)
@@ -74,8 +90,18 @@ class AdBook:
         if known is not None:
             self._count(known, -1.0)
         self._count(now, 1.0)
-        self._known.put(mark, now)
+        self._remember(mark, now)
+        self.learned += 1
         return True
+
+    def _remember(self, mark: int, counted: _Counted) -> None:
+        if not counted.paid:
+            self._paid.pop(mark, None)
+            self._known.put(mark, counted)
+            return
+        self._paid[mark] = counted
+        while (first := next(iter(self._paid.items())))[1].at < counted.at - self._remember_s:
+            del self._paid[first[0]]
 
     def _traffic(self, at: float, amount: float) -> None:
         hour = int(at // HOUR_S)
@@ -138,7 +164,7 @@ class AdBook:
     # ------------------------------------------------------------------ snapshots
     def to_pieces(self) -> Iterator[bytes]:
         """All of it, as of now, in pieces of some thousand bytes; nothing may be learned until the last is out."""
-        known = [self._known.old, self._known.young]
+        known = [self._known.old, self._known.young, self._paid]
         return pieces([FORMAT, self.offsets, self._spent, self._sums, self._hours, known])
 
     def to_bytes(self) -> bytes:
@@ -146,7 +172,9 @@ class AdBook:
         return b"".join(self.to_pieces())
 
     @classmethod
-    def from_bytes(cls, raw: bytes, half_life_s: float = 7 * DAY_S, *, rewound: bool = False) -> AdBook:
+    def from_bytes(
+        cls, raw: bytes, half_life_s: float = 7 * DAY_S, *, rewound: bool = False, remember_s: float = REMEMBER_S
+    ) -> AdBook:
         """As `to_bytes` left it. `rewound`: the log that the offsets are of is gone, a new one begins.
 
         Raises ModelError if these are no such bytes; the remedy is to drop them and learn from the log anew.
@@ -157,20 +185,24 @@ class AdBook:
             raise ModelError(f"this is no snapshot of ads ({error}); delete it, the log teaches it anew") from None
         if kept.format != FORMAT:
             raise ModelError(f"a snapshot of ads in format {kept.format}, this version reads {FORMAT}; delete it")
-        self = cls(half_life_s)
+        self = cls(half_life_s, remember_s=remember_s)
         self.offsets = {} if rewound else kept.offsets
         self._spent, self._hours = kept.spent, kept.hours
         self._sums |= kept.sums
         for generation in kept.known:
             for mark, counted in generation.items():
-                self._known.put(mark, counted)
+                self._remember(mark, counted)
         return self
 
 
 def lines_of(example: FeedbackExample) -> tuple[Line, ...]:
-    """The ads of a list that were seen."""
-    seen = ((place, place.ad) for place in example.places if place.seen)
-    return tuple(Line(place.item_id, ad, place.actions.get(CLICK, 0.0)) for place, ad in seen if ad is not None)
+    """The ads of a list that were seen. A click from before the list, by a clock that was wrong, is of its moment."""
+    seen = ((place, place.ad, place.actions.get(CLICK)) for place in example.places if place.seen)
+    return tuple(
+        Line(place.item_id, ad, 0.0 if click is None else max(click, example.served_at))
+        for place, ad, click in seen
+        if ad is not None
+    )
 
 
 class _Snapshot(msgspec.Struct, array_like=True):

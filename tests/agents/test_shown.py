@@ -51,6 +51,27 @@ def test_a_change_touches_who_shows_the_product_or_has_room_for_it() -> None:
     assert shown.touched_by({"x"}) == [("a", "home"), ("c", "home")]
 
 
+async def test_an_ad_is_touched_by_what_it_leads_to_and_outdated_when_one_of_both_is_gone() -> None:
+    shown, exchange = Shown(looking(Wanted("u", {"home": 1}))), MemoryExchange()
+    place = {"item_id": "ad", "source": "ad", "score": 0.1, "item": {"sponsored": True},
+             "reason": {"kind": "sponsored", "item_id": "tent"}}  # fmt: skip
+    body = msgspec.json.encode({"items": [place]})
+    await exchange.store_slates([Pushed("u", StoredSlate("home", FIRST, 1, body))])
+    sold: dict[str, dict[str, Any]] = {"ad": {}, "tent": {}}
+    outdated = list[set[str]]()
+
+    async def changed(item_ids: set[str]) -> None:
+        outdated.append(item_ids)
+
+    learning = Learning(exchange, shown, sold.get)
+    await learning.learn([("u", "home")], changed)
+    assert (outdated, shown.touched_by({"tent"}), shown.touched_by({"boots"})) == ([], [("u", "home")], [])
+    del sold["tent"]
+    shown.note("u", "home", Position("a", 0), frozenset())
+    await learning.learn([("u", "home")], changed)
+    assert outdated == [{"ad"}]
+
+
 class World:
     """Stored lists, and a catalog of prices; None is out of stock."""
 

@@ -296,6 +296,42 @@ def test_a_click_belongs_to_its_day() -> None:
     assert [book.spent(at) for at in (midnight - 1, midnight)] == [{"spring": 0.25}, {"spring": 0.25}]
 
 
+def test_a_list_whose_ad_was_clicked_is_known_however_many_come_in_between() -> None:
+    book = AdBook(max_lists=4, remember_s=DAY)
+    book.learn(seen_ad("s1", NOW + 5))
+    for n in range(100):
+        book.learn(seen_ad(f"other{n}", at=NOW + n))
+    book = AdBook.from_bytes(book.to_bytes(), remember_s=DAY)
+    book.learn(seen_ad("s1", NOW + 5, revision=1))
+    assert book.spent(NOW) == {"spring": 0.25}
+    book.learn(seen_ad("s2", NOW + 5, at=NOW + 2 * DAY))  # what is older than that is forgotten
+    assert len(book._paid) == 1
+
+
+def test_a_revision_that_comes_again_with_more_in_it_counts_with_all_of_it() -> None:
+    book = AdBook()
+    book.learn(seen_ad("s1"))
+    assert book.learn(seen_ad("s1", NOW + 5))
+    assert not book.learn(seen_ad("s1", NOW + 5))
+    assert book.spent(NOW) == {"spring": 0.25}
+
+
+def test_a_click_from_before_its_list_is_paid_for_on_the_day_of_the_list() -> None:
+    book = AdBook()
+    book.learn(seen_ad("s1", NOW - 5 * DAY))
+    assert (book.spent(NOW), book.spent(NOW - 5 * DAY)) == ({"spring": 0.25}, {})
+
+
+def test_a_click_on_an_ad_is_no_taste() -> None:
+    def an_ad(_: str) -> Facets:
+        return Facets("camping", "b", "ad")
+
+    state, _ = folded(None, event("select_item", "ad1"), an_ad, epoch="e", rules=FoldRules(ads=True))
+    state, _ = folded(state, event("not_interested", "ad1", at=NOW + 9), an_ad, epoch="e", rules=FoldRules(ads=True))
+    assert state is not None
+    assert (state.history, state.categories, state.brands, list(state.hidden)) == ((), {}, {}, ["ad1"])
+
+
 def test_in_whatever_order_workers_read_they_have_the_same_book() -> None:
     rng = random.Random(2)
     examples = [

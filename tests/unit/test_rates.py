@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rec.ads.terms import Terms
 from rec.dwell import Reward
 from rec.errors import ModelError
 from rec.feedback import FeedbackExample, Place
@@ -43,6 +44,15 @@ def test_seen_clicked_and_bought_are_counted_by_item_category_placement_and_stra
     assert counts(rates, "placement", "cart") == (2, 1, 0)
     assert counts(rates, "strategy", "default") == counts(rates, "all", "all") == (4, 2, 1)
     assert [row.key for row in rates.rows("item", NOW, limit=2)] == ["a", "b"]
+
+
+def test_an_ad_counts_for_itself_and_not_for_its_list() -> None:
+    rates = Rates()
+    ad = Place(
+        "ad1", 0.1, "ad", None, "camping", True, 0.0, {"select_item": NOW}, 0.0, Terms("spring", 0.2, 0.1, 0.1, 0, 0)
+    )
+    rates.learn(example("s1", ad, place("a")))
+    assert (counts(rates, "item", "ad1"), counts(rates, "placement", "home")) == ((1, 1, 0), (1, 0, 0))
 
 
 def test_an_action_that_does_not_want_the_item_is_no_click() -> None:
