@@ -26,7 +26,7 @@ from agents.model_sync import ModelSync
 from agents.presence import Presence
 from agents.query_encoder import QueryEncoder
 from agents.rating import Rating, load_rates
-from agents.refresh import Refresher, Sweep
+from agents.refresh import Refresher
 from agents.requests import Requests
 from agents.retraction import Retraction
 from agents.rewarding import choosing
@@ -37,6 +37,7 @@ from agents.selling import selling
 from agents.served import ServedLists
 from agents.shown import Learning, Shown
 from agents.stores import forgetting_of, open_stores
+from agents.sweep import Sweep
 from agents.windows import Table, Windows
 from rec.catalog import Catalog, card
 from rec.clock import SharedClock
@@ -188,8 +189,7 @@ async def wire(
     )
 
     def listed(item_id: str) -> dict[str, Any] | None:
-        item = catalog.get(item_id)
-        return card(item) if item is not None and item.may_be_shown else None
+        return card(item) if (item := catalog.get(item_id)) is not None and item.may_be_shown else None
 
     sweep = Sweep(
         owned=owned,

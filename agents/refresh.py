@@ -21,7 +21,7 @@ from agents.metrics import Metrics
 from agents.presence import Presence
 from agents.scoring import Scoring
 from agents.served import ServedLists
-from agents.shown import Learning, Shown, leads
+from agents.shown import Shown, leads
 from rec.errors import Unavailable
 from rec.noted import Noted
 from rec.policy.chosen import Assignment
@@ -36,7 +36,6 @@ from rec.state import UserState
 log = logging.getLogger(__name__)
 
 LET_IN = 8  # turns of the event loop before a batch: of events that wait to be folded, each takes one
-SWEEP_CHUNK = 100  # users looked at together: a thousand of them would hold up the loop
 
 MakeAnew = Callable[[Iterable[tuple[str, str]], Cause], Awaitable[None]]  # (user, screen), why
 StateOf = Callable[[str], UserState | None]
@@ -73,9 +72,9 @@ class Refresher:
         # Whose list stays: what follows if no event comes, and on which screen.
         self._waiting: dict[str, tuple[Waiting, str]] = {}
         self._over: dict[str, tuple[str, Cause]] = {}  # whose has stayed for long enough: on which screen, and why
-        self.make_anew: MakeAnew = _make_nothing
+        self.make_anew: MakeAnew = make_nothing
         self._making = frozenset[str]()  # whose screens' lists are on their way from a state to Redis
-        self._wake = asyncio.Event()
+        self._wake, self._stayed = asyncio.Event(), asyncio.Event()
 
     def refresh(self, user_id: str, cause: Cause, since: float) -> None:
         """Make this user's lists anew if somebody looks at them. Sync: callable from the middle of a fold."""
@@ -90,16 +89,21 @@ class Refresher:
         if not self._presence.screens(user_id):
             return
         self._late.add(user_id)
-        if entry is waiting:
-            self._over[user_id] = screen, entry.cause
-            self._wake.set()
-        else:
+        if entry is not waiting:
             self._put(entry)
+        elif screen:  # else another list has taken its place meanwhile
+            self._follow(user_id, screen, entry.cause)
+
+    def _follow(self, user_id: str, screen: str, cause: Cause) -> None:
+        self._over[user_id] = screen, cause
+        self._stayed.set()
 
     def _put(self, entry: Waiting) -> None:
         if screens := self._presence.screens(entry.user_id):
             self._mailbox.put(entry, screens)
             self._wake.set()
+        else:
+            self._late.discard(entry.user_id)
 
     def mend(self, user_id: str, since: float) -> None:
         """The same for one whose list was found to be old. No news: a cause that waits already, or whose list is being
@@ -114,10 +118,12 @@ class Refresher:
 
     async def run(self) -> None:
         """Refresh for ever."""
+        await asyncio.gather(self._make_for_ever(), self._follow_for_ever())
+
+    async def _make_for_ever(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            await self._after_waiting()
             while len(self._mailbox):
                 for _ in range(LET_IN):  # idle turns cost nothing, and lists that are made together cost less
                     await asyncio.sleep(0)
@@ -133,15 +139,23 @@ class Refresher:
                 finally:
                     self._making = frozenset()
 
-    async def _after_waiting(self) -> None:
-        over, self._over = self._over, {}
-        for user_id, (screen, cause) in over.items():
-            try:
-                await self.make_anew([(user_id, screen)], cause)
-            except Unavailable as error:
-                log.warning("a list that waits is made anew later: %s", error)
-                self._over = {user_id: (screen, cause), **self._over}
-                asyncio.get_running_loop().call_later(0.5, self._wake.set)
+    async def _follow_for_ever(self) -> None:
+        """Beside the making of lists: what stayed must go however much there is to do, and nobody waits for the log."""
+        while True:
+            await self._stayed.wait()
+            self._stayed.clear()
+            over, self._over = self._over, {}
+            orders = [self.make_anew([(user_id, screen)], cause) for user_id, (screen, cause) in over.items()]
+            said = await asyncio.gather(*orders, return_exceptions=True)
+            failed = [error for error in said if error is not None]
+            if other := next((error for error in failed if not isinstance(error, Unavailable)), None):
+                raise other
+            if failed:
+                log.warning("lists that waited are made anew later: %s", failed[0])
+                again = {user_id: one for (user_id, one), error in zip(over.items(), said, strict=True) if error}
+                self._over = again | self._over
+                await asyncio.sleep(0.5)
+                self._stayed.set()
 
     async def _serve(self, dues: Sequence[Due], requests: Sequence[SlateRequest]) -> None:
         now = self._clock()
@@ -164,11 +178,15 @@ class Refresher:
         answers = list(zip(requests, slates[len(dues) :], strict=True))
         to_keep = pushed + [(slate.placement, slate) for request, slate in answers if self._serves_a_screen(request)]
         kept = [one for one in to_keep if self._life(one[1].user_id) == begun[one[1].user_id]]
-        await self._exchange.store_slates([Pushed(slate.user_id, as_stored(screen, slate)) for screen, slate in kept])
-        for request, slate in answers:
-            slate = msgspec.structs.replace(slate, items=slate.items[: request.n])
-            body = b'{"slate":' + encode_slate(slate) + b"}"
-            await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
+        try:
+            await self._exchange.store_slates([Pushed(each.user_id, as_stored(screen, each)) for screen, each in kept])
+            for request, slate in answers:
+                await self._exchange.reply(request.reply_to, Reply(request.request_id, answer_of(request, slate)))
+        except Unavailable:
+            for due, one in zip(dues, noted, strict=False):
+                if one.waits:  # it may be on a screen already, and what is made next of the same state is not newer
+                    self._follow(due.entry.user_id, due.screen, due.entry.cause)
+            raise
         for ask, one, by in zip(asks, noted, chosen, strict=True):
             if self._life(ask.user_id) == begun[ask.user_id]:
                 self._served.put(one.slate, ask.state, by, one.note)
@@ -189,6 +207,9 @@ class Refresher:
         shown = frozenset(place.item_id for place in slate.items)
         self._shown.note(user_id, due.screen, slate.position, shown, on_screen(made, now), leads(slate.items))
         self._hold.made(user_id, self._hold_s() if ask.strategy is None else ask.strategy.hold_s)
+        waiting, where = self._waiting.get(user_id, (None, ""))
+        if waiting is not None and where == due.screen:
+            self._waiting[user_id] = waiting, ""
         if made.waits:
             self._hold.made(user_id, made.strategy.wait_s)
             after = Waiting(user_id, due.entry.cause, now)
@@ -197,12 +218,13 @@ class Refresher:
 
     def _ask_for(self, due: Due) -> Ask:
         user_id, (placement, item_id) = due.entry.user_id, split_screen(due.screen)
-        n, there = self._presence.screens(user_id)[due.screen], self._shown.there(user_id, due.screen)
+        n, state = self._presence.screens(user_id)[due.screen], self._state_of(user_id)
+        there = self._shown.there(user_id, due.screen, state)
         if there is not None and (due.entry.cause.kind != "event" or item_id is not None) and not there.waited:
             there = None  # a price, a rule, whatever somebody asked for: at once, and all of it
         if there is not None and user_id in self._late:
             there = there._replace(may_wait=False)
-        return Ask(user_id, placement, n, item_id, due.entry.cause, self._state_of(user_id), on_screen=there)
+        return Ask(user_id, placement, n, item_id, due.entry.cause, state, on_screen=there)
 
     def _ask_of(self, request: SlateRequest) -> Ask:
         """As long as asked for, and if it will be kept, long enough for the screen."""
@@ -229,95 +251,14 @@ def on_screen(made: Noted, now: float) -> OnScreen | None:
     return OnScreen(items, now, made.slate.slate_id, made.waits)
 
 
+def answer_of(request: SlateRequest, slate: Slate) -> bytes:
+    """The body of a reply: as many items as were asked for."""
+    return b'{"slate":' + encode_slate(msgspec.structs.replace(slate, items=slate.items[: request.n])) + b"}"
+
+
 def as_stored(screen: str, slate: Slate) -> StoredSlate:
     return StoredSlate(screen, slate.position, len(slate.items), encode_slate(slate))
 
 
-async def _make_nothing(screens: Iterable[tuple[str, str]], cause: Cause) -> None:
+async def make_nothing(screens: Iterable[tuple[str, str]], cause: Cause) -> None:
     """Where no log is connected."""
-
-
-async def _ignore(_: set[str]) -> None:
-    """Nobody wants to know."""
-
-
-class Sweep:
-    """Anti-entropy: every few seconds, whoever is connected and has an older list than their state gets a new one.
-
-    What is on a list that this worker has not made is learned on the way. `on_outdated` gets the products that some
-    list shows otherwise than they are.
-    """
-
-    def __init__(
-        self,
-        *,
-        owned: Callable[[str], bool],
-        state_of: StateOf,
-        presence: Presence,
-        exchange: Exchange,
-        refresher: Refresher,
-        shown: Shown,
-        learning: Learning,
-        metrics: Metrics,
-        interval_s: float,
-    ) -> None:
-        self._owned, self._state_of, self._presence = owned, state_of, presence
-        self._exchange, self._refresher, self._metrics = exchange, refresher, metrics
-        self._shown, self._learning = shown, learning
-        self._interval_s = interval_s
-        self.on_outdated: Callable[[set[str]], Awaitable[None]] = _ignore
-        self.make_anew: MakeAnew = _make_nothing
-        self._now = asyncio.Event()
-
-    def soon(self) -> None:
-        """After a restart or a rebalance: do not wait for the next turn."""
-        self._now.set()
-
-    async def run(self) -> None:
-        """Sweep for ever: half of the time nothing, and half of it a turn, unless one is wanted at once."""
-        half = self._interval_s / 2
-        while True:
-            at_once = await self._wanted(half)
-            self._now.clear()
-            try:
-                await self.turn(time.time(), 0.0 if at_once else half)
-            except Unavailable as error:
-                log.warning("the sweep could not read positions: %s", error)
-
-    async def turn(self, now: float, over_s: float = 0.0) -> int:
-        """One sweep, a portion after the other `over_s` seconds; how many had an older list than their state."""
-        users, stale = list(self._presence), set[str]()
-        unknown: list[tuple[str, str]] = []
-        portions = [users[at : at + SWEEP_CHUNK] for at in range(0, len(users), SWEEP_CHUNK)]
-        for portion in portions:
-            pairs = [
-                (user_id, screen)
-                for user_id in portion
-                if self._owned(user_id) and self._state_of(user_id) is not None
-                for screen in self._presence.screens(user_id)
-            ]
-            old = set[str]()
-            for (user_id, screen), position in zip(pairs, await self._exchange.positions(pairs), strict=True):
-                state = self._state_of(user_id)
-                if state is not None and state.position.newer_than(position):
-                    old.add(user_id)
-                elif position is not None and not self._shown.knows(user_id, screen, position):
-                    unknown.append((user_id, screen))
-            for user_id in old:
-                self._refresher.mend(user_id, now)
-            stale |= old
-            await self._wanted(over_s / len(portions))
-        self._shown.forget_unseen()
-        self._metrics.swept.inc(len(stale))
-        self._metrics.online.set(len(self._presence))
-        if waiting := await self._learning.learn(unknown, self.on_outdated):
-            await self.make_anew(waiting, Cause("event"))
-        return len(stale)
-
-    async def _wanted(self, within_s: float) -> bool:
-        """Wait that long, or until a turn is wanted at once."""
-        try:
-            async with asyncio.timeout(within_s):
-                return await self._now.wait()
-        except TimeoutError:
-            return False

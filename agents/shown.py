@@ -18,6 +18,7 @@ from rec.noted import is_waiting
 from rec.policy.refresh import OnScreen
 from rec.ports import Exchange
 from rec.slates import Position, SlateItem
+from rec.state import UserState
 
 LEARN = 1_000  # stored lists read in one turn: about 10 MB from Redis, and 20 ms of this process
 _AT_ONCE = 16
@@ -55,10 +56,13 @@ class Shown:
         """This list is the one that is shown now."""
         self._lists[user_id] = self._looked_at(user_id) | {screen: OnList(position, item_ids, there, leads)}
 
-    def there(self, user_id: str, screen: str) -> OnScreen | None:
-        """What is on a screen, if its strategy may let some of it stay."""
+    def there(self, user_id: str, screen: str, state: UserState | None) -> OnScreen | None:
+        """What is on a screen, if its strategy may let some of it stay: nothing from before an erasure, nor from before
+        the shopper's last word on what may be used."""
         known = self._lists.get(user_id, {}).get(screen)
-        return None if known is None else known.there
+        if known is None or known.there is None or state is None or known.position.epoch != state.epoch:
+            return None
+        return known.there if known.there.at >= state.consent_since else None
 
     def answered(self, user_id: str, screen: str, position: Position, there: OnScreen) -> None:
         """A list that somebody asked for is on this screen, too, if it is newer than what was there."""
@@ -123,6 +127,7 @@ class Learning:
 
     def __init__(self, exchange: Exchange, shown: Shown, card: Callable[[str], dict[str, Any] | None]) -> None:
         self._exchange, self._shown, self._card = exchange, shown, card
+        self._waiting: dict[tuple[str, str], None] = {}  # found, and no other list ordered yet
 
     async def learn(
         self, wanted: Sequence[tuple[str, str]], changed: Callable[[set[str]], Awaitable[None]]
@@ -132,7 +137,7 @@ class Learning:
         Where a list was to stay for a moment alone, and its worker did not live to make the next one, is what is
         returned. Raises Unavailable.
         """
-        outdated, waiting = set[str](), list[tuple[str, str]]()
+        outdated = set[str]()
         wanted = wanted[:LEARN]
         for start in range(0, len(wanted), _AT_ONCE):
             few = wanted[start : start + _AT_ONCE]
@@ -145,10 +150,15 @@ class Learning:
                 self._shown.note(user_id, screen, slate.position, item_ids, leads=leads(places))
                 outdated.update(place.item_id for place in places if self._is_outdated(place))
                 if any(is_waiting(place.reason.policy) for place in places):
-                    waiting.append((user_id, screen))
+                    self._waiting[user_id, screen] = None
         if outdated:
             await changed(outdated)
-        return waiting
+        return list(self._waiting)
+
+    def followed(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Other lists were ordered for these: they need not be returned again."""
+        for pair in pairs:
+            self._waiting.pop(pair, None)
 
     def _is_outdated(self, place: _Place) -> bool:
         if place.source != AD:

@@ -55,6 +55,12 @@ class Placed(msgspec.Struct):
     reward: float
 
 
+class Decided(msgspec.Struct):
+    """How a list took the place of another (rec.policy.refresh)."""
+
+    propensity: float
+
+
 class Listed(msgspec.Struct):
     """One line of the export, as far as it matters here."""
 
@@ -66,6 +72,7 @@ class Listed(msgspec.Struct):
     chance: float | None = None
     experiment: str = ""
     draw: DrawnFrom | None = None
+    refresh: Decided | None = None
 
 
 class Left(NamedTuple):
@@ -149,9 +156,12 @@ def against_draw(lists: Iterable[Listed], target: Strategy, *, depth_given: bool
     shots: list[Shot] = []
     menus: list[tuple[int, str, float]] = []
     unseen: list[float] = []
-    without = shallow = 0
+    without = shallow = decided = 0
     for one in lists:
         draw = one.draw
+        if one.refresh is not None and one.refresh.propensity < 1:
+            decided += 1
+            continue
         if draw is None or not draw.candidates or not draw.places:
             without += 1
             continue
@@ -179,6 +189,7 @@ def against_draw(lists: Iterable[Listed], target: Strategy, *, depth_given: bool
             )
             k += 1
     left = [
+        Left(decided, "were let onto the screen or kept off it by what was on them, so their draws are no fair sample"),
         Left(without, "have no draw: nothing was left to chance, or they are older than what the log keeps"),
         Left(shallow, "were drawn from fewer candidates than explore_depth asks for"),
     ]

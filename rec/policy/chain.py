@@ -235,7 +235,8 @@ def drawn_cold(
 
     None without one, and where the candidates do not fill the list: then new items come in anyway.
     """
-    if strategy.cold_place is None or strategy.cold_place >= bench.n or len(draft.order) < bench.n - len(pins):
+    full = len(pins) >= bench.n
+    if full or strategy.cold_place is None or strategy.cold_place >= bench.n or len(draft.order) < bench.n - len(pins):
         return None
     support, view = bench.shelf.support, bench.shelf.view
     behind = draft.order[head:]

@@ -11,7 +11,7 @@ import pytest
 
 from rec.errors import Unavailable
 from rec.store.redis.client import Client
-from rec.store.redis.together import Together
+from rec.store.redis.together import AT_ONCE, Together
 from tests.contracts.conftest import RedisWorld
 
 
@@ -66,6 +66,20 @@ async def test_a_caller_that_goes_takes_nobody_along(redis_world: RedisWorld) ->
         with pytest.raises(asyncio.CancelledError):
             await leaves
         assert (await made.execute(("EXISTS", f"{prefix}n"))) == [1]
+
+
+async def test_a_defect_is_told_to_whoever_was_on_the_trip_and_the_next_one_goes(redis_world: RedisWorld) -> None:
+    async with together(redis_world) as (made, _, prefix):
+        with pytest.raises(UnicodeEncodeError):
+            await made.execute(("GET", f"{prefix}\ud800"))
+        assert await made.execute(("GET", f"{prefix}a")) == [None]
+
+
+async def test_what_is_much_goes_in_several_trips(redis_world: RedisWorld) -> None:
+    async with together(redis_world) as (made, client, prefix):
+        many = [("GET", f"{prefix}a")] * (AT_ONCE - 1)
+        answers = await asyncio.gather(*(made.execute(*many) for _ in range(3)))
+        assert (list(map(len, answers)), client.trips) == ([AT_ONCE - 1] * 3, 3)
 
 
 async def test_without_redis_every_caller_is_told() -> None:

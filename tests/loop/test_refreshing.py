@@ -153,3 +153,28 @@ def as_left_behind(loop: Local, slate: Slate) -> StoredSlate:
     )
     left = msgspec.structs.replace(slate, items=items, version=state.version + 1)
     return StoredSlate("home", Position(left.epoch, left.version), len(items), encode_slate(left))
+
+
+async def test_a_list_that_stays_whole_has_no_room_for_a_new_item(tmp_path: Path) -> None:
+    strategy = {"refresh": "wait", "wait_s": 0.1, "cold_place": 2, "temperature": 0.1}
+    async with local_worker(loop_settings(tmp_path, strategy=strategy), shop()) as loop, Screen(loop) as screen:
+        before = screen.last
+        await publish(loop, happened("view_item", "camping-0"))
+        await until(lambda: len(screen.slates) > 2)
+        assert ids(screen.slates[1]) == ids(before)
+        assert not staying(screen.last, "waiting")
+
+
+async def test_what_was_listed_before_the_last_word_on_consent_stays_nowhere(tmp_path: Path) -> None:
+    settings = loop_settings(tmp_path, strategy={"refresh": "tail", "keep_places": 10})
+    async with local_worker(settings, shop()) as loop, Screen(loop) as screen:
+        await publish(loop, *(happened("view_item", f"camping-{n}") for n in range(3)))
+        await until(lambda: len(screen.slates) > 1)
+        for choice in ("denied", "granted"):
+            said = happened("search")
+            await publish(
+                loop, msgspec.structs.replace(said, consent=Consent(personalization_storage=choice), search_term=None)
+            )
+        await publish(loop, last := happened("view_item", "music-1"))
+        await until(lambda: screen.last.cause.event_id == last.event_id)
+        assert not staying(screen.last, "kept")

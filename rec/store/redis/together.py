@@ -8,14 +8,14 @@ one's answers but its own; a command that fails, fails for who sent it.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from rec.errors import Unavailable
 from rec.store.redis.client import Client
 
 Command = tuple[Any, ...]
-AT_ONCE = 256  # callers in one round trip
+AT_ONCE = 2_000  # commands in one round trip, of one caller at least
 
 
 class Together:
@@ -23,7 +23,7 @@ class Together:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._waiting: list[tuple[Sequence[Command], asyncio.Future[list[Any]]]] = []
+        self._waiting: deque[tuple[Sequence[Command], asyncio.Future[list[Any]]]] = deque()
         self._trip: asyncio.Task[None] | None = None
 
     async def execute(self, *commands: Command) -> list[Any]:
@@ -43,11 +43,11 @@ class Together:
     async def _travel(self) -> None:
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
-                batch = [(commands, answers) for commands, answers in batch if not answers.done()]
+                batch = self._next()
+                said: list[list[Any]]
                 try:
                     said = await self._round(batch)
-                except Unavailable as error:
+                except Exception as error:  # noqa: BLE001  whoever asked is told, and the next trip begins
                     said = [[error] for _ in batch]
                 for (_, answers), each in zip(batch, said, strict=True):
                     if answers.done():  # who asked has gone meanwhile
@@ -58,6 +58,17 @@ class Together:
                         answers.set_result(each)
         finally:
             self._trip = None
+
+    def _next(self) -> list[tuple[Sequence[Command], asyncio.Future[list[Any]]]]:
+        """Whose commands go together now; who has gone meanwhile is left out."""
+        batch: list[tuple[Sequence[Command], asyncio.Future[list[Any]]]] = []
+        size = 0
+        while self._waiting and (not batch or size + len(self._waiting[0][0]) <= AT_ONCE):
+            commands, answers = self._waiting.popleft()
+            if not answers.done():
+                batch.append((commands, answers))
+                size += len(commands)
+        return batch
 
     async def _round(self, batch: Sequence[tuple[Sequence[Command], Any]]) -> list[list[Any]]:
         async with self._client.reported():
