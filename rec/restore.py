@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from rec.ads.book import AdBook
@@ -60,32 +61,29 @@ def rewind_rates(settings: Settings) -> bool:
 
     Windows that were open are over: what was on screens then is not remembered, and lists are made anew at the start.
     """
-    try:
-        rates = Rates.from_bytes(settings.rates_path.read_bytes(), settings.feedback_half_life_s, rewound=True)
-    except (FileNotFoundError, ModelError):
-        return False
-    write_atomically(settings.rates_path, rates.to_bytes())
-    return True
+    half_life_s = settings.feedback_half_life_s
+    return _rewound(settings.rates_path, lambda raw: Rates.from_bytes(raw, half_life_s, rewound=True))
 
 
 def rewind_rewards(settings: Settings) -> bool:
     """The same of what the strategies earned, which the bandit goes by; False if there is nothing to keep."""
     rules = BanditRules.from_settings(settings)
-    try:
-        rewards = Rewards.from_bytes(settings.rewards_path.read_bytes(), rules, rewound=True)
-    except (FileNotFoundError, ModelError):
-        return False
-    write_atomically(settings.rewards_path, rewards.to_bytes())
-    return True
+    return _rewound(settings.rewards_path, lambda raw: Rewards.from_bytes(raw, rules, rewound=True))
 
 
 def rewind_ads(settings: Settings) -> bool:
     """The same of what campaigns have spent, which pacing goes by; False if there is nothing to keep."""
+    half_life_s = settings.feedback_half_life_s
+    return _rewound(settings.ads_path, lambda raw: AdBook.from_bytes(raw, half_life_s, rewound=True))
+
+
+def _rewound(path: Path, read: Callable[[bytes], Rates | Rewards | AdBook]) -> bool:
+    """The snapshot at `path` as `read` makes it, in its own place; False if there is none, or none that can be read."""
     try:
-        book = AdBook.from_bytes(settings.ads_path.read_bytes(), settings.feedback_half_life_s, rewound=True)
+        kept = read(path.read_bytes())
     except (FileNotFoundError, ModelError):
         return False
-    write_atomically(settings.ads_path, book.to_bytes())
+    write_atomically(path, kept.to_bytes())
     return True
 
 
