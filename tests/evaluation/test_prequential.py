@@ -113,10 +113,10 @@ class Told(Learner):
 def test_the_network_reads_text_and_price_of_an_item_from_its_first_event_on_and_not_before(
     more: dict[str, float],
 ) -> None:
-    rows = [Action(1.7e9 + 5 * n, f"s{n}", f"i{n // 2}", "view_item", price=float(n // 2)) for n in range(5 * BLOCK)]
+    rows = [Action(1.7e9 + 5 * n, f"s{n}", f"i{n // 2}", "view_item", price=float(n // 2)) for n in range(3 * BLOCK)]
     stream = stream_of(rows)
     vectors = {item_id: np.eye(4, dtype=np.float32)[int(item_id[1:]) % 4] for item_id in stream.items}
-    network = Told(Training(shape=Shape(dim=8, layers=1, heads=1, steps=4, ids=64, text_dim=4), batch=8, new=8))
+    network = Told(Training(shape=Shape(dim=8, layers=1, heads=1, steps=4, ids=64, text_dim=4), batch=32))
     rules = Rules()._replace(**more)  # type: ignore[arg-type]
     assert list(Prequential(stream.items, rules, network=network, vectors=vectors).run(stream.events))
     for block, known in enumerate(network.read, 1):  # there is nothing to read in the first one
