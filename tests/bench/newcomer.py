@@ -116,7 +116,11 @@ async def measure(info: dict[str, str], times: int, settle: float) -> list[dict[
     chosen = newcomers(times)
     async with RecClient(info["url"], api_key=info["api_key"]) as client:
         await asyncio.sleep(settle)
-        return [await trial(client, number, *each) for number, each in enumerate(chosen)]
+        found = []
+        for number, each in enumerate(chosen):
+            found.append(one := await trial(client, number, *each))
+            click.echo(f"{one['title']}: pushed {one['pushed']}, asked {one['asked']}", err=True)
+        return found
 
 
 def late(found: list[dict[str, Any]], within: float) -> list[str]:
@@ -138,7 +142,7 @@ def late(found: list[dict[str, Any]], within: float) -> list[str]:
 @click.option("--json", "as_json", is_flag=True)
 def main(times: int, settle: float, shoppers: int, rate: float, within: float, as_json: bool) -> None:
     """A new product by its text alone, from PUT to the list of a shopper whom it fits."""
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "data", shoppers, rate) as info:
+    with tempfile.TemporaryDirectory(prefix="newcomer-") as folder, running(Path(folder) / "data", shoppers, rate) as info:
         found = asyncio.run(measure(info, times, settle))
     click.echo(json.dumps(found, indent=None if as_json else 2))
     missed = late(found, within)
