@@ -25,7 +25,7 @@ async def _ignore(_: set[str]) -> None:
 
 
 class Sweep:
-    """Anti-entropy: every few seconds, whoever is connected and has no list, or an older one than their state, gets one.
+    """Anti-entropy: every few seconds, whoever looks and has no list, or an older one than their state, gets one.
 
     What is on a list that this worker has not made is learned on the way. `on_outdated` gets the products that some
     list shows otherwise than they are.

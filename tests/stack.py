@@ -92,7 +92,7 @@ class Stack:
             raise RuntimeError(f"not ready within {within_s:g} s\n{self.logs()}")
 
     async def workers_ready(self, count: int, within_s: float = START_S) -> None:
-        """Until `count` workers say that they serve. What one said that was killed stands for a while, and is not asked."""
+        """Until `count` workers say that they serve, and live: what one said that was killed stands for a while."""
 
         async def enough() -> bool:
             alive = {str(child.pid) for child in self.children.values() if child.returncode is None}

@@ -161,7 +161,8 @@ async def test_the_sweep_makes_the_list_of_a_newcomer_whose_request_was_lost(loo
     await exchange.announce("web-1", Wanted("newcomer", {"home": 7}))  # the broker was away, and heard of no refresh
     async with asyncio.timeout(30):
         pushed = await anext(pushes)
-    assert pushed is not None and (pushed.user_id, pushed.slate.n) == ("newcomer", 7)
+    assert pushed is not None
+    assert (pushed.user_id, pushed.slate.n) == ("newcomer", 7)
     made = loop.metrics.slates.labels(cause="request")._value.get()
     assert await loop.deps.sweep.turn(time.time()) == 0  # and makes it once
     assert loop.metrics.slates.labels(cause="request")._value.get() == made

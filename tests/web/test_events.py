@@ -95,8 +95,6 @@ async def test_an_unusable_body_gets_a_clear_error(shop: Shop, body: bytes, stat
         {"Authorization": "Bearer "},
         {"Authorization": "Basic " + "k" * 24},
         {"Authorization": "k" * 24},
-        {"Authorization": "Bearer schlüssel"},
-        {"Authorization": b"Bearer k\xfe\xff".decode(errors="surrogateescape")},
     ],
 )
 async def test_without_a_valid_key_nothing_is_taken(shop: Shop, headers: dict[str, str]) -> None:
