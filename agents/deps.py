@@ -80,7 +80,8 @@ class Deps(NamedTuple):
     sweep: Sweep
     consents: Consents
     exchange: Exchange
-    loops: dict[str, Callable[[], Coroutine[Any, Any, None]]]  # what runs for ever beside the agents
+    log: Log
+    loops: dict[str, Callable[[], Coroutine[Any, Any, None]]]  # beside the agents, for ever
 
 
 @contextlib.asynccontextmanager
@@ -310,9 +311,8 @@ async def wire(
     await model_sync.prepare()
     await model_sync.look()
     await strategies.look()
-    log.info(
-        "catalog of %d items, counters through %.0f, %d users online", count, counters.learned_through, len(presence)
-    )
+    known = count, counters.learned_through, len(presence)
+    log.info("catalog of %d items, counters through %.0f, %d users online", *known)
     loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
         "presence": presence.follow,
         "clock": shared.run,
@@ -347,4 +347,4 @@ async def wire(
             "rate snapshots": rating.save_for_ever,
             **(sales.loops() if sales is not None else {}),
         }
-    return Deps(name, behavior, requests, feedback, windows, searching, sweep, consents, exchange, loops)
+    return Deps(name, behavior, requests, feedback, windows, searching, sweep, consents, exchange, to, loops)
