@@ -14,6 +14,7 @@ from agents.dead_letters import DeadLetters
 from agents.explaining import Explaining
 from agents.feedback import Feedback
 from agents.forget import Forgetting
+from agents.metrics import Metrics
 from agents.presence import Presence
 from agents.rating import Rating
 from agents.refresh import Refresher
@@ -21,12 +22,14 @@ from agents.searching import Searching
 from rec.choices import to_tell
 from rec.clock import SharedClock
 from rec.events import instant
+from rec.idle import is_idle, remains
 from rec.merging import handed_over, may_merge, merged, refused
 from rec.ports import Exchange, Log, Record, Reply
 from rec.requests import (
     Asked,
     AskRates,
     EraseVisitor,
+    Expire,
     Explain,
     Inspect,
     MergeIn,
@@ -69,6 +72,8 @@ class Requests:
         explaining: Explaining,
         trail_of: Callable[[str], Sequence[tuple[float, str]]],
         shared: SharedClock,
+        idle_s: float,
+        metrics: Metrics,
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -78,7 +83,7 @@ class Requests:
         self._feedback, self._rating = feedback, rating
         self._searching, self._explaining = searching, explaining
         self._trail_of, self._new_epoch, self._clock = trail_of, new_epoch, clock
-        self._shared = shared
+        self._shared, self.idle_s, self._metrics = shared, idle_s, metrics
 
     async def handle(self, record: Record) -> None:
         """One record, whatever it is; nothing leaves (see agents.behavior)."""
@@ -116,6 +121,8 @@ class Requests:
                 await self._merge_in(key, request)
             case MergeRefused():
                 self._merge_refused(key, request)
+            case Expire():
+                self._expire(key, request)
             case EraseVisitor():
                 await self._forgetting.erase_visitor(self._users, key, request)
 
@@ -183,6 +190,16 @@ class Requests:
         self._refresher.refresh(request.user_id, _BY_MERGE, self._clock())
         if changed:
             await self._consents.mark(request.user_id, after.consent is False)
+
+    def _expire(self, key: bytes, request: Expire) -> None:
+        state = self._users.get(key)
+        if state is None or not is_idle(state, self._clock(), self.idle_s) or self._presence.screens(request.user_id):
+            return
+        if (rest := remains(state)) is None:
+            del self._users[key]
+        else:
+            self._users[key] = rest
+        self._metrics.expired.inc()
 
     def _merge_refused(self, key: bytes, request: MergeRefused) -> None:
         state = self._users.get(key)

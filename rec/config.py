@@ -80,6 +80,7 @@ class Settings(BaseSettings):
     demo: bool = Field(False, description="serve the demo shop and tokens for its shoppers; never in production")
 
     # --- privacy
+    idle_days: float = Field(400, gt=0, description="after so long without an event a user's state is dropped")
     consent_default: Literal["granted", "denied"] = "granted"
     erasure_secret: SecretStr = Field(SecretStr(""), description="keys the hashes of erased ids; empty: token_secret")
 

@@ -137,6 +137,12 @@ class EraseVisitor(msgspec.Struct, frozen=True, tag="erase_visitor", tag_field="
     at: datetime
 
 
+class Expire(msgspec.Struct, frozen=True, tag="expire", tag_field="kind"):
+    """To the owner, from itself: this state is idle (see rec.idle); drop it if it still is when this is read."""
+
+    user_id: str
+
+
 Asked = (
     SlateRequest | SearchRequest | SuggestRequest | Inspect | Explain | AskRates
 )  # with a deadline, by the shared clock
@@ -152,6 +158,7 @@ Request = (
     | MergeIn
     | MergeRefused
     | EraseVisitor
+    | Expire
 )
 
 _encoder = msgspec.json.Encoder()
