@@ -489,8 +489,8 @@ async def test_the_states_of_who_has_not_come_for_long_are_dropped_and_nobody_el
         await loop.exchange.connect().announce("web-1", Wanted("peeked", {}))  # and has gone
         await until(lambda: "peeked" not in list(loop.deps.requests._presence))
         long_ago = time.time() - 31 * 86_400
-        for user in (b"away", b"denied"):
-            loop.users[user] = msgspec.structs.replace(loop.users[user], received_through=long_ago, consent_at=long_ago)
+        for key in (b"away", b"denied"):
+            loop.users[key] = msgspec.structs.replace(loop.users[key], received_through=long_ago, consent_at=long_ago)
         assert await loop.deps.idling.turn(time.time()) == 2
         await until(lambda: loop.users.keys() == {b"away", b"here", b"denied", b"looks"})
         await until(lambda: loop.metrics.expired._value.get() == 2)
