@@ -112,8 +112,7 @@ async def wire(
     inline_s: float = INLINE_S,
 ) -> Deps:
     """Every handler and loop of a worker, connected. `executor` makes the lists that cost more than `inline_s`."""
-    name = process_name()
-    rules, lists = FoldRules.from_settings(settings), ListRules.from_settings(settings)
+    name, rules, lists = process_name(), FoldRules.from_settings(settings), ListRules.from_settings(settings)
     behavior_topic, requests_topic = settings.topic(BEHAVIOR), settings.topic(REQUESTS)
     forgetting = forgetting_of(settings, to, exchange, database)
     consents = Consents(users=users, owned=owned, exchange=exchange, to=to, behavior_topic=behavior_topic)
@@ -164,6 +163,7 @@ async def wire(
         dead_letters=dead_letters,
         metrics=metrics,
         wanted=settings.feedback,
+        consent_default=rules.consent_default,
         teach=examples.put if settings.train_rewards else None,
     )
     rating = Rating(

@@ -18,7 +18,7 @@ from agents.presence import Presence
 from agents.rating import Rating
 from agents.refresh import Refresher
 from agents.searching import Searching
-from rec.choices import to_tell
+from rec.choices import standings, to_tell
 from rec.clock import SharedClock
 from rec.events import instant
 from rec.merging import handed_over, may_merge, merged, refused
@@ -170,7 +170,7 @@ class Requests:
         after = merged(state, request.visitor_id, request.state, self._rules)
         if after is state:
             return
-        if after.standing != state.standing:  # the visitor's choice is the user's now, in the log as in the table
+        if standings(after) != standings(state):  # the visitor's choice is the user's now, in the log as in the table
             await self._consents.bring(request.state, request.user_id)
         await self._consents.tell(after, to_tell(state, after) | {request.visitor_id})
         state = self._users.get(key)  # told first, kept afterwards, as in agents.behavior

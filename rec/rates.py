@@ -118,7 +118,7 @@ class Rates:
             self._add(example, known.codes, known.at, -1.0)
         self._add(example, codes, example.at, 1.0)
         self._known.put(mark, _Counted(example.revision, example.at, codes))
-        self.lists += known is None
+        self.lists += known is None and bool(example.user_id)  # else a list's ads alone (rec.ads.receipt)
         self.through = max(self.through, example.at)
         for kind, counts in self._counts.items():  # a client may ask for placements that it has invented
             if len(counts) > self.max_keys:

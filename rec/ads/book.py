@@ -83,7 +83,7 @@ class AdBook:
             return False
         if known is not None and known.revision > now.revision:
             return False
-        if known is None or known.at != now.at:
+        if example.user_id and (known is None or known.at != now.at):  # else its list comes by itself
             if known is not None:
                 self._traffic(known.at, -1.0)
             self._traffic(now.at, 1.0)

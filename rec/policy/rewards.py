@@ -47,7 +47,9 @@ class Rewards:
         self._roots: Recent[int, float] = Recent(max_lists)  # slate of a decision → what its lists have earned
 
     def learn(self, example: FeedbackExample) -> bool:
-        """Count a list; False for one that was counted, or whose successor was."""
+        """Count a list; False for one that was counted, or whose successor was, and for ads without their list."""
+        if not example.user_id:
+            return False
         mark = mark64(example.slate_id)
         known = self._known.get(mark)
         if known is not None and known[0] >= example.revision:
