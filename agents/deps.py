@@ -255,6 +255,7 @@ async def wire(
         explaining=explaining,
         trail_of=counters.trail,
         shared=shared,
+        selling=sales,
     )
 
     async def make_anew(screens: Iterable[tuple[str, str]], cause: Cause) -> None:
@@ -310,9 +311,7 @@ async def wire(
     await model_sync.prepare()
     await model_sync.look()
     await strategies.look()
-    log.info(
-        "catalog of %d items, counters through %.0f, %d users online", count, counters.learned_through, len(presence)
-    )
+    log.info("%d items, counters through %.0f, %d users online", count, counters.learned_through, len(presence))
     loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
         "presence": presence.follow,
         "clock": shared.run,

@@ -18,12 +18,15 @@ from agents.presence import Presence
 from agents.rating import Rating
 from agents.refresh import Refresher
 from agents.searching import Searching
+from agents.selling import Selling
+from agents.selling import answer as ads_answer
 from rec.choices import standings, to_tell
 from rec.clock import SharedClock
 from rec.events import instant
 from rec.merging import handed_over, may_merge, merged, refused
 from rec.ports import Exchange, Log, Record, Reply
 from rec.requests import (
+    AskAds,
     Asked,
     AskRates,
     EraseVisitor,
@@ -69,6 +72,7 @@ class Requests:
         explaining: Explaining,
         trail_of: Callable[[str], Sequence[tuple[float, str]]],
         shared: SharedClock,
+        selling: Selling | None = None,
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -78,7 +82,7 @@ class Requests:
         self._feedback, self._rating = feedback, rating
         self._searching, self._explaining = searching, explaining
         self._trail_of, self._new_epoch, self._clock = trail_of, new_epoch, clock
-        self._shared = shared
+        self._shared, self._selling = shared, selling
 
     async def handle(self, record: Record) -> None:
         """One record, whatever it is; nothing leaves (see agents.behavior)."""
@@ -109,6 +113,10 @@ class Requests:
             case AskRates():
                 if request.deadline > self._clock():
                     body = self._rating.answer(request, self._clock())
+                    await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
+            case AskAds():
+                if request.deadline > self._clock():
+                    body = ads_answer(self._selling, request, self._clock())
                     await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
             case MergeOut():
                 await self._merge_out(key, request)

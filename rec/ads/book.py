@@ -35,6 +35,14 @@ CHECK = "all"
 FORESIGHT_S = 12 * HOUR_S  # half-life of the sums that compare what was foreseen with what came of it
 
 
+class Tally(NamedTuple):
+    """Of the ads that were seen on a day (UTC): how many, clicks that p(click) foresaw, and clicks."""
+
+    impressions: float = 0.0
+    foreseen: float = 0.0
+    clicks: float = 0.0
+
+
 class Line(NamedTuple):
     """An ad of a list that was seen: under which terms, and when it was clicked on first (0: never)."""
 
@@ -68,6 +76,7 @@ class AdBook:
         self.learned = 0  # examples, since this process began
         self.offsets: dict[int, int] = {}
         self._spent: dict[int, dict[str, float]] = {}  # day → campaign → money
+        self._days: dict[int, dict[str, Tally]] = {}  # day → campaign → what was seen then
         self._sums: dict[str, dict[str, Sum]] = {kind: {} for kind in KINDS}
         self._hours: dict[int, float] = {}  # hour → lists seen
         self._known: Recent[int, _Counted] = Recent(max_lists)
@@ -116,6 +125,7 @@ class AdBook:
             clicks = sign * bool(when)
             if when:
                 self._bill(terms, when, sign)
+            self._tally(terms, at, sign, clicks)
             cell = cell_key(item_id, terms.near, seat_key(counted.placement, terms.place))
             self._add("cell", cell, sign, sign * terms.raw, clicks, at)
             self._add("bin", str(bin_of(terms.raw)), sign, sign * terms.raw, clicks, at)
@@ -127,6 +137,14 @@ class AdBook:
         spent[terms.campaign] = max(0.0, spent.get(terms.campaign, 0.0) + sign * terms.price)
         for old in [each for each in self._spent if each < max(self._spent) - KEPT_DAYS]:
             del self._spent[old]
+
+    def _tally(self, terms: Terms, at: float, sign: float, clicks: float) -> None:
+        of = self._days.setdefault(int(at // DAY_S), {})
+        shown, foreseen, clicked = of.get(terms.campaign, Tally())
+        now = shown + sign, foreseen + sign * terms.chance, clicked + clicks
+        of[terms.campaign] = Tally(*(max(0.0, each) for each in now))
+        for old in [each for each in self._days if each < max(self._days) - KEPT_DAYS]:
+            del self._days[old]
 
     def _add(self, kind: str, name: str, shown: float, expected: float, clicks: float, at: float) -> None:
         sums = self._sums[kind]
@@ -145,6 +163,10 @@ class AdBook:
     def spent(self, now: float) -> dict[str, float]:
         """campaign → what its clicks of this day (UTC) cost, as agreed. A budget is billed in full at most."""
         return dict(self._spent.get(int(now // DAY_S), {}))
+
+    def tallies(self, now: float) -> dict[str, Tally]:
+        """campaign → what was seen of its ads this day (UTC), and what came of that."""
+        return dict(self._days.get(int(now // DAY_S), {}))
 
     def odds(self, now: float) -> Odds:
         """What is believed of clicks."""
@@ -165,7 +187,7 @@ class AdBook:
     def to_pieces(self) -> Iterator[bytes]:
         """All of it, as of now, in pieces of some thousand bytes; nothing may be learned until the last is out."""
         known = [self._known.old, self._known.young, self._paid]
-        return pieces([FORMAT, self.offsets, self._spent, self._sums, self._hours, known])
+        return pieces([FORMAT, self.offsets, self._spent, self._sums, self._hours, known, self._days])
 
     def to_bytes(self) -> bytes:
         """The same at once."""
@@ -187,7 +209,7 @@ class AdBook:
             raise ModelError(f"a snapshot of ads in format {kept.format}, this version reads {FORMAT}; delete it")
         self = cls(half_life_s, remember_s=remember_s)
         self.offsets = {} if rewound else kept.offsets
-        self._spent, self._hours = kept.spent, kept.hours
+        self._spent, self._hours, self._days = kept.spent, kept.hours, kept.days
         self._sums |= kept.sums
         for generation in kept.known:
             for mark, counted in generation.items():
@@ -212,6 +234,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     sums: dict[str, dict[str, Sum]]
     hours: dict[int, float]
     known: list[dict[int, _Counted]]
+    days: dict[int, dict[str, Tally]] = {}
 
 
 _decoder = msgspec.msgpack.Decoder(_Snapshot)

@@ -115,6 +115,12 @@ class Market:
         spent = self._spent_today(now)
         return {name: (spent.get(name, 0.0), budget) for name, budget in self.stock(view).budgets.items()}
 
+    def pacing(self, view: View, now: float) -> dict[str, tuple[float, float]]:
+        """campaign → (the share of the auctions that it takes part in, money that is due by now)."""
+        due = due_by(now, self._curve)
+        budgets = self.stock(view).budgets
+        return {name: (self._shares.get(name, START), budget * due) for name, budget in budgets.items()}
+
     def _spent_today(self, now: float) -> Mapping[str, float]:
         return self._spent.of if self._spent.day == int(now // DAY_S) else _NOTHING
 

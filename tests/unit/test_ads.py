@@ -387,6 +387,18 @@ def test_a_click_costs_what_was_agreed_once_whatever_comes_again() -> None:
     assert book.check(NOW) == pytest.approx((2.0, 2 * 0.04))
 
 
+def test_a_days_impressions_and_clicks_are_counted_by_campaign_and_revisions_take_back() -> None:
+    book = AdBook()
+    for n in range(3):
+        book.learn(seen_ad(f"s{n}"))
+    book.learn(seen_ad("s1", NOW + DAY, revision=1))  # clicked on the next day: of the impression's day all the same
+    book.learn(seen_ad("other", at=NOW + DAY))
+    for each in (book, AdBook.from_bytes(book.to_bytes())):
+        assert each.tallies(NOW)["spring"] == pytest.approx((3.0, 3 * 0.04, 1.0))
+        assert each.tallies(NOW + DAY)["spring"] == pytest.approx((1.0, 0.04, 0.0))
+        assert (each.spent(NOW), each.spent(NOW + DAY)) == ({}, {"spring": 0.25})
+
+
 def test_a_click_belongs_to_its_day() -> None:
     midnight = NOW - NOW % DAY + DAY
     book = AdBook()
