@@ -19,11 +19,11 @@ import msgspec
 from rec.ads.odds import Odds, Sum, believed, bin_of, cell_key, seat_key
 from rec.ads.pacing import DAY_S, DAYS, HOUR_S, day_curve
 from rec.ads.terms import CLICK, Terms
-from rec.errors import ModelError
 from rec.feedback import FeedbackExample
 from rec.ids import mark64
 from rec.pieces import pieces
 from rec.recent import Recent
+from rec.snapshots import opened
 
 FORMAT = 1
 KINDS = ("cell", "bin", "check")
@@ -201,12 +201,7 @@ class AdBook:
 
         Raises ModelError if these are no such bytes; the remedy is to drop them and learn from the log anew.
         """
-        try:
-            kept = _decoder.decode(raw)
-        except msgspec.DecodeError as error:
-            raise ModelError(f"this is no snapshot of ads ({error}); delete it, the log teaches it anew") from None
-        if kept.format != FORMAT:
-            raise ModelError(f"a snapshot of ads in format {kept.format}, this version reads {FORMAT}; delete it")
+        kept = opened(raw, _decoder, "ads", FORMAT)
         self = cls(half_life_s, remember_s=remember_s)
         self.offsets = {} if rewound else kept.offsets
         self._spent, self._hours, self._days = kept.spent, kept.hours, kept.days

@@ -38,7 +38,7 @@ from rec.slates import Reason, Slate, SlateItem
 _NOTHING: Mapping[str, float] = {}
 STEADY_S = 60.0  # so long a shopper's ads stay as they are, if nothing else changes: lists are made anew all the time
 MOST_WAITING = 5_000  # lists whose terms wait until somebody takes them
-SOURCE, SPONSORED = "ad", "sponsored"
+AD_SOURCE, SPONSORED = "ad", "sponsored"
 
 Make = Callable[[Judged], Slate]
 
@@ -276,4 +276,4 @@ def _item(sale: Sale, stock: Stock, view: View) -> SlateItem:
         shown["leads_to"] = ad.item
     shown["sponsored"] = True
     reason = Reason(SPONSORED, item_id=ad.item)
-    return SlateItem(item.item_id, sale.terms.chance, SOURCE, reason, sale.propensity, shown)
+    return SlateItem(item.item_id, sale.terms.chance, AD_SOURCE, reason, sale.propensity, shown)
