@@ -31,7 +31,8 @@ def to_tell(before: UserState | None, after: UserState | None, event: Event | No
 
 def standings(state: UserState) -> dict[str, Standing]:
     """use → where the user stands, of the uses that they chose about and that others have to hear of."""
-    found = {PERSONALIZATION: state.standing, **state.ad_consent.standings()}
+    found: dict[str, Standing | None] = {PERSONALIZATION: state.standing}
+    found |= state.ad_consent.standings()
     return {use: standing for use, standing in found.items() if standing is not None}
 
 

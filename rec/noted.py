@@ -5,10 +5,10 @@ where the list on the screen may stay, wholly or in part, it is decided here (`r
 decision is the new list beside the old one, so it can only be taken when both are known.
 
 What stays is ordered like what a shop pins: it has its place, everything else is laid out around it. With `steady_s`
-the rest is drawn by the dice of the whole list: another action alone moves nothing else. Propensities are over all draws,
-given what stays, and that of the decision is given the draw: together they are that of what happened. What stays is
-held against what may be listed now: what is sold out, flagged, bought, not wanted or excluded by a rule since stays
-nowhere. Pure.
+the rest is drawn by the dice of the whole list: another action alone moves nothing else. Propensities are over all
+draws, given what stays, and that of the decision is given the draw: together they are that of what happened. What
+stays is held against what may be listed now: what is sold out, flagged, bought, not wanted or excluded by a rule
+since stays nowhere. Pure.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ known of somebody at all is for `personalization_storage` to say. Choices outliv
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import msgspec
 
@@ -19,8 +18,6 @@ from rec.consent import Standing, heard, joined
 from rec.events import Event
 from rec.marks import Shown
 
-AdUse = Literal["ad_storage", "ad_personalization"]
-
 
 class AdConsent(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where somebody stands; None: they never chose, and the installation's default holds."""
@@ -28,7 +25,8 @@ class AdConsent(msgspec.Struct, frozen=True, omit_defaults=True):
     storage: Standing | None = None
     personalization: Standing | None = None
 
-    def standings(self) -> Mapping[AdUse, Standing | None]:
+    def standings(self) -> Mapping[str, Standing | None]:
+        """By the name of the use in an event's consent."""
         return {"ad_storage": self.storage, "ad_personalization": self.personalization}
 
     def heard(self, event: Event) -> AdConsent:

@@ -205,5 +205,5 @@ def test_what_is_paid_for_is_nothing_that_a_network_knows() -> None:
     advert = Item(item_id="ad-1", title="Tents that stand up", kind="ad", url="/x")
     one.know([advert], {"ad-1": VECTORS["i1"]})
     assert one._world.catalog.get("ad-1") is None
-    assert one._learner.vocabulary.row("ad-1") is None
+    assert one._learner.vocabulary.row_of.get("ad-1") is None
     assert one.know([], {}, ["ad-1"]) == []

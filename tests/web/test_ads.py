@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from agents.metrics import Metrics
 from agents.selling import Selling
@@ -30,8 +29,16 @@ def sells(shop: Shop) -> None:
         actions = {} if n else {"select_item": now}
         place = Place("ad-0", 0.1, "ad", 1.0, "", True, 0.0, actions, 0.0, Terms("spring", 0.4, 0.1, 0.1, 0, 0))
         book.learn(FeedbackExample(f"s{n}", "u1", 0, "home", "default", "gate-0", now, now, (place,)))
-    parts = {"market": Market(), "catalog": catalog, "path": Path("unused"), "source": shop.worker.log}
-    shop.worker.selling = Selling(book, **parts, topic="", snapshot_s=60, metrics=Metrics(CollectorRegistry()))  # type: ignore[arg-type]
+    shop.worker.selling = Selling(
+        book,
+        market=Market(),
+        catalog=catalog,
+        path=Path("unused"),
+        source=shop.worker.log,
+        topic="",
+        snapshot_s=60,
+        metrics=Metrics(),
+    )
 
 
 async def test_each_campaign_is_told_with_its_budget_its_spend_and_what_came_of_its_impressions(shop: Shop) -> None:
