@@ -28,6 +28,16 @@ class Settings(BaseSettings):
 
     # --- where the neighbours are
     broker_url: str = Field("kafka://127.0.0.1:9092", description="Kafka bootstrap: kafka://host:port[,host:port]")
+    broker_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        "plaintext", description="Kafka's security.protocol"
+    )
+    broker_sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="Kafka's sasl.mechanism"
+    )
+    broker_username: str = Field("", description="with sasl_plaintext and sasl_ssl")
+    broker_password: SecretStr = Field(SecretStr(""), description="with sasl_plaintext and sasl_ssl")
+    broker_ca_file: str = Field("", description="PEM of who signed the broker's certificate; empty: the system's")
+    broker_cert_file: str = Field("", description="PEM of our own certificate and key, where the broker asks for one")
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="latest slates, pub/sub, presence, hints")
     database_url: str = Field("sqlite+aiosqlite:///.rec/rec.db", description="catalog, vectors, archive, erasures")
     data_dir: Path = Field(Path(".rec"), description="counter snapshots and what `rec up` keeps between runs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,13 +113,19 @@ class Trial:
 
 @contextlib.asynccontextmanager
 async def trial(
-    folder: Path, bootstrap: str, name: str, *, watchers: int = WATCHERS, embedded: bool = False
+    folder: Path,
+    bootstrap: str,
+    name: str,
+    *,
+    watchers: int = WATCHERS,
+    embedded: bool = False,
+    more: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Trial]:
     """A fresh world `name` on the broker: one worker, and web with `watchers` people who look (0: no web).
 
-    `embedded`: the broker is the embedded one, used as `rec up` does.
+    `embedded`: the broker is the embedded one, used as `rec up` does. `more`: further settings.
     """
-    names: dict[str, object] = {"app_id": name, "topic_prefix": f"{name}-", "partitions": PARTITIONS}
+    names: dict[str, object] = {"app_id": name, "topic_prefix": f"{name}-", "partitions": PARTITIONS, **(more or {})}
     if embedded:
         names["session_timeout_s"] = SESSION_TIMEOUT_S
     folder.mkdir(parents=True, exist_ok=True)

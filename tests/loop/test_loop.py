@@ -154,6 +154,20 @@ async def test_the_sweep_mends_a_push_that_was_lost(loop: Local) -> None:
         await until(lambda: screen.last.version == 50)
 
 
+async def test_the_sweep_makes_the_list_of_a_newcomer_whose_request_was_lost(loop: Local) -> None:
+    exchange = loop.exchange.connect()
+    await exchange.watch("newcomer")
+    pushes = exchange.pushes()
+    await exchange.announce("web-1", Wanted("newcomer", {"home": 7}))  # the broker was away, and heard of no refresh
+    async with asyncio.timeout(30):
+        pushed = await anext(pushes)
+    assert pushed is not None
+    assert (pushed.user_id, pushed.slate.n) == ("newcomer", 7)
+    made = loop.metrics.slates.labels(cause="request")._value.get()
+    assert await loop.deps.sweep.turn(time.time()) == 0  # and makes it once
+    assert loop.metrics.slates.labels(cause="request")._value.get() == made
+
+
 @pytest.mark.parametrize("events", [1, 2], ids=["a list that is being made", "a list that waits for its turn"])
 async def test_the_sweep_does_not_ask_again_for(tmp_path: Path, events: int) -> None:
     begun, go_on = threading.Event(), threading.Event()

@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaProducer
 from rec.ports import Record
 from rec.store.kafka.connection import ACK_S, Broker, bounds
 from rec.store.kafka.group import KafkaGroupReader
+from rec.store.kafka.security import NONE, Security
 from rec.store.kafka.tail import tail
 from rec.store.kafka.topics import create_topics, knows_idempotent_producers
 from rec.topics import MAX_RECORD_BYTES, Topic, partition_of
@@ -37,13 +38,14 @@ class KafkaLog:
         bootstrap: Sequence[str],
         *,
         client_id: str = "shunxi",
+        security: Security = NONE,
         max_batch_size: int = MAX_BATCH_BYTES,
         replication_factor: int = 1,
         session_timeout_s: float = 10.0,
         rebalance_timeout_s: float = 10.0,
     ) -> None:
         """`max_batch_size` in bytes a partition; the timeouts are those of `group`."""
-        self._broker = Broker(list(bootstrap), client_id)
+        self._broker = Broker(list(bootstrap), client_id, security)
         self._max_batch_size = max_batch_size
         self._replication_factor = replication_factor
         self._session_timeout_s, self._rebalance_timeout_s = session_timeout_s, rebalance_timeout_s
