@@ -18,7 +18,7 @@ class CampaignDay(msgspec.Struct, frozen=True, kw_only=True):
     `spent`: what clicks cost, as agreed; `billed`: at most the budget. `pace`: the share of the auctions that it takes
     part in, of the worker that answers: each paces by itself, and all by the same spend. `due`: what is to be spent by
     now. `ecpm`: what a thousand impressions cost. `calibration`: clicks over those that p(click) foresaw, 1 where it
-    is true.
+    is true. Impressions without a click are known when the window of their list is over, clicks within seconds.
     """
 
     campaign: str

@@ -25,7 +25,8 @@ def ads(campaign: str | None, n: int, url: str | None, api_key: str | None, time
     """What each campaign has spent today (UTC), of which budget, and what came of its impressions.
 
     due: what is to be spent by now; pace: the share of the auctions it takes part in; eCPM: what a thousand impressions
-    cost; clicks / foreseen: 1.00 where p(click) is true.
+    cost; clicks / foreseen: 1.00 where p(click) is true. A click is known within seconds, an impression without one
+    when the window of its list is over: until then CTR, eCPM and the last column are too high.
 
     \b
     rec ads
