@@ -113,8 +113,7 @@ async def wire(
     inline_s: float = INLINE_S,
 ) -> Deps:
     """Every handler and loop of a worker, connected. `executor` makes the lists that cost more than `inline_s`."""
-    name = process_name()
-    rules, lists = FoldRules.from_settings(settings), ListRules.from_settings(settings)
+    name, rules, lists = process_name(), FoldRules.from_settings(settings), ListRules.from_settings(settings)
     behavior_topic, requests_topic = settings.topic(BEHAVIOR), settings.topic(REQUESTS)
     forgetting = forgetting_of(settings, to, exchange, database)
     consents = Consents(users=users, owned=owned, exchange=exchange, to=to, behavior_topic=behavior_topic)
@@ -165,6 +164,7 @@ async def wire(
         dead_letters=dead_letters,
         metrics=metrics,
         wanted=settings.feedback,
+        consent_default=rules.consent_default,
         teach=examples.put if settings.train_rewards else None,
     )
     rating = Rating(
@@ -258,6 +258,7 @@ async def wire(
         shared=shared,
         idle_s=settings.idle_days * 86_400.0,
         metrics=metrics,
+        selling=sales,
     )
 
     anew = Anew(to, requests_topic, presence=presence, shown=shown, owned=owned)
@@ -300,8 +301,7 @@ async def wire(
     await model_sync.prepare()
     await model_sync.look()
     await strategies.look()
-    known = count, counters.learned_through, len(presence)
-    log.info("catalog of %d items, counters through %.0f, %d users online", *known)
+    log.info("%d items, counters through %.0f, %d users online", count, counters.learned_through, len(presence))
     loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
         "presence": presence.follow,
         "clock": shared.run,

@@ -19,13 +19,16 @@ from agents.presence import Presence
 from agents.rating import Rating
 from agents.refresh import Refresher
 from agents.searching import Searching
-from rec.choices import to_tell
+from agents.selling import Selling
+from agents.selling import answer as ads_answer
+from rec.choices import standings, to_tell
 from rec.clock import SharedClock
 from rec.events import instant
 from rec.idle import is_idle, remains
 from rec.merging import handed_over, may_merge, merged, refused
 from rec.ports import Exchange, Log, Record, Reply
 from rec.requests import (
+    AskAds,
     Asked,
     AskRates,
     EraseVisitor,
@@ -74,6 +77,7 @@ class Requests:
         shared: SharedClock,
         idle_s: float,
         metrics: Metrics,
+        selling: Selling | None = None,
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -83,7 +87,7 @@ class Requests:
         self._feedback, self._rating = feedback, rating
         self._searching, self._explaining = searching, explaining
         self._trail_of, self._new_epoch, self._clock = trail_of, new_epoch, clock
-        self._shared, self.idle_s, self._metrics = shared, idle_s, metrics
+        self._shared, self._selling, self.idle_s, self._metrics = shared, selling, idle_s, metrics
 
     async def handle(self, record: Record) -> None:
         """One record, whatever it is; nothing leaves (see agents.behavior)."""
@@ -114,6 +118,10 @@ class Requests:
             case AskRates():
                 if request.deadline > self._clock():
                     body = self._rating.answer(request, self._clock())
+                    await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
+            case AskAds():
+                if request.deadline > self._clock():
+                    body = ads_answer(self._selling, request, self._clock())
                     await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
             case MergeOut():
                 await self._merge_out(key, request)
@@ -177,7 +185,7 @@ class Requests:
         after = merged(state, request.visitor_id, request.state, self._rules)
         if after is state:
             return
-        if after.standing != state.standing:  # the visitor's choice is the user's now, in the log as in the table
+        if standings(after) != standings(state):  # the visitor's choice is the user's now, in the log as in the table
             await self._consents.bring(request.state, request.user_id)
         await self._consents.tell(after, to_tell(state, after) | {request.visitor_id})
         state = self._users.get(key)  # told first, kept afterwards, as in agents.behavior

@@ -1,12 +1,13 @@
 """state → **idle** → what stays of it. Whose state nobody needs any more. Pure.
 
 What says whose visitor somebody is, and a denial, are kept for ever: to forget a denial would be to take it back, and a
-visitor is merged once. Of everybody else who ever did something the time of their first event stays with the id: an
-erasure has to know what the weights may have learned from.
+visitor is merged once. Of everybody else who ever did something the time of their first event stays with the id, for an
+erasure has to know what the weights may have learned from, and what they said of ads.
 """
 
 from __future__ import annotations
 
+from rec.ads.consent import AdConsent
 from rec.state import UserState
 
 
@@ -21,7 +22,7 @@ def is_idle(state: UserState, now: float, idle_s: float) -> bool:
     if state.consent is False or state.merged_into is not None:
         return False
     last = max(state.received_through, state.consent_at)
-    return last + idle_s <= now if last else not (state.visitors or state.began)
+    return last + idle_s <= now if last else remains(state) is None and not state.visitors
 
 
 def remains(state: UserState) -> UserState | None:
@@ -30,4 +31,6 @@ def remains(state: UserState) -> UserState | None:
     >>> remains(UserState(epoch="a")), remains(UserState(epoch="a", applied=9, began=5.0, events_through=7.0)).began
     (None, 5.0)
     """
-    return UserState(epoch=state.epoch, version=state.version, began=state.began) if state.began else None
+    if not state.began and state.ad_consent == AdConsent():
+        return None
+    return UserState(epoch=state.epoch, version=state.version, began=state.began, ad_consent=state.ad_consent)
