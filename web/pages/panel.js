@@ -9,20 +9,19 @@ const RECEIPT_MS = 1_000;
 const RECEIPT_TRIES = 20;
 
 export class Panel {
-  #panel; #who; #client; #titleOf; #bars; #ticker; #sight; #slate = null; #paused = false; #receipt = null; #renewed; #told;
+  #panel; #who; #client; #bars; #ticker; #sight; #slate = null; #paused = false; #receipt = null; #renewed; #told;
 
   /** `renewed()` is called when the shopper was forgotten and is somebody new; `told(me)` for what is kept of them. */
-  constructor(panel, { who, client, titleOf, renewed, told }) {
+  constructor(panel, { who, client, titleOf, kindOf, renewed, told }) {
     this.#panel = panel;
     this.#who = who;
     this.#client = client;
-    this.#titleOf = titleOf;
     this.#renewed = renewed;
     this.#told = told;
     badge(this.#find(".link"), client);
     this.#bars = new Bars(this.#find("#bars"), 5);
     this.#ticker = new Ticker(this.#find("#lines"), client, {
-      words: (event) => eventText(event, titleOf), quiet: [],
+      words: (event) => eventText(event, titleOf, kindOf), quiet: [],
       told: (took) => (document.getElementById("peek-words").textContent = `event → list in ${took} ms`),
     });
     this.#sight = new Sight(who, client, (me) => this.#see(me));
