@@ -105,7 +105,7 @@ function makeRow(item, acts) {
 
 /**
  * Tiles of the shop: a link, what it costs, why it is here, and a way to send it away. `hide(item, event)`, `titleOf(id)`;
- * `face(item)`: the link, where it is not that of a product.
+ * `face(item)`: the link, or what is above the reason, where it is not that of a product.
  */
 export function tilesOf({ hide, titleOf, face = goods }) {
   return (item, { index, slate, known }) => {
@@ -132,7 +132,7 @@ function makeTile(item, hide, face) {
   const tile = make(
     "article",
     { className: "tile", "data-category": card.category, "data-sponsored": card.sponsored ? "" : null },
-    face(item),
+    ...[face(item)].flat(),
     part.reason,
     make("details", { className: "why", name: "why" }, part.why, part.facts, no),
   );

@@ -17,18 +17,15 @@ export const storiesOf = (acts) => tilesOf({ ...acts, face: story });
 
 function story(item) {
   const card = item.item ?? {};
-  return make(
-    "a",
-    { href: pathOf(item.item_id, card.kind), className: "open story" },
+  return [
     make("span", { className: "frame" }, pictureOf(item, 160)),
     make(
-      "span",
-      { className: "words" },
-      make("span", { className: "kind", text: kindLine(card) }),
+      "a",
+      { href: pathOf(item.item_id, card.kind), className: "open story" }, // its style has it cover the picture, too
+      make("span", { className: "kind", text: [kindLine(card), card.category].filter(Boolean).join(" · ") }),
       make("span", { className: "title", text: titleText(item) }),
-      make("span", { className: "brand", text: card.category ?? "" }),
     ),
-  );
+  ];
 }
 
 function kindLine({ kind, length_s: length }) {

@@ -5,6 +5,7 @@ import { badge, Bars, Sight } from "./sees.js";
 import { Ticker } from "./ticker.js";
 import { eventText, learnedAgo } from "./words.js";
 
+const FIRST = "storefront"; // the list of the first page
 const RECEIPT_MS = 1_000;
 const RECEIPT_TRIES = 20;
 
@@ -29,7 +30,7 @@ export class Panel {
     this.#find("#pause").addEventListener("click", () => this.#pause());
     this.#find("#forget").addEventListener("click", () => this.#forget());
     client.addEventListener("slate", ({ detail }) => {
-      if (detail.placement === "home") this.#slate = detail;
+      if (detail.placement === FIRST) this.#slate = detail;
       this.#model();
     });
     this.#model();
