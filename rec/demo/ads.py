@@ -25,6 +25,7 @@ _LINES = (
     "The {kind} by {brand}",
     "{brand} presents its {kind}",
 )
+_DRAWN = ("family", "kind", "color", "material")  # what a picture goes by
 # What has to be set together for ads to be sold; whoever sets one of these has the whole say.
 _DECIDING = ("placements", "feedback", "feedback_placements", "strategy")
 
@@ -53,9 +54,7 @@ def _ad(item: Item, number: int, rng: Random) -> Item:
         "campaign": item_id,
         "frequency_cap": 8,
     }
-    drawn: dict[str, Any] = {
-        name: item.attributes[name] for name in ("family", "kind", "color", "material") if name in item.attributes
-    }
+    drawn: dict[str, Any] = {name: value for name, value in item.attributes.items() if name in _DRAWN}
     picture = f"/pictures/{item_id}.svg"
     return Item(
         item_id=item_id, title=line, category=item.category, brand=item.brand, description=item.description, kind=AD,
