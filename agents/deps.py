@@ -136,7 +136,7 @@ async def wire(
         item_of=catalog.get,
         consent_default=rules.consent_default,
         lost=metrics.served_lost,
-        wanted=settings.feedback,
+        wanted=settings.joins,
         **({"ads_of": sales.market.taken} if sales is not None else {}),
         groups_of=lambda item_id: groups_of(item) if (item := catalog.get(item_id)) is not None else ("", ""),
     )

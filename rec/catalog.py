@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from rec.cards import card as card  # noqa: PLC0414  what an item is to a client is asked of the catalog
 from rec.errors import ModelError
 from rec.events import Id, Text
 from rec.ids import mark64
@@ -322,19 +323,6 @@ def vectors_of(raw: Mapping[str, bytes]) -> dict[str, Floats]:
     {'tent': array([1., 2.], dtype=float32)}
     """
     return {key: np.frombuffer(vector, "<f4") for key, vector in raw.items()}
-
-
-def card(item: Item) -> dict[str, Any]:
-    """What a client needs to draw an item: the slate's `item`."""
-    return {
-        "title": item.title,
-        "price": item.price,
-        "currency": item.currency,
-        "image_url": item.image_url,
-        "url": item.url,
-        "brand": item.brand,
-        "category": item.category,
-    }
 
 
 def _doubled(array: _Array) -> _Array:

@@ -118,6 +118,9 @@ class Settings(BaseSettings):
     counters_snapshot_s: float = Field(30, gt=0)
     # --- feedback
     feedback: bool = Field(False, description="join lists with what became of them; docs/feedback.md says more")
+    feedback_placements: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="by comma: lists of these alone are joined; empty: all. A list that is not costs nothing"
+    )
     feedback_window_s: float = Field(1_800, gt=0, description="what follows the first look at a list this long is its")
     feedback_late_s: float = Field(7_200, gt=0, description="a list is remembered this much longer, for late signs")
     feedback_half_life_s: float = Field(7 * 86_400, gt=0, description="of the counts behind CTR and CVR")
@@ -167,7 +170,7 @@ class Settings(BaseSettings):
     # --- the archive
     archive_flush_s: float = Field(0.25, gt=0, description="at most this much of the stream is in memory alone")
 
-    @field_validator("allowed_origins", "sensitive_categories", mode="before")
+    @field_validator("allowed_origins", "sensitive_categories", "feedback_placements", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
@@ -178,6 +181,10 @@ class Settings(BaseSettings):
         if value > 0 and not info.data.get("feedback"):
             raise ValueError("above 0 it needs REC_FEEDBACK=true: nobody knows what lists earned without it")
         return value
+
+    def joins(self, placement: str) -> bool:
+        """Whether lists of this placement are joined with what became of them."""
+        return self.feedback and (not self.feedback_placements or placement in self.feedback_placements)
 
     @property
     def sells_ads(self) -> bool:

@@ -100,6 +100,12 @@ class Scenes:
                 "click is billed.",
                 field="REC_PLACEMENTS",
             )
+        if left := [name for name, scene in named.items() if scene.sponsored and not settings.joins(name)]:
+            raise ConfigError(
+                f"REC_FEEDBACK_PLACEMENTS: {left[0]} has sponsored places and is not among them, so no click on an ad "
+                "there is billed. Add it, or leave the setting out.",
+                field="REC_FEEDBACK_PLACEMENTS",
+            )
         return scenes
 
     @property
