@@ -159,6 +159,7 @@ class Settings(BaseSettings):
     model_steps: int = Field(50, ge=2, le=200, description="actions of a history that the network reads")
     image_dim: int = Field(0, ge=0, le=4096, description="numbers of an item's `image_vector`; 0: images are not read")
     model_ids: int = Field(20_000, ge=1, description="items that can have an id embedding at a time")
+    model_admit_after: int = Field(1, ge=1, description="actions on an item until it has an id embedding of its own")
     model_expire_days: float = Field(90, gt=0, description="not acted on for so long, an item loses its id embedding")
     value_click: float = Field(1, description="worth of a click; lists are ordered by chance times worth")
     value_cart: float = Field(2, description="worth of an add_to_cart beside it")

@@ -122,6 +122,7 @@ class Taken(NamedTuple):
     rounds: list[Round]
     encoder: str = ""  # whose vectors are learned with
     epochs: tuple[str, ...] = ()  # tuned encoders whose vectors are read: the lineage's own, and those of contenders
+    heard_through: float = 0.0  # of all that was taken in, learned from or not: nobody who came later is in it
 
     @classmethod
     def nothing(cls) -> Taken:
