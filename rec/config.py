@@ -6,6 +6,7 @@ Units are in the names (`_s` seconds, `_ms`, `max_`). Secrets never print. `rec 
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -64,6 +65,9 @@ class Settings(BaseSettings):
     token_ttl_s: int = Field(900, ge=10, le=86_400)
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="exact origins of browsers; the server's own always is"
+    )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        (), description="networks of proxies, by comma: their X-Forwarded-For says which address connects"
     )
     max_connections: int = Field(20_000, ge=1)
     max_connections_per_user: int = Field(16, ge=1, description="of one web process, then 429 or close code 4009")
@@ -175,6 +179,12 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        """By itself, so that the error names what is no network."""
+        return tuple(ip_network(v.strip()) for v in value.split(",") if v.strip()) if isinstance(value, str) else value
 
     @field_validator("train_rewards")
     @classmethod
