@@ -6,6 +6,7 @@ Units are in the names (`_s` seconds, `_ms`, `max_`). Secrets never print. `rec 
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -65,6 +66,9 @@ class Settings(BaseSettings):
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="exact origins of browsers; the server's own always is"
     )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        (), description="networks of proxies, by comma: their X-Forwarded-For says which address connects"
+    )
     max_connections: int = Field(20_000, ge=1)
     max_connections_per_user: int = Field(16, ge=1, description="of one web process, then 429 or close code 4009")
     connect_rate_per_s: float = Field(200, gt=0, description="new websockets a second from one address, then 429")
@@ -80,6 +84,7 @@ class Settings(BaseSettings):
     demo: bool = Field(False, description="serve the demo shop and tokens for its shoppers; never in production")
 
     # --- privacy
+    idle_days: float = Field(400, gt=0, description="after so long without an event a user's state is dropped")
     consent_default: Literal["granted", "denied"] = "granted"
     erasure_secret: SecretStr = Field(SecretStr(""), description="keys the hashes of erased ids; empty: token_secret")
 
@@ -117,6 +122,9 @@ class Settings(BaseSettings):
     counters_snapshot_s: float = Field(30, gt=0)
     # --- feedback
     feedback: bool = Field(False, description="join lists with what became of them; docs/feedback.md says more")
+    feedback_placements: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="by comma: lists of these alone are joined; empty: all. A list that is not costs nothing"
+    )
     feedback_window_s: float = Field(1_800, gt=0, description="what follows the first look at a list this long is its")
     feedback_late_s: float = Field(7_200, gt=0, description="a list is remembered this much longer, for late signs")
     feedback_half_life_s: float = Field(7 * 86_400, gt=0, description="of the counts behind CTR and CVR")
@@ -167,10 +175,16 @@ class Settings(BaseSettings):
     # --- the archive
     archive_flush_s: float = Field(0.25, gt=0, description="at most this much of the stream is in memory alone")
 
-    @field_validator("allowed_origins", "sensitive_categories", mode="before")
+    @field_validator("allowed_origins", "sensitive_categories", "feedback_placements", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        """By itself, so that the error names what is no network."""
+        return tuple(ip_network(v.strip()) for v in value.split(",") if v.strip()) if isinstance(value, str) else value
 
     @field_validator("train_rewards")
     @classmethod
@@ -178,6 +192,10 @@ class Settings(BaseSettings):
         if value > 0 and not info.data.get("feedback"):
             raise ValueError("above 0 it needs REC_FEEDBACK=true: nobody knows what lists earned without it")
         return value
+
+    def joins(self, placement: str) -> bool:
+        """Whether lists of this placement are joined with what became of them."""
+        return self.feedback and (not self.feedback_placements or placement in self.feedback_placements)
 
     @property
     def sells_ads(self) -> bool:

@@ -22,8 +22,9 @@ import msgspec
 from rec.contest import Round
 from rec.events import POSITIVE, Event
 from rec.impressions import left_alone
+from rec.interest import Interest
 from rec.marks import Shown
-from rec.state import Interest, Outcome, UserState
+from rec.state import Outcome, UserState
 
 LEAST_TOUCHES = 50  # the gate looks back that far (rec.candidates), however few the network reads
 MAX_INTERESTS = 16

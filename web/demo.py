@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +21,7 @@ from web.edge import EDGE
 from web.front import LOST, answer
 from web.origins import is_own
 from web.parsing import ItemPath, body_of, path_of, query_of
+from web.proxies import from_here
 from web.shelf import Shelf
 from web.storefront import PREFIX, add_storefront
 
@@ -32,6 +32,8 @@ FILES = (
     "cart.js",
     "dom.js",
     "facets.js",
+    "feed.js",
+    "film.js",
     "home.js",
     "icon.svg",
     "panel.js",
@@ -44,6 +46,7 @@ FILES = (
     "shop.js",
     "shopper.js",
     "start.js",
+    "stay.js",
     "style.css",
     "ticker.js",
     "two.css",
@@ -51,6 +54,7 @@ FILES = (
     "who.js",
     "words.js",
 )
+VIEWS = ("/", "/product/{item_id}", "/read/{item_id}", "/department/{name}", "/feed", "/cart", "/search")
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; "
     "connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -84,10 +88,7 @@ def add_demo(app: web.Application) -> None:
     app[SHELF] = Shelf(app[EDGE].database, time.monotonic)
     app.router.add_routes(
         [
-            *(
-                web.get(path, get_shop)
-                for path in ("/", "/product/{item_id}", "/department/{name}", "/cart", "/search")
-            ),
+            *(web.get(path, get_shop) for path in VIEWS),
             web.get("/two", get_two),
             web.get("/static/{name}", get_file),
             web.get("/pictures/{item_id}.svg", get_picture),
@@ -133,11 +134,12 @@ async def get_picture(request: web.Request) -> web.Response:
 
 
 async def get_categories(request: web.Request) -> web.Response:
-    """The departments with how many products each has; whether there is search; whether products are generated."""
+    """The departments with how many products each has; whether there is search, and anything to read or
+    to watch; whether products are generated."""
     search = any(resource.canonical == SEARCH for resource in request.app.router.resources())
     shelf = request.app[SHELF]
     departments = await shelf.departments()
-    return answer({"categories": departments, "search": search, "generated": shelf.generated})
+    return answer({"categories": departments, "search": search, "generated": shelf.generated, "reading": shelf.reading})
 
 
 async def get_items(request: web.Request) -> web.Response:
@@ -151,7 +153,7 @@ async def post_demo_token(request: web.Request) -> web.Response:
     """A token for `demo-<shopper>`, for the page itself and for this machine. `fresh`: for one never seen before."""
     edge = request.app[EDGE]
     origin = request.headers.get(hdrs.ORIGIN)
-    welcome = _is_loopback(request.remote) if origin is None else is_own(origin, request.host)
+    welcome = from_here(request) if origin is None else is_own(origin, request.host)
     if not welcome:
         raise Forbidden("Demo tokens are for the demo page and for this machine.", code="foreign_origin")
     wanted = await body_of(request, _Wanted)
@@ -160,10 +162,3 @@ async def post_demo_token(request: web.Request) -> web.Response:
     token = edge.authority.issue(user_id, None, edge.clock())
     body = {"token": token, "user_id": user_id, "shopper": shopper, "expires_in": edge.authority.ttl_s}
     return answer({**body, "token_type": "Bearer"})
-
-
-def _is_loopback(remote: str | None) -> bool:
-    try:
-        return ip_address(remote or "").is_loopback
-    except ValueError:
-        return False

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from rec.catalog import AD, Catalog, Floats, Item
+from rec.catalog import AD_KIND, Catalog, Floats, Item
 from rec.contest import CANDIDATE, UNTAUGHT, Round
 from rec.counters import Counters
 from rec.errors import ModelError
@@ -72,7 +72,7 @@ class Lineage:
         Which of the deleted ones the network still knows, until a `Gone` is among the records.
         """
         last = len(self._order)
-        items = [item for item in items if item.kind != AD]  # what is paid for is no taste
+        items = [item for item in items if item.kind != AD_KIND]  # what is paid for is no taste
         items = sorted(items, key=lambda item: self._order.get(item.item_id, last))
         self._world.catalog.delete(deleted)
         self._world.catalog.upsert(items)

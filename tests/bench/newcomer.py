@@ -143,7 +143,10 @@ def late(found: list[dict[str, Any]], within: float) -> list[str]:
 @click.option("--json", "as_json", is_flag=True)
 def main(times: int, settle: float, shoppers: int, rate: float, within: float, as_json: bool) -> None:
     """A new product by its text alone, from PUT to the list of a shopper whom it fits."""
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "data", shoppers, rate) as info:
+    with (
+        tempfile.TemporaryDirectory(prefix="newcomer-") as folder,
+        running(Path(folder) / "data", shoppers, rate) as info,
+    ):
         found = asyncio.run(measure(info, times, settle))
     click.echo(json.dumps(found, indent=None if as_json else 2))
     missed = late(found, within)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from rec.catalog import Item
 from rec.contest import CANDIDATE, UNTAUGHT
 from rec.errors import ModelError
 from rec.examples import Gone, Pace, Rewarded, Tick, encode_lesson
@@ -213,3 +214,12 @@ def test_of_what_is_left_out_the_counters_still_learn() -> None:
     one.take([encode_lesson(Pace(0.2)), *WALKS, encode_lesson(Tick())], 122)
     assert 5 <= one.learned <= 50
     assert one._world.counters.counted == 120
+
+
+def test_what_is_paid_for_is_nothing_that_a_network_knows() -> None:
+    one = lineage()
+    advert = Item(item_id="ad-1", title="Tents that stand up", kind="ad", url="/x")
+    one.know([advert], {"ad-1": VECTORS["i1"]})
+    assert one._world.catalog.get("ad-1") is None
+    assert one._learner.vocabulary.row_of.get("ad-1") is None
+    assert one.know([], {}, ["ad-1"]) == []
