@@ -714,10 +714,15 @@ export function safeUrl(url) {
   }
 }
 
+const formats = new Map(); // a phone takes milliseconds to make one
+
 export function money(price, currency) {
   if (typeof price !== "number") return "";
+  const lang = document.documentElement.lang || "en";
+  const key = lang + currency;
   const style = /^[A-Z]{3}$/.test(currency ?? "") ? { style: "currency", currency } : { minimumFractionDigits: 2 };
-  return new Intl.NumberFormat(document.documentElement.lang || "en", style).format(price);
+  if (!formats.has(key)) formats.set(key, new Intl.NumberFormat(lang, style));
+  return formats.get(key).format(price);
 }
 
 // -- GA4
