@@ -31,6 +31,7 @@ from rec.feedback import decode_window, encode_window
 from rec.ports import Record
 from rec.search.reading import check_synonyms
 from rec.state import decode_state, encode_state
+from rec.store.kafka.security import Security
 from rec.topics import BEHAVIOR, MAX_RECORD_BYTES, REQUESTS, SERVED, partition_of
 
 log = logging.getLogger(__name__)
@@ -187,6 +188,7 @@ def create_app(settings: Settings) -> WorkerApp:
     app = WorkerApp(
         settings.app_id,
         broker=settings.broker_url,
+        broker_credentials=_credentials(Security.from_settings(settings)),
         store="memory://",
         datadir=str(settings.data_dir / "faust"),
         topic_partitions=settings.partitions,
@@ -214,6 +216,18 @@ def create_app(settings: Settings) -> WorkerApp:
         _join(app, settings, continuity)
     app.on_partitions_revoked.connect(lambda *_, **__: continuity.forget(), weak=False)
     return app
+
+
+def _credentials(security: Security) -> Any:
+    """The same for Faust, whose default is none."""
+    if security.mechanism is not None:
+        return faust.SASLCredentials(
+            username=security.username,
+            password=security.password,
+            ssl_context=security.context,
+            mechanism=security.mechanism,
+        )
+    return faust.SSLCredentials(security.context) if security.context is not None else None
 
 
 def _table(app: Any, settings: Settings, name: str, topic: str, codec: str) -> Any:
@@ -263,9 +277,15 @@ def _agent(app: Any, settings: Settings, name: str, handler: str, continuity: Co
             try:
                 if not continuity.knows(record.topic, record.partition):
                     continuity.begin(record.topic, record.partition, await app.begins_at(record))
-                continuity.check(record.topic, record.partition, record.offset)
+                if continuity.jumped(record.topic, record.partition, record.offset) is None:
+                    continuity.note(record.topic, record.partition, record.offset)
+                else:
+                    place = record.topic, record.partition, record.offset
+                    await continuity.check(*place, app.deps_.log.first_from)
             except LostDelivery as error:
                 watchdog.end(str(error))
+            except Unavailable as error:  # nobody can say whether one was lost
+                watchdog.end(f"{record.topic}[{record.partition}]: offsets jump, and {error.message}")
             await getattr(app.deps_, handler).handle(record)
 
     app.agent(topic, name=handler)(agent)

@@ -1,4 +1,4 @@
-"""stored positions × states → **sweep** → refresh. Whoever has an older list than their state gets a new one."""
+"""stored positions × states → **sweep** → refresh. Whoever has no list, or an older one than their state, gets one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def _ignore(_: set[str]) -> None:
 
 
 class Sweep:
-    """Anti-entropy: every few seconds, whoever is connected and has an older list than their state gets a new one.
+    """Anti-entropy: every few seconds, whoever looks and has no list, or an older one than their state, gets one.
 
     What is on a list that this worker has not made is learned on the way. `on_outdated` gets the products that some
     list shows otherwise than they are.
@@ -76,14 +76,14 @@ class Sweep:
             pairs = [
                 (user_id, screen)
                 for user_id in portion
-                if self._owned(user_id) and self._state_of(user_id) is not None
+                if self._owned(user_id)
                 for screen in self._presence.screens(user_id)
             ]
             old = set[str]()
             for (user_id, screen), position in zip(pairs, await self._exchange.positions(pairs), strict=True):
                 state = self._state_of(user_id)
-                if state is not None and state.position.newer_than(position):
-                    old.add(user_id)
+                if position is None if state is None else state.position.newer_than(position):
+                    old.add(user_id)  # a newcomer has no state, and gets a list all the same
                 elif position is not None and not self._shown.knows(user_id, screen, position):
                     unknown.append((user_id, screen))
             for user_id in old:

@@ -6,6 +6,7 @@ Units are in the names (`_s` seconds, `_ms`, `max_`). Secrets never print. `rec 
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,6 +29,16 @@ class Settings(BaseSettings):
 
     # --- where the neighbours are
     broker_url: str = Field("kafka://127.0.0.1:9092", description="Kafka bootstrap: kafka://host:port[,host:port]")
+    broker_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        "plaintext", description="Kafka's security.protocol"
+    )
+    broker_sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="Kafka's sasl.mechanism"
+    )
+    broker_username: str = Field("", description="with sasl_plaintext and sasl_ssl")
+    broker_password: SecretStr = Field(SecretStr(""), description="with sasl_plaintext and sasl_ssl")
+    broker_ca_file: str = Field("", description="PEM of who signed the broker's certificate; empty: the system's")
+    broker_cert_file: str = Field("", description="PEM of our own certificate and key, where the broker asks for one")
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="latest slates, pub/sub, presence, hints")
     database_url: str = Field("sqlite+aiosqlite:///.rec/rec.db", description="catalog, vectors, archive, erasures")
     data_dir: Path = Field(Path(".rec"), description="counter snapshots and what `rec up` keeps between runs")
@@ -55,6 +66,9 @@ class Settings(BaseSettings):
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="exact origins of browsers; the server's own always is"
     )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        (), description="networks of proxies, by comma: their X-Forwarded-For says which address connects"
+    )
     max_connections: int = Field(20_000, ge=1)
     max_connections_per_user: int = Field(16, ge=1, description="of one web process, then 429 or close code 4009")
     connect_rate_per_s: float = Field(200, gt=0, description="new websockets a second from one address, then 429")
@@ -70,6 +84,7 @@ class Settings(BaseSettings):
     demo: bool = Field(False, description="serve the demo shop and tokens for its shoppers; never in production")
 
     # --- privacy
+    idle_days: float = Field(400, gt=0, description="after so long without an event a user's state is dropped")
     consent_default: Literal["granted", "denied"] = "granted"
     erasure_secret: SecretStr = Field(SecretStr(""), description="keys the hashes of erased ids; empty: token_secret")
 
@@ -148,6 +163,7 @@ class Settings(BaseSettings):
     model_steps: int = Field(50, ge=2, le=200, description="actions of a history that the network reads")
     image_dim: int = Field(0, ge=0, le=4096, description="numbers of an item's `image_vector`; 0: images are not read")
     model_ids: int = Field(20_000, ge=1, description="items that can have an id embedding at a time")
+    model_admit_after: int = Field(1, ge=1, description="actions on an item until it has an id embedding of its own")
     model_expire_days: float = Field(90, gt=0, description="not acted on for so long, an item loses its id embedding")
     value_click: float = Field(1, description="worth of a click; lists are ordered by chance times worth")
     value_cart: float = Field(2, description="worth of an add_to_cart beside it")
@@ -163,6 +179,12 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        """By itself, so that the error names what is no network."""
+        return tuple(ip_network(v.strip()) for v in value.split(",") if v.strip()) if isinstance(value, str) else value
 
     @field_validator("train_rewards")
     @classmethod

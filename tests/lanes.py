@@ -16,6 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 KAFKA, CHILDREN = "kafka", "warm children"
 ON_KAFKA = (
     "tests/faults/test_faults.py",
+    "tests/faults/test_secure_kafka.py",
     "tests/contracts/test_broker_faults.py",
     "tests/contracts/test_log.py",
     "tests/contracts/test_faust_fixes.py",

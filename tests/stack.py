@@ -92,11 +92,15 @@ class Stack:
             raise RuntimeError(f"not ready within {within_s:g} s\n{self.logs()}")
 
     async def workers_ready(self, count: int, within_s: float = START_S) -> None:
-        """Until `count` workers say that they serve."""
+        """Until `count` workers say that they serve, and live: what one said that was killed stands for a while."""
 
         async def enough() -> bool:
+            alive = {str(child.pid) for child in self.children.values() if child.returncode is None}
             try:
-                return list((await self.exchange.worker_states()).values()).count("ready") >= count
+                said = await self.exchange.worker_states()
+                return [name.rpartition(":")[2] in alive for name, state in said.items() if state == "ready"].count(
+                    True
+                ) >= count
             except Unavailable:  # with every core busy Redis may take its time; `within_s` is what counts
                 return False
 

@@ -10,6 +10,7 @@ from rec.config import Settings
 from rec.errors import RateLimited, Unavailable
 from web.limits import Buckets
 from web.origins import check
+from web.proxies import client_address
 
 CROWDED_S = 5.0  # a connection that is gone has been noticed by then, or soon after
 
@@ -32,6 +33,7 @@ class Admission:
     def __init__(self, settings: Settings, connected: Callable[[], int], of_user: Callable[[str], int]) -> None:
         self._origins, self._most = frozenset(settings.allowed_origins), settings.max_connections
         self._most_of_user = settings.max_connections_per_user
+        self._trusted = settings.trusted_proxies
         self._connected, self._of_user = connected, of_user
         self._opening = 0
         self._rates = Buckets(settings.connect_rate_per_s, burst=settings.connect_rate_per_s)
@@ -39,7 +41,7 @@ class Admission:
     def check(self, request: web.Request, now: float) -> None:
         """Raises Forbidden (403), RateLimited (429) or Unavailable (503). `now` is the loop's time."""
         check(request, self._origins)
-        if wait := self._rates.take(request.remote or "", now):
+        if wait := self._rates.take(client_address(request, self._trusted), now):
             message = f"Too many new connections from your address. Wait {wait:.2g} s."
             raise RateLimited(message, retry_after=wait)
         if self._connected() + self._opening >= self._most:

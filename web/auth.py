@@ -107,7 +107,7 @@ class Authority:
         scheme, _, credential = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         if scheme.lower() != "bearer" or not credential:
             raise Unauthorized(_HOW)
-        if hmac.compare_digest(credential.strip().encode(), self._key):
+        if hmac.compare_digest(credential.strip().encode(errors="surrogateescape"), self._key):
             return Identity()
         return self.verify(credential.strip(), now)
 

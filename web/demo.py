@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +21,7 @@ from web.edge import EDGE
 from web.front import LOST, answer
 from web.origins import is_own
 from web.parsing import ItemPath, body_of, path_of, query_of
+from web.proxies import from_here
 from web.shelf import Shelf
 from web.storefront import PREFIX, add_storefront
 
@@ -153,7 +153,7 @@ async def post_demo_token(request: web.Request) -> web.Response:
     """A token for `demo-<shopper>`, for the page itself and for this machine. `fresh`: for one never seen before."""
     edge = request.app[EDGE]
     origin = request.headers.get(hdrs.ORIGIN)
-    welcome = _is_loopback(request.remote) if origin is None else is_own(origin, request.host)
+    welcome = from_here(request) if origin is None else is_own(origin, request.host)
     if not welcome:
         raise Forbidden("Demo tokens are for the demo page and for this machine.", code="foreign_origin")
     wanted = await body_of(request, _Wanted)
@@ -162,10 +162,3 @@ async def post_demo_token(request: web.Request) -> web.Response:
     token = edge.authority.issue(user_id, None, edge.clock())
     body = {"token": token, "user_id": user_id, "shopper": shopper, "expires_in": edge.authority.ttl_s}
     return answer({**body, "token_type": "Bearer"})
-
-
-def _is_loopback(remote: str | None) -> bool:
-    try:
-        return ip_address(remote or "").is_loopback
-    except ValueError:
-        return False

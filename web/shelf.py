@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from itertools import zip_longest
 from typing import Any
 
-from rec.catalog import AD, ARTICLE, VIDEO, Item, card
+from rec.catalog import AD_KIND, ARTICLE, VIDEO, Item, card
 from rec.ports import Catalogs
 
 MAX_ITEMS = 50_000
@@ -83,7 +83,7 @@ class Shelf:
             self._stories.add(item.item_id)
         elif item.item_id in self._stories:
             self._stories.discard(item.item_id)
-        offered = item.may_be_shown and not story and item.kind != AD
+        offered = item.may_be_shown and not story and item.kind != AD_KIND
         if offered and (item.item_id in self._items or len(self._items) < MAX_ITEMS):
             self._items[item.item_id] = item
         elif not offered:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from rec.catalog import AD, Item
+from rec.catalog import AD_KIND, Item
 
 if TYPE_CHECKING:
     from rec.config import Settings
@@ -57,8 +57,8 @@ def _ad(item: Item, number: int, rng: Random) -> Item:
     drawn: dict[str, Any] = {name: value for name, value in item.attributes.items() if name in _DRAWN}
     picture = f"/pictures/{item_id}.svg"
     return Item(
-        item_id=item_id, title=line, category=item.category, brand=item.brand, description=item.description, kind=AD,
-        image_url=picture, attributes={**wants, **drawn},
+        item_id=item_id, title=line, category=item.category, brand=item.brand, description=item.description,
+        kind=AD_KIND, image_url=picture, attributes={**wants, **drawn},
     )  # fmt: skip
 
 

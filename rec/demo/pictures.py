@@ -10,7 +10,7 @@ import colorsys
 from hashlib import blake2b
 from xml.sax.saxutils import escape
 
-from rec.catalog import AD, ARTICLE, VIDEO, Item
+from rec.catalog import AD_KIND, ARTICLE, VIDEO, Item
 from rec.demo.data import CATEGORIES
 from rec.demo.data.brands import BRANDS
 from rec.demo.data.colors import COLORS
@@ -96,7 +96,7 @@ def picture(item: Item) -> str:
     }
     drawing = drawing_of(family, kind)
     figure = drawing.format_map(paints) if drawing is not None else _initial(item, main)
-    if item.kind == AD:
+    if item.kind == AD_KIND:
         return _poster(item, figure, main)
     x, y, radius = 70 + dice[1] % 60, 70 + dice[2] % 50, 66 + dice[3] % 22
     return (

@@ -154,6 +154,10 @@ async def _start(
     broker_port, redis_port = free_port(), free_port()
     env = {
         "REC_BROKER_URL": f"kafka://127.0.0.1:{broker_port}",
+        **dict.fromkeys(
+            ("REC_BROKER_USERNAME", "REC_BROKER_PASSWORD", "REC_BROKER_CA_FILE", "REC_BROKER_CERT_FILE"), ""
+        ),
+        "REC_BROKER_SECURITY": "plaintext",  # those of a real broker may stand in .env
         "REC_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
         "REC_DATABASE_URL": home.database_url,
         "REC_SESSION_TIMEOUT_S": os.environ.get("REC_SESSION_TIMEOUT_S", SESSION_TIMEOUT_S),

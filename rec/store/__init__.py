@@ -24,10 +24,12 @@ def open_log(settings: Settings) -> KafkaLog | MemoryLog:
 
         return MemoryLog()
     from rec.store.kafka import KafkaLog
+    from rec.store.kafka.security import Security
 
     return KafkaLog(
         settings.bootstrap,
         client_id=settings.app_id,
+        security=Security.from_settings(settings),
         replication_factor=settings.replication_factor,
         session_timeout_s=settings.session_timeout_s,
         rebalance_timeout_s=settings.rebalance_timeout_s,

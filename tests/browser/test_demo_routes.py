@@ -258,6 +258,24 @@ async def test_a_page_of_another_origin_gets_no_token(http: aiohttp.ClientSessio
         assert response.status == 403
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-For": "203.0.113.9"},
+        {"X-Forwarded-For": "127.0.0.1, 203.0.113.9"},
+        {"Forwarded": "for=127.0.0.1"},
+        {"Via": "1.1 proxy"},
+    ],
+)
+async def test_who_comes_through_a_proxy_on_this_machine_gets_no_token(
+    http: aiohttp.ClientSession, headers: dict[str, str]
+) -> None:
+    async with http.post("/demo/token", json={"shopper": "left"}, headers=headers) as response:
+        assert response.status == 403
+    async with http.post("/demo/token", json={"shopper": "left"}, headers={"X-Forwarded-For": "::1"}) as response:
+        assert response.status == 200
+
+
 # ------------------------------------------------------------------ the SDK, and what the system sees
 async def test_the_sdk_is_served_to_pages_of_any_origin_and_packed(http: aiohttp.ClientSession) -> None:
     source = (SDK / NAME).read_bytes()

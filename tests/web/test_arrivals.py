@@ -118,3 +118,11 @@ async def test_half_a_body_is_answered_with_408(shop: Shop, monkeypatch: pytest.
     assert b"too_slow" in await asyncio.wait_for(reader.readuntil(b"}}"), 5)
     writer.close()
     await writer.wait_closed()
+
+
+async def test_a_key_that_is_no_text_is_no_key(shop: Shop) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(shop.url.rpartition(":")[2]))
+    writer.write(b"GET /v1/recommendations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\xfe\xff\r\n\r\n")
+    assert b" 401 " in await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+    await writer.wait_closed()

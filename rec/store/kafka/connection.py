@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 
 from rec.errors import Unavailable
+from rec.store.kafka.security import NONE, Security
 
 REQUEST_S = 4.0  # one request to a broker; below ACK_S, so that its own retries end before the caller's patience
 ACK_S = 5.0
@@ -25,6 +26,7 @@ class Broker(NamedTuple):
 
     bootstrap: list[str]
     client_id: str
+    security: Security = NONE
 
     def options(self) -> dict[str, Any]:
         """What every client of aiokafka is given."""
@@ -34,6 +36,7 @@ class Broker(NamedTuple):
             "request_timeout_ms": int(REQUEST_S * 1_000),
             "retry_backoff_ms": 100,
             "metadata_max_age_ms": 60_000,
+            **self.security.options(),
         }
 
     @contextlib.asynccontextmanager
@@ -66,7 +69,9 @@ class Broker(NamedTuple):
             limit = f" within {within_s:g} s" if within_s is not None else ""
             raise Unavailable(f"kafka at {where}: {what}: no answer{limit}") from error
         except (KafkaError, OSError) as error:
-            raise Unavailable(f"kafka at {where}: {what}: {error}") from error
+            secured = self.security != NONE  # aiokafka only logs why a broker did not let it in
+            hint = ". Is it the certificate, the name or the password? The log has a line of it" if secured else ""
+            raise Unavailable(f"kafka at {where}: {what}: {error}{hint}") from error
 
 
 async def _stopped(consumer: Any) -> None:

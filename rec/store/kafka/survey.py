@@ -16,6 +16,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from rec.config import Settings
 from rec.store.kafka.connection import Broker, bounds
+from rec.store.kafka.security import Security
 
 _NO_COMMIT = -1
 
@@ -50,7 +51,7 @@ async def survey(settings: Settings, wanted: Sequence[str], within_s: float) -> 
 
     Raises Unavailable if the broker does not answer within `within_s` seconds.
     """
-    broker = Broker(settings.bootstrap, f"{settings.app_id}-survey")
+    broker = Broker(settings.bootstrap, f"{settings.app_id}-survey", Security.from_settings(settings))
     admin = AIOKafkaAdminClient(**broker.options())
     try:
         async with broker.reported(within_s, "looking at the topics"), broker.consumer() as consumer:
@@ -98,7 +99,7 @@ async def _groups(admin: Any, app_id: str, ends: dict[TopicPartition, int]) -> l
 
 async def ping_broker(settings: Settings, within_s: float) -> float:
     """Seconds that the broker takes to list its topics, over a connection that is open. Raises Unavailable."""
-    broker = Broker(settings.bootstrap, f"{settings.app_id}-survey")
+    broker = Broker(settings.bootstrap, f"{settings.app_id}-survey", Security.from_settings(settings))
     admin = AIOKafkaAdminClient(**broker.options())
     try:
         async with broker.reported(within_s, "connecting"):
