@@ -165,6 +165,7 @@ async def test_an_ad_is_marked_leads_to_its_product_and_says_why(page: Page, sho
     assert "0.5" not in why
     await keep_picture(page, "1280-sponsored")
     await page.press("Escape")
+    assert await page.value(f"document.activeElement === document.querySelector('{AD} summary')")
     seen = [event for event in await told(shop, ida, "view_item_list") if ad_id in {i.item_id for i in event.items}]
     assert len(seen) <= 1
     await page.click(f"{AD} .open")

@@ -162,13 +162,13 @@ function hrefOf({ item_id: id, item: { leads_to: product, sponsored, url, kind }
 }
 
 const PAID = [
-  ["Reason", "Sponsored: an advertiser pays for this place when it is clicked on"],
-  ["Chosen by", "what this list follows (your interests, or the page alone while personalization is paused), how often it is clicked on, and what is paid"],
+  ["Reason", "Sponsored: an advertiser pays for a click"],
+  ["Chosen by", "your interests (not while paused), the page, clicks so far, what is paid"],
 ];
 
 /** Everything that the slate says of an item's place. */
 function explained(item, index, slate, titleOf) {
-  if (item.item?.sponsored) return said([...PAID, ["Place", `${index + 1} of ${slate.items.length}, kept for an ad; no part of what was picked for you`]]);
+  if (item.item?.sponsored) return said([...PAID, ["Place", `${index + 1} of ${slate.items.length}, kept for an ad`]]);
   const facts = [
     ["Reason", reasonText(item.reason, titleOf)],
     ["Found by", SOURCES[item.source] ?? item.source],

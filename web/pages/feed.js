@@ -63,7 +63,7 @@ export function storyView({ item, ...shop }) {
   const looking = setTimeout(look, LOOK_MS);
   const shown = kind === "video" && attributes.scenes?.length ? film({ title, scenes: attributes.scenes, changed: () => stay.step() }) : null;
   const count = make("span", { className: "figure" });
-  const counted = make("p", { className: "note counted" }, make("span", { className: "sign", "aria-hidden": "true", text: "●" }), " Counted while you are here: ", count);
+  const counted = make("p", { className: "note counted" }, make("span", { className: "sign", "aria-hidden": "true", text: "●" }), shown ? " Counted while it plays: " : " Counted while you are here: ", count);
   const stay = new Stay({
     length,
     counts: shown?.playing ?? null,

@@ -104,6 +104,12 @@ function count() {
 document.addEventListener("click", ({ target }) => {
   for (const why of document.querySelectorAll("details[open]")) if (!why.contains(target)) why.open = false;
 });
+addEventListener("keydown", ({ key }) => {
+  const why = key === "Escape" && document.querySelector("details[open]");
+  if (!why) return;
+  why.open = false;
+  why.querySelector("summary").focus();
+});
 // A list that does not come although the page is there: said after a while.
 const PATIENCE_MS = 3_000;
 let impatient = 0;

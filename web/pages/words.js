@@ -86,7 +86,7 @@ export function eventText(event, titleOf, kindOf = () => undefined) {
     return event.consent?.personalization_storage === "denied" ? "paused personalization" : "resumed personalization";
   }
   const [first] = event.items;
-  const what = event.items.length > 1 ? `${event.items.length} products` : titleOf(first?.item_id) ?? first?.item_id ?? event.search_term ?? "";
+  const what = event.items.length > 1 ? `${event.items.length} ${event.items.every(({ item_id: id }) => kindOf(id)) ? "pieces" : "products"}` : titleOf(first?.item_id) ?? first?.item_id ?? event.search_term ?? "";
   if (event.event === "dwell" && event.value !== undefined) return `${SPENT[kindOf(first?.item_id)] ?? "stayed"} for ${Math.round(event.value)} s: ${what}`;
   return `${DONE[event.event] ?? event.event} ${what}`.trim();
 }

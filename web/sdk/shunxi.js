@@ -1,4 +1,4 @@
-// What each part does: shunxi.d.ts. Why: here.
+// What each part does: shunxi.d.ts
 
 const BACKOFF_S = [0.5, 20];
 const STABLE_MS = 10_000; // then the next failure is a first one
@@ -714,10 +714,13 @@ export function safeUrl(url) {
   }
 }
 
+const formats = {}; // dear to make
+
 export function money(price, currency) {
   if (typeof price !== "number") return "";
-  const style = /^[A-Z]{3}$/.test(currency ?? "") ? { style: "currency", currency } : { minimumFractionDigits: 2 };
-  return new Intl.NumberFormat(document.documentElement.lang || "en", style).format(price);
+  const lang = document.documentElement.lang || "en";
+  const style = /^[A-Z]{3}$/.test(currency) ? { style: "currency", currency } : { minimumFractionDigits: 2 };
+  return (formats[lang + currency] ??= new Intl.NumberFormat(lang, style)).format(price);
 }
 
 // -- GA4
