@@ -179,6 +179,8 @@ def events() -> str:
         "## Names",
         table(("event", "interest", "moves the list", "needs items", "taken for it as well"), names),
         "## Fields",
+        "An `event_id` is unique among all events of the installation, not of one user: an event with an id that "
+        "another one has had is answered 202, counted under `duplicates` and lost.",
         fields(Event, lambda name: REMEDIES.get(name, "")),
         "### Of an item",
         fields(EventItem, lambda name: REMEDIES.get(name, "")),
