@@ -139,6 +139,15 @@ class TestHome:
         with Home(tmp_path).locked(), pytest.raises(ConfigError, match="another --data-dir"), Home(tmp_path).locked():
             pass
 
+    def test_a_folder_that_is_made_is_its_owner_s_alone_and_another_stays_as_it_is(self, tmp_path: Path) -> None:
+        with Home(tmp_path / "new" / "data").locked():
+            assert stat.S_IMODE((tmp_path / "new" / "data").stat().st_mode) == 0o700
+        shared = tmp_path / "shared"
+        shared.mkdir()
+        shared.chmod(0o750)
+        with Home(shared).locked():
+            assert stat.S_IMODE(shared.stat().st_mode) == 0o750
+
     def test_secrets_are_made_once_and_only_their_owner_reads_them(self, tmp_path: Path) -> None:
         made = Home(tmp_path).secrets()
         assert Home(tmp_path).secrets() == made
