@@ -73,7 +73,7 @@ def settings() -> str:
     return page(
         "Settings",
         "Each is an environment variable, and may stand in `.env`. A wrong one ends the process with status 3 and its "
-        "name; `rec doctor` names `REC_*` variables that nothing reads.",
+        "name; `rec doctor`, and every process as it starts, names `REC_*` variables that nothing reads.",
         table(("variable", "default", ""), rows),
     )
 

@@ -35,6 +35,7 @@ from rec.state import FoldRules
 from rec.store import open_log
 from rec.store.sql import migrate, open_database
 from rec.topics import EXAMPLES, topics
+from rec.variables import unknown_variables, variables_here, warning
 
 SESSION_TIMEOUT_S = "1"  # a dead worker is forgotten before its successor asks; Tansu evicts nobody until one does
 ANSWERS_WITHIN_S = 2.0
@@ -68,6 +69,8 @@ async def run(options: Options, report: Report, progress: Progress, on_ready: Ca
     began = time.monotonic()
     stop = stop_on_signals()
     home = Home(options.data_dir)
+    if strangers := warning(unknown_variables(variables_here())):
+        report(strangers)
     with home.locked():
         check_address(options.host, options.port)
         secrets = home.secrets()
