@@ -14,7 +14,7 @@ from rec.errors import BadInput
 
 
 def check_time_format(time_format: str) -> None:
-    """Raises BadInput for a format of which no time can be read back: an unknown directive, a year or week that is half.
+    """Raises BadInput for a format that no time can be read back with: an unknown directive, half a week.
 
     >>> check_time_format("%d/%m/%Y %H:%M")
     >>> check_time_format("%Q")

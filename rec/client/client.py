@@ -232,7 +232,7 @@ class RecClient:
 
         A loop that is slower than the lists sees the newest each time, never a backlog. Lost connections are mended
         for ever; the loop ends with the client, or raises a RecError that trying again cannot help. Leaving the loop
-        unsubscribes. One websocket a user is shared by all loops.
+        unsubscribes; so does `asyncio.timeout` around `anext`: `asyncio.wait({step}, timeout=…)` on a task does not.
         """
         try:
             checked = msgspec.convert({"placement": placement, "n": n, "item_id": item_id}, Subscribe)
