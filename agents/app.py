@@ -277,9 +277,15 @@ def _agent(app: Any, settings: Settings, name: str, handler: str, continuity: Co
             try:
                 if not continuity.knows(record.topic, record.partition):
                     continuity.begin(record.topic, record.partition, await app.begins_at(record))
-                continuity.check(record.topic, record.partition, record.offset)
+                if continuity.jumped(record.topic, record.partition, record.offset) is None:
+                    continuity.note(record.topic, record.partition, record.offset)
+                else:
+                    place = record.topic, record.partition, record.offset
+                    await continuity.check(*place, app.deps_.log.first_from)
             except LostDelivery as error:
                 watchdog.end(str(error))
+            except Unavailable as error:  # nobody can say whether one was lost
+                watchdog.end(f"{record.topic}[{record.partition}]: offsets jump, and {error.message}")
             await getattr(app.deps_, handler).handle(record)
 
     app.agent(topic, name=handler)(agent)

@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, MutableMapping
 
-from rec.choices import choice_of
+from rec.choices import choices_of
 from rec.errors import Unavailable
 from rec.events import Event, encode_event
 from rec.ports import Exchange, Log
@@ -48,16 +48,14 @@ class Consents:
 
         A broker that is away does not keep the choice from its own state: what it missed is written later.
         """
-        if state.consent is None:
-            return
-        events = [choice_of(state, self._clock(), visitor_id=visitor_id) for visitor_id in sorted(visitors)]
+        now = self._clock()
+        events = [one for visitor_id in sorted(visitors) for one in choices_of(state, now, visitor_id=visitor_id)]
         await self._publish([(event.subject, encode_event(event)) for event in events])
 
     async def bring(self, visitor: UserState, user_id: str) -> None:
-        """Write a visitor's choice into the partition of the user they became: it is the user's from now on."""
-        if visitor.consent is not None:
-            event = choice_of(visitor, self._clock(), user_id=user_id)
-            await self._publish([(event.subject, encode_event(event))])
+        """Write a visitor's choices into the partition of the user they became: they are the user's from now on."""
+        events = choices_of(visitor, self._clock(), user_id=user_id)
+        await self._publish([(event.subject, encode_event(event)) for event in events])
 
     async def _publish(self, records: list[tuple[str, bytes]]) -> None:
         if not records:

@@ -7,6 +7,7 @@ ends and counts each event once. Partitions may move between workers as they lik
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from agents.behavior import read_event
 from agents.forget import Forgetting
 from agents.metrics import Metrics
 from agents.snapshots import kept
+from rec.as_of_now import up_to
 from rec.config import Settings
 from rec.counters import Counters
 from rec.errors import ModelError, Unavailable
@@ -54,18 +56,17 @@ class Counting:
     async def caught_up(self, timeout_s: float = 60.0) -> None:
         """Learn up to the ends of now, before the first list is made. Gives up waiting after `timeout_s`."""
         ends = await self._source.ends(self._topic)
-        behind = {partition for partition, end in ends.items() if self._counters.offsets.get(partition, 0) < end}
-        if not behind:
-            return
+        at = self._counters.offsets
         try:
-            async with asyncio.timeout(timeout_s):
-                async for records in self._source.tail(self._topic, self._counters.offsets):
+            async with (
+                asyncio.timeout(timeout_s),
+                contextlib.aclosing(up_to(self._source, self._topic, ends, dict(at))) as batches,
+            ):
+                async for records in batches:
                     await self._learn(records)
-                    behind = {p for p in behind if self._counters.offsets.get(p, 0) < ends[p]}
-                    if not behind:
-                        return
         except TimeoutError:
-            log.warning("the counters are still behind in %d partition(s); they catch up while serving", len(behind))
+            behind = sum(at.get(partition, 0) < end for partition, end in ends.items())
+            log.warning("the counters are still behind in %d partition(s); they catch up while serving", behind)
 
     async def run(self) -> None:
         """Learn for ever."""

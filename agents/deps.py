@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
+from agents.anew import Anew
 from agents.behavior import Behavior, Users
 from agents.catalog_sync import CatalogSync
 from agents.consents import Consents
@@ -20,6 +21,7 @@ from agents.dead_letters import DeadLetters
 from agents.examples import Examples
 from agents.explaining import Explaining
 from agents.feedback import Feedback
+from agents.idling import Idling
 from agents.intents import Intents
 from agents.metrics import Metrics
 from agents.model_sync import ModelSync
@@ -52,10 +54,7 @@ from rec.policy.filters import ListRules
 from rec.policy.strategy import Strategy
 from rec.ports import Database, Exchange, Log
 from rec.recommend import Brain, World
-from rec.requests import Refresh, encode_request
 from rec.scenes import Scenes
-from rec.screens import split_screen
-from rec.slates import Cause
 from rec.state import FoldRules
 from rec.topics import BEHAVIOR, DEAD_LETTERS, EXAMPLES, FEEDBACK, REQUESTS, SERVED, topics
 from rec.value import Worth
@@ -80,7 +79,9 @@ class Deps(NamedTuple):
     sweep: Sweep
     consents: Consents
     exchange: Exchange
-    loops: dict[str, Callable[[], Coroutine[Any, Any, None]]]  # what runs for ever beside the agents
+    log: Log
+    idling: Idling
+    loops: dict[str, Callable[[], Coroutine[Any, Any, None]]]  # beside the agents, for ever
 
 
 @contextlib.asynccontextmanager
@@ -112,8 +113,7 @@ async def wire(
     inline_s: float = INLINE_S,
 ) -> Deps:
     """Every handler and loop of a worker, connected. `executor` makes the lists that cost more than `inline_s`."""
-    name = process_name()
-    rules, lists = FoldRules.from_settings(settings), ListRules.from_settings(settings)
+    name, rules, lists = process_name(), FoldRules.from_settings(settings), ListRules.from_settings(settings)
     behavior_topic, requests_topic = settings.topic(BEHAVIOR), settings.topic(REQUESTS)
     forgetting = forgetting_of(settings, to, exchange, database)
     consents = Consents(users=users, owned=owned, exchange=exchange, to=to, behavior_topic=behavior_topic)
@@ -136,7 +136,7 @@ async def wire(
         item_of=catalog.get,
         consent_default=rules.consent_default,
         lost=metrics.served_lost,
-        wanted=settings.feedback,
+        wanted=settings.joins,
         **({"ads_of": sales.market.taken} if sales is not None else {}),
         groups_of=lambda item_id: groups_of(item) if (item := catalog.get(item_id)) is not None else ("", ""),
     )
@@ -164,6 +164,7 @@ async def wire(
         dead_letters=dead_letters,
         metrics=metrics,
         wanted=settings.feedback,
+        consent_default=rules.consent_default,
         teach=examples.put if settings.train_rewards else None,
     )
     rating = Rating(
@@ -255,26 +256,16 @@ async def wire(
         explaining=explaining,
         trail_of=counters.trail,
         shared=shared,
+        idle_s=settings.idle_days * 86_400.0,
+        metrics=metrics,
+        selling=sales,
     )
 
-    async def make_anew(screens: Iterable[tuple[str, str]], cause: Cause) -> None:
-        """Through the log, for a list without an event of its own needs a version of its own."""
-        wanted = [(user_id, *split_screen(screen)) for user_id, screen in screens]
-        refreshes = [Refresh(user_id, cause, placement, 0, None, item) for user_id, placement, item in wanted]
-        await to.publish_many(requests_topic, [(request.user_id, encode_request(request)) for request in refreshes])
-
-    async def on_catalog_change(item_ids: set[str]) -> None:
-        """Lists on a screen that show a changed item (price, stock, gone), or have room for one, are made anew."""
-        await make_anew([each for each in shown.touched_by(item_ids) if owned(each[0])], Cause("catalog"))
-
-    async def on_rule_change() -> None:
-        """Of everybody who looks, one screen each: with it all of theirs are made anew."""
-        whom = [(user_id, next(iter(presence.screens(user_id)), "home")) for user_id in presence if owned(user_id)]
-        await make_anew(whom, Cause("rule"))
-
-    refresher.make_anew = sweep.make_anew = make_anew
-    sweep.on_outdated = on_catalog_change
-    rule_sync = RuleSync(world=world, database=database, exchange=exchange, on_change=on_rule_change)
+    anew = Anew(to, requests_topic, presence=presence, shown=shown, owned=owned)
+    refresher.make_anew = sweep.make_anew = anew.make
+    sweep.on_outdated = anew.on_catalog_change
+    idling = Idling(users, owned=owned, presence=presence, to=to, requests_topic=requests_topic, idle_s=requests.idle_s)
+    rule_sync = RuleSync(world=world, database=database, exchange=exchange, on_change=anew.on_rule_change)
     catalog_sync = CatalogSync(
         catalog=catalog,
         database=database,
@@ -283,7 +274,7 @@ async def wire(
         encoder_id=base_encoder,
         holder=name,
         traffic=lambda item_id: world.counters.tables.traffic_of(item_id),
-        on_change=on_catalog_change,
+        on_change=anew.on_catalog_change,
         follow_items=searching.follow,
     )
     model_sync = ModelSync(
@@ -310,9 +301,7 @@ async def wire(
     await model_sync.prepare()
     await model_sync.look()
     await strategies.look()
-    log.info(
-        "catalog of %d items, counters through %.0f, %d users online", count, counters.learned_through, len(presence)
-    )
+    log.info("%d items, counters through %.0f, %d users online", count, counters.learned_through, len(presence))
     loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
         "presence": presence.follow,
         "clock": shared.run,
@@ -335,6 +324,7 @@ async def wire(
         "retraction": retraction.run,
         "snapshots": counting.save_for_ever,
         "erasures": forgetting.finish_for_ever,
+        "idle users": idling.run,
     }
     if settings.feedback:  # else nothing comes, and two readers of a topic would ask the broker all the time
         loops |= {
@@ -347,4 +337,4 @@ async def wire(
             "rate snapshots": rating.save_for_ever,
             **(sales.loops() if sales is not None else {}),
         }
-    return Deps(name, behavior, requests, feedback, windows, searching, sweep, consents, exchange, loops)
+    return Deps(name, behavior, requests, feedback, windows, searching, sweep, consents, exchange, to, idling, loops)

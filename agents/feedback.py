@@ -22,6 +22,7 @@ from agents.forget import Forgetting
 from agents.metrics import Metrics
 from agents.retraction import Retraction
 from agents.windows import Windows
+from rec.ads.consent import AdConsent
 from rec.errors import Unavailable
 from rec.events import Event
 from rec.examples import Rewarded
@@ -72,9 +73,11 @@ class Feedback:
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
         wanted: bool = True,
+        consent_default: bool = True,
         teach: Callable[[Rewarded], None] | None = None,
     ) -> None:
         self._wanted = wanted  # else nothing is joined
+        self._consent_default = consent_default
         self._teach = teach  # the trainer, if it learns from what lists earn
         self._windows, self._users, self._owned, self._rules = windows, users, owned, rules
         self._to, self._served_topic, self._feedback_topic = to, served_topic, feedback_topic
@@ -135,32 +138,33 @@ class Feedback:
     # ------------------------------------------------------------------ what goes out
     async def _close(self, close: Close) -> None:
         now = max(close.at, self._clock())
-        issued: list[tuple[str, str, Window, Window, FeedbackExample]] = []
+        issued: list[tuple[str, str, Window, Window, list[FeedbackExample]]] = []
         for user_id in close.user_ids:
+            rules = self._rules._replace(nameless=self._nameless(user_id))
             for slate_id, before in self._windows.of(user_id).items():
                 try:
-                    after, examples = fold(before, close, user_id=user_id, now=now, rules=self._rules)
+                    after, examples = fold(before, close, user_id=user_id, now=now, rules=rules)
                 except (msgspec.MsgspecError, zlib.error) as error:  # no list of ours; it must not hold up the others
                     log.error("what was served as list %s cannot be read: %s", slate_id, error)  # noqa: TRY400
                     after, examples = None, []
                 if after is not None and examples:
-                    issued += [(user_id, slate_id, before, after, example) for example in examples]
+                    issued.append((user_id, slate_id, before, after, examples))
                 elif after is not before:
                     self._counted(before, after)
                     self._windows.put(user_id, slate_id, after)
         if not issued:
             return
         try:
-            await self._publish([(example.slate_id, encode_example(example)) for *_, example in issued])
+            await self._publish([(each.slate_id, encode_example(each)) for *_, examples in issued for each in examples])
         except Unavailable as error:
             log.warning("feedback could not be published, trying again: %s", error)
             self._windows.again({user_id for user_id, *_ in issued})
             return
         gone: list[tuple[str, bytes | None]] = []
-        for user_id, slate_id, before, after, example in issued:
+        for user_id, slate_id, before, after, examples in issued:
             if not self._out(user_id, slate_id, before, after):
-                gone.append((example.slate_id, None))
-            elif self._teach is not None and (lesson := rewarded_of(example)) is not None:
+                gone += [(example.slate_id, None) for example in examples]
+            elif self._teach is not None and (lesson := rewarded_of(examples[0])) is not None:
                 self._teach(lesson)
         if gone:
             await self._publish(gone)
@@ -177,6 +181,7 @@ class Feedback:
                 "digest": after.digest,
                 "used": after.used,
                 "billed": after.billed,
+                "apart": after.apart,
             }
             after = msgspec.structs.replace(now, news=True, due=self._clock() + SETTLE_S, **out)
         self._windows.put(user_id, slate_id, after)
@@ -189,6 +194,12 @@ class Feedback:
             result.labels(result="joined").inc(max(0, after.used - before.used))
         else:
             result.labels(result="unused" if before.served else "unjoined").inc(before.signs - before.used)
+
+    def _nameless(self, user_id: str) -> bool:
+        """Whether nothing may be kept of what this user does with ads."""
+        state = self._users.get(user_id.encode())
+        said = AdConsent() if state is None else state.ad_consent
+        return not said.stores(self._clock(), self._consent_default)
 
     async def _publish(self, pairs: list[tuple[str, bytes | None]]) -> None:
         await self._to.publish_many(self._feedback_topic, pairs)

@@ -42,6 +42,7 @@ class Metrics:
         self.users = Gauge("shunxi_state_users", "Users in this worker's table", registry=r)
         self.online = Gauge("shunxi_users_online", "Users connected anywhere", registry=r)
         self.swept = Counter("shunxi_swept_total", "Stale lists found by the sweep and made anew", registry=r)
+        self.expired = Counter("shunxi_states_expired_total", "States dropped after REC_IDLE_DAYS", registry=r)
         self.counted = Counter("shunxi_events_counted_total", "Events the shared counters learned from", registry=r)
         self.examples_lost = Counter("shunxi_examples_lost_total", "Examples dropped before they got out", registry=r)
         self.feedback = Counter(

@@ -102,7 +102,7 @@ class ModelSync:
     async def _follow_texts(self) -> None:
         """The rows of the version's epoch that are new or changed, if it has one of its own."""
         if self._reading is not None and (news := await self._reading.reader.look()):
-            self._reading.texts.change(vectors_of(news.vectors), news.deleted)
+            await asyncio.to_thread(self._reading.texts.change, vectors_of(news.vectors), news.deleted)
             await asyncio.to_thread(self._reading.warm, self._world.catalog.view())
 
     async def _loaded(self, version: ModelVersion) -> tuple[Brain, _Reading | None]:
@@ -118,7 +118,7 @@ class ModelSync:
         if texts.encoder != self._world.catalog.encoder:
             reader = EpochReader(self._database, texts.encoder)
             news = await reader.look()
-            texts.change(vectors_of(news.vectors), news.deleted)
+            await asyncio.to_thread(texts.change, vectors_of(news.vectors), news.deleted)  # maybe a whole catalog
         view = self._world.catalog.view()
 
         def warm() -> tuple[Brain, _Reading | None]:

@@ -14,19 +14,25 @@ from agents.dead_letters import DeadLetters
 from agents.explaining import Explaining
 from agents.feedback import Feedback
 from agents.forget import Forgetting
+from agents.metrics import Metrics
 from agents.presence import Presence
 from agents.rating import Rating
 from agents.refresh import Refresher
 from agents.searching import Searching
-from rec.choices import to_tell
+from agents.selling import Selling
+from agents.selling import answer as ads_answer
+from rec.choices import standings, to_tell
 from rec.clock import SharedClock
 from rec.events import instant
+from rec.idle import is_idle, remains
 from rec.merging import handed_over, may_merge, merged, refused
 from rec.ports import Exchange, Log, Record, Reply
 from rec.requests import (
+    AskAds,
     Asked,
     AskRates,
     EraseVisitor,
+    Expire,
     Explain,
     Inspect,
     MergeIn,
@@ -69,6 +75,9 @@ class Requests:
         explaining: Explaining,
         trail_of: Callable[[str], Sequence[tuple[float, str]]],
         shared: SharedClock,
+        idle_s: float,
+        metrics: Metrics,
+        selling: Selling | None = None,
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -78,7 +87,7 @@ class Requests:
         self._feedback, self._rating = feedback, rating
         self._searching, self._explaining = searching, explaining
         self._trail_of, self._new_epoch, self._clock = trail_of, new_epoch, clock
-        self._shared = shared
+        self._shared, self._selling, self.idle_s, self._metrics = shared, selling, idle_s, metrics
 
     async def handle(self, record: Record) -> None:
         """One record, whatever it is; nothing leaves (see agents.behavior)."""
@@ -110,12 +119,18 @@ class Requests:
                 if request.deadline > self._clock():
                     body = self._rating.answer(request, self._clock())
                     await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
+            case AskAds():
+                if request.deadline > self._clock():
+                    body = ads_answer(self._selling, request, self._clock())
+                    await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
             case MergeOut():
                 await self._merge_out(key, request)
             case MergeIn():
                 await self._merge_in(key, request)
             case MergeRefused():
                 self._merge_refused(key, request)
+            case Expire():
+                self._expire(key, request)
             case EraseVisitor():
                 await self._forgetting.erase_visitor(self._users, key, request)
 
@@ -170,7 +185,7 @@ class Requests:
         after = merged(state, request.visitor_id, request.state, self._rules)
         if after is state:
             return
-        if after.standing != state.standing:  # the visitor's choice is the user's now, in the log as in the table
+        if standings(after) != standings(state):  # the visitor's choice is the user's now, in the log as in the table
             await self._consents.bring(request.state, request.user_id)
         await self._consents.tell(after, to_tell(state, after) | {request.visitor_id})
         state = self._users.get(key)  # told first, kept afterwards, as in agents.behavior
@@ -183,6 +198,16 @@ class Requests:
         self._refresher.refresh(request.user_id, _BY_MERGE, self._clock())
         if changed:
             await self._consents.mark(request.user_id, after.consent is False)
+
+    def _expire(self, key: bytes, request: Expire) -> None:
+        state = self._users.get(key)
+        if state is None or not is_idle(state, self._clock(), self.idle_s) or self._presence.screens(request.user_id):
+            return
+        if (rest := remains(state)) is None:
+            del self._users[key]
+        else:
+            self._users[key] = rest
+        self._metrics.expired.inc()
 
     def _merge_refused(self, key: bytes, request: MergeRefused) -> None:
         state = self._users.get(key)

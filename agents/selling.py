@@ -12,15 +12,19 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from agents.metrics import Metrics
 from agents.outcomes import Outcomes, last_or_new
 from rec.ads.book import AdBook
 from rec.ads.market import AdRules, Market
 from rec.ads.pacing import EVERY_S
+from rec.ads.report import nothing_sold, report
 from rec.catalog import Catalog
 from rec.config import Settings
 from rec.ports import Log
 from rec.recommend import World
+from rec.requests import AskAds
 from rec.topics import FEEDBACK
 
 LOOK_S = 1.0
@@ -67,6 +71,10 @@ class Selling(Outcomes[AdBook]):
                 self._metrics.ad_spend.labels(campaign=campaign, kind="spent").set(min(spent, budget))
                 self._metrics.ad_spend.labels(campaign=campaign, kind="budget").set(budget)
 
+    def report(self, now: float) -> dict[str, Any]:
+        """How campaigns stand."""
+        return report(self.pupil, self.market, self._catalog.view(), now)
+
     async def tell_for_ever(self) -> None:
         """Every second: what was learned since, and midnight."""
         while True:
@@ -76,6 +84,13 @@ class Selling(Outcomes[AdBook]):
     def loops(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
         """What runs beside the agents."""
         return {"ads": self.run, "ad market": self.tell_for_ever, "snapshots of ads": self.save_for_ever}
+
+
+def answer(selling: Selling | None, request: AskAds, now: float) -> bytes:
+    """The body of a reply: how campaigns stand; `selling` None: no placement has places for ads."""
+    found = nothing_sold(now) if selling is None else selling.report(now)
+    rows = [row for row in found["campaigns"] if request.campaign in (None, row.campaign)]
+    return msgspec.json.encode({"ads": {**found, "campaigns": rows[: request.n]}})
 
 
 def selling(settings: Settings, world: World, source: Log, metrics: Metrics) -> Selling | None:

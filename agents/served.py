@@ -24,7 +24,8 @@ from rec.state import UserState
 
 
 class ServedLists(Outbox[Making]):
-    """A bounded queue in front of the topic. `consent_default`: whether lists of who never chose are remembered."""
+    """A bounded queue in front of the topic. `consent_default`: whether lists of who never chose are
+    remembered; `wanted`: those of which placements."""
 
     what = "lists that went out"
     most, batch, every_s = 5_000, 100, 0.5
@@ -38,7 +39,7 @@ class ServedLists(Outbox[Making]):
         item_of: ItemOf,
         consent_default: bool,
         lost: Counter,
-        wanted: bool = True,
+        wanted: Callable[[str], bool] = lambda _: True,
         ads_of: Callable[[str], Mapping[str, Terms]] = lambda _: {},
         groups_of: GroupsOf = ungrouped,
     ) -> None:
@@ -52,7 +53,7 @@ class ServedLists(Outbox[Making]):
     ) -> None:
         """This list went out; it was made from `state`, by what was `chosen`. Sync. Without consent nothing is kept."""
         consent = None if state is None else state.consent
-        if self._wanted and slate.items and (self._consent_default if consent is None else consent):
+        if slate.items and self._wanted(slate.placement) and (self._consent_default if consent is None else consent):
             self.add(Making(slate, state, chosen, self._ads_of(slate.slate_id), note))
 
     async def records_of(self, batch: Sequence[Making]) -> list[tuple[str, bytes]]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from agents.presence import Presence
-from rec.ads.market import SOURCE as AD
+from rec.ads.market import AD_SOURCE
 from rec.noted import is_waiting
 from rec.policy.refresh import OnScreen
 from rec.ports import Exchange
@@ -161,7 +161,7 @@ class Learning:
             self._waiting.pop(pair, None)
 
     def _is_outdated(self, place: _Place) -> bool:
-        if place.source != AD:
+        if place.source != AD_SOURCE:
             return place.item != self._card(place.item_id)
         lead = place.reason.item_id  # an ad's card is filled up with its product's
         return self._card(place.item_id) is None or (lead is not None and self._card(lead) is None)
@@ -169,4 +169,4 @@ class Learning:
 
 def leads(places: Iterable[SlateItem | _Place]) -> frozenset[str]:
     """The products that the ads of a list lead to: it shows them, too."""
-    return frozenset(place.reason.item_id for place in places if place.source == AD and place.reason.item_id)
+    return frozenset(place.reason.item_id for place in places if place.source == AD_SOURCE and place.reason.item_id)

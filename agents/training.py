@@ -52,6 +52,7 @@ def teaching_of(settings: Settings) -> Teaching:
         rate=settings.train_rate,
         impressions=settings.train_impressions,
         policy=settings.train_rewards,
+        admit_after=settings.model_admit_after,
         expire_s=settings.model_expire_days * 86_400.0,
         seed=settings.seed,
     )

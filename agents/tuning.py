@@ -138,6 +138,7 @@ class Tuning:
             "log": place.log,
             "offset": taken.offset,
             "learned_through": taken.learned_through,
+            "heard_through": taken.heard_through,
             "saved": self._clock(),
         }
         visit = await self._tuner.tune(taken.encoder, lessons, self._how, more)

@@ -59,7 +59,8 @@ class Unlearning:
             return None
 
         def untouched(meta: Mapping[str, Any]) -> bool:
-            here, older = meta["log"] == log_id, float(meta["learned_through"]) < since
+            through = meta.get("heard_through", meta["learned_through"])  # what is older than the name says the latter
+            here, older = meta["log"] == log_id, float(through) < since
             return older and (not here or int(meta["offset"]) <= first)
 
         base = Base(None, 0, untouched)

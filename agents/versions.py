@@ -51,6 +51,7 @@ class Versions:
         self._on_verdict = on_verdict
         self._contest, self._ladder = Contest(), Ladder()
         self._live, self._published = UNTAUGHT, -1
+        self._unreadable = False  # the live version's weights: gone, broken, or of other software than this
         self._holding = ""  # the row that tells of the present streak of holds
 
     @property
@@ -66,7 +67,12 @@ class Versions:
             if served and version.version.startswith(f"{line}-"):
                 self._ladder.add(version.version, int(version.metrics["learned"]))
         await self._read_live()
+        await self._contend()
+
+    async def _contend(self) -> None:
+        """Let the child score what serves, and the anchors. What it cannot load is no anchor any more."""
         missing = await self._gpu.contend(self._location, self._contenders())
+        self._unreadable = self._live in missing
         if missing:
             log.warning("versions that cannot be loaded are not scored any more: %s", ", ".join(missing))
             self._ladder = Ladder([rung for rung in self._ladder.rungs if rung[0] not in missing])
@@ -77,11 +83,17 @@ class Versions:
             self._contest.add(one)
 
     async def judge(self, stand: Stand) -> Verdict | None:
-        """One decision, carried out. None if there is nothing to decide: nothing new, or a person has chosen."""
+        """One decision, carried out. None if there is nothing to decide: nothing new, or a person has chosen.
+
+        A live version that nobody can load, as after an update that changed the features, has no score to be beaten,
+        and a worker that starts has nothing but the gate that nobody trained: that stands in for it.
+        """
         await self._read_live()
         if stand.learned <= self._published or await self._database.pinned() is not None:
             return None
-        verdict = self._contest.decide(self._live, [UNTAUGHT, *self._ladder.names])
+        verdict = self._contest.decide(UNTAUGHT if self._unreadable else self._live, [UNTAUGHT, *self._ladder.names])
+        if self._unreadable:
+            verdict = verdict._replace(why=f"{self._live} cannot be loaded; {verdict.why}")
         if verdict.kind == "promote":
             await self.promote(stand, verdict.why)
         elif verdict.kind == "roll_back":
@@ -153,7 +165,7 @@ class Versions:
             return False
         self._ladder.add(name, learned)
         self._live, self._published, self._holding = name, learned, ""
-        await self._gpu.contend(self._location, self._contenders())
+        await self._contend()
         await self._tell(name)
         await self._prune()
         return True
@@ -180,7 +192,7 @@ class Versions:
         else:
             return
         self._ladder = Ladder([rung for rung in self._ladder.rungs if rung[0] != unfit])
-        await self._gpu.contend(self._location, self._contenders())
+        await self._contend()
         if served:
             await self._tell(verdict.to)
 
@@ -214,7 +226,7 @@ class Versions:
         name = found.version if found is not None else UNTAUGHT
         if name != self._live:
             self._live = name
-            await self._gpu.contend(self._location, self._contenders())
+            await self._contend()
 
     async def _tell(self, name: str) -> None:
         """A hint, so that workers swap at once; without it they find out within seconds."""

@@ -5,11 +5,42 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 
 from rec.errors import Unavailable
 from rec.ports import Log, Record
 from rec.topics import marks_for
+
+QUIET_S = 1.0  # without a record for so long, the log is asked whether there is one
+
+
+async def up_to(
+    log: Log, topic: str, ends: Mapping[int, int], offsets: Mapping[int, int] | None = None
+) -> AsyncGenerator[list[Record], None]:
+    """The records of each partition from `offsets` (missing: the earliest) to `ends`, in batches; for a reader that may
+    not write. What a log ends with need not be a record (rec.ports.Log.first_from). Waits for ever where nothing comes.
+    """
+    at = dict(offsets or {})
+    behind = {partition for partition, end in ends.items() if at.get(partition, 0) < end}
+    async with contextlib.aclosing(log.tail(topic, offsets)) as batches:  # type: ignore[type-var]
+        while behind:
+            coming = asyncio.ensure_future(anext(batches))
+            try:
+                while behind and not (await asyncio.wait({coming}, timeout=QUIET_S))[0]:
+                    for partition in list(behind):
+                        first = await log.first_from(topic, partition, at.get(partition, 0))
+                        if first is None or first >= ends[partition]:
+                            behind.discard(partition)
+            finally:
+                if not coming.done():
+                    coming.cancel()
+                    await asyncio.gather(coming, return_exceptions=True)
+            if not behind:
+                return
+            records = coming.result()
+            at |= {record.partition: record.offset + 1 for record in records}
+            behind -= {partition for partition in behind if at.get(partition, 0) >= ends[partition]}
+            yield records
 
 
 async def as_of_now(log: Log, topic: str, partitions: int, patience_s: float) -> AsyncGenerator[list[Record], None]:

@@ -16,9 +16,10 @@ import numpy as np
 from rec.catalog import Floats, Ints, Mask, View
 from rec.cooccurrence import STEPS, Amounts, Linked
 from rec.events import ACTIONS, POSITIVE
+from rec.interest import Interest
 from rec.likeness import ItemLikeness, Mean
 from rec.shelf import DEPTH, Shelf, top
-from rec.state import FoldRules, Interest, UserState
+from rec.state import FoldRules, UserState
 
 SOURCES = ("rules", "knn", "history", "content", "interest", "sequence", "popular")  # the columns of a pool
 RULES_FROM = 5  # last items whose rules speak

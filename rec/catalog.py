@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from rec.cards import card as card  # noqa: PLC0414  what an item is to a client is asked of the catalog
 from rec.errors import ModelError
 from rec.events import Id, Text
 from rec.ids import mark64
@@ -29,7 +30,7 @@ Marks = npt.NDArray[np.uint64]
 Prices = npt.NDArray[np.float64]
 _Array = TypeVar("_Array", Mask, Ints, Floats, Marks, Prices)
 
-PRODUCT, ARTICLE, VIDEO, AD = "product", "article", "video", "ad"  # kinds; a shop's own ones are as good as products
+PRODUCT, ARTICLE, VIDEO, AD_KIND = "product", "article", "video", "ad"  # kinds; a shop's own ones are like products
 Price = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 # http(s) with a host, or a path of the own server: neither //host nor a backslash, which browsers read as a slash.
 _URL_CHAR = r"[^\s<>\"'\\\x00-\x1f\x7f-\x9f]"
@@ -238,7 +239,7 @@ class Catalog:
     def _fill(self, row: int, item: Item) -> None:
         self._items[row] = item
         self._known[row] = True
-        self._listed[row] = item.may_be_shown and item.kind != AD
+        self._listed[row] = item.may_be_shown and item.kind != AD_KIND
         self._kind[row] = self._kinds.setdefault(item.kind, len(self._kinds))
         self._category[row] = self._categories.setdefault(item.category, len(self._categories))
         self._brand[row] = self._brands.setdefault(item.brand, len(self._brands))
@@ -322,19 +323,6 @@ def vectors_of(raw: Mapping[str, bytes]) -> dict[str, Floats]:
     {'tent': array([1., 2.], dtype=float32)}
     """
     return {key: np.frombuffer(vector, "<f4") for key, vector in raw.items()}
-
-
-def card(item: Item) -> dict[str, Any]:
-    """What a client needs to draw an item: the slate's `item`."""
-    return {
-        "title": item.title,
-        "price": item.price,
-        "currency": item.currency,
-        "image_url": item.image_url,
-        "url": item.url,
-        "brand": item.brand,
-        "category": item.category,
-    }
 
 
 def _doubled(array: _Array) -> _Array:

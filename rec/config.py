@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     demo: bool = Field(False, description="serve the demo shop and tokens for its shoppers; never in production")
 
     # --- privacy
+    idle_days: float = Field(400, gt=0, description="after so long without an event a user's state is dropped")
     consent_default: Literal["granted", "denied"] = "granted"
     erasure_secret: SecretStr = Field(SecretStr(""), description="keys the hashes of erased ids; empty: token_secret")
 
@@ -122,6 +123,9 @@ class Settings(BaseSettings):
     counters_snapshot_s: float = Field(30, gt=0)
     # --- feedback
     feedback: bool = Field(False, description="join lists with what became of them; docs/feedback.md says more")
+    feedback_placements: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="by comma: lists of these alone are joined; empty: all. A list that is not costs nothing"
+    )
     feedback_window_s: float = Field(1_800, gt=0, description="what follows the first look at a list this long is its")
     feedback_late_s: float = Field(7_200, gt=0, description="a list is remembered this much longer, for late signs")
     feedback_half_life_s: float = Field(7 * 86_400, gt=0, description="of the counts behind CTR and CVR")
@@ -160,6 +164,7 @@ class Settings(BaseSettings):
     model_steps: int = Field(50, ge=2, le=200, description="actions of a history that the network reads")
     image_dim: int = Field(0, ge=0, le=4096, description="numbers of an item's `image_vector`; 0: images are not read")
     model_ids: int = Field(20_000, ge=1, description="items that can have an id embedding at a time")
+    model_admit_after: int = Field(1, ge=1, description="actions on an item until it has an id embedding of its own")
     model_expire_days: float = Field(90, gt=0, description="not acted on for so long, an item loses its id embedding")
     value_click: float = Field(1, description="worth of a click; lists are ordered by chance times worth")
     value_cart: float = Field(2, description="worth of an add_to_cart beside it")
@@ -171,7 +176,7 @@ class Settings(BaseSettings):
     # --- the archive
     archive_flush_s: float = Field(0.25, gt=0, description="at most this much of the stream is in memory alone")
 
-    @field_validator("allowed_origins", "sensitive_categories", mode="before")
+    @field_validator("allowed_origins", "sensitive_categories", "feedback_placements", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
@@ -188,6 +193,10 @@ class Settings(BaseSettings):
         if value > 0 and not info.data.get("feedback"):
             raise ValueError("above 0 it needs REC_FEEDBACK=true: nobody knows what lists earned without it")
         return value
+
+    def joins(self, placement: str) -> bool:
+        """Whether lists of this placement are joined with what became of them."""
+        return self.feedback and (not self.feedback_placements or placement in self.feedback_placements)
 
     @property
     def sells_ads(self) -> bool:

@@ -31,9 +31,10 @@ class Standing(NamedTuple):
     follows: bool = False
 
 
-def heard(before: Standing | None, event: Event) -> Standing | None:
-    """The standing of the event's subject after what the event says; the very same object if that is nothing new."""
-    says = event.personalization
+def heard(before: Standing | None, event: Event, use: str = "personalization_storage") -> Standing | None:
+    """The standing of the event's subject after what the event says of a use; the very same object if that is nothing
+    new."""
+    says = event.says(use)
     if says is None:
         return before
     if event.event == CONSENT:

@@ -75,7 +75,8 @@ class Attribution(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Consent(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Google consent mode (v2). The first two choices matter here; absent = as before, at first the setting's default.
+    """Google consent mode (v2). The first three choices and `ad_personalization` matter here; absent = as before, at
+    first the setting's default.
 
     Whatever else is refused: a denial that is misspelt must not be taken for none.
     """
@@ -138,6 +139,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def personalization(self) -> Choice | None:
         return self.consent.personalization_storage if self.consent else None
+
+    def says(self, use: str) -> Choice | None:
+        """What its consent says of a use, by its name there."""
+        choice: Choice | None = getattr(self.consent, use) if self.consent else None
+        return choice
 
     @property
     def gain(self) -> float:

@@ -22,8 +22,9 @@ import msgspec
 from rec.contest import Round
 from rec.events import POSITIVE, Event
 from rec.impressions import left_alone
+from rec.interest import Interest
 from rec.marks import Shown
-from rec.state import Interest, Outcome, UserState
+from rec.state import Outcome, UserState
 
 LEAST_TOUCHES = 50  # the gate looks back that far (rec.candidates), however few the network reads
 MAX_INTERESTS = 16
@@ -121,6 +122,7 @@ class Taken(NamedTuple):
     rounds: list[Round]
     encoder: str = ""  # whose vectors are learned with
     epochs: tuple[str, ...] = ()  # tuned encoders whose vectors are read: the lineage's own, and those of contenders
+    heard_through: float = 0.0  # of all that was taken in, learned from or not: nobody who came later is in it
 
     @classmethod
     def nothing(cls) -> Taken:

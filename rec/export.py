@@ -53,6 +53,8 @@ SCHEMA = pa.schema(
         pa.field("transaction_id", pa.string()),
         pa.field("personalization_storage", pa.string()),
         pa.field("analytics_storage", pa.string()),
+        pa.field("ad_storage", pa.string()),
+        pa.field("ad_personalization", pa.string()),
         pa.field("context", pa.string(), metadata={"content": "a JSON object"}),
     ]
 )
@@ -82,8 +84,8 @@ def row_of(event: Event) -> dict[str, Any]:
     if event.attribution is not None:
         row |= {"slate_id": event.attribution.slate_id, "slate_version": event.attribution.version}
     if event.consent is not None:
-        row["personalization_storage"] = event.consent.personalization_storage
-        row["analytics_storage"] = event.consent.analytics_storage
+        uses = ("personalization_storage", "analytics_storage", "ad_storage", "ad_personalization")
+        row |= {use: event.says(use) for use in uses}
     if event.context:
         row["context"] = msgspec.json.encode(event.context).decode()
     return row

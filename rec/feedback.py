@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from rec import dwell
+from rec.ads.receipt import apart, sealed
 from rec.ads.terms import Terms, clicked
 from rec.dwell import Dwells, Reward
 from rec.events import ACTIONS, Event
 from rec.policy.note import Draw
 from rec.policy.refresh import Decision
+from rec.privacy import erasure_secret
 from rec.served import Lists, Packed, unpack
 from rec.state import UserState
 
@@ -41,16 +43,20 @@ class JoinRules(NamedTuple):
     """How long a list waits for its outcomes, how long it is remembered afterwards (seconds), and what they are worth
     at a placement.
 
-    `late_s`: a window ends this long after it was due, and it is so long that a list may stay unseen.
+    `late_s`: a window ends this long after it was due, and it is so long that a list may stay unseen. `nameless`:
+    nothing of ads may be kept of who saw it, so what became of them is told under the name that `seal` makes.
     """
 
     window_s: float = 1_800.0
     late_s: float = 7_200.0
     reward: Callable[[str], Reward] = lambda placement: Reward()
+    seal: Callable[[str], str] = sealed("")
+    nameless: bool = False
 
     @classmethod
     def from_settings(cls, settings: Settings, reward: Callable[[str], Reward]) -> JoinRules:
-        return cls(settings.feedback_window_s, settings.feedback_late_s, reward)
+        seal = sealed(erasure_secret(settings))
+        return cls(settings.feedback_window_s, settings.feedback_late_s, reward, seal)
 
 
 class Window(msgspec.Struct, frozen=True, array_like=True):
@@ -73,6 +79,7 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
     dwelt: dict[str, Dwells] = {}  # item_id → seconds on it, as told
     ads: dict[str, Terms] = {}  # the list's sponsored items
     billed: int = 0  # clicks on them in the example that is out
+    apart: bool = False  # what became of them is told without the user from now on
 
     @property
     def signs(self) -> int:
@@ -214,7 +221,8 @@ def _both(a: Window, b: Window) -> Window:
     if (served, seen, acts, dwelt, newer.revision) == (a.served, a.seen, a.acts, a.dwelt, a.revision):
         return a
     out = {"revision": newer.revision, "digest": newer.digest, "used": newer.used, "billed": newer.billed}
-    return msgspec.structs.replace(a, served=served, ads=a.ads or b.ads, seen=seen, acts=acts, dwelt=dwelt, **out)
+    ads = {"ads": a.ads or b.ads, "apart": a.apart or b.apart}
+    return msgspec.structs.replace(a, served=served, seen=seen, acts=acts, dwelt=dwelt, **ads, **out)
 
 
 def _first(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
@@ -239,8 +247,9 @@ def _closed(window: Window, user_id: str, now: float, rules: JoinRules) -> tuple
     after = msgspec.structs.replace(window, news=False)
     examples = []
     if example is not None and (digest := _digest(example)) != window.digest:
-        examples = [example]
-        out = {"revision": example.revision, "digest": digest, "used": example.signs}
+        alone = window.apart or (rules.nameless and bool(window.ads))
+        examples = apart(example, rules.seal(example.slate_id)) if alone else [example]
+        out = {"revision": example.revision, "digest": digest, "used": example.signs, "apart": alone}
         after = msgspec.structs.replace(after, **out)
     after = msgspec.structs.replace(after, billed=clicked(window.ads, window.acts))
     return msgspec.structs.replace(after, due=_due(after, now, rules)), examples

@@ -10,18 +10,17 @@ import msgspec
 
 from rec.about import newest
 from rec.ads import frequency
+from rec.ads.consent import together
 from rec.consent import joined
+from rec.interest import Interest, capped, sum_of
 from rec.marks import Shown, latest, newest_shown
 from rec.ring import newest_marks
 from rec.state import (
     MAX_SEARCHES,
     FoldRules,
-    Interest,
     UserState,
-    capped,
     deny,
     kept_since,
-    sum_of,
 )
 from rec.visitors import within_bounds
 
@@ -48,12 +47,16 @@ def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRule
     """
     if user.visitors.get(visitor_id) == "merged":
         return user
-    user = msgspec.structs.replace(user, visitors=within_bounds({**user.visitors, visitor_id: "merged"}))
+    ad_consent = together(user.ad_consent, visitor.ad_consent)
+    visitors = within_bounds({**user.visitors, visitor_id: "merged"})
+    user = msgspec.structs.replace(user, visitors=visitors, ad_consent=ad_consent)
     standing = user.standing if visitor.standing is None else joined(user.standing, visitor.standing)
     if standing is not None and standing.denied:
         return deny(user, standing.at)
     if standing is not None:
         user, visitor = (kept_since(state, standing.since, rules.history) for state in (user, visitor))
+    ads, shown = frequency.together(user.ads, visitor.ads), _added(user.shown, visitor.shown)
+    ads, shown = ad_consent.kept(ads, shown, ads.__contains__)
     history = tuple(sorted({*user.history, *visitor.history})[-rules.history :])
     return msgspec.structs.replace(
         user,
@@ -71,8 +74,8 @@ def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRule
         brands=_joined(user.brands, visitor.brands, rules),
         bought=latest(user.bought, visitor.bought),
         hidden=latest(user.hidden, visitor.hidden),
-        shown=newest_shown(_added(user.shown, visitor.shown)),
-        ads=frequency.together(user.ads, visitor.ads),
+        shown=newest_shown(shown),
+        ads=ads,
         searches=tuple(sorted({*user.searches, *visitor.searches})[-MAX_SEARCHES:]),
         about=newest(user.about, visitor.about),
         ring=newest_marks(visitor.ring + user.ring),
@@ -87,6 +90,7 @@ def handed_over(visitor: UserState, user_id: str) -> UserState:
         consent=visitor.consent,
         consent_at=visitor.consent_at,
         consent_since=visitor.consent_since,
+        ad_consent=visitor.ad_consent,
         began=visitor.began,
         merged_into=user_id,
     )

@@ -4,9 +4,11 @@ The lists are those of `rec.recommend`. Beside each stands what its feedback wil
 where the list on the screen may stay, wholly or in part, it is decided here (`rec.policy.refresh`): the context of that
 decision is the new list beside the old one, so it can only be taken when both are known.
 
-What stays is ordered like what a shop pins: it has its place, everything else is laid out around it, drawn by itself,
-and its propensities are those given the decision. It is held against what may be listed now: what is sold out, flagged,
-bought, not wanted or excluded by a rule since stays nowhere. Pure.
+What stays is ordered like what a shop pins: it has its place, everything else is laid out around it. With `steady_s`
+the rest is drawn by the dice of the whole list: another action alone moves nothing else. Propensities are over all
+draws, given what stays, and that of the decision is given the draw: together they are that of what happened. What
+stays is held against what may be listed now: what is sold out, flagged, bought, not wanted or excluded by a rule
+since stays nowhere. Pure.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from rec.ads.market import SOURCE as AD
+from rec.ads.market import AD_SOURCE
 from rec.policy.bandit import BanditRules
 from rec.policy.note import Note
 from rec.policy.refresh import ACTIONS, Action, Decision, OnScreen, Solved, context_of, decide
@@ -65,19 +67,16 @@ def noted_many(
     """The lists asked for, in the order of the asks."""
     brain = world.brain
     lists = judge(asks, world, brain, now)
-    if (sell := world.scenes.sell) is None:
-        return [_noted(judged, world, brain, now, rng, learned) for judged in lists]
-    sold = []
+    noted: list[Noted] = []
+
+    def organic(judged: Judged) -> Slate:
+        noted.append(_noted(judged, world, brain, now, rng, learned))
+        return noted[-1].slate
+
     for judged in lists:
-        noted = list[Noted]()
-
-        def organic(judged: Judged, noted: list[Noted] = noted) -> Slate:
-            noted.append(_noted(judged, world, brain, now, rng, learned))
-            return noted[-1].slate
-
-        slate = sell(judged, world, now, organic)
-        sold.append(noted[-1]._replace(slate=slate))
-    return sold
+        slate = world.scenes.made(judged, world, now, organic)
+        noted[-1] = noted[-1]._replace(slate=slate)
+    return noted
 
 
 def _noted(
@@ -91,7 +90,7 @@ def _noted(
     if there.waited is not None:  # it has stayed for long enough; what it earns counts for that decision
         note.decision = msgspec.structs.replace(there.waited, root=there.waited.root or there.slate_id)
         return Noted(slate, note, plan.strategy)
-    organic = [place for place in there.items if place.source != AD]  # ads are sold anew with each list
+    organic = [place for place in there.items if place.source != AD_SOURCE]  # ads are sold anew with each list
     keep = min(plan.strategy.keep_places, len(organic))
     shown, new = ([place.item_id for place in places] for places in (organic, slate.items))
     if shown == new:  # nothing would change, so nothing is decided

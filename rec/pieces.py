@@ -18,12 +18,24 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def pieces(value: Any, size: int = SIZE) -> Iterator[bytes]:
-    """Lists and dicts of more than `size` entries are cut up, and so are lists that hold such.
+    """Lists and dicts of more than `size` entries are cut up, and so is what holds such, however deep.
 
     >>> b"".join(pieces([1, {"a": [2, 3]}], 1)) == msgspec.msgpack.encode([1, {"a": [2, 3]}])
     True
     """
-    if isinstance(value, list) and (len(value) > size or any(_large(each, size) for each in value)):
+    if not _large(value, size):
+        yield _encoder.encode(value)
+    elif isinstance(value, dict):
+        yield _head(len(value), 0x80, 0xDE)
+        pairs = iter(value.items())
+        while part := list(islice(pairs, size)):
+            if any(_large(each, size) for _, each in part):
+                for key, each in part:
+                    yield _encoder.encode(key)
+                    yield from pieces(each, size)
+            else:
+                yield _joined(one for pair in part for one in pair)
+    else:
         yield _head(len(value), 0x90, 0xDC)
         rest = iter(value)
         while some := list(islice(rest, size)):
@@ -32,17 +44,14 @@ def pieces(value: Any, size: int = SIZE) -> Iterator[bytes]:
                     yield from pieces(each, size)
             else:
                 yield _joined(some)
-    elif isinstance(value, dict) and len(value) > size:
-        yield _head(len(value), 0x80, 0xDE)
-        pairs = iter(value.items())
-        while part := list(islice(pairs, size)):
-            yield _joined(one for pair in part for one in pair)
-    else:
-        yield _encoder.encode(value)
 
 
 def _large(value: Any, size: int) -> bool:
-    return isinstance(value, list | dict) and len(value) > size
+    """Whether a list or dict has more than `size` entries, or anything in it has. Looks at no more than that many."""
+    if not isinstance(value, list | dict):
+        return False
+    inside = value.values() if isinstance(value, dict) else value
+    return len(value) > size or any(_large(each, size) for each in inside)
 
 
 def _joined(values: Iterable[Any]) -> bytes:

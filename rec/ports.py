@@ -49,6 +49,9 @@ class Log(Protocol):
     async def ends(self, topic: str) -> dict[int, int]:
         """Next offset of each partition."""
 
+    async def first_from(self, topic: str, partition: int, offset: int) -> int | None:
+        """Offset of the first record from there on, or None. What ends a transaction has an offset and is no record."""
+
     def tail(self, topic: str, offsets: Mapping[int, int] | None = None) -> AsyncIterator[list[Record]]:
         """All partitions from `offsets` (missing or too old: the earliest), for ever; never an empty list."""
 
@@ -257,10 +260,8 @@ class Archive(Protocol):
     def read(
         self, chunk: int = 2_000, after: int = 0, since: datetime | None = None, until: datetime | None = None
     ) -> AsyncIterator[list[tuple[int, bytes]]]:
-        """(sequence number, JSON) in the order in which they were appended; never an empty list.
-
-        `after` goes on behind a number; `since` (included) and `until` (excluded) bound the `event_ts`.
-        """
+        """(sequence number, JSON) in the order in which they were appended; never an empty list. `after` goes on behind
+        a number; `since` (included) and `until` (excluded) bound the `event_ts`."""
 
     async def count_events(self) -> int: ...
     async def events_of(self, user_id: str, visitors: Sequence[str] = ()) -> list[bytes]:
@@ -330,10 +331,8 @@ class Models(Protocol):
         """
 
     async def pin(self, name: str | None) -> None:
-        """A person's choice: while it is pinned nothing else goes live by itself. None lets go.
-
-        NotFound for an unknown one, ModelError for one that is withdrawn.
-        """
+        """A person's choice: while it is pinned nothing else goes live by itself. None lets go. NotFound for an
+        unknown one, ModelError for one that is withdrawn."""
 
     async def pinned(self) -> str | None: ...
     async def prune_versions(self, keep: int, needed: Collection[str] = ()) -> list[ModelVersion]:

@@ -20,7 +20,6 @@ from typing import NamedTuple, get_args
 
 import msgspec
 
-from rec.errors import ModelError
 from rec.events import POSITIVE
 from rec.feedback import FeedbackExample, Place
 from rec.ids import mark64
@@ -29,6 +28,7 @@ from rec.policy.exposure import Amounts, Exposures
 from rec.priors import Others, Prior
 from rec.protocol import RateKind
 from rec.recent import Recent
+from rec.snapshots import opened
 
 KINDS: tuple[RateKind, ...] = get_args(RateKind)
 EVERYTHING = "all"  # the key of the kind `all`
@@ -118,7 +118,7 @@ class Rates:
             self._add(example, known.codes, known.at, -1.0)
         self._add(example, codes, example.at, 1.0)
         self._known.put(mark, _Counted(example.revision, example.at, codes))
-        self.lists += known is None
+        self.lists += known is None and bool(example.user_id)  # else a list's ads alone (rec.ads.receipt)
         self.through = max(self.through, example.at)
         for kind, counts in self._counts.items():  # a client may ask for placements that it has invented
             if len(counts) > self.max_keys:
@@ -201,12 +201,7 @@ class Rates:
 
         Raises ModelError if these are no such bytes; the remedy is to drop them and learn from the log anew.
         """
-        try:
-            kept = _decoder.decode(raw)
-        except msgspec.DecodeError as error:
-            raise ModelError(f"this is no snapshot of rates ({error}); delete it, the log teaches them anew") from None
-        if kept.format != FORMAT:
-            raise ModelError(f"a snapshot of rates in format {kept.format}, this version reads {FORMAT}; delete it")
+        kept = opened(raw, _decoder, "rates", FORMAT)
         self = cls(half_life_s)
         self.offsets = {} if rewound else kept.offsets
         self.through, self.lists = kept.through, kept.lists

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from rec.choices import choice_of, to_tell
+from rec.choices import choices_of, standings, to_tell
 from rec.counters import Counters
 from rec.events import CONSENT, Event
 from rec.examples import LEAST_TOUCHES, Example, example_of, teaches
@@ -66,7 +66,7 @@ class Rebuild:
             self.counters.learn(event)
         if after is None:
             return []
-        choices = [choice_of(after, after.consent_at, visitor_id=v) for v in sorted(to_tell(state, after, event))]
+        choices = [one for v in sorted(to_tell(state, after, event)) for one in choices_of(after, 0.0, visitor_id=v)]
         if event.visitor_id is not None and after.visitors.get(event.visitor_id) == "asked":
             after, more = self._merged(after, event.visitor_id, event.subject)
             choices += more
@@ -81,9 +81,8 @@ class Rebuild:
         self.users[visitor_id] = handed_over(visitor, user_id)
         after = merged(user, visitor_id, visitor, self._rules)
         choices = []
-        if visitor.consent is not None and after.standing != user.standing:
-            choices.append(choice_of(visitor, visitor.consent_at, user_id=user_id))
-        if after.consent is not None:
-            mine = sorted(to_tell(user, after) | {visitor_id})
-            choices += [choice_of(after, after.consent_at, visitor_id=each) for each in mine]
+        if standings(after) != standings(user):
+            choices += choices_of(visitor, 0.0, user_id=user_id)
+        for each in sorted(to_tell(user, after) | {visitor_id}):
+            choices += choices_of(after, 0.0, visitor_id=each)
         return after, choices

@@ -168,9 +168,8 @@ def recommend_many(asks: Sequence[Ask], world: World, *, now: float, rng: random
     """The lists asked for, in the order of the asks; together they cost less than one by one."""
     brain = world.brain  # one version for all of them, whatever is swapped in meanwhile
     lists = judge(asks, world, brain, now)
-    if (sell := world.scenes.sell) is not None:
-        return [sell(judged, world, now, lambda organic: made(organic, world, brain, now, rng)) for judged in lists]
-    return [made(judged, world, brain, now, rng) for judged in lists]
+    scenes = world.scenes
+    return [scenes.made(judged, world, now, lambda organic: made(organic, world, brain, now, rng)) for judged in lists]
 
 
 class Judged(NamedTuple):

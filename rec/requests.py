@@ -99,6 +99,17 @@ class AskRates(msgspec.Struct, frozen=True, tag="rates", tag_field="kind"):
     key: str | None = None
 
 
+class AskAds(msgspec.Struct, frozen=True, tag="ads", tag_field="kind"):
+    """GET /v1/ads: how campaigns stand, to the asker alone. Of any worker, as `AskRates`."""
+
+    user_id: str
+    request_id: str
+    reply_to: str
+    deadline: float
+    n: int = 50
+    campaign: str | None = None
+
+
 class MergeOut(msgspec.Struct, frozen=True, tag="merge_out", tag_field="kind"):
     """To the visitor's owner: `user_id` is this visitor, send your state to `into`. Recognised at `at`, in seconds."""
 
@@ -137,8 +148,14 @@ class EraseVisitor(msgspec.Struct, frozen=True, tag="erase_visitor", tag_field="
     at: datetime
 
 
+class Expire(msgspec.Struct, frozen=True, tag="expire", tag_field="kind"):
+    """To the owner, from itself: this state is idle (see rec.idle); drop it if it still is when this is read."""
+
+    user_id: str
+
+
 Asked = (
-    SlateRequest | SearchRequest | SuggestRequest | Inspect | Explain | AskRates
+    SlateRequest | SearchRequest | SuggestRequest | Inspect | Explain | AskRates | AskAds
 )  # with a deadline, by the shared clock
 Request = (
     SlateRequest
@@ -148,10 +165,12 @@ Request = (
     | Inspect
     | Explain
     | AskRates
+    | AskAds
     | MergeOut
     | MergeIn
     | MergeRefused
     | EraseVisitor
+    | Expire
 )
 
 _encoder = msgspec.json.Encoder()

@@ -26,7 +26,7 @@ from rec.visible import check_item
 ITEM_COLUMNS = Item.__struct_fields__
 _EVENT_TEXTS = ("event", "event_id", "user_id", "visitor_id", "session_id", "search_term", "currency", "transaction_id")
 _ITEM_PARTS = ("item_id", "index", "price", "quantity")  # of an event with one product a row
-_CHOICES = ("personalization_storage", "analytics_storage")
+_CHOICES = ("personalization_storage", "analytics_storage", "ad_storage", "ad_personalization")
 _TIMES = ("event_ts", "received_ts")
 EVENT_COLUMNS = (
     *_EVENT_TEXTS, *_TIMES, *_ITEM_PARTS, "items", "value", "slate_id", "slate_version", "attribution",

@@ -10,21 +10,24 @@ is: clients make up names. Pure but for a mask remembered for each catalog.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
 
 from rec import dwell
-from rec.catalog import AD, ARTICLE, PRODUCT, VIDEO, Mask, View
+from rec.catalog import AD_KIND, ARTICLE, PRODUCT, VIDEO, Mask, View
 from rec.dwell import Reward
 from rec.errors import BadInput, ConfigError
 from rec.policy.filters import ListRules
 from rec.protocol import Placement
+from rec.slates import Slate
 from rec.value import Worth
 
 if TYPE_CHECKING:
     from rec.config import Settings
+
+J = TypeVar("J")  # a judged list: rec.recommend.Judged
 
 MOST_SPONSORED = 8
 SEARCH = "search"
@@ -54,7 +57,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     def __post_init__(self) -> None:
         """Raises ValueError, which msgspec turns into a ValidationError: what no field alone can tell."""
         dwell.checked(self.reward)
-        if self.kinds is not None and AD in self.kinds:
+        if self.kinds is not None and AD_KIND in self.kinds:
             raise ValueError("kinds: an ad stands at a sponsored place alone. Leave it out, and name places: sponsored")
         if list(self.sponsored) != sorted(set(self.sponsored)):
             raise ValueError("sponsored: name each place once, the first one first")
@@ -97,12 +100,25 @@ class Scenes:
                 "click is billed.",
                 field="REC_PLACEMENTS",
             )
+        if left := [name for name, scene in named.items() if scene.sponsored and not settings.joins(name)]:
+            raise ConfigError(
+                f"REC_FEEDBACK_PLACEMENTS: {left[0]} has sponsored places and is not among them, so no click on an ad "
+                "there is billed. Add it, or leave the setting out.",
+                field="REC_FEEDBACK_PLACEMENTS",
+            )
         return scenes
 
     @property
     def sells(self) -> bool:
         """Whether any placement has sponsored places."""
         return any(scene.sponsored for scene in self._named.values())
+
+    def made(self, judged: J, world: Any, now: float, make: Callable[[J], Slate]) -> Slate:
+        """The list that `make` makes of the judged, with what was sold; it is asked for as many items as are left."""
+        if self.sell is None:
+            return make(judged)
+        slate: Slate = self.sell(judged, world, now, make)
+        return slate
 
     def of(self, placement: str) -> Scene:
         return self._named.get(placement, self._other)
@@ -144,8 +160,8 @@ def _shown(kind: str, kinds: tuple[str, ...] | None) -> bool:
     (True, False, False, True)
     """
     if kinds is None:
-        return kind != AD
-    return kind in kinds or (PRODUCT in kinds and kind not in (ARTICLE, VIDEO, AD))
+        return kind != AD_KIND
+    return kind in kinds or (PRODUCT in kinds and kind not in (ARTICLE, VIDEO, AD_KIND))
 
 
 EVERYTHING = Scenes({"cart": Scene(kinds=None, follows="cart")}, Scene(kinds=None))  # of what learns, and of tests

@@ -15,8 +15,10 @@ import msgspec
 
 from rec.about import NOBODY, About, said_since, told
 from rec.ads import frequency
+from rec.ads.consent import AdConsent
 from rec.consent import Standing, heard, usable
 from rec.events import ACTIONS, CONSENT, Event
+from rec.interest import Interest, gained
 from rec.marks import Shown, latest, newest_shown
 from rec.ring import contains, mark_of, newest_marks
 from rec.slates import Position
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from rec.config import Settings
 
 MAX_HISTORY = 200
-MAX_FACETS = 64  # categories, and brands, an interest is kept in
 MAX_SEARCHES = 10
 
 
@@ -73,19 +74,6 @@ class Touch(NamedTuple):
     action: str
 
 
-class Interest(NamedTuple):
-    """Two decaying sums of gains, both as of `at`: what matters now, and what this person is like."""
-
-    short: float
-    long: float
-    at: float
-
-    def as_of(self, now: float, rules: FoldRules) -> tuple[float, float]:
-        """(short, long) decayed to `now`."""
-        age = max(0.0, now - self.at)
-        return self.short * 0.5 ** (age / rules.short_half_life_s), self.long * 0.5 ** (age / rules.long_half_life_s)
-
-
 class UserState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The value of the per-user table, backed by the changelog. `consent` is None until the user chose."""
 
@@ -106,6 +94,7 @@ class UserState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hidden: dict[str, float] = {}  # item_id → when last told "not interested"
     shown: dict[str, Shown] = {}
     ads: frequency.Seen = {}  # when ads were seen
+    ad_consent: AdConsent = AdConsent()  # what was said of storage and personalization for ads
     searches: tuple[tuple[float, str], ...] = ()
     about: About = NOBODY  # age and region, as last said
     visitors: dict[str, str] = {}  # visitor_id → "asked" | "merged" | "refused"; see rec.visitors
@@ -157,6 +146,20 @@ def fold(
 
     `epoch` is used if the user is new; `facets` looks an item up in the catalog.
     """
+    before = state or UserState(epoch=epoch)
+    told = _told_of_ads(before, event, facets)
+    if told is before:
+        return _folded(state, event, facets, epoch=epoch, rules=rules)
+    after, outcome = _folded(told, event, facets, epoch=epoch, rules=rules)
+    withdrawn = told.ad_consent.withdrawn_since(before.ad_consent, rules.consent_default)
+    if after is not None and rules.ads and withdrawn and (outcome is Outcome.NOTED or event.event == CONSENT):
+        return touched(after), Outcome.MOVED  # the ads on the screen are of what may not be used any more
+    return after, outcome
+
+
+def _folded(
+    state: UserState | None, event: Event, facets: FacetsOf, *, epoch: str, rules: FoldRules
+) -> tuple[UserState | None, Outcome]:
     at, before = event.at, state or UserState(epoch=epoch)
     standing = before.standing
     if (now := heard(standing, event)) is not None and now != standing:
@@ -188,12 +191,16 @@ def _applied(
     name, action = event.event, ACTIONS[event.event]
     history, categories, brands = state.history, state.categories, state.brands
     bought, hidden, shown, ads = state.bought, state.hidden, state.shown, state.ads
+    stored = state.ad_consent.stores(at, rules.consent_default)
     for item in event.items:
         item_id = item.item_id
         if name == "view_item_list":
+            advert = rules.ads and (found := facets(item_id)) is not None and found.kind == "ad"
+            if advert and not stored:
+                continue
             times, last = shown.get(item_id, (0, 0.0))
             shown = {**shown, item_id: Shown(times + 1, max(at, last))}
-            if rules.ads and (found := facets(item_id)) is not None and found.kind == "ad":
+            if advert:
                 ads = frequency.noted(ads, item_id, at)
             continue
         found = facets(item_id)
@@ -201,9 +208,9 @@ def _applied(
             history = _inserted(history, Touch(at, item_id, name), rules.history)
         if found is not None and found.kind != "ad" and found.category not in rules.sensitive:
             if found.category:
-                categories = _gained(categories, found.category, event.gain, at, rules)
+                categories = gained(categories, found.category, event.gain, at, rules)
             if found.brand:
-                brands = _gained(brands, found.brand, event.gain, at, rules)
+                brands = gained(brands, found.brand, event.gain, at, rules)
         if name == "purchase":
             bought = latest(bought, {item_id: at})
         elif name == "not_interested":
@@ -231,6 +238,15 @@ def _applied(
         ring=ring,
     )
     return after, Outcome.MOVED if action.moves_list else Outcome.NOTED
+
+
+def _told_of_ads(state: UserState, event: Event, facets: FacetsOf) -> UserState:
+    """After what an event says of the uses for ads; the very same state if that is nothing new."""
+    if (now := state.ad_consent.heard(event)) is state.ad_consent:
+        return state
+    ads, shown = now.kept(state.ads, state.shown, lambda item_id: (known := facets(item_id)) and known.kind == "ad")
+    is_user = state.is_user or event.user_id is not None
+    return msgspec.structs.replace(state, ad_consent=now, ads=ads, shown=shown, is_user=is_user)
 
 
 def _linked(state: UserState | None, event: Event, epoch: str) -> UserState | None:
@@ -290,6 +306,7 @@ def deny(state: UserState, at: float) -> UserState:
         version=state.version + (state.consent is not False),
         consent=False,
         consent_at=at,
+        ad_consent=state.ad_consent,
         began=state.began,
         visitors=state.visitors,
         is_user=state.is_user,
@@ -307,26 +324,6 @@ def _inserted(history: tuple[Touch, ...], touch: Touch, most: int) -> tuple[Touc
         return (*history[-(most - 1) :], touch)
     at = bisect_right(history, touch)
     return (*history[:at], touch, *history[at:])[-most:]
-
-
-def _gained(kept: dict[str, Interest], name: str, gain: float, at: float, rules: FoldRules) -> dict[str, Interest]:
-    """Add a gain that happened at `at`. Decay commutes with addition, so a late gain is simply decayed first."""
-    return capped({**kept, name: sum_of(kept.get(name), Interest(gain, gain, at), rules)})
-
-
-def sum_of(a: Interest | None, b: Interest, rules: FoldRules) -> Interest:
-    if a is None:
-        return b
-    if a.at > b.at:
-        a, b = b, a
-    short, long = a.as_of(b.at, rules)  # the older one decays, the newer one is as of now
-    return Interest(short + b.short, long + b.long, b.at)
-
-
-def capped(kept: dict[str, Interest]) -> dict[str, Interest]:
-    if len(kept) <= MAX_FACETS:
-        return kept
-    return dict(sorted(kept.items(), key=lambda pair: (pair[1].at, pair[0]))[-MAX_FACETS:])
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -42,7 +42,7 @@ async def all_earned(log: Log, topic: str, partitions: int, patience_s: float, m
     rows: dict[bytes, Earned] = {}
     async for records in as_of_now(log, topic, partitions, patience_s):
         for key, earned in await asyncio.to_thread(_read, records):
-            if earned is None:
+            if earned is None or not earned.subject:  # a list's ads alone (rec.ads.receipt)
                 rows.pop(key, None)
             else:
                 rows[key] = earned

@@ -15,7 +15,17 @@ from rec.clock import SharedClock
 from rec.errors import DeadlineExceeded
 from rec.ports import Exchange, Log
 from rec.protocol import RateKind, Search
-from rec.requests import Asked, AskRates, Explain, Inspect, SearchRequest, SlateRequest, SuggestRequest, encode_request
+from rec.requests import (
+    AskAds,
+    Asked,
+    AskRates,
+    Explain,
+    Inspect,
+    SearchRequest,
+    SlateRequest,
+    SuggestRequest,
+    encode_request,
+)
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -25,6 +35,7 @@ class _Answer(msgspec.Struct, frozen=True):
     trail: msgspec.Raw = msgspec.Raw(b"[]")
     feedback: msgspec.Raw = msgspec.Raw(b"[]")
     explained: msgspec.Raw = msgspec.Raw(b"null")
+    ads: msgspec.Raw = msgspec.Raw(b"null")
     error: dict[str, object] | None = None
 
 
@@ -72,6 +83,11 @@ class Asker:
         """CTR and CVR as JSON, of whichever worker comes first; all know the same. Raises as `slate` does."""
         envelope = self._envelope()
         return bytes((await self._ask(AskRates(envelope[0], *envelope, by, n, key))).feedback)
+
+    async def ads(self, n: int, campaign: str | None) -> bytes:
+        """How campaigns stand, as JSON, of whichever worker comes first. Raises as `slate` does."""
+        envelope = self._envelope()
+        return bytes((await self._ask(AskAds(envelope[0], *envelope, n, campaign))).ads)
 
     async def run(self) -> None:
         """Take replies, for ever."""

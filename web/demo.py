@@ -32,6 +32,8 @@ FILES = (
     "cart.js",
     "dom.js",
     "facets.js",
+    "feed.js",
+    "film.js",
     "home.js",
     "icon.svg",
     "panel.js",
@@ -44,6 +46,7 @@ FILES = (
     "shop.js",
     "shopper.js",
     "start.js",
+    "stay.js",
     "style.css",
     "ticker.js",
     "two.css",
@@ -51,6 +54,7 @@ FILES = (
     "who.js",
     "words.js",
 )
+VIEWS = ("/", "/product/{item_id}", "/read/{item_id}", "/department/{name}", "/feed", "/cart", "/search")
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; "
     "connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -84,10 +88,7 @@ def add_demo(app: web.Application) -> None:
     app[SHELF] = Shelf(app[EDGE].database, time.monotonic)
     app.router.add_routes(
         [
-            *(
-                web.get(path, get_shop)
-                for path in ("/", "/product/{item_id}", "/department/{name}", "/cart", "/search")
-            ),
+            *(web.get(path, get_shop) for path in VIEWS),
             web.get("/two", get_two),
             web.get("/static/{name}", get_file),
             web.get("/pictures/{item_id}.svg", get_picture),
@@ -133,11 +134,12 @@ async def get_picture(request: web.Request) -> web.Response:
 
 
 async def get_categories(request: web.Request) -> web.Response:
-    """The departments with how many products each has; whether there is search; whether products are generated."""
+    """The departments with how many products each has; whether there is search, and anything to read or
+    to watch; whether products are generated."""
     search = any(resource.canonical == SEARCH for resource in request.app.router.resources())
     shelf = request.app[SHELF]
     departments = await shelf.departments()
-    return answer({"categories": departments, "search": search, "generated": shelf.generated})
+    return answer({"categories": departments, "search": search, "generated": shelf.generated, "reading": shelf.reading})
 
 
 async def get_items(request: web.Request) -> web.Response:

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from rec.ads.ad import check_ad
-from rec.catalog import Item
+from rec.catalog import AD_KIND, Item
 from rec.errors import BadInput, NotFound, TooLarge, Unavailable
 from rec.images import fitting
 from rec.ingest import rejection
@@ -68,6 +68,8 @@ async def get_item(request: web.Request) -> web.Response:
     item = await edge.database.get_item(item_id)
     if item is None or (item.flagged and not asker.backend):
         raise NotFound("There is no such item.", code="unknown_item", field="item_id")
+    if item.kind == AD_KIND and not asker.backend:
+        item = msgspec.structs.replace(item, attributes={})  # what is bid is between the shop and its advertisers
     return answer(item)
 
 

@@ -91,6 +91,13 @@ class FeedbackQuery(msgspec.Struct, frozen=True):
     key: Id | None = None
 
 
+class AdsQuery(msgspec.Struct, frozen=True):
+    """GET /v1/ads."""
+
+    n: Count = 50
+    campaign: Id | None = None
+
+
 class StreamQuery(msgspec.Struct, frozen=True):
     """GET /v1/sse. EventSource sends no headers, so the token may come in the query; it is never logged."""
 

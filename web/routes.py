@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from web.ads import get_ads
 from web.console import get_audit, get_console, get_dead_letter, get_dead_letters, get_items, get_users
 from web.console_page import get_file, get_page
 from web.events import post_events
@@ -37,6 +38,7 @@ def add_routes(app: web.Application) -> None:
             web.get("/v1/recommendations", get_recommendations, allow_head=False),
             web.get("/v1/search", get_search, allow_head=False),
             web.get("/v1/feedback", get_feedback, allow_head=False),
+            web.get("/v1/ads", get_ads, allow_head=False),
             web.get("/v1/suggest", get_suggest, allow_head=False),
             web.get("/v1/items", get_items, allow_head=False),
             web.put("/v1/items", put_items),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from itertools import zip_longest
 from typing import Any
 
-from rec.catalog import AD, ARTICLE, VIDEO, Item, card
+from rec.catalog import AD_KIND, ARTICLE, VIDEO, Item, card
 from rec.ports import Catalogs
 
 MAX_ITEMS = 50_000
@@ -25,6 +25,7 @@ class Shelf:
     def __init__(self, database: Catalogs, clock: Callable[[], float]) -> None:
         self._database, self._clock = database, clock
         self._items: dict[str, Item] = {}
+        self._stories: set[str] = set()
         self._revision = 0
         self._asked_at = float("-inf")
         self._asking = asyncio.Lock()
@@ -37,6 +38,11 @@ class Shelf:
             if item.category:
                 counts[item.category] = counts.get(item.category, 0) + 1
         return [{"name": name, "count": count} for name, count in sorted(counts.items())]
+
+    @property
+    def reading(self) -> bool:
+        """Whether there is anything to read or to watch."""
+        return bool(self._stories)
 
     @property
     def generated(self) -> bool:
@@ -65,13 +71,19 @@ class Shelf:
                     self._put(item)
                 for item_id in page.deleted:
                     self._items.pop(item_id, None)
+                    self._stories.discard(item_id)
                 if page.revision == self._revision:
                     break
                 self._revision = page.revision
             self._asked_at = self._clock()
 
     def _put(self, item: Item) -> None:
-        offered = item.may_be_shown and item.kind not in (ARTICLE, VIDEO, AD)
+        story = item.kind in (ARTICLE, VIDEO)
+        if story and item.may_be_shown and len(self._stories) < MAX_ITEMS:
+            self._stories.add(item.item_id)
+        elif item.item_id in self._stories:
+            self._stories.discard(item.item_id)
+        offered = item.may_be_shown and not story and item.kind != AD_KIND
         if offered and (item.item_id in self._items or len(self._items) < MAX_ITEMS):
             self._items[item.item_id] = item
         elif not offered:

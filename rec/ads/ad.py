@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 
 from rec.ads.frequency import MOST_TIMES
-from rec.catalog import AD, Item
+from rec.catalog import AD_KIND, Item
 from rec.errors import BadInput
 from rec.events import Id
 
@@ -64,5 +64,5 @@ def ad_of(item: Item) -> Ad:
 
 def check_ad(item: Item) -> None:
     """Raises BadInput for an ad that makes no sense; other items pass."""
-    if item.kind == AD:
+    if item.kind == AD_KIND:
         ad_of(item)

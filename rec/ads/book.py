@@ -19,11 +19,11 @@ import msgspec
 from rec.ads.odds import Odds, Sum, believed, bin_of, cell_key, seat_key
 from rec.ads.pacing import DAY_S, DAYS, HOUR_S, day_curve
 from rec.ads.terms import CLICK, Terms
-from rec.errors import ModelError
 from rec.feedback import FeedbackExample
 from rec.ids import mark64
 from rec.pieces import pieces
 from rec.recent import Recent
+from rec.snapshots import opened
 
 FORMAT = 1
 KINDS = ("cell", "bin", "check")
@@ -33,6 +33,14 @@ MAX_CELLS = 10_000  # of ad, nearness and place: believed in some 30 ms
 KEPT_DAYS = DAYS + 1
 CHECK = "all"
 FORESIGHT_S = 12 * HOUR_S  # half-life of the sums that compare what was foreseen with what came of it
+
+
+class Tally(NamedTuple):
+    """Of the ads that were seen on a day (UTC): how many, clicks that p(click) foresaw, and clicks."""
+
+    impressions: float = 0.0
+    foreseen: float = 0.0
+    clicks: float = 0.0
 
 
 class Line(NamedTuple):
@@ -68,6 +76,7 @@ class AdBook:
         self.learned = 0  # examples, since this process began
         self.offsets: dict[int, int] = {}
         self._spent: dict[int, dict[str, float]] = {}  # day → campaign → money
+        self._days: dict[int, dict[str, Tally]] = {}  # day → campaign → what was seen then
         self._sums: dict[str, dict[str, Sum]] = {kind: {} for kind in KINDS}
         self._hours: dict[int, float] = {}  # hour → lists seen
         self._known: Recent[int, _Counted] = Recent(max_lists)
@@ -83,7 +92,7 @@ class AdBook:
             return False
         if known is not None and known.revision > now.revision:
             return False
-        if known is None or known.at != now.at:
+        if example.user_id and (known is None or known.at != now.at):  # else its list comes by itself
             if known is not None:
                 self._traffic(known.at, -1.0)
             self._traffic(now.at, 1.0)
@@ -116,6 +125,7 @@ class AdBook:
             clicks = sign * bool(when)
             if when:
                 self._bill(terms, when, sign)
+            self._tally(terms, at, sign, clicks)
             cell = cell_key(item_id, terms.near, seat_key(counted.placement, terms.place))
             self._add("cell", cell, sign, sign * terms.raw, clicks, at)
             self._add("bin", str(bin_of(terms.raw)), sign, sign * terms.raw, clicks, at)
@@ -127,6 +137,14 @@ class AdBook:
         spent[terms.campaign] = max(0.0, spent.get(terms.campaign, 0.0) + sign * terms.price)
         for old in [each for each in self._spent if each < max(self._spent) - KEPT_DAYS]:
             del self._spent[old]
+
+    def _tally(self, terms: Terms, at: float, sign: float, clicks: float) -> None:
+        of = self._days.setdefault(int(at // DAY_S), {})
+        shown, foreseen, clicked = of.get(terms.campaign, Tally())
+        now = shown + sign, foreseen + sign * terms.chance, clicked + clicks
+        of[terms.campaign] = Tally(*(max(0.0, each) for each in now))
+        for old in [each for each in self._days if each < max(self._days) - KEPT_DAYS]:
+            del self._days[old]
 
     def _add(self, kind: str, name: str, shown: float, expected: float, clicks: float, at: float) -> None:
         sums = self._sums[kind]
@@ -145,6 +163,10 @@ class AdBook:
     def spent(self, now: float) -> dict[str, float]:
         """campaign → what its clicks of this day (UTC) cost, as agreed. A budget is billed in full at most."""
         return dict(self._spent.get(int(now // DAY_S), {}))
+
+    def tallies(self, now: float) -> dict[str, Tally]:
+        """campaign → what was seen of its ads this day (UTC), and what came of that."""
+        return dict(self._days.get(int(now // DAY_S), {}))
 
     def odds(self, now: float) -> Odds:
         """What is believed of clicks."""
@@ -165,7 +187,7 @@ class AdBook:
     def to_pieces(self) -> Iterator[bytes]:
         """All of it, as of now, in pieces of some thousand bytes; nothing may be learned until the last is out."""
         known = [self._known.old, self._known.young, self._paid]
-        return pieces([FORMAT, self.offsets, self._spent, self._sums, self._hours, known])
+        return pieces([FORMAT, self.offsets, self._spent, self._sums, self._hours, known, self._days])
 
     def to_bytes(self) -> bytes:
         """The same at once."""
@@ -179,15 +201,10 @@ class AdBook:
 
         Raises ModelError if these are no such bytes; the remedy is to drop them and learn from the log anew.
         """
-        try:
-            kept = _decoder.decode(raw)
-        except msgspec.DecodeError as error:
-            raise ModelError(f"this is no snapshot of ads ({error}); delete it, the log teaches it anew") from None
-        if kept.format != FORMAT:
-            raise ModelError(f"a snapshot of ads in format {kept.format}, this version reads {FORMAT}; delete it")
+        kept = opened(raw, _decoder, "ads", FORMAT)
         self = cls(half_life_s, remember_s=remember_s)
         self.offsets = {} if rewound else kept.offsets
-        self._spent, self._hours = kept.spent, kept.hours
+        self._spent, self._hours, self._days = kept.spent, kept.hours, kept.days
         self._sums |= kept.sums
         for generation in kept.known:
             for mark, counted in generation.items():
@@ -212,6 +229,7 @@ class _Snapshot(msgspec.Struct, array_like=True):
     sums: dict[str, dict[str, Sum]]
     hours: dict[int, float]
     known: list[dict[int, _Counted]]
+    days: dict[int, dict[str, Tally]] = {}
 
 
 _decoder = msgspec.msgpack.Decoder(_Snapshot)

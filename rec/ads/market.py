@@ -4,8 +4,8 @@ An ad is on no list but at a sponsored place, and is marked: `source` "ad", reas
 organic list is made as ever and is shorter by what was sold. Not on it: ads that are flagged, out of stock, for others
 than this shopper, excluded by a rule, not wanted by the shopper (nor the product, nor bought of late), seen too
 often, or whose budget is spent. Without consent neither likeness nor frequency goes in: what the page is about, and how
-ads do in general, is all. One per worker. Invariant: what is learned is swapped
-in as values, so any thread may make lists.
+ads do in general, is all; without `ad_personalization` no interest and no history goes in. One per worker. Invariant:
+what is learned is swapped in as values, so any thread may make lists.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ from rec.catalog import Mask, View, card
 from rec.ids import mark64
 from rec.policy.dice import Dice
 from rec.policy.filters import bought, cycle_in, hidden
+from rec.ranking import ITEM
 from rec.recommend import Judged, Plan, World
 from rec.slates import Reason, Slate, SlateItem
 
 _NOTHING: Mapping[str, float] = {}
 STEADY_S = 60.0  # so long a shopper's ads stay as they are, if nothing else changes: lists are made anew all the time
 MOST_WAITING = 5_000  # lists whose terms wait until somebody takes them
-SOURCE, SPONSORED = "ad", "sponsored"
+AD_SOURCE, SPONSORED = "ad", "sponsored"
 
 Make = Callable[[Judged], Slate]
 
@@ -114,6 +115,12 @@ class Market:
         spent = self._spent_today(now)
         return {name: (spent.get(name, 0.0), budget) for name, budget in self.stock(view).budgets.items()}
 
+    def pacing(self, view: View, now: float) -> dict[str, tuple[float, float]]:
+        """campaign → (the share of the auctions that it takes part in, money that is due by now)."""
+        due = due_by(now, self._curve)
+        budgets = self.stock(view).budgets
+        return {name: (self._shares.get(name, START), budget * due) for name, budget in budgets.items()}
+
     def _spent_today(self, now: float) -> Mapping[str, float]:
         return self._spent.of if self._spent.day == int(now // DAY_S) else _NOTHING
 
@@ -157,10 +164,11 @@ class Market:
             return []
         board, placement = self._set(stock, now), plan.ask.placement
         odds = board.odds
-        near = nearness(_likeness(plan, view, world, stock)[at])
+        personal = may_follow(plan, world)
+        near = nearness(_likeness(plan, view, world, stock, personal)[at])
         quality, lift = board.quality[at], board.lifts[near]
         raw = quality * lift * odds.seat(placement, 0)
-        who = plan.ask.user_id if plan.own else ""
+        who = plan.ask.user_id if plan.own and personal else ""
         dice = Dice(mark64(f"ads/{placement}/{plan.ask.item_id}/{who}/{int(now // STEADY_S)}"))
         won = auction(
             stock.bids[at],
@@ -218,7 +226,9 @@ class Market:
                 open_ &= mask[stock.rows] & (mask[stock.leads] | (stock.leads < 0))
         unwanted = {plan.ask.item_id} if plan.ask.item_id else set[str | None]()
         if state is not None:
-            unwanted |= hidden(state) | bought(state, now, world.lists, cycle_in(view, world.lists))
+            unwanted |= hidden(state)  # they said so themselves
+            if may_follow(plan, world):
+                unwanted |= bought(state, now, world.lists, cycle_in(view, world.lists))
             for item_id in state.ads:
                 if (one := stock.at.get(item_id)) is not None:
                     ad = stock.ads[one]
@@ -234,10 +244,17 @@ def _kept(excluded: Mask | None) -> Mask | None:
     return None if excluded is None else ~excluded
 
 
-def _likeness(plan: Plan, view: View, world: World, stock: Stock) -> npt.NDArray[np.float64]:
+def may_follow(plan: Plan, world: World) -> bool:
+    """Whether the ads of this list may follow what is known of the shopper, and not the page alone."""
+    return plan.state is not None and plan.state.ad_consent.personal(world.rules.consent_default)
+
+
+def _likeness(plan: Plan, view: View, world: World, stock: Stock, personal: bool) -> npt.NDArray[np.float64]:
     """[A] of each ad's text to what the list is made from; NaN where there is nothing to compare."""
     out = np.full(len(stock.rows), np.nan)
     anchors, sensitive = plan.anchors, world.rules.sensitive
+    if not (personal or plan.mix is ITEM):  # what somebody did, or has in the cart; of a page it is the page
+        anchors = []
     if sensitive:
         anchors = [each for each in anchors if _category(view, each.item_id) not in sensitive]
     if (mean := profile(view, anchors)) is not None:
@@ -259,4 +276,4 @@ def _item(sale: Sale, stock: Stock, view: View) -> SlateItem:
         shown["leads_to"] = ad.item
     shown["sponsored"] = True
     reason = Reason(SPONSORED, item_id=ad.item)
-    return SlateItem(item.item_id, sale.terms.chance, SOURCE, reason, sale.propensity, shown)
+    return SlateItem(item.item_id, sale.terms.chance, AD_SOURCE, reason, sale.propensity, shown)

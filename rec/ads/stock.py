@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rec.ads.ad import Ad, ad_of
-from rec.catalog import AD, Floats, Ints, Marks, Mask, View
+from rec.catalog import AD_KIND, Floats, Ints, Marks, Mask, View
 from rec.errors import BadInput
 from rec.ids import mark64
 
@@ -38,7 +38,7 @@ class Stock(NamedTuple):
 
 def stock_of(view: View) -> Stock:
     """The ads that may be shown. What makes no sense is left aside, and told in the log."""
-    code = view.kinds.get(AD, -1)
+    code = view.kinds.get(AD_KIND, -1)
     found: list[tuple[int, Ad]] = []
     for row in np.flatnonzero((view.kind == code) & view.known).tolist():
         item = view.items[row]

@@ -80,6 +80,7 @@ class Seeds(click.ParamType):
 @click.option("--every", default=None, type=click.IntRange(1), help="Score every so many-th event.  [1]")
 @click.option("--leave-one-out", "loo", is_flag=True, help="The other protocol: a network, everybody's last item.")
 @click.option("--contrast", type=Between(0, 100), help="With --leave-one-out: weight of two views of a history.  [0]")
+@click.option("--pretrain", type=click.IntRange(1), help="With --leave-one-out: epochs of such views alone first.  [0]")
 @click.option("--lag", "lags", type=Lags(), default=(), help="Also learn so many seconds late: 60,3600,86400.")
 @click.option("--frozen/--no-frozen", default=True, show_default=True, help="Also stop learning at the warm-up's end.")
 @click.option("--network/--no-network", default=True, show_default=True, help="The sequence model beside the counters.")
@@ -103,6 +104,7 @@ def evaluate(
     every: int | None,
     loo: bool,
     contrast: float | None,
+    pretrain: int | None,
     lags: tuple[float, ...],
     frozen: bool,
     network: bool,
@@ -144,10 +146,11 @@ def evaluate(
     hardware = hardware_of(environment)
     if loo:
         refuse(ctx, "--leave-one-out", _NOT_LEFT_OUT)
-        _leave_one_out(source, seed or 0, hardware, as_json, contrast or 0.0)
+        _leave_one_out(source, seed or 0, hardware, as_json, contrast or 0.0, pretrain or 0)
         return
-    if contrast is not None:
-        raise BadInput("--contrast has no use without --leave-one-out. Add that, or leave it out.", field="--contrast")
+    for name, given in (("--contrast", contrast), ("--pretrain", pretrain)):
+        if given is not None:
+            raise BadInput(f"{name} has no use without --leave-one-out. Add that, or leave it out.", field=name)
     if not network:
         refuse(ctx, "--no-network", _OF_THE_NETWORK)
     if plots is not None:
@@ -266,13 +269,18 @@ def _has_titles(stream: Stream) -> bool:
     return any(item.title != item_id for item_id, item in stream.items.items())
 
 
-def _leave_one_out(source: Source, seed: int, hardware: Hardware, as_json: bool, contrast: float) -> None:
+def _leave_one_out(
+    source: Source, seed: int, hardware: Hardware, as_json: bool, contrast: float, pretrain: int
+) -> None:
     sequences = beauty(source.files[0]) if source.dataset == "beauty" else sequences_of(read_source(source)[0])
 
     def progress(epoch: int, loss: float, ndcg: float) -> None:
         say(f"epoch {epoch + 1}: loss {loss:.3f}, validation NDCG@10 {ndcg:.4f}")
 
-    body = leave_one_out(sequences, seed, progress, hardware, contrast)
+    def pretrained(epoch: int, loss: float) -> None:
+        say(f"epoch {epoch + 1} of views alone: loss {loss:.3f}")
+
+    body = leave_one_out(sequences, seed, progress, hardware, contrast, pretrain, pretrained)
     if as_json:
         emit_json(body)
     else:

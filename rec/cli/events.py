@@ -109,9 +109,10 @@ def import_(
 
     Columns: event, user_id or visitor_id, event_ts (required); item_id, index, price, quantity of one product a row,
     or a list of products in items; event_id, received_ts, session_id, search_term, value, currency, transaction_id,
-    slate_id, slate_version, personalization_storage, analytics_storage, context. Names of Segment, Google Retail and
-    Algolia are understood. A row without event_id gets one that is made of its content, so importing again changes
-    nothing. Rows that are no events are told by file and line, the others go in; then the exit code is 1.
+    slate_id, slate_version, personalization_storage, analytics_storage, ad_storage, ad_personalization, context. Names
+    of Segment, Google Retail and Algolia are understood. A row without event_id gets one that is made of its content,
+    so importing again changes nothing. Rows that are no events are told by file and line, the others go in; then the
+    exit code is 1.
     """
     if wait and to != "log":
         raise click.UsageError("--wait is for --to log: nobody folds what goes into the archive now.")

@@ -94,7 +94,8 @@ async def newest(log: Log, topic: str, partitions: int) -> AsyncIterator[list[Fe
     async for records in as_of_now(log, topic, partitions, PATIENCE_S):
         found = [record.value for record in records if record.value and last.get(record.key) == record.offset]
         if found:
-            yield [decode_example(value) for value in found]
+            lists = [example for example in map(decode_example, found) if example.user_id]
+            yield lists  # the others are ads without their lists (rec.ads.receipt)
 
 
 def row_of(example: FeedbackExample) -> dict[str, Any]:

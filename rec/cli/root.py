@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "watch": ("rec.cli.watch", "watch", "cli", "Show a user's list and every change of it."),
     "search": ("rec.cli.search", "search", "cli", "Search the catalog as a user."),
     "feedback": ("rec.cli.feedback", "feedback", "cli", "How often what was seen is clicked and bought."),
+    "ads": ("rec.cli.ads", "ads", "cli", "What each campaign of ads has spent today, and of what."),
     "migrate": ("rec.cli.migrate", "migrate", "server", "Bring the database's schema up to this version's."),
     "catalog": ("rec.cli.catalog", "catalog", "server", "Import and look at products."),
     "events": ("rec.cli.events", "events", "server", "Import, replay and export behavior events."),

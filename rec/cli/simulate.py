@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from rec.cli.evaluate import Seeds
 from rec.cli.evaluation_input import refuse
@@ -57,13 +58,25 @@ class Names(click.ParamType):
 )
 @click.option("--dataset", type=click.Choice(list(DATASETS)), default="yoochoose", show_default=True, help="Its kind.")
 @click.option("--arms", is_flag=True, help="The bandit over strategies alone: the best of three changes half way.")
-@click.option("--ads", is_flag=True, help="Days of ads: budgets, and whether p(click) is true.")
+@click.option("--ads", is_flag=True, help="Days of ads, of --events lists each: budgets, and whether p(click) is true.")
 @click.option("--refresh", type=Names(WAYS), help=f"How a list changes under the eyes: {','.join(WAYS)}.")
 @click.option(
     "--moving", type=click.FloatRange(0, 1), help="With --refresh: what a change under the thumb costs.  [0.5]"
 )
-@click.option("--shoppers", default=200, show_default=True, type=click.IntRange(1, 100_000), help="How many there are.")
-@click.option("--events", default=5_000, show_default=True, type=click.IntRange(1), help="Lists they look at, in sum.")
+@click.option(
+    "--shoppers",
+    default=200,
+    show_default=True,
+    type=click.IntRange(1, 100_000),
+    help="How many there are; with --ads 3000.",
+)
+@click.option(
+    "--events",
+    default=5_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Lists they look at, in sum; with --ads a day, 20000.",
+)
 @click.option("--seed", type=click.IntRange(0), help="The same seed, the same run.  [0]")
 @click.option("--seeds", type=Seeds(), help="Once for each; the figures are their mean: 0,1,2.")
 @click.option("--network", is_flag=True, help="The trainer's network learns, too, and not the gate alone.")
@@ -105,6 +118,7 @@ def simulate(
     rec simulate --refresh replace,tail,wait,learned --moving 0.5
     rec simulate --arms --seeds 0,1,2
     rec simulate --ads --seeds 0,1,2 --json
+    rec simulate --ads --events 20000 --shoppers 3000
     """
     if seed is not None and seeds:
         raise BadInput("Give --seed or --seeds, not both.", field="--seeds")
@@ -129,9 +143,10 @@ def simulate(
         )
         return
     if names is None:
-        refuse(ctx, "--ads" if ads else "--arms", ["shoppers", "events", "network", "rewards"])
+        refuse(ctx, "--ads" if ads else "--arms", ["network", "rewards", *([] if ads else ["shoppers", "events"])])
         if ads:
-            _ads(AdDays(), chosen, as_json)
+            given = {name: value for name, value in (("shoppers", shoppers), ("lists", events)) if _said(ctx, name)}
+            _ads(AdDays(**given), chosen, as_json)
             return
         _arms(Arms(), chosen, as_json)
         return
@@ -156,6 +171,12 @@ def simulate(
         rows.add_row(name, *counted, f"{figures['exposure_gap']:.1%}")
     emit(rows)
     say(f"{shoppers:,} shoppers, {events:,} lists a strategy, seeds {', '.join(map(str, chosen))}")
+
+
+def _said(ctx: click.Context, field: str) -> bool:
+    """Whether the size of days of ads was asked for; `lists` of a day are --events."""
+    option = {"lists": "events"}.get(field, field)
+    return ctx.get_parameter_source(option) is ParameterSource.COMMANDLINE
 
 
 def _replay(names: tuple[str, ...], stream: Stream, seed: int, limit: int, as_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -13,6 +13,7 @@ from rec.client.tokens import TokenCallable, TokenSource
 from rec.errors import BadInput, Unauthorized
 
 T = TypeVar("T")
+Answer = dict[str, Any]
 
 KEPT = 10_000  # users whose token is remembered: of those whose token is the newest
 
@@ -66,6 +67,10 @@ class Caller:
         except Unauthorized:
             self._kept.pop(user_id, None)  # whatever its times say, it is of no use any more
             raise
+
+    async def get(self, path: str, user_id: str, **query: str | int | None) -> Answer:
+        """`call` for what is read as it comes."""
+        return await self.call("GET", path, Answer, user_id, query=query)
 
     async def _token(self, user_id: str) -> str:
         if not user_id and self._tokens.renewable:

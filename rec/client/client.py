@@ -19,7 +19,7 @@ import aiohttp
 import msgspec
 
 from rec.client.backoff import Backoff
-from rec.client.caller import Caller, minter
+from rec.client.caller import Answer, Caller, minter
 from rec.client.checks import check_id
 from rec.client.errors import closed
 from rec.client.events import (
@@ -50,8 +50,6 @@ from rec.protocol import RateKind, Subscribe
 from rec.slates import Slate
 
 QUEUE_LIMIT = 10_000  # events; about 3 MB
-
-Answer = dict[str, Any]
 
 
 class _Parts(NamedTuple):
@@ -260,7 +258,7 @@ class RecClient:
 
     async def get_item(self, item_id: str) -> Answer:
         """One catalog item; NotFound if there is none."""
-        return await self._parts.caller.call("GET", path_to("/v1/items", item_id, "item_id"), Answer, self._self)
+        return await self._parts.caller.get(path_to("/v1/items", item_id, "item_id"), self._self)
 
     async def delete_item(self, item_id: str) -> None:
         """Take an item out of the catalog (needs the API key); NotFound if there is none."""
@@ -269,7 +267,7 @@ class RecClient:
     async def get_user(self, user_id: str | None = None) -> Answer:
         """All that is stored about a user."""
         user = self._user(user_id)
-        return await self._parts.caller.call("GET", path_to("/v1/users", user, "user_id"), Answer, user)
+        return await self._parts.caller.get(path_to("/v1/users", user, "user_id"), user)
 
     async def erase_user(self, user_id: str | None = None) -> Answer:
         """Begin to erase a user; the receipt, with the erasure_id for `get_erasure`."""
@@ -278,18 +276,19 @@ class RecClient:
 
     async def get_erasure(self, erasure_id: str) -> Answer:
         """The receipt as it stands: each store, what was removed and when."""
-        path = path_to("/v1/erasures", erasure_id, "erasure_id")
-        return await self._parts.caller.call("GET", path, Answer, self._self)
+        return await self._parts.caller.get(path_to("/v1/erasures", erasure_id, "erasure_id"), self._self)
 
     async def feedback(self, by: RateKind = "all", n: int = 50, key: str | None = None) -> Answer:
         """CTR and CVR of what was seen on lists, the most seen first (needs the API key). `key`: that one alone."""
-        query: dict[str, str | int | None] = {"by": by, "n": n, "key": key}
-        return await self._parts.caller.call("GET", "/v1/feedback", Answer, self._self, query=query)
+        return await self._parts.caller.get("/v1/feedback", self._self, by=by, n=n, key=key)
+
+    async def ads(self, n: int = 50, campaign: str | None = None) -> Answer:
+        """How campaigns stand today, who has spent most first (needs the API key). `campaign`: that one alone."""
+        return await self._parts.caller.get("/v1/ads", self._self, n=n, campaign=campaign)
 
     async def token(self, user_id: str) -> str:
         """A short-lived token for a user's device (needs the API key)."""
-        mint = self._parts.mint
-        if mint is None:
+        if (mint := self._parts.mint) is None:
             raise BadInput("only a client with an api_key can make tokens", field="api_key")
         return await mint(user_id)
 

@@ -10,7 +10,7 @@ import colorsys
 from hashlib import blake2b
 from xml.sax.saxutils import escape
 
-from rec.catalog import ARTICLE, VIDEO, Item
+from rec.catalog import AD_KIND, ARTICLE, VIDEO, Item
 from rec.demo.data import CATEGORIES
 from rec.demo.data.brands import BRANDS
 from rec.demo.data.colors import COLORS
@@ -96,6 +96,8 @@ def picture(item: Item) -> str:
     }
     drawing = drawing_of(family, kind)
     figure = drawing.format_map(paints) if drawing is not None else _initial(item, main)
+    if item.kind == AD_KIND:
+        return _poster(item, figure, main)
     x, y, radius = 70 + dice[1] % 60, 70 + dice[2] % 50, 66 + dice[3] % 22
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 200" role="img">'
@@ -104,6 +106,19 @@ def picture(item: Item) -> str:
         f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{halo}"/>'
         f'<ellipse cx="100" cy="164" rx="74" ry="9" fill="#1d2230" opacity=".1"/>'
         f"{figure}{_medium(item.kind)}</svg>"
+    )
+
+
+def _poster(item: Item, figure: str, main: str) -> str:
+    """An ad: its product before the maker's color, and the maker's name."""
+    ground, deep = _mixed(main, "#ffffff", 0.72), _mixed(main, "#1d2230", 0.62)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 200" role="img">'
+        f"<title>{escape(item.title[:200])}</title>"
+        f'<rect width="200" height="200" fill="{ground}"/><path d="M0 200V128L200 84v116z" fill="{deep}"/>'
+        f'<g transform="translate(22 6) scale(.78)">{figure}</g>'
+        f'<text x="100" y="186" font-family="sans-serif" font-size="19" font-weight="700" text-anchor="middle" '
+        f'fill="#fffdf8">{escape(item.brand[:18])}</text></svg>'
     )
 
 

@@ -8,6 +8,7 @@ log into SQL), worker, Redis, broker. The broker keeps its log in memory; the ar
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -172,7 +173,14 @@ async def _start(
         "REC_PORT_FILE": str(home.root / "port"),
         "REC_DEMO": str(options.demo).lower(),
     }
-    settings = load_settings(**{name.removeprefix("REC_").lower(): value for name, value in env.items()})
+    given = {name.removeprefix("REC_").lower(): value for name, value in env.items()}
+    settings = load_settings(**given)
+    if options.demo:
+        from rec.demo.ads import demo_sales
+
+        sales = demo_sales(settings)
+        settings = load_settings(**given, **sales)
+        env |= {f"REC_{name.upper()}": _told(value) for name, value in sales.items()}
     await asyncio.to_thread(check_synonyms, settings)
 
     env |= deciding(settings)
@@ -211,6 +219,15 @@ async def _start(
     return _url(options, port_file), settings, examples, metrics["trainer"]
 
 
+def _told(value: object) -> str:
+    """A setting's value as a variable has it.
+
+    >>> _told(("a", "b")), _told({}), _told(True)
+    ('a,b', '{}', 'true')
+    """
+    return ",".join(value) if isinstance(value, tuple) else json.dumps(value)
+
+
 def _url(options: Options, port_file: Path) -> str:
     return address(options.host, int(port_file.read_text()))
 
@@ -240,13 +257,16 @@ async def _prepare(options: Options, home: Home, settings: Settings, report: Rep
 
 
 async def _seed(database: Database, seed: int, report: Report) -> None:
+    from rec.demo.ads import demo_ads
     from rec.demo.content import demo_content
+    from rec.demo.readers import demo_reading
     from rec.demo.shoppers import demo_history
     from rec.demo.world import demo_catalog
     from rec.events import encode_event
 
-    items = demo_catalog(seed=seed)
-    await database.put_items([*items, *demo_content(seed=seed)])
-    history = demo_history(items, seed=seed, until=datetime.now(UTC))
+    items, content, now = demo_catalog(seed=seed), demo_content(seed=seed), datetime.now(UTC)
+    await database.put_items([*items, *content, *demo_ads(items, seed)])
+    past = [*demo_history(items, seed=seed, until=now), *demo_reading(content, seed=seed, until=now)]
+    history = sorted(past, key=lambda event: event.received_ts or now)
     await database.append([(event, encode_event(event)) for event in history])
     report(f"first start: a demo shop of {len(items)} products and {len(history)} past events")

@@ -22,6 +22,7 @@ from rec.model.device import Hardware
 
 SHORTEST = 3  # one to look at, one to validate, one to test
 LEARNED_FROM = 4  # one more: the network learns what comes next, so it takes two
+VIEWED_FROM = 6  # two that are left out, and more than three to make views of
 RULE_STEPS = 10
 
 
@@ -40,11 +41,13 @@ def leave_one_out(
     progress: Callable[[int, float, float], None] = lambda *_: None,
     hardware: Hardware = Hardware(),
     contrast: float = 0.0,
+    pretrain: int = 0,
+    pretrained: Callable[[int, float], None] = lambda *_: None,
 ) -> dict[str, Any]:
     """Fit a network and rank the last items: `scored`, `model`, `intervals`, `baselines`.
 
-    `contrast` is the weight of the contrastive term between two views of a history. Raises BadInput if no sequence is
-    long enough to learn from.
+    `contrast` is the weight of the contrastive term between two views of a history, `pretrain` how many epochs learn
+    from it alone before the others begin. Raises BadInput if no sequence is long enough to learn from.
     """
     from rec.model.fit import Fit, fit, ranks_of_last
 
@@ -55,15 +58,20 @@ def leave_one_out(
             "one to test are needed. Give more events, or leave --leave-one-out away.",
             field="FILE",
         )
+    if longest < VIEWED_FROM and (contrast or pretrain):
+        raise BadInput(
+            f"Nobody has {VIEWED_FROM} items or more (the most are {longest}), and a shorter history has no two views. "
+            "Give longer ones, or leave --contrast and --pretrain away.",
+            field="--contrast" if contrast else "--pretrain",
+        )
     rows: dict[str, int] = {}
     whole = [
         [rows.setdefault(item_id, len(rows) + 1) for item_id in sequence]
         for sequence in sequences.values()
         if len(sequence) >= SHORTEST
     ]
-    fitted = fit(
-        [sequence[:-1] for sequence in whole], len(rows), Fit(seed=seed, contrast=contrast), progress, hardware
-    )
+    settings = Fit(seed=seed, contrast=contrast, pretrain=pretrain)
+    fitted = fit([sequence[:-1] for sequence in whole], len(rows), settings, progress, hardware, pretrained)
     ranks = ranks_of_last(fitted.network, fitted.items, whole)
     lines = _lines(whole, len(rows))
     return {

@@ -38,6 +38,10 @@ NEVER = float("inf")
 class Network(SequenceModel, WithHeads, Protocol):
     """A network that learns as it goes."""
 
+    def know(self, items: Sequence[Item], vectors: Mapping[str, Floats]) -> None:
+        """Items that have come in, with the vectors of their texts."""
+        ...
+
     def learn(self, lessons: Sequence[tuple[UserState | None, Event]]) -> None:
         """Learn from events, each with the state before it."""
         ...
@@ -206,9 +210,12 @@ class Prequential:
         return Target(MISS, lines, event.subject, event.at, len(known), support, item_id in known)
 
     def _take_in(self, event: Event) -> None:
-        """The items of the event are known from now on, with their text."""
+        """The items of the event are known from now on, with text and price: to the candidates, and to the network."""
         new = {i.item_id: self._items[i.item_id] for i in event.items if i.item_id not in self._world.catalog}
         if new:
+            vectors = {i: self._vectors[i] for i in new if i in self._vectors}
             self._world.catalog.upsert(new.values())
-            self._world.catalog.set_vectors({i: self._vectors[i] for i in new if i in self._vectors})
+            self._world.catalog.set_vectors(vectors)
+            if self._network is not None:  # the catalog is no lesson: whoever learns late or nothing sees it, too
+                self._network.know(list(new.values()), vectors)
         self._support.update(item.item_id for item in event.items)

@@ -21,6 +21,7 @@ HEADS = ("click", "cart", "purchase", "dislike")
 ACTIONS = ("", "view_item", "select_item", "add_to_cart", "add_to_wishlist", "purchase", "search", "share", "dwell",
            "remove_from_cart", "not_interested")  # fmt: skip
 ACTION_CODES = {name: code for code, name in enumerate(ACTIONS)}
+WANTED = np.array([name in POSITIVE for name in ACTIONS])  # by code: whether whoever did it turned to the item
 GAPS = 24  # buckets of the time between two steps: powers of two of seconds, the last one from 48 days on
 MAX_TARGETS = 8  # of one event: an order of a hundred products does not weigh more than a hundred clicks
 _HAPPENED = {"add_to_cart": "cart", "purchase": "purchase", "not_interested": "dislike"}

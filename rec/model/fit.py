@@ -1,8 +1,9 @@
 """sequences → **fit** → network. Offline training, for a stream that is already there: epochs, validation, early stop.
 
 The online learner (`rec.model.learner`) takes one step a batch of news; this goes over everything again and again and
-keeps the weights that were best on the validation targets. Views for self-supervised pre-training (crop, mask, reorder
-of a history, CL4SRec) can come first.
+keeps the weights that were best on the validation targets. Two views of a history (crop, mask, reorder, CL4SRec) can be
+told to find each other, in epochs of their own before that (self-supervised pre-training: nothing is foreseen in them,
+so any history will do), or as one more term of the loss.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Fit(msgspec.Struct, frozen=True):
     clip: float = 1.0
     warmup_steps: int = 100
     contrast: float = 0.0  # weight of the contrastive term between two views of each history
+    pretrain: int = 0  # epochs of that term alone, before all others
     seed: int = 0
 
 
@@ -58,10 +60,11 @@ def fit(
     settings: Fit,
     progress: Callable[[int, float, float], None] = lambda *_: None,
     hardware: Hardware = Hardware(),
+    pretrained: Callable[[int, float], None] = lambda *_: None,
 ) -> Fitted:
     """Train on all but the last item of each sequence; that one is the validation target.
 
-    `count` items, rows 1 to count; without text or facets. `progress(epoch, loss, ndcg)`.
+    `count` items, rows 1 to count; without text or facets. `progress(epoch, loss, ndcg)`, `pretrained(epoch, loss)`.
     """
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
@@ -69,37 +72,66 @@ def fit(
     network, items = Network(shape), plain_items(count, shape)
     torch.nn.init.normal_(network.items.id.weight[1:], std=0.02)
     network, items = network.to(hardware.device), Items(*(column.to(hardware.device) for column in items))
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=settings.rate, weight_decay=settings.decay, betas=(0.9, 0.98)
-    )
     training = [list(sequence[:-1]) for sequence in sequences if len(sequence) > 2]
-    best, kept, validation, step = -1.0, copy.deepcopy(network.state_dict()), list[float](), 0
+    views = _Optimizer(network, settings)
+    for epoch in range(settings.pretrain):
+        losses = []
+        for part in alike_batches(training, settings.batch, rng):
+            with hardware.cast():
+                loss = views_loss(network, items, [training[at] for at in part], rng)
+            losses.append(views.step(loss) if loss.requires_grad else 0.0)
+        pretrained(epoch, float(np.mean(losses)))
+    optimizer = _Optimizer(network, settings)
+    best, kept, validation = -1.0, copy.deepcopy(network.state_dict()), list[float]()
     for epoch in range(settings.epochs):
         network.train()
         losses = []
         for part in alike_batches(training, settings.batch, rng):
-            step += 1
-            for group in optimizer.param_groups:
-                group["lr"] = settings.rate * min(1.0, step / settings.warmup_steps)
             chosen = [training[at] for at in part]
             with hardware.cast():
                 loss = next_items_loss(network, items, chosen, settings.negatives)
                 if settings.contrast:
                     loss = loss + settings.contrast * views_loss(network, items, chosen, rng)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-            optimizer.step()
-            losses.append(float(loss.detach()))
+            losses.append(optimizer.step(loss))
         ranks = ranks_of_last(network, items, sequences)
         validation.append(float(np.where(ranks < 10, 1 / np.log2(ranks + 2), 0.0).mean()))
         progress(epoch, float(np.mean(losses)), validation[-1])
         if validation[-1] > best:
             best, kept = validation[-1], copy.deepcopy(network.state_dict())
-        elif step > 5 * settings.warmup_steps and len(validation) - int(np.argmax(validation)) > settings.patience:
+        elif optimizer.steps > 5 * settings.warmup_steps and since_best(validation) > settings.patience:
             break
     network.load_state_dict(kept)
     return Fitted(network.eval(), items, validation)
+
+
+def since_best(validation: Sequence[float]) -> int:
+    """How many validations ago the best was, itself included.
+
+    >>> since_best([0.1, 0.3, 0.2, 0.3])
+    3
+    """
+    return len(validation) - int(np.argmax(validation))
+
+
+class _Optimizer:
+    """AdamW with warm-up and clipping."""
+
+    def __init__(self, network: Network, settings: Fit) -> None:
+        self._network, self._settings, self.steps = network, settings, 0
+        self._adamw = torch.optim.AdamW(
+            network.parameters(), lr=settings.rate, weight_decay=settings.decay, betas=(0.9, 0.98)
+        )
+
+    def step(self, loss: Tensor) -> float:
+        """One step down; the loss before it."""
+        self.steps += 1
+        for group in self._adamw.param_groups:
+            group["lr"] = self._settings.rate * min(1.0, self.steps / self._settings.warmup_steps)
+        self._adamw.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self._network.parameters(), self._settings.clip)
+        self._adamw.step()
+        return float(loss.detach())
 
 
 def alike_batches(sequences: Sequences, size: int, rng: np.random.Generator) -> list[npt.NDArray[np.int64]]:

@@ -5,7 +5,7 @@
 
 A lesson is an event with the state before it. Each step mixes the new ones with older ones (replay, against
 forgetting), now and then hides the newest actions of a history (against over-reaction to the last click), and learns
-every next item of each history as well as the one that was just acted on.
+every next item of each history that somebody turned to as well as the one that was just acted on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rec.catalog import Floats, Item, View
 from rec.events import Event
 from rec.examples import Rewarded
 from rec.model.device import Hardware
-from rec.model.encode import Batch, empty, targets_of, write_history, write_left
+from rec.model.encode import WANTED, Batch, empty, targets_of, write_history, write_left
 from rec.model.lazy import step_rows
 from rec.model.loss import (
     Frequency,
@@ -63,6 +63,7 @@ class Learner:
         groups = [{"params": matrices, "weight_decay": training.decay}, {"params": rest, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=training.rate, betas=(0.9, 0.98))
         size = sum(p.numel() * p.element_size() for p in self.network.parameters())
+        self._turned_to = torch.from_numpy(WANTED).to(hardware.device)  # [actions]
         self._lazy = size > training.whole_until  # or each version would differ from the last one in every row
         self._frequency = Frequency()
         self.steps = 0
@@ -144,7 +145,8 @@ class Learner:
         self._renumber(self.vocabulary.gone(item_ids))
 
     def _expire(self) -> None:
-        """Looked for a hundred times in the time that it takes, by the clock of the events."""
+        """Looked for a hundred times in the time that it takes, by the clock of the events. A crowd goes at once."""
+        self._renumber(self.vocabulary.crowded(self.training.strangers))
         if self._newest - self._looked >= self.training.expire_s / 100:
             self._looked = self._newest
             self._renumber(self.vocabulary.expire(self._newest - self.training.expire_s))
@@ -193,6 +195,9 @@ class Learner:
         u, rows = network.users(v, histories), histories.rows  # [B, L, d]
         after = torch.cat([rows[:, 1:], targets.unsqueeze(1)], 1)  # [B, L] what came after each step
         real = (rows > 0) & (after > 0)  # what has left the catalog is neither a step nor what comes next
+        real[:, :-1] &= self._turned_to[
+            histories.actions[:, 1:]
+        ]  # a no, or out of the cart: that is read, not foreseen
         real[:, -1] = wanted  # a shopper without a history has at least the moment
         there = targets > 0
         loss: Tensor = u.sum() * 0.0

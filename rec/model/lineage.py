@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from rec.catalog import AD, Catalog, Floats, Item
+from rec.catalog import AD_KIND, Catalog, Floats, Item
 from rec.contest import CANDIDATE, UNTAUGHT, Round
 from rec.counters import Counters
 from rec.errors import ModelError
@@ -50,6 +50,7 @@ class Lineage:
     def __init__(self, teaching: Teaching, hardware: Hardware = Hardware()) -> None:
         self.teaching = teaching
         self.offset, self.learned, self.learned_through, self.share = 0, 0, 0.0, 1.0
+        self.heard_through = 0.0  # of all that is in the state: what waits, what was counted alone, what lists earned
         self.encoder = teaching.encoder
         self._learner = Learner(teaching.training, hardware)
         self._gate = GateLearner()
@@ -71,7 +72,7 @@ class Lineage:
         Which of the deleted ones the network still knows, until a `Gone` is among the records.
         """
         last = len(self._order)
-        items = [item for item in items if item.kind != AD]  # what is paid for is no taste
+        items = [item for item in items if item.kind != AD_KIND]  # what is paid for is no taste
         items = sorted(items, key=lambda item: self._order.get(item.item_id, last))
         self._world.catalog.delete(deleted)
         self._world.catalog.upsert(items)
@@ -131,6 +132,7 @@ class Lineage:
             elif isinstance(lesson, Pace):
                 self.share = lesson.share
             elif isinstance(lesson, Rewarded):
+                self.heard_through = max(self.heard_through, lesson.at)
                 self._learner.reward(lesson)
             full = len(self._waiting) >= self.teaching.training.new
             if self._waiting and (full or isinstance(lesson, Tick | Epoch | Gone)):
@@ -158,6 +160,7 @@ class Lineage:
             rounds=rounds,
             encoder=self.encoder,
             epochs=epochs,
+            heard_through=self.heard_through,
         )
 
     def _gather(self, example: Example) -> None:
@@ -166,6 +169,7 @@ class Lineage:
         if mark in self._known:
             return
         self._known.put(mark, True)
+        self.heard_through = max(self.heard_through, event.at)
         if is_learned(event.event_id, self.share):
             self._waiting.append(example)
         else:
@@ -257,6 +261,7 @@ class Lineage:
             "offset": self.offset,
             "learned": self.learned,
             "learned_through": self.learned_through,
+            "heard_through": self.heard_through,
             "share": self.share,
             "encoder": self.encoder,
             "learner": learner,
@@ -289,6 +294,7 @@ class Lineage:
         )
         self.offset, self.learned, self.share = int(meta["offset"]), int(meta["learned"]), float(meta["share"])
         self.learned_through = float(meta["learned_through"])
+        self.heard_through = float(meta.get("heard_through", self.learned_through))  # older ones did not say
         self._order = {item_id: at for at, item_id in enumerate(meta["order"])}
         return self
 

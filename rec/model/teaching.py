@@ -39,6 +39,7 @@ class Training(msgspec.Struct, frozen=True):
     policy_places: int = 32  # that earned something, a step
     policy_kept: int = 4_096  # of them, the newest
     admit_after: int = 1  # occurrences until an item has an id of its own
+    strangers: int = 10_000  # items that the catalog does not have and somebody acted on; of more the longest unseen go
     expire_s: float = 90 * 86_400.0  # an item that nobody has acted on for so long loses its id
     full_until: int = 20_000  # items up to which the softmax runs over all; beyond it over those in the batch, and
     negatives: int = 256  # ... so many drawn from all of them, each as likely as the others

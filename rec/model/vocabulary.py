@@ -115,8 +115,11 @@ class Vocabulary:
             self._items = None
 
     def _evict(self) -> int:
-        """The slot of the item that was longest unseen."""
+        """The slot of the item that was longest unseen; of those that the catalog does not have, if one of them holds
+        any: an id that somebody made up costs no product its own."""
         held = np.flatnonzero(self._slot[: len(self)])
+        strangers = held[~self._sold[held]]
+        held = strangers if len(strangers) else held
         self._give_back(int(held[self._last[held].argmin()]))
         return self._free.pop()
 
@@ -140,6 +143,20 @@ class Vocabulary:
         for row in np.flatnonzero(old).tolist():
             self._give_back(row)
         return self._drop(old & ~self._sold[:n])
+
+    def crowded(self, most: int) -> np.ndarray | None:
+        """Of more than `most` items that the catalog does not have, half as many stay: those seen last. As `expire`.
+
+        Anybody can name items that there are not.
+        """
+        strangers = 1 + np.flatnonzero(~self._sold[1 : len(self)])
+        if len(strangers) <= most:
+            return None
+        doomed = np.zeros(len(self), np.bool_)
+        doomed[strangers[np.argsort(self._last[strangers], kind="stable")][: len(strangers) - most // 2]] = True
+        for row in np.flatnonzero(doomed).tolist():
+            self._give_back(row)
+        return self._drop(doomed)
 
     def gone(self, item_ids: Iterable[str]) -> np.ndarray | None:
         """These have left the catalog: their ids, and their rows unless they have come back meanwhile; as `expire`."""

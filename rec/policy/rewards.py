@@ -11,13 +11,14 @@ from collections.abc import Iterator
 
 import msgspec
 
-from rec.errors import ModelError
 from rec.feedback import FeedbackExample
 from rec.ids import mark64
+from rec.pieces import pieces
 from rec.policy.bandit import Arm, Bandit, BanditRules, means, rewarded
 from rec.policy.chosen import segment_of
 from rec.policy.refresh import Belief, Decision, taught
 from rec.recent import Recent
+from rec.snapshots import opened
 
 FORMAT = 1
 MAX_LISTS = 100_000  # whose reward is remembered, in case it is revised
@@ -47,7 +48,9 @@ class Rewards:
         self._roots: Recent[int, float] = Recent(max_lists)  # slate of a decision → what its lists have earned
 
     def learn(self, example: FeedbackExample) -> bool:
-        """Count a list; False for one that was counted, or whose successor was."""
+        """Count a list; False for one that was counted, or whose successor was, and for ads without their list."""
+        if not example.user_id:
+            return False
         mark = mark64(example.slate_id)
         known = self._known.get(mark)
         if known is not None and known[0] >= example.revision:
@@ -79,16 +82,16 @@ class Rewards:
                 found[strategy] = (reward + mean * more, lists + more)
         return {name: (reward / lists if lists else 0.0, lists) for name, (reward, lists) in found.items()}
 
-    def to_bytes(self) -> bytes:
-        """All of it, as of now."""
+    def to_pieces(self) -> Iterator[bytes]:
+        """All of it, as of now, in pieces of some thousand bytes; nothing may be learned until the last is out."""
         groups = [(segment, placement, arms) for (segment, placement), arms in self.bandit.arms.items()]
         known = [self._known.old, self._known.young]
         roots = [self._roots.old, self._roots.young]
-        return msgspec.msgpack.encode(_Snapshot(FORMAT, self.offsets, groups, known, self.refreshing, roots))
+        return pieces([FORMAT, self.offsets, groups, known, self.refreshing, roots])
 
-    def to_pieces(self) -> Iterator[bytes]:
-        """The same, in one piece: it is small."""
-        yield self.to_bytes()
+    def to_bytes(self) -> bytes:
+        """The same at once."""
+        return b"".join(self.to_pieces())
 
     @classmethod
     def from_bytes(cls, raw: bytes, rules: BanditRules, *, rewound: bool = False) -> Rewards:
@@ -96,12 +99,7 @@ class Rewards:
 
         Raises ModelError if these are no such bytes; the remedy is to drop them and learn from the log anew.
         """
-        try:
-            kept = _decoder.decode(raw)
-        except msgspec.DecodeError as error:
-            raise ModelError(f"this is no snapshot of rewards ({error}); delete it, the log teaches anew") from None
-        if kept.format != FORMAT:
-            raise ModelError(f"a snapshot of rewards in format {kept.format}, this version reads {FORMAT}; delete it")
+        kept = opened(raw, _decoder, "rewards", FORMAT)
         self = cls(rules)
         self.offsets = {} if rewound else kept.offsets
         self.bandit = Bandit({(segment, placement): arms for segment, placement, arms in kept.groups})

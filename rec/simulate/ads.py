@@ -22,10 +22,10 @@ import numpy as np
 
 from rec.ads import frequency
 from rec.ads.book import AdBook
-from rec.ads.market import SOURCE, AdRules, Market
+from rec.ads.market import AD_SOURCE, AdRules, Market
 from rec.ads.pacing import DAY_S, EVERY_S, HOUR_S
 from rec.ads.terms import CLICK
-from rec.catalog import AD, Catalog, Item
+from rec.catalog import AD_KIND, Catalog, Item
 from rec.counters import Counters
 from rec.events import Attribution, Event, EventItem, instant
 from rec.feedback import IMPRESSION, Close, FeedbackExample, JoinRules, Window, fold
@@ -139,7 +139,7 @@ class _Days:
             for which in range(self._setting.ads):
                 item_id, department = f"{name}-{which}", rng.randrange(DEPARTMENTS)
                 wants = {"bid": round(bid, 2), "daily_budget": budgets[name], "campaign": name, "frequency_cap": CAP}
-                put(Item(item_id=item_id, title=item_id, kind=AD, url="/x", attributes=wants), department)
+                put(Item(item_id=item_id, title=item_id, kind=AD_KIND, url="/x", attributes=wants), department)
                 self._quality[item_id] = self._setting.clicks * math.exp(rng.gauss(-0.1, 0.45))
         self._catalog.upsert(items)
         self._catalog.set_vectors(vectors)
@@ -216,7 +216,7 @@ class _Days:
 
     def _acts(self, user: int, slate: Slate, now: float) -> Iterator[Event]:
         state, mine = self._users[user], int(self._users[user].epoch)
-        ads = [place for place in slate.items if place.source == SOURCE]
+        ads = [place for place in slate.items if place.source == AD_SOURCE]
         yield self._event(user, IMPRESSION, slate, [place.item_id for place in slate.items], now + 1)
         for at, place in enumerate(ads):
             near = NEAR if self._department[place.item_id] == mine else FAR

@@ -9,53 +9,75 @@ import faust
 import pytest
 
 from agents import faust_fixes
-from agents.continuity import Continuity, LostDelivery
+from agents.continuity import Continuity, FirstFrom, LostDelivery
 from agents.watchdog import LoopWatchdog, Stall, watch_progress
 from rec.errors import ConfigError
 
 
+async def nothing_there(topic: str, partition: int, offset: int) -> int | None:
+    return None
+
+
+def first_at(offset: int) -> FirstFrom:
+    """A log that has a record at `offset`, whatever it is asked."""
+
+    async def first_from(topic: str, partition: int, asked: int) -> int | None:
+        return offset
+
+    return first_from
+
+
 class TestContinuity:
-    def test_offsets_in_order_pass(self) -> None:
+    async def test_offsets_in_order_pass_without_a_question(self) -> None:
         seen = Continuity()
         for offset in range(10):
-            seen.check("behavior", 0, offset)
+            assert seen.jumped("behavior", 0, offset) is None
+            await seen.check("behavior", 0, offset, first_at(0))
 
-    def test_a_skipped_offset_is_a_lost_delivery(self) -> None:
+    async def test_a_record_that_was_left_out_is_a_lost_delivery(self) -> None:
         seen = Continuity()
-        seen.check("behavior", 0, 10)
-        with pytest.raises(LostDelivery, match="2 record"):
-            seen.check("behavior", 0, 13)
+        seen.note("behavior", 0, 10)
+        with pytest.raises(LostDelivery, match="offset 13 came after 10; 11 was never delivered"):
+            await seen.check("behavior", 0, 13, first_at(11))
+
+    @pytest.mark.parametrize("first_from", [nothing_there, first_at(13)])
+    async def test_an_offset_without_a_record_is_none(self, first_from: FirstFrom) -> None:
+        seen = Continuity()
+        seen.note("behavior", 0, 10)
+        await seen.check("behavior", 0, 13, first_from)
+        assert seen.next("behavior", 0) == 14
 
     def test_a_replay_after_a_rebalance_is_not(self) -> None:
         seen = Continuity()
         for offset in (10, 11, 12, 11, 12, 13):
-            seen.check("behavior", 0, offset)
+            assert seen.jumped("behavior", 0, offset) is None
+            seen.note("behavior", 0, offset)
 
     def test_partitions_and_topics_are_apart(self) -> None:
         seen = Continuity()
-        seen.check("behavior", 0, 10)
-        seen.check("behavior", 1, 500)
-        seen.check("requests", 0, 7)
+        seen.note("behavior", 0, 10)
+        assert seen.jumped("behavior", 1, 500) is seen.jumped("requests", 0, 7) is None
 
     def test_a_new_assignment_begins_where_the_last_commit_says(self) -> None:
         seen = Continuity()
-        seen.check("behavior", 0, 10)
+        seen.note("behavior", 0, 10)
         seen.forget()
         assert not seen.knows("behavior", 0)
         seen.begin("behavior", 0, 99)
-        seen.check("behavior", 0, 99)
+        assert seen.jumped("behavior", 0, 99) is None
 
     def test_what_comes_again_after_a_rebalance_is_fine(self) -> None:
         seen = Continuity()
         seen.begin("behavior", 0, 99)
         for offset in (95, 96, 97, 98, 99, 100):
-            seen.check("behavior", 0, offset)
+            assert seen.jumped("behavior", 0, offset) is None
+            seen.note("behavior", 0, offset)
 
-    def test_a_first_record_beyond_the_commit_is_a_lost_delivery(self) -> None:
+    async def test_a_first_record_beyond_the_commit_is_a_lost_delivery(self) -> None:
         seen = Continuity()
         seen.begin("behavior", 0, 99)
-        with pytest.raises(LostDelivery, match="3 record"):
-            seen.check("behavior", 0, 102)
+        with pytest.raises(LostDelivery, match="offset 102 came after 98; 99 was"):
+            await seen.check("behavior", 0, 102, first_at(99))
 
 
 class TestStall:

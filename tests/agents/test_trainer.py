@@ -24,7 +24,7 @@ from rec.contest import UNTAUGHT
 from rec.counters import Counters
 from rec.errors import ConfigError, Unavailable
 from rec.examples import Erased, Tick
-from rec.model.checkpoint import MODEL, load_meta, names, save
+from rec.model.checkpoint import MODEL, delete, load_meta, names, save
 from rec.model.device import Hardware, gpus
 from rec.recommend import Brain, World
 from rec.store.memory.log import MemoryLog
@@ -226,6 +226,29 @@ async def test_anchors_outlast_pruning_and_restarts(school: School, monkeypatch:
     assert there.state == "past"
     assert anchor.version in await _weights(school)
     assert await _weights(school) == await _rows_with_weights(school)
+
+
+async def test_a_live_version_that_cannot_be_loaded_does_not_hold_up_its_successors(school: School) -> None:
+    """Its files are lost, or it is of other features than this software: it has no score to be beaten."""
+    lessons = walks(6, 400)
+    await school.say([*lessons[:200], Tick()])
+    async with school.trainer() as trainer:
+        await school.read(trainer)
+        await until(lambda: "promote" in school.verdicts)
+    lost = await school.database.live_version()
+    assert lost is not None
+    for name in await _weights(school):
+        await asyncio.to_thread(delete, f"{school.folder}/versions", name)
+    school.verdicts.clear()
+    await school.say([*lessons[200:], Tick()])
+    async with school.trainer() as trainer:
+        await school.read(trainer)
+        await until(lambda: "promote" in school.verdicts, 20.0)
+    live = await school.database.live_version()
+    assert live is not None
+    assert live.version != lost.version
+    assert live.note is not None
+    assert live.note.startswith(f"{lost.version} cannot be loaded; not worse than {UNTAUGHT}")
 
 
 async def _weights(school: School) -> list[str]:

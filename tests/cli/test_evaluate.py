@@ -136,6 +136,22 @@ def test_leave_one_out_takes_the_weight_of_the_contrastive_term() -> None:
     assert "nan" not in losses[1]
 
 
+def test_leave_one_out_learns_from_views_alone_first_if_that_is_asked_for() -> None:
+    done = rec_now("evaluate", csv_of(clicks(12)), *COLUMNS, "--leave-one-out", "--pretrain", "2", "--json")
+    assert done.code == 0, done.err
+    first, second, third, *_ = done.err.splitlines()
+    assert first.startswith("epoch 1 of views alone: loss ")
+    assert second.startswith("epoch 2 of views alone: loss ")
+    assert third.startswith("epoch 1: loss ")
+
+
+@pytest.mark.parametrize("option", ["--contrast", "--pretrain"])
+def test_views_of_histories_that_are_too_short_for_them_are_refused(option: str) -> None:
+    done = rec_now("evaluate", csv_of(clicks(12, 5)), *COLUMNS, "--leave-one-out", option, "1", "--json")
+    assert done.code == 2
+    assert "Nobody has 6 items or more (the most are 5)" in done.err
+
+
 @pytest.mark.parametrize("length", [1, 2, 3])
 def test_sequences_that_are_too_short_to_leave_one_out_are_told(length: int) -> None:
     done = rec_now("evaluate", csv_of(clicks(20, length)), *COLUMNS, "--leave-one-out")

@@ -233,7 +233,7 @@ async def test_events_come_out_by_day_with_typed_columns(database: SqlDatabase) 
         value=9.5,
         currency="EUR",
         transaction_id="t",
-        consent=Consent(personalization_storage="granted"),
+        consent=Consent(personalization_storage="granted", ad_storage="denied"),
         context={"page": "/"},
     )
     await append(database, full, an_event(2, DAY + timedelta(days=1)), an_event(3, DAY))
@@ -263,6 +263,8 @@ async def test_events_come_out_by_day_with_typed_columns(database: SqlDatabase) 
         "transaction_id": "t",
         "personalization_storage": "granted",
         "analytics_storage": None,
+        "ad_storage": "denied",
+        "ad_personalization": None,
         "context": '{"page":"/"}',
         "day": "2026-11-01",
     }

@@ -77,6 +77,38 @@ def test_a_recorded_stream_is_replayed_beside_what_a_log_says_of_each_strategy(t
     assert "--shoppers" in refused.err
 
 
+def test_days_of_ads_say_of_each_campaign_what_it_spent_and_whether_p_click_was_true() -> None:
+    asked = ("simulate", "--ads", "--events", "100", "--shoppers", "20")
+    done = rec_now(*asked, "--seed", "1", "--json")
+    assert done.code == 0, done.err
+    (body,) = done.lines
+    assert (body["setting"]["lists"], body["setting"]["shoppers"]) == (100, 20)
+    for day in body["days"].values():
+        assert day["spent"].keys() <= day["budgets"].keys()
+        assert day["over_cap"] == 0
+        assert day["shown"] > 0
+    shown = rec_now(*asked, "--seeds", "1,2")
+    assert [line.split()[0] for line in shown.out.splitlines()[-2:]] == ["1", "2"]
+    assert "100 lists a day" in shown.err
+    assert rec_now("simulate", "--ads", "--network").code == 2
+    assert rec_now("simulate", "--arms", "--events", "5").code == 2
+
+
+def test_each_way_to_refresh_decides_as_it_is_called() -> None:
+    asked = ("--refresh", "replace,tail,wait,learned", "--shoppers", "5", "--events", "40", "--seeds", "0,1")
+    shown = rec_now("simulate", *asked)
+    assert shown.code == 0, shown.err
+    lines = [line.split() for line in shown.out.splitlines()[1:]]
+    rows = {name: [int(each.replace(",", "")) for each in more[-3:]] for name, *more in lines}
+    assert rows.keys() == {"replace", "tail", "wait", "learned"}
+    assert rows["replace"] == [0, 0, 0]
+    assert rows["tail"][1] > 0
+    assert rows["tail"][2] == 0
+    assert rows["wait"][2] > 0
+    assert min(rows["learned"]) > 0
+    assert "seeds 0, 1" in shown.err
+
+
 def test_ways_to_refresh_are_compared_with_what_each_decided() -> None:
     done = rec_now(
         "simulate", "--refresh", "replace,tail", "--moving", "1", "--shoppers", "10", "--events", "30", "--json"

@@ -112,6 +112,7 @@ def test_a_lag_curve_windows_and_pictures() -> None:
         (("--leave-one-out", "--seen", "keep"), "--seen has no use with --leave-one-out"),
         (("--leave-one-out", "--title", "name"), "--title has no use with --leave-one-out"),
         (("--contrast", "0.1"), "--contrast has no use without --leave-one-out"),
+        (("--pretrain", "2"), "--pretrain has no use without --leave-one-out"),
         (("--leave-one-out", "--contrast", "nan"), "'nan' is no number"),
         (("--dataset", "ml100k"), "--user has no use with --dataset ml100k"),
     ],

@@ -76,6 +76,14 @@ async def test_many_publishers_at_once_lose_nothing(log: Log, topic: str) -> Non
     assert {record.value for record in await read(log, topic, 300)} == {str(n).encode() for n in range(300)}
 
 
+async def test_the_first_record_from_an_offset_on_is_found(log: Log, topic: str) -> None:
+    await log.publish_many(topic, [("one key", str(number).encode()) for number in range(5)])
+    partition = partition_of(b"one key", 4)
+    assert [await log.first_from(topic, partition, offset) for offset in (0, 3, 4, 5)] == [0, 3, 4, None]
+    assert await log.first_from(topic, (partition + 1) % 4, 0) is None
+    assert (await log.ends(topic))[partition] == 5
+
+
 async def test_ends_are_the_next_offsets_after_batches_of_any_size(log: Log, topic: str) -> None:
     assert await log.ends(topic) == dict.fromkeys(range(4), 0)
     for count in (1, 5, 50):

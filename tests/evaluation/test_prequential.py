@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
+from rec.catalog import View
 from rec.evaluation.baselines import NAMES
 from rec.evaluation.intervals import intervals
 from rec.evaluation.metrics import MISS, means, rank_of
-from rec.evaluation.prequential import Prequential, Rules, Target
+from rec.evaluation.prequential import BLOCK, Prequential, Rules, Target
 from rec.evaluation.report import report
 from rec.evaluation.stream import Action, Stream, stream_of
+from rec.model.learner import Learner
+from rec.model.teaching import Shape, Training
+from rec.model.vocabulary import price_features
+from rec.state import UserState
+from rec.value import Heard
 
 DAY = 86_400.0
 
@@ -86,6 +93,37 @@ def test_what_is_learned_late_or_not_at_all_is_worth_less() -> None:
         hit_rate(targets_of(stream, rules._replace(**more))) for more in ({}, {"lag_s": 5 * DAY}, {"frozen": True})
     )
     assert fresh > late > frozen
+
+
+class Told(Learner):
+    """A network that remembers what it was told of which item, and how much of the stream was over by then."""
+
+    def __init__(self, training: Training) -> None:
+        super().__init__(training)
+        self.read: list[dict[str, list[float]]] = []  # at each block that it reads: item → text and price it has
+
+    def hear(self, view: View, users: Sequence[UserState | None], now: Sequence[float]) -> list[Heard | None]:
+        items = self.vocabulary.items()
+        known = {i: [*items.text[r].tolist(), *items.price[r].tolist()] for i, r in self.vocabulary.row_of.items()}
+        self.read.append(known)
+        return super().hear(view, users, now)
+
+
+@pytest.mark.parametrize("more", [{}, {"frozen": True}, {"lag_s": DAY}])
+def test_the_network_reads_text_and_price_of_an_item_from_its_first_event_on_and_not_before(
+    more: dict[str, float],
+) -> None:
+    rows = [Action(1.7e9 + 5 * n, f"s{n}", f"i{n // 2}", "view_item", price=float(n // 2)) for n in range(3 * BLOCK)]
+    stream = stream_of(rows)
+    vectors = {item_id: np.eye(4, dtype=np.float32)[int(item_id[1:]) % 4] for item_id in stream.items}
+    network = Told(Training(shape=Shape(dim=8, layers=1, heads=1, steps=4, ids=64, text_dim=4), batch=32))
+    rules = Rules()._replace(**more)  # type: ignore[arg-type]
+    assert list(Prequential(stream.items, rules, network=network, vectors=vectors).run(stream.events))
+    for block, known in enumerate(network.read, 1):  # there is nothing to read in the first one
+        assert set(known) == {f"i{n}" for n in range(block * BLOCK // 2)}
+        for item_id, said in known.items():
+            expected = [*vectors[item_id].tolist(), *price_features(stream.items[item_id].price)]
+            assert said == pytest.approx(expected, abs=1e-5)
 
 
 def test_seen_items_are_no_candidates_where_they_are_excluded() -> None:

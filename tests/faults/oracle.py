@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
+from rec.as_of_now import up_to
 from rec.events import Event, decode_event
 from rec.ports import Log, Record
 from rec.state import FacetsOf, FoldRules, UserState, decode_state, fold
@@ -18,17 +20,10 @@ OF_THE_LIST = ("epoch", "version")  # grow with every list made, also without an
 
 async def read_all(log: Log, topic: str) -> list[Record]:
     """Every record up to the ends of now."""
-    ends = {partition: end for partition, end in (await log.ends(topic)).items() if end > 0}
     found: list[Record] = []
-    behind = set(ends)
-    if not behind:
-        return found
-    async with asyncio.timeout(60):
-        async for records in log.tail(topic):
+    async with asyncio.timeout(60), contextlib.aclosing(up_to(log, topic, await log.ends(topic))) as batches:
+        async for records in batches:
             found += records
-            behind -= {r.partition for r in records if r.offset >= ends[r.partition] - 1}
-            if not behind:
-                break
     return found
 
 

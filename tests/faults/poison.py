@@ -93,7 +93,7 @@ def trial(rate: float, minutes: float, seed: int) -> Iterator[Passage]:
     lineage = Lineage(Teaching(Training(shape=Shape(text_dim=32), batch=64, new=32, seed=seed)))
     lineage.know(catalog, vectors)
     contest, ladder, live, frozen, due = Contest(), Ladder(), UNTAUGHT, UNTAUGHT, BEGIN
-    rounds: deque[Round] = deque()
+    rounds, said = deque[Round](), ""
     for number, part in enumerate(("clean", "poisoned", "clean again")):
         verdicts: Counter[str] = Counter()
         frozen = live if number == 1 else frozen
@@ -115,6 +115,9 @@ def trial(rate: float, minutes: float, seed: int) -> Iterator[Passage]:
             due = batch[-1].event.at + JUDGE_S
             verdict = contest.decide(live, [UNTAUGHT, *ladder.names])
             verdicts[verdict.kind] += 1
+            if verdict.kind == "hold" and said != "hold":  # one line for a streak, as in the registry
+                click.echo(f"  {part}: v{lineage.learned} held: {verdict.why}", err=True)
+            said = verdict.kind
             if verdict.kind == "promote":
                 live = f"v{lineage.learned}"
                 arrays, meta = lineage.version()
@@ -124,7 +127,7 @@ def trial(rate: float, minutes: float, seed: int) -> Iterator[Passage]:
             elif verdict.kind == "roll_back":
                 ladder = Ladder([rung for rung in ladder.rungs if rung[0] != live])
                 live = verdict.to
-                click.echo(f"  {part}: {verdict.why}", err=True)
+                click.echo(f"  {part}: rolled back to {live}: {verdict.why}", err=True)
             lineage.only({live, frozen, *ladder.names})
         n = max(1, sums.examples)
         got = (sums.hits["live"] / n, sums.hits["frozen"] / n, sums.mrr["live"] / n, sums.mrr["frozen"] / n)

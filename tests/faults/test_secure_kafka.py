@@ -23,6 +23,9 @@ from tests.stack import shelf
 SASL = {"broker_security": "sasl_ssl", "broker_username": USERNAME, "broker_password": PASSWORD}
 
 
+@pytest.mark.needs_kafka
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_events_go_through_a_broker_that_takes_tls_and_passwords_alone(tmp_path: Path) -> None:
     async with secure_kafka(need_kafka(), tmp_path) as (bootstrap, ca_file):
         more = {**SASL, "broker_ca_file": str(ca_file)}

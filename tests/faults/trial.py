@@ -46,7 +46,7 @@ class Trial:
     def __init__(self, world: Stack, followed: Followed) -> None:
         self.world, self.followed = world, followed
         self.published: list[Event] = []
-        self.newest: dict[str, Slate] = {}
+        self.newest: dict[str, Slate | None] = {}  # of everybody who watches; None: no list has come
         self.went_back = 0
 
     async def publish(self, events: Sequence[Event], rate: float) -> None:
@@ -63,6 +63,7 @@ class Trial:
 
     async def watch(self, client: RecClient, user_id: str) -> None:
         """Take a user's lists as they come, for ever."""
+        self.newest[user_id] = None
         async for slate in client.subscribe(user_id):
             before = self.newest.get(user_id)
             if before is not None and before.epoch == slate.epoch and slate.version <= before.version:
@@ -103,12 +104,14 @@ class Trial:
         return self._behind()
 
     def _behind(self) -> list[str]:
-        newest = {user_id: self.followed.states.get(user_id) for user_id in self.newest}
-        return [
-            f"{user_id}: sees {self.newest[user_id].position}, the state is at {state.position}"
-            for user_id, state in newest.items()
-            if state is not None and self.newest[user_id].position != state.position
-        ]
+        behind = []
+        for user_id, slate in self.newest.items():
+            state = self.followed.states.get(user_id)
+            if slate is None:
+                behind.append(f"{user_id}: has no list")
+            elif state is not None and slate.position != state.position:
+                behind.append(f"{user_id}: sees {slate.position}, the state is at {state.position}")
+        return behind
 
 
 @contextlib.asynccontextmanager

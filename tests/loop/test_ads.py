@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rec.catalog import Item
 from rec.errors import ConfigError
+from rec.events import Consent
 from tests.loop.local import Local, local_worker, loop_settings
 from tests.loop.test_feedback import examples, on
 from tests.loop.test_loop import Screen, happened, publish, shop, until
@@ -52,6 +54,33 @@ async def test_an_ad_is_shown_paid_for_by_its_click_and_gone_when_its_budget_is_
             await moved(loop, screen)
         state = loop.users[b"u1"]
         assert len(state.ads[shown]) == 1
+
+
+async def test_a_click_of_who_denied_ad_storage_is_paid_for_and_their_name_stands_nowhere_beside_it(
+    tmp_path: Path,
+) -> None:
+    no = Consent(ad_storage="denied", ad_personalization="denied")
+    async with (
+        local_worker(loop_settings(tmp_path, placements=SPONSORED), [*shop(), *ads()]) as loop,
+        Screen(loop) as screen,
+    ):
+        await publish(loop, last := msgspec.structs.replace(happened("view_item", "books-1"), consent=no))
+        await until(lambda: screen.last.cause.event_id == last.event_id)
+        slate, [shown] = screen.last, sponsored(screen)
+        other = next(place.item_id for place in slate.items if place.source != "ad")
+        await publish(loop, on(slate, "view_item_list", shown, other), on(slate, "select_item", shown))
+        await until(lambda: len(examples(loop.log)) == 2, 10)
+        own, receipt = sorted(examples(loop.log), key=lambda each: not each.user_id)
+        assert shown not in [place.item_id for place in own.places]
+        [place] = receipt.places
+        assert (place.item_id, set(place.actions), receipt.user_id) == (shown, {"select_item"}, "")
+        until_s = time.monotonic() + 10
+        while shown in sponsored(screen):  # its budget is spent
+            assert time.monotonic() < until_s
+            await moved(loop, screen)
+        state = loop.users[b"u1"]
+        assert state.ads == {}
+        assert shown not in state.shown
 
 
 async def test_a_worker_does_not_begin_with_a_placement_that_makes_no_sense(tmp_path: Path) -> None:

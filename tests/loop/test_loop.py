@@ -16,11 +16,11 @@ import pytest
 
 from rec.catalog import Item
 from rec.errors import Unavailable
-from rec.events import ERASE, Consent, Event, EventItem, encode_event, instant
+from rec.events import CONSENT, ERASE, Consent, Event, EventItem, encode_event, instant
 from rec.ports import Hint, Pushed, Wanted
 from rec.privacy import user_hash
 from rec.protocol import MAX_USER_SCREENS
-from rec.requests import Inspect, Refresh, SlateRequest, encode_request
+from rec.requests import Expire, Inspect, Refresh, SlateRequest, encode_request
 from rec.slates import Cause, Slate, decode_slate
 from rec.state import UserState
 from rec.store.memory import MemoryExchange
@@ -473,3 +473,37 @@ async def test_lists_about_two_products_are_made_and_kept_apart(loop: Local) -> 
         assert shown["pdp/books-1"] - shown["pdp/toys-1"] == {"toys-1"}
         await reply_to(loop, SlateRequest("u1", "r1", "web-1", time.time() + 30, "pdp", 5, "garden-1"))
         assert set(loop.exchange._slates_of("u1")) == {"home", "pdp/books-1", "pdp/toys-1"}  # a GET leaves no trace
+
+
+async def test_the_states_of_who_has_not_come_for_long_are_dropped_and_nobody_elses(tmp_path: Path) -> None:
+    async with local_worker(loop_settings(tmp_path, idle_days=30), shop()) as loop, Screen(loop, "looks"):
+        for user in ("away", "here", "denied"):
+            await publish(loop, happened("view_item", "books-1", user=user))
+        no = Event(event=CONSENT, event_id="no", user_id="denied", consent=Consent(personalization_storage="denied"))
+        await publish(
+            loop, msgspec.structs.replace(no, event_ts=instant(time.time()), received_ts=instant(time.time()))
+        )
+        await ask(loop, Refresh("peeked", Cause("request"), "home", 10))
+        await until(lambda: {b"away", b"here", b"denied", b"peeked"} <= loop.users.keys())
+        await until(lambda: loop.users[b"denied"].consent is False)
+        await loop.exchange.connect().announce("web-1", Wanted("peeked", {}))  # and has gone
+        await until(lambda: "peeked" not in list(loop.deps.requests._presence))
+        long_ago = time.time() - 31 * 86_400
+        for key in (b"away", b"denied"):
+            loop.users[key] = msgspec.structs.replace(loop.users[key], received_through=long_ago, consent_at=long_ago)
+        assert await loop.deps.idling.turn(time.time()) == 2
+        await until(lambda: loop.users.keys() == {b"away", b"here", b"denied", b"looks"})
+        await until(lambda: loop.metrics.expired._value.get() == 2)
+        away = loop.users[b"away"]
+        assert away == UserState(epoch=away.epoch, version=away.version, began=away.began)
+        assert time.time() - 60 < away.began  # what the weights may have learned from an erasure has to know
+        assert await loop.deps.idling.turn(time.time()) == 0
+
+
+async def test_who_comes_back_before_they_are_dropped_stays(tmp_path: Path) -> None:
+    async with local_worker(loop_settings(tmp_path, idle_days=30), shop()) as loop:
+        await publish(loop, happened("view_item", "books-1"))
+        await ask(loop, Expire("u1"))
+        await ask(loop, Expire("nobody"))
+        await publish(loop, happened("view_item", "books-2"))
+        await until(lambda: loop.users[b"u1"].applied == 2)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import pytest
 
+from rec.errors import Unavailable
 from rec.events import Consent
 from rec.ports import Pushed, StoredSlate
+from rec.requests import SlateRequest
 from rec.slates import Position, Slate, encode_slate
+from rec.store.memory import MemoryExchange
 from tests.loop.local import Local, local_worker, loop_settings
 from tests.loop.test_feedback import examples, on
-from tests.loop.test_loop import Screen, happened, publish, shop, until
+from tests.loop.test_loop import Screen, ask, happened, publish, shop, until
 
 
 def ids(slate: Slate) -> list[str]:
@@ -178,3 +186,68 @@ async def test_what_was_listed_before_the_last_word_on_consent_stays_nowhere(tmp
         await publish(loop, last := happened("view_item", "music-1"))
         await until(lambda: screen.last.cause.event_id == last.event_id)
         assert not staying(screen.last, "kept")
+
+
+async def test_a_list_that_waits_goes_in_its_time_though_there_is_always_another_to_be_made(tmp_path: Path) -> None:
+    class Slow(ThreadPoolExecutor):
+        """Each batch of lists takes as long as five times the next request."""
+
+        def submit(self, work: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:
+            def slowly() -> Any:
+                time.sleep(0.05)
+                return work(*args, **more)
+
+            return super().submit(slowly)
+
+    settings = loop_settings(tmp_path, strategy={"refresh": "wait", "wait_s": 0.2}, sweep_interval_s=60)
+    with Slow(1) as scoring:
+        scoring.submit(int).result()
+        async with local_worker(settings, shop(), scoring=scoring) as loop, Screen(loop) as screen:
+            asked = 0
+
+            async def others() -> None:
+                nonlocal asked
+                while True:
+                    asked += 1
+                    await ask(loop, SlateRequest(f"o{asked}", f"r{asked}", "web-1", time.time() + 60, n=5))
+                    await asyncio.sleep(0.01)
+
+            load = asyncio.create_task(others())
+            await until(lambda: asked > 20)
+            clock, event = asyncio.get_running_loop(), happened("view_item", "camping-0")
+            await publish(loop, event)
+            await until(lambda: len(screen.slates) > 1)
+            came, begun = clock.time(), asked
+            assert staying(screen.last, "waiting")
+            await until(lambda: len(screen.slates) > 2)
+            took = clock.time() - came
+            load.cancel()
+            await asyncio.gather(load, return_exceptions=True)
+        assert not staying(screen.last, "waiting")
+        assert screen.last.cause.event_id == event.event_id
+        assert 0.15 < took < 2.0
+        assert asked > begun + 5  # nobody stopped asking meanwhile
+
+
+async def test_a_list_that_could_not_be_stored_while_it_was_to_stay_is_followed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away, there = list[bool](), MemoryExchange.store_slates
+
+    async def store(self: MemoryExchange, slates: Sequence[Pushed], push: bool = True) -> None:
+        if away:
+            away.pop()
+            raise Unavailable("Redis is away")
+        await there(self, slates, push)
+
+    monkeypatch.setattr(MemoryExchange, "store_slates", store)
+    settings = loop_settings(tmp_path, strategy={"refresh": "wait", "wait_s": 0.1}, sweep_interval_s=60)
+    async with local_worker(settings, shop()) as loop, Screen(loop) as screen:
+        before = screen.last
+        away.append(True)
+        await publish(loop, event := happened("view_item", "camping-0"))
+        await until(lambda: len(screen.slates) > 1 and not staying(screen.last, "waiting"))
+        assert not away
+        assert screen.last.cause.event_id == event.event_id
+        assert screen.last.version > before.version
+        assert screen.last.version == loop.users[b"u1"].version

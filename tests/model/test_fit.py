@@ -56,6 +56,24 @@ def test_long_histories_keep_their_newest_steps() -> None:
     assert padded([[1, 2, 3], [], [9]], 2).tolist() == [[2, 3], [0, 0], [0, 9]]
 
 
+def test_pretraining_brings_two_views_of_a_history_together_and_foresees_nothing_yet() -> None:
+    sequences, losses = circles(200), list[float]()
+    how = msgspec.structs.replace(SETTINGS, pretrain=8)
+    before = fit([s[:-1] for s in sequences], ITEMS, msgspec.structs.replace(how, epochs=0, pretrain=0)).network
+    after = fit(
+        [s[:-1] for s in sequences],
+        ITEMS,
+        msgspec.structs.replace(how, epochs=0),
+        pretrained=lambda _epoch, loss: losses.append(loss),
+    ).network
+    assert len(losses) == 8
+    assert losses[-1] < 0.8 * losses[0]
+    assert not torch.equal(before.users.position, after.users.position)
+    assert torch.equal(before.bias.weight, after.bias.weight)  # of the next item alone
+    fitted = fit([s[:-1] for s in sequences], ITEMS, how)
+    assert (ranks_of_last(fitted.network, fitted.items, sequences) < 1).mean() > 0.95
+
+
 def test_a_batch_of_short_histories_has_no_contrastive_loss_and_no_nan() -> None:
     shape = msgspec.structs.replace(SHAPE, ids=ITEMS)
     network, items, rng = Network(shape), plain_items(ITEMS, shape), np.random.default_rng(4)

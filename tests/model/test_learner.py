@@ -162,6 +162,21 @@ def test_a_no_is_no_target_of_the_next_item() -> None:
     assert said["bad"] < 1.1 * said["neutral"]
 
 
+@pytest.mark.parametrize("action", ["not_interested", "remove_from_cart"])
+def test_a_no_or_a_way_back_out_of_the_cart_in_a_history_is_read_and_is_not_what_comes_next(action: str) -> None:
+    """Everybody looks at a, then wants nothing of b, then looks at c."""
+    learner = Learner(TRAINING)
+    learner.know([Item(item_id=i, title=i) for i in ("a", "b", "c")], {})
+    for n in range(60):
+        state: UserState | None = None
+        for at, (name, item_id) in enumerate((("view_item", "a"), (action, "b"))):
+            each = event(name, item_id, at=NOW + 60 * at, id=f"{n}-{at}", user_id=f"u{n}")
+            state, _ = fold(state, each, lambda _: None, epoch="e")
+        learner.learn([(state, event("view_item", "c", at=NOW + 180, id=f"{n}-c", user_id=f"u{n}"))])
+    after_a, _ = fold(None, event("view_item", "a"), lambda _: None, epoch="e")
+    assert probabilities(learner, after_a, "a", "b", "c")["b"] < 0.2
+
+
 def test_items_the_network_does_not_know_have_no_probability() -> None:
     learner = Learner(TRAINING)
     learner.learn(lessons(16, ("a", "b")))
@@ -196,6 +211,24 @@ def test_an_id_expires_when_nobody_has_acted_on_the_item_for_long_and_a_row_that
     said = probabilities(learner, None, "a", "sold", "stranger")
     assert said["stranger"] == 0.0
     assert said["a"] + said["sold"] == pytest.approx(1.0)
+
+
+def test_made_up_items_take_no_id_from_a_product_and_only_so_many_of_them_are_remembered() -> None:
+    shape = msgspec.structs.replace(SHAPE, ids=6)
+    learner = Learner(msgspec.structs.replace(TRAINING, shape=shape, strangers=20))
+    learner.know([Item(item_id=i, title=i) for i in ("a", "b", "c")], {})
+    learner.learn(lessons(60, ("a", "b", "c")))
+    for n in range(60):
+        learner.learn([(None, event("view_item", f"made-up-{n}", at=NOW + 4_000 + n, id=f"m{n}"))])
+        assert len(learner.vocabulary) <= 1 + 3 + 20 + 1
+    assert {"a", "b", "c"} <= set(learner.vocabulary.codes.slots)
+    assert "made-up-59" in learner.vocabulary.row_of
+    taken = learner._replay.take(np.arange(len(learner._replay)))
+    assert max(taken.rows.max(), taken.targets.max()) < len(learner.vocabulary)
+    learner.learn(taught := lessons(200, ("a", "b", "c"), user="u2"))
+    state, next_one = taught[-1]
+    said = probabilities(learner, state, "a", "b", "c")
+    assert max(said, key=said.__getitem__) == next_one.items[0].item_id
 
 
 def test_what_leaves_the_catalog_leaves_histories_targets_and_the_softmax_and_the_rest_is_learned_on() -> None:

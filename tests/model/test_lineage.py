@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from rec.catalog import Item
 from rec.contest import CANDIDATE, UNTAUGHT
 from rec.errors import ModelError
-from rec.examples import Gone, Pace, Tick, encode_lesson
+from rec.examples import Gone, Pace, Rewarded, Tick, encode_lesson
 from rec.model.lineage import Lineage
 from rec.model.served import brain_of
 from rec.model.texts import Texts
@@ -20,6 +21,7 @@ _RANDOM = np.random.default_rng(1).normal(size=(len(ITEMS), DIM))
 _UNIT = (_RANDOM / np.linalg.norm(_RANDOM, axis=1, keepdims=True)).astype(np.float32)
 VECTORS = {item.item_id: vector for item, vector in zip(ITEMS, _UNIT, strict=True)}
 WALKS = [encode_lesson(example) for example in walks(5, 120)]
+AT = [example.event.at for example in walks(5, 120)]
 
 
 def lineage() -> Lineage:
@@ -171,6 +173,21 @@ def test_it_goes_on_from_its_state_as_if_nothing_had_been() -> None:
     assert same(state(whole), state(resumed))
 
 
+def test_a_state_says_through_when_it_has_heard_of_anybody_though_nothing_is_learned_yet() -> None:
+    """Whoever is to be left out is not in a state that heard nothing since they came."""
+    one = lineage()
+    one.take(WALKS[:11], 11)  # three of them wait for their batch to fill
+    assert one.learned_through < one.heard_through == AT[10]
+    one.take([encode_lesson(Pace(0.0)), *WALKS[11:20]], 21)  # these are counted alone
+    assert one.told([]).heard_through == one.heard_through == AT[19]
+    late = Rewarded("s1", "u1", 1, AT[19] + 5, 3, (("i1", 1.0, 0.5),))
+    one.take([encode_lesson(late)], 22)
+    arrays, meta = one.state()
+    assert meta["heard_through"] == AT[19] + 5
+    resumed = Lineage.resumed(TEACHING, arrays, json.loads(json.dumps(meta)))
+    assert resumed.heard_through == AT[19] + 5
+
+
 def test_a_state_that_was_taught_in_another_way_is_refused() -> None:
     arrays, meta = lineage().state()
     with pytest.raises(ModelError, match="taught otherwise"):
@@ -197,3 +214,12 @@ def test_of_what_is_left_out_the_counters_still_learn() -> None:
     one.take([encode_lesson(Pace(0.2)), *WALKS, encode_lesson(Tick())], 122)
     assert 5 <= one.learned <= 50
     assert one._world.counters.counted == 120
+
+
+def test_what_is_paid_for_is_nothing_that_a_network_knows() -> None:
+    one = lineage()
+    advert = Item(item_id="ad-1", title="Tents that stand up", kind="ad", url="/x")
+    one.know([advert], {"ad-1": VECTORS["i1"]})
+    assert one._world.catalog.get("ad-1") is None
+    assert one._learner.vocabulary.row_of.get("ad-1") is None
+    assert one.know([], {}, ["ad-1"]) == []

@@ -19,11 +19,26 @@ from rec.ads.pacing import HOUR_S, LEAST, START, day_curve, due_by, next_share
 from rec.ads.terms import Terms
 from rec.catalog import Item
 from rec.errors import BadInput, ModelError
-from rec.feedback import Close, FeedbackExample, Handed, JoinRules, Place, Window, decode_window, encode_window, fold
+from rec.events import Consent, Event
+from rec.feedback import (
+    Close,
+    FeedbackExample,
+    Handed,
+    JoinRules,
+    Place,
+    Window,
+    decode_window,
+    encode_example,
+    encode_window,
+    fold,
+)
 from rec.merging import merged
+from rec.policy.bandit import BanditRules
+from rec.policy.rewards import Rewards
+from rec.rates import Rates
 from rec.rewarded import rewarded_of
 from rec.served import Served, ServedItem, pack
-from rec.state import Facets, FoldRules, UserState, deny, kept_since
+from rec.state import Facets, FoldRules, Outcome, UserState, decode_state, deny, encode_state, kept_since
 from rec.state import fold as folded
 from tests.unit.shop import NOW, event, item
 from tests.unit.test_feedback import sign
@@ -217,6 +232,44 @@ def test_what_is_kept_of_a_shopper_is_bounded() -> None:
     assert seen["always"] == tuple(float(at) for at in range(280, 300))
 
 
+NO_STORAGE, STORAGE = Consent(ad_storage="denied"), Consent(ad_storage="granted")
+
+
+def test_without_ad_storage_nothing_is_kept_of_the_ads_that_somebody_saw() -> None:
+    def kind_of(item_id: str) -> Facets:
+        return Facets("camping", "b", "ad" if item_id.startswith("ad") else "product")
+
+    def seen(at: float, **more: Any) -> Event:
+        return event("view_item_list", "ad1", "camping-1", at=NOW + at, **more)
+
+    state: UserState | None = None
+    found = []
+    for each in (seen(1), seen(2, consent=NO_STORAGE), seen(3), seen(5, consent=STORAGE), seen(4), seen(6)):
+        state, _ = folded(state, each, kind_of, epoch="e", rules=FoldRules(ads=True))
+        assert state is not None
+        found.append((state.ads.get("ad1", ()), set(state.shown)))
+    both, own = {"ad1", "camping-1"}, {"camping-1"}
+    once, twice = (NOW + 5,), (NOW + 5, NOW + 6)
+    assert found == [((NOW + 1,), both), ((), own), ((), own), (once, both), (once, both), (twice, both)]
+    unasked, _ = folded(None, seen(1), kind_of, epoch="e", rules=FoldRules(ads=True, consent_default=False))
+    assert unasked is None
+    user, visitor = UserState(epoch="e", ads={"a": (1.0,)}), UserState(epoch="v", ads={"a": (3.0,)}, shown={})
+    said = visitor.ad_consent.heard(event("search", at=2.0, consent=NO_STORAGE))
+    assert merged(user, "v", msgspec.structs.replace(visitor, ad_consent=said)).ads == {}
+
+
+def test_who_wants_no_personal_ads_any_more_has_a_list_without_them_at_once() -> None:
+    rules, no = FoldRules(ads=True), Consent(ad_personalization="denied")
+    state, _ = folded(None, event("view_item", "a"), lambda _: None, epoch="e", rules=rules)
+    assert state is not None
+    denied, outcome = folded(state, event("view_item_list", "a", consent=no), lambda _: None, epoch="e", rules=rules)
+    assert denied is not None
+    assert (outcome, denied.version) == (Outcome.MOVED, state.version + 1)
+    again = event("view_item_list", "b", at=NOW + 1, consent=no)
+    assert folded(denied, again, lambda _: None, epoch="e", rules=rules)[1] is Outcome.NOTED
+    assert decode_state(encode_state(denied)) == denied
+
+
 # ---------------------------------------------------------------- from a list to the bill
 def served(terms: Terms = TERMS) -> Any:
     items = (ServedItem("i0", 0.9, "knn", 0.5), ServedItem("ad1", 0.04, "ad", 0.3), ServedItem("i1", 0.8, "knn", 0.5))
@@ -268,6 +321,52 @@ def test_what_an_ad_earns_is_not_its_lists() -> None:
     assert (example.reward, rewarded_of(example)) == (0.0, None)
 
 
+NAMELESS = RULES._replace(nameless=True)
+
+
+def close(window: Window | None, at: float, rules: JoinRules) -> tuple[Window | None, list[FeedbackExample]]:
+    return fold(window, Close(("u1",), at), user_id="u1", now=at, rules=rules)
+
+
+def test_without_ad_storage_a_click_is_billed_and_nobody_is_named() -> None:
+    window, _ = told(served(), SEEN, CLICKED)
+    _, [own, receipt] = close(window, NOW + 9, NAMELESS)
+    assert [place.item_id for place in own.places] == ["i0", "i1"]
+    assert (own.user_id, own.slate_id, own.revision) == ("u1", "s1", 0)
+    assert (receipt.user_id, receipt.state, receipt.draw, receipt.decision) == ("", None, None, None)
+    assert (receipt.at % 60, receipt.served_at % 60) == (0.0, 0.0)
+    assert b"u1" not in (raw := encode_example(receipt))
+    assert b"s1" not in raw
+    book, rates, rewards = AdBook(), Rates(), Rewards(BanditRules())
+    for example in (own, receipt, receipt):
+        book.learn(example)
+        rates.learn(example)
+    assert book.spent(NOW) == {"spring": 0.25}
+    assert sum(book._hours.values()) == rates.lists == 1
+    assert [rewards.learn(example) for example in (own, receipt)] == [True, False]
+
+
+def test_a_list_whose_ads_were_told_with_its_user_has_them_taken_back_by_a_revision_and_paid_for_once() -> None:
+    window, _ = told(served(), SEEN, CLICKED)
+    window, before = close(window, NOW + 9, RULES)
+    window, _ = told(sign("view_item_list", "i1", at=NOW + 9), window=window, now=NOW + 10)
+    window, after = close(window, NOW + 601, NAMELESS)
+    window, _ = told(sign("select_item", "i1", at=NOW + 11), window=window, now=NOW + 602)
+    _, last = close(window, NOW + 700, RULES)  # granted again: what was told apart stays so
+    assert [[bool(each.user_id) for each in some] for some in (before, after, last)] == [
+        [True],
+        [True, False],
+        [True, False],
+    ]
+    assert after[1].slate_id == last[1].slate_id
+    book = AdBook()
+    for example in (*before, *after, *last):
+        book.learn(example)
+        assert book.spent(NOW) in ({"spring": 0.25}, {"spring": 0.0})
+    assert book.spent(NOW) == {"spring": 0.25}
+    assert book.check(NOW)[0] == pytest.approx(1.0, rel=1e-3)  # its time is to the minute
+
+
 def seen_ad(
     slate: str, clicked: float = 0.0, *, revision: int = 0, at: float = NOW, terms: Terms = TERMS, item_id: str = "ad1"
 ) -> FeedbackExample:  # noqa: E501
@@ -286,6 +385,18 @@ def test_a_click_costs_what_was_agreed_once_whatever_comes_again() -> None:
     assert book.spent(NOW) == {"spring": 0.75}
     assert book.spent(NOW + DAY) == {}
     assert book.check(NOW) == pytest.approx((2.0, 2 * 0.04))
+
+
+def test_a_days_impressions_and_clicks_are_counted_by_campaign_and_revisions_take_back() -> None:
+    book = AdBook()
+    for n in range(3):
+        book.learn(seen_ad(f"s{n}"))
+    book.learn(seen_ad("s1", NOW + DAY, revision=1))  # clicked on the next day: of the impression's day all the same
+    book.learn(seen_ad("other", at=NOW + DAY))
+    for each in (book, AdBook.from_bytes(book.to_bytes())):
+        assert each.tallies(NOW)["spring"] == pytest.approx((3.0, 3 * 0.04, 1.0))
+        assert each.tallies(NOW + DAY)["spring"] == pytest.approx((1.0, 0.04, 0.0))
+        assert (each.spent(NOW), each.spent(NOW + DAY)) == ({}, {"spring": 0.25})
 
 
 def test_a_click_belongs_to_its_day() -> None:

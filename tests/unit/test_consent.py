@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rec.archive_choices import Choices
 from rec.archive_rules import ArchivedEvent, archive_row, one_each
-from rec.choices import choice_of, to_tell
+from rec.choices import choices_of, standings, to_tell
 from rec.consent import Standing, chosen, usable
 from rec.counters import Counters
 from rec.events import CONSENT, Consent, Event, encode_event, instant
@@ -115,7 +115,7 @@ class World:
             self.used.add(one.event_id)
         if after is None:
             return []
-        tell = [choice_of(after, NOW, visitor_id=v) for v in sorted(to_tell(before, after, one))]
+        tell = [each for v in sorted(to_tell(before, after, one)) for each in choices_of(after, NOW, visitor_id=v)]
         if one.visitor_id is not None and after.visitors.get(one.visitor_id) == "asked":
             after, more = self._merge(after, one.subject, one.visitor_id)
             tell += more
@@ -128,21 +128,25 @@ class World:
             return refused(user, visitor_id), []
         self.users[visitor_id] = handed_over(visitor, user_id)
         after = merged(user, visitor_id, visitor, self.rules)
-        tell = [choice_of(visitor, NOW, user_id=user_id)] if after.standing != user.standing else []
-        if after.consent is not None:
-            tell += [choice_of(after, NOW, visitor_id=v) for v in sorted(to_tell(user, after) | {visitor_id})]
+        tell = choices_of(visitor, NOW, user_id=user_id) if standings(after) != standings(user) else []
+        for each in sorted(to_tell(user, after) | {visitor_id}):
+            tell += choices_of(after, NOW, visitor_id=each)
         return after, tell
 
     def archived(self) -> set[str]:
         return {row.event_id for row in one_each(self.archive.rows) if not row.withheld and row.event != CONSENT}
 
 
-SAYS = {"denied": Consent(personalization_storage="denied"), "granted": Consent(personalization_storage="granted")}
+SAYS = {
+    "denied": Consent(personalization_storage="denied"),
+    "granted": Consent(personalization_storage="granted"),
+}
+NO_ADS = {"no ads": Consent(ad_storage="denied", ad_personalization="denied")}  # of this all three think alike
 happenings = st.lists(
     st.tuples(
         st.sampled_from(["u1", "u2", None]),
         st.sampled_from(["v1", "v2", "v3", None]),
-        st.sampled_from([None, None, "denied", "granted"]),
+        st.sampled_from([None, None, "denied", "granted", "no ads"]),
         st.integers(0, 12),
         st.booleans(),
     ).filter(lambda happening: happening[0] or happening[1]),
@@ -160,7 +164,7 @@ def events_of(happened: Sequence[tuple[Any, ...]]) -> list[Event]:
             at=NOW + at,
             user_id=user,
             visitor_id=visitor,
-            consent=SAYS.get(says),
+            consent={**SAYS, **NO_ADS}.get(says),
             withheld=marked and says is None and n % 4 == 0,
         )
         for n, (user, visitor, says, at, marked) in enumerate(happened)
@@ -226,3 +230,44 @@ def test_a_denial_by_a_clock_that_is_behind_withdraws_what_was_granted_before() 
     assert state is not None
     assert (state.consent, state.history, outcome) == (False, (), Outcome.IGNORED)
     assert counters.trail("u") == []
+
+
+# ---------------------------------------------------------------- ads
+ADS = {"no": Consent(ad_storage="denied", ad_personalization="denied"), "yes": Consent(ad_storage="granted")}
+
+
+def test_what_is_said_of_ads_holds_for_the_users_devices_and_outlives_everything_else() -> None:
+    world = World(default=True)
+    world.take(event("view_item", "a", id="1", at=NOW, user_id="u1", visitor_id="v1"))
+    world.take(event("view_item", "a", id="2", at=NOW + 1, user_id="u1", consent=ADS["no"]))
+    for name in ("u1", "v1"):
+        storage, personalization = world.users[name].ad_consent.standings().values()
+        assert storage is not None
+        assert personalization is not None
+        assert (storage.denied, storage.at, personalization.denied) == (True, NOW + 1, True)
+    world.take(event("view_item", "a", id="3", at=NOW + 2, user_id="u1", consent=SAYS["denied"]))
+    assert world.users["u1"].consent is False
+    assert set(standings(world.users["u1"])) == {"personalization_storage", "ad_storage", "ad_personalization"}
+
+
+def test_what_a_visitor_said_of_ads_is_the_users_after_the_login() -> None:
+    world = World(default=True)
+    world.take(event("view_item", "a", id="1", at=NOW, user_id=None, visitor_id="v1", consent=ADS["no"]))
+    world.take(event("view_item", "a", id="2", at=NOW + 1, user_id="u1", visitor_id="v1"))
+    assert not world.users["u1"].ad_consent.personal(default=True)
+    world.take(event("view_item", "a", id="3", at=NOW + 2, user_id="u1", consent=ADS["yes"]))
+    said, theirs = world.users["u1"].ad_consent, world.users["v1"].ad_consent
+    assert theirs.stores(NOW + 2, default=True)
+    assert [said.stores(NOW + at, default=True) for at in (1, 2)] == [False, True]
+    assert not said.personal(default=True)
+
+
+def test_of_ads_too_who_never_chose_has_the_default_and_older_choices_come_too_late() -> None:
+    nobody = UserState(epoch="e").ad_consent
+    assert [(nobody.stores(NOW, default), nobody.personal(default)) for default in (True, False)] == [
+        (True, True),
+        (False, False),
+    ]
+    said = nobody.heard(event("view_item", "a", at=NOW, consent=ADS["no"]))
+    assert said.heard(event("view_item", "a", at=NOW - 1, consent=ADS["yes"])) is said
+    assert said.heard(event("view_item", "a", at=NOW)) is said

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from xml.etree import ElementTree
 
 import msgspec
 
-from rec.demo.content import EACH, demo_content
+from rec.demo.content import EACH, WORDS_A_MINUTE, demo_content
 from rec.demo.data import CATEGORIES
 from rec.demo.pictures import MAX_BYTES, picture
 from rec.demo.world import demo_catalog
@@ -30,10 +31,22 @@ def test_titles_and_ids_are_nobody_elses_and_the_same_every_time() -> None:
     assert not any("{" in item.title + item.description for item in CONTENT)
 
 
-def test_each_says_how_long_it_takes_and_is_a_proper_item() -> None:
-    assert all(120 <= length_of(item) <= 540 for item in CONTENT)
+def test_each_has_something_to_read_or_to_see_and_says_how_long_that_takes() -> None:
+    products = {item.image_url for item in demo_catalog()}
     for item in CONTENT:
         check_item(item)
+        if item.kind == "article":
+            words = " ".join(section["text"] for section in item.attributes["sections"]).split()
+            assert len(words) > 120
+            assert length_of(item) == round(60 * len(words) / WORDS_A_MINUTE)
+            assert item.attributes["sections"][1]["heading"]
+        else:
+            scenes = item.attributes["scenes"]
+            assert length_of(item) == sum(scene["seconds"] for scene in scenes) >= 30
+            assert {scene["image_url"] for scene in scenes} <= products
+    texts = json.dumps([item.attributes for item in CONTENT])
+    assert '"text": ""' not in texts
+    assert "{a_kind}" not in texts
 
 
 def test_each_has_a_drawing_that_says_what_it_is() -> None:

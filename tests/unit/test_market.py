@@ -12,6 +12,7 @@ from rec.ads.book import AdBook
 from rec.ads.market import AdRules, Market
 from rec.ads.terms import Terms
 from rec.catalog import Item
+from rec.events import Consent
 from rec.feedback import FeedbackExample, Place
 from rec.policy.rules import Rulebook, rule_of
 from rec.recommend import World, recommend
@@ -207,6 +208,33 @@ def test_without_consent_nothing_personal_goes_into_the_choice_of_an_ad() -> Non
     assert ads_of(theirs) == ads_of(everybody) != []
     assert theirs.items[1].score == everybody.items[1].score
     assert [terms.near for terms in sells.taken(theirs.slate_id).values()] == [0]
+
+
+def test_without_ad_personalization_ads_follow_the_page_alone_and_not_the_shopper() -> None:
+    of, sells = near_and_far()
+    viewed = event("view_item", "music-1", at=NOW - 50)
+    said = msgspec.structs.replace(viewed, event_id="no", consent=Consent(ad_personalization="denied"))
+    personal, state = after([viewed], of), after([viewed, said, event("purchase", "music-9", at=NOW - 10)], of)
+    assert state is not None
+    assert state.history  # of what they did the organic list is made as ever
+    assert ads_of(listed(of, personal)) == ["music-901"]
+    theirs, everybody = listed(of, state), listed(of)
+    assert ads_of(theirs) == ads_of(everybody)
+    assert theirs.items[1].score == everybody.items[1].score
+    assert [terms.near for terms in sells.taken(theirs.slate_id).values()] == [0]
+    for page in ("camping", "music"):
+        assert ads_of(listed(of, state, item_id=f"{page}-2")) == [f"{page}-90{int(page == 'music')}"]
+    hidden = after([viewed, said, event("not_interested", "music-901", at=NOW - 9)], of)
+    assert ads_of(listed(of, hidden, item_id="music-2")) == ["camping-900"]  # what they said of it themselves holds
+
+
+def test_without_ad_storage_no_cap_is_counted_and_what_caps_is_pace_and_budget() -> None:
+    of, _ = market(ad("camping-900", attributes={"frequency_cap": 1}))
+    of.rules = of.rules._replace(ads=True)
+    seen = event("view_item_list", "camping-900", at=NOW - 9)
+    assert ads_of(listed(of, after([*VIEWED, seen], of))) == []
+    seen = msgspec.structs.replace(seen, consent=Consent(ad_storage="denied"))
+    assert ads_of(listed(of, after([*VIEWED, seen], of))) == ["camping-900"]
 
 
 def test_sensitive_categories_are_no_ground_for_an_ad() -> None:

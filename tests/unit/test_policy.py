@@ -35,6 +35,18 @@ def test_a_purchase_block_of_nothing_blocks_nothing() -> None:
     assert bought(state(event("purchase", "music-1")), NOW, ListRules(purchase_block_s=0)) == set()
 
 
+@pytest.mark.parametrize(
+    ("cycle", "block", "days", "blocked"),
+    [(10, 30, 7.9, True), (10, 30, 8.1, False), (60, 30, 29, True), (60, 30, 31, False), (60, 0, 0.1, False)],
+)
+def test_a_shoppers_own_cycle_brings_an_item_back_earlier_and_never_later(
+    cycle: float, block: float, days: float, blocked: bool
+) -> None:
+    regular = state(event("purchase", "music-1", at=NOW - cycle * DAY), event("purchase", "music-1", at=NOW))
+    rules = ListRules(purchase_block_s=block * DAY)
+    assert (bought(regular, NOW + days * DAY, rules) == {"music-1"}) is blocked
+
+
 def test_what_was_told_off_stays_away_until_it_is_wanted_again() -> None:
     off = event("not_interested", "music-1", at=NOW + 1)
     assert hidden(state(event("view_item", "music-1"), off)) == {"music-1"}

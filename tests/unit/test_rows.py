@@ -121,12 +121,13 @@ def test_everything_that_an_event_can_hold_can_stand_in_columns() -> None:
         slate_id="sl",
         slate_version="42",
         personalization_storage="granted",
+        ad_personalization="denied",
         context='{"page":"/"}',
     )
     assert event.visitor_id == "12"
     assert event.value == 19.9
     assert event.attribution == Attribution("sl", 42)
-    assert event.consent == Consent(personalization_storage="granted")
+    assert event.consent == Consent(personalization_storage="granted", ad_personalization="denied")
     assert event.context == {"page": "/"}
 
 

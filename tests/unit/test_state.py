@@ -12,15 +12,14 @@ from hypothesis import strategies as st
 
 from rec.choices import to_tell
 from rec.events import ACTIONS, CONSENT, Consent, Event, EventItem, instant
+from rec.interest import MAX_FACETS, Interest
 from rec.marks import MAX_MARKS
 from rec.merging import handed_over, may_merge, merged, refused
 from rec.ring import RING
 from rec.state import (
-    MAX_FACETS,
     MAX_HISTORY,
     Facets,
     FoldRules,
-    Interest,
     Outcome,
     UserState,
     decode_state,

@@ -16,6 +16,8 @@ from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse, WSMs
 from aiohttp.test_utils import TestServer
 
 from agents.rating import Rating
+from agents.selling import Selling
+from agents.selling import answer as ads_answer
 from rec.catalog import Catalog
 from rec.config import Settings
 from rec.counters import Counters
@@ -26,6 +28,7 @@ from rec.ports import Pushed, Reply, StoredSlate
 from rec.rates import Rates
 from rec.recommend import Ask, World
 from rec.requests import (
+    AskAds,
     AskRates,
     Explain,
     Inspect,
@@ -114,6 +117,7 @@ class TinyWorker:
         self.log, self.exchange, self.database, self.settings = log, exchange, database, settings
         self.users: dict[str, UserState] = {}
         self.rates = Rates()
+        self.selling: Selling | None = None
         self.world = World(Catalog(), Counters())  # of the lists that are explained
         self.requests: list[Any] = []
         self.answering = True
@@ -169,6 +173,9 @@ class TinyWorker:
         elif isinstance(request, AskRates):
             rating = Rating(self.rates, path=Path("unused"), source=self.log, topic="", snapshot_s=60)
             await self.exchange.reply(request.reply_to, Reply(request.request_id, rating.answer(request, self.clock())))
+        elif isinstance(request, AskAds):
+            body = ads_answer(self.selling, request, self.clock())
+            await self.exchange.reply(request.reply_to, Reply(request.request_id, body))
         elif isinstance(request, Refresh):
             if state is None:
                 state = self.users[request.user_id] = UserState(epoch=f"e-{request.user_id}", version=1)

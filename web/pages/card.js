@@ -50,7 +50,7 @@ function initial({ title, item_id: id }, size) {
 }
 
 /** `picture` of an item of a slate. */
-const pictureOf = (item, size) => picture({ ...item.item, item_id: item.item_id }, size);
+export const pictureOf = (item, size) => picture({ ...item.item, item_id: item.item_id }, size);
 
 /** `acts`: {cart, hide}, each called with a slate item; `inCart(id)`; `titleOf(id)`. */
 export function rowsOf({ acts, inCart, titleOf, moves }) {
@@ -103,10 +103,13 @@ function makeRow(item, acts) {
   return row;
 }
 
-/** Tiles of the shop: a link, what it costs, why it is here, and a way to send it away. `hide(item, event)`, `titleOf(id)`. */
-export function tilesOf({ hide, titleOf }) {
+/**
+ * Tiles of the shop: a link, what it costs, why it is here, and a way to send it away. `hide(item, event)`, `titleOf(id)`;
+ * `face(item)`: the link, or what is above the reason, where it is not that of a product.
+ */
+export function tilesOf({ hide, titleOf, face = goods }) {
   return (item, { index, slate, known }) => {
-    const tile = known ?? makeTile(item, hide);
+    const tile = known ?? makeTile(item, hide, face);
     const { reason, why, facts } = parts.get(tile);
     reason.textContent = reasonText(item.reason, titleOf);
     facts.replaceChildren(...explained(item, index, slate, titleOf));
@@ -115,7 +118,7 @@ export function tilesOf({ hide, titleOf }) {
   };
 }
 
-function makeTile(item, hide) {
+function makeTile(item, hide, face) {
   const card = item.item ?? {};
   const title = titleText(item);
   const part = {
@@ -128,15 +131,8 @@ function makeTile(item, hide) {
   });
   const tile = make(
     "article",
-    { className: "tile", "data-category": card.category },
-    make(
-      "a",
-      { href: pathOf(card.leads_to ?? item.item_id), className: "open" },
-      make("span", { className: "frame" }, pictureOf(item, 240)),
-      make("span", { className: "brand", text: card.brand ?? "" }),
-      make("span", { className: "title", text: title }),
-      make("span", { className: "price", text: money(card.price, card.currency) }),
-    ),
+    { className: "tile", "data-category": card.category, "data-sponsored": card.sponsored ? "" : null },
+    ...[face(item)].flat(),
     part.reason,
     make("details", { className: "why", name: "why" }, part.why, part.facts, no),
   );
@@ -144,8 +140,35 @@ function makeTile(item, hide) {
   return tile;
 }
 
+/** A product. An ad says so in its link, too: who goes from link to link hears it first. */
+function goods(item) {
+  const card = item.item ?? {};
+  const ad = card.sponsored ? [make("span", { className: "ad", text: "Sponsored" })] : [];
+  return make(
+    "a",
+    { href: hrefOf(item), className: "open", rel: card.sponsored ? "sponsored" : null },
+    ...ad,
+    make("span", { className: "frame" }, pictureOf(item, 240)),
+    make("span", { className: "brand", text: card.brand ?? "" }),
+    make("span", { className: "title", text: titleText(item) }),
+    make("span", { className: "price", text: money(card.price, card.currency) }),
+  );
+}
+
+/** Where an item leads: an ad to its product, or to where its advertiser says. */
+function hrefOf({ item_id: id, item: { leads_to: product, sponsored, url, kind } = {} }) {
+  if (sponsored && !product) return safeUrl(url) ?? "#";
+  return pathOf(product ?? id, kind);
+}
+
+const PAID = [
+  ["Reason", "Sponsored: an advertiser pays for this place when it is clicked on"],
+  ["Chosen by", "what this list follows (your interests, or the page alone while personalization is paused), how often it is clicked on, and what is paid"],
+];
+
 /** Everything that the slate says of an item's place. */
 function explained(item, index, slate, titleOf) {
+  if (item.item?.sponsored) return said([...PAID, ["Place", `${index + 1} of ${slate.items.length}, kept for an ad; no part of what was picked for you`]]);
   const facts = [
     ["Reason", reasonText(item.reason, titleOf)],
     ["Found by", SOURCES[item.source] ?? item.source],
@@ -153,6 +176,10 @@ function explained(item, index, slate, titleOf) {
     ["Shown with chance", item.propensity === null || item.propensity === undefined ? null : item.propensity.toPrecision(3)],
     ["Model", `${slate.model_version}, strategy ${slate.strategy}`],
   ];
+  return said(facts);
+}
+
+function said(facts) {
   return facts.filter(([, text]) => text).flatMap(([name, text]) => [make("dt", { text: name }), make("dd", { text })]);
 }
 
@@ -164,8 +191,8 @@ const SOURCES = {
 /** A line of the panel's small list. */
 export function line(item, { known }) {
   if (known) return known;
-  return make("a", { href: pathOf(item.item_id), className: "line" }, pictureOf(item, 32), make("span", { text: titleText(item) }));
+  return make("a", { href: hrefOf(item), className: "line" }, pictureOf(item, 32), make("span", { text: titleText(item) }));
 }
 
 export const titleText = (item) => item.item?.title || item.item_id;
-export const pathOf = (id) => `/product/${encodeURIComponent(id)}`;
+export const pathOf = (id, kind) => `/${kind === "article" || kind === "video" ? "read" : "product"}/${encodeURIComponent(id)}`;

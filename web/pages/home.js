@@ -30,8 +30,9 @@ export function home({ lead, beside }) {
       if (!here || slate.cause?.kind !== "event") return;
       moved += 1;
       const [most] = composition(slate.items);
+      const picked = slate.items.filter(({ item }) => !item?.sponsored).length;
       const times = moved === 1 ? "once" : `${moved} times`;
-      if (most) lead.textContent = `Your list has followed you ${times}. ${most[1]} of ${slate.items.length} are ${most[0]} now.`;
+      if (most) lead.textContent = `Your list has followed you ${times}. ${most[1]} of ${picked} are ${most[0]} now.`;
     },
     reset() {
       [begun, moved] = [false, 0];

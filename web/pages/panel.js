@@ -5,24 +5,24 @@ import { badge, Bars, Sight } from "./sees.js";
 import { Ticker } from "./ticker.js";
 import { eventText, learnedAgo } from "./words.js";
 
+const FIRST = "storefront"; // the list of the first page
 const RECEIPT_MS = 1_000;
 const RECEIPT_TRIES = 20;
 
 export class Panel {
-  #panel; #who; #client; #titleOf; #bars; #ticker; #sight; #slate = null; #paused = false; #receipt = null; #renewed; #told;
+  #panel; #who; #client; #bars; #ticker; #sight; #slate = null; #paused = false; #receipt = null; #renewed; #told;
 
   /** `renewed()` is called when the shopper was forgotten and is somebody new; `told(me)` for what is kept of them. */
-  constructor(panel, { who, client, titleOf, renewed, told }) {
+  constructor(panel, { who, client, titleOf, kindOf, renewed, told }) {
     this.#panel = panel;
     this.#who = who;
     this.#client = client;
-    this.#titleOf = titleOf;
     this.#renewed = renewed;
     this.#told = told;
     badge(this.#find(".link"), client);
     this.#bars = new Bars(this.#find("#bars"), 5);
     this.#ticker = new Ticker(this.#find("#lines"), client, {
-      words: (event) => eventText(event, titleOf), quiet: [],
+      words: (event) => eventText(event, titleOf, kindOf), quiet: [],
       told: (took) => (document.getElementById("peek-words").textContent = `event → list in ${took} ms`),
     });
     this.#sight = new Sight(who, client, (me) => this.#see(me));
@@ -30,7 +30,7 @@ export class Panel {
     this.#find("#pause").addEventListener("click", () => this.#pause());
     this.#find("#forget").addEventListener("click", () => this.#forget());
     client.addEventListener("slate", ({ detail }) => {
-      if (detail.placement === "home") this.#slate = detail;
+      if (detail.placement === FIRST) this.#slate = detail;
       this.#model();
     });
     this.#model();

@@ -8,9 +8,9 @@ const BESIDE = "product";
 const LOOK_MS = 400;
 const MOST = 4; // of a kind
 
-export async function productView({ argument: id, who, client, cart, list, noteTitle, visited }) {
-  const { item_id, title, price, currency, image_url, url, brand, category, description, in_stock = true } = await who.get(`/v1/items/${encodeURIComponent(id)}`);
-  const card = { item_id, title, price, currency, image_url, url, brand, category };
+export function productView({ item, client, cart, list, noteTitle, visited }) {
+  const { item_id: id, title, price, currency, image_url, url, brand, category, description, in_stock = true } = item;
+  const card = { item_id: id, title, price, currency, image_url, url, brand, category };
   noteTitle(id, title);
   visited(card);
   // Once its lists are there, so that what the look does to them can be seen; soon in any case.

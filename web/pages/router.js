@@ -2,7 +2,7 @@
 
 const ROUTES = [
   ["home", /^\/$/], ["product", /^\/product\/([^/]+)$/], ["department", /^\/department\/([^/]+)$/], ["cart", /^\/cart$/],
-  ["search", /^\/search$/],
+  ["search", /^\/search$/], ["feed", /^\/feed$/], ["read", /^\/read\/([^/]+)$/],
 ];
 
 /** The view of an address: {name, argument, query}; null for an address that is not the shop's. */

@@ -3,12 +3,13 @@
 import { again, askUntil } from "./ask.js";
 import { Cart, cartView } from "./cart.js";
 import { make } from "./dom.js";
+import { feedView, isStory, storyView } from "./feed.js";
 import { departmentView, home, nowhere, nowhereView } from "./home.js";
 import { Panel } from "./panel.js";
 import { productView } from "./product.js";
 import { routing } from "./router.js";
 import { searchField, searchView } from "./search.js";
-import { client, noteTitle, render, titleOf, who } from "./start.js";
+import { acts, client, kindOf, noteTitle, render, titleOf, who } from "./start.js";
 
 const byId = (id) => document.getElementById(id);
 const departments = askUntil(client, "/demo/categories");
@@ -17,7 +18,7 @@ const cart = new Cart(client);
 const front = home({ lead: byId("lead"), beside: byId("beside") });
 byId("for-you").addEventListener("shunxi-slate", ({ detail }) => front.arrived(detail));
 if (byId("for-you").slate) front.arrived(byId("for-you").slate); // it was faster than this script
-new Panel(byId("panel"), { who, client, titleOf, told: front.told, renewed: () => { cart.empty(); front.reset(); patient(); go("/"); } });
+new Panel(byId("panel"), { who, client, titleOf, kindOf, told: front.told, renewed: () => { cart.empty(); front.reset(); patient(); go("/"); } });
 cart.addEventListener("change", count);
 count();
 
@@ -29,13 +30,19 @@ function list(attributes, pick, most = Infinity) {
   return tiles;
 }
 
-const VIEWS = { product: productView, department: departmentView, cart: cartView, search: searchView, nowhere: nowhereView };
-let [ended, turn, department] = [() => {}, 0, ""];
+/** The page of an item: a product, or something to read or to watch. */
+async function itemView(view) {
+  const item = await who.get(`/v1/items/${encodeURIComponent(view.argument)}`);
+  return (isStory(item) ? storyView : productView)({ ...view, item });
+}
+
+const VIEWS = { product: itemView, read: itemView, feed: feedView, department: departmentView, cart: cartView, search: searchView, nowhere: nowhereView };
+let [ended, turn] = [() => {}, 0];
 
 async function show(route, back = false) {
   const mine = (turn += 1);
   const make_ = VIEWS[route.name];
-  const open = () => make_({ ...route, back, who, client, cart, list, noteTitle, visited: front.visited, go: (...where) => go(...where) });
+  const open = () => make_({ ...route, back, who, client, cart, list, acts, noteTitle, visited: front.visited, go: (...where) => go(...where) });
   let made = { title: "", nodes: [] };
   try {
     if (make_) made = await open();
@@ -57,7 +64,6 @@ function mount(made, route, back) {
   view.hidden = !other;
   view.replaceChildren(...made.nodes);
   document.title = [made.title, "Shunxi Shop"].filter(Boolean).join(" – ");
-  department = route.name === "department" ? route.argument : "";
   markDepartment();
   if (!back) (other ? view : main).querySelector("h1")?.focus({ preventScroll: true });
 }
@@ -85,7 +91,7 @@ function away(open, wanted, mount_) {
 
 function markDepartment() {
   for (const link of byId("departments").children) {
-    if (link.textContent === department) link.setAttribute("aria-current", "page");
+    if (link.pathname === location.pathname) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
 }
@@ -114,7 +120,9 @@ if (!byId("for-you").slate) patient();
 
 const go = routing(show);
 
-const { categories, search, generated } = await departments;
+const { categories, search, generated, reading } = await departments;
+byId("feed-link").hidden = !reading;
+if (reading) byId("departments").append(make("a", { href: "/feed", className: "apart", text: "Read and watch" }));
 byId("departments").append(...categories.map(({ name }) => make("a", { href: `/department/${encodeURIComponent(name)}`, text: name })));
 byId("generated").hidden = !generated;
 markDepartment(); // the page may have been there first

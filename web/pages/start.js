@@ -5,16 +5,23 @@ import { line, tilesOf } from "./card.js";
 import { Who } from "./who.js";
 
 const titles = new Map();
-export const noteTitle = (id, title) => title && titles.set(id, title);
+const kinds = new Map();
+/** `kind`: of what is read or watched. */
+export const noteTitle = (id, title, kind) => {
+  if (title) titles.set(id, title);
+  if (kind) kinds.set(id, kind);
+};
+export const kindOf = (id) => kinds.get(id);
 export const titleOf = (id) => titles.get(id);
 
 export const who = new Who("shop", { fresh: true });
 export const client = new Shunxi({ token: () => who.token(), key: "shunxi.shop" });
-client.addEventListener("slate", ({ detail }) => detail.items.forEach(({ item_id: id, item }) => noteTitle(id, item?.title)));
+client.addEventListener("slate", ({ detail }) => detail.items.forEach(({ item_id: id, item }) => noteTitle(id, item?.title, item?.kind)));
 defineList(client);
 
 const hide = (item, { currentTarget }) => client.act("not_interested", currentTarget.closest("shunxi-list").slate, item.item_id);
-export const render = tilesOf({ hide, titleOf });
+export const acts = { hide, titleOf };
+export const render = tilesOf(acts);
 for (const tiles of document.querySelectorAll("shunxi-list.tiles")) tiles.render = render;
 for (const small of document.querySelectorAll("shunxi-list.small")) small.render = line;
 

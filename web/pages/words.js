@@ -29,6 +29,16 @@ const PLAIN = {
   sponsored: "sponsored",
 };
 
+/** How long it takes to read or to watch: "1 min", "30 s"; nothing for what does not say. */
+export function lengthText(seconds, kind) {
+  if (!(seconds > 0)) return "";
+  const takes = seconds < 55 && kind === "video" ? `${Math.round(seconds)} s` : `${Math.max(1, Math.round(seconds / 60))} min`;
+  return kind === "video" ? takes : `${takes} to read`;
+}
+
+/** Seconds as a clock: "0:07". */
+export const clockText = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+
 /** A reason as a person says it; `titleOf` knows the titles of cards seen on this page. */
 export function reasonText(reason, titleOf) {
   if (!reason) return "";
@@ -51,7 +61,7 @@ export function moveText(before, now) {
 export function composition(items) {
   const counts = new Map();
   for (const { item } of items) {
-    if (item?.category) counts.set(item.category, (counts.get(item.category) ?? 0) + 1);
+    if (item?.category && !item.sponsored) counts.set(item.category, (counts.get(item.category) ?? 0) + 1);
   }
   return [...counts].sort((a, b) => b[1] - a[1]);
 }
@@ -68,12 +78,15 @@ const DONE = {
   remove_from_cart: "took out of the cart", purchase: "bought", not_interested: "not interested in", search: "searched for",
 };
 
-/** An event as a person says it: "looked at Trail tent". */
-export function eventText(event, titleOf) {
+const SPENT = { article: "read", video: "watched" };
+
+/** An event as a person says it: "looked at Trail tent". `kindOf(id)`: article, video, or nothing. */
+export function eventText(event, titleOf, kindOf = () => undefined) {
   if (event.event === "search" && !event.search_term) {
     return event.consent?.personalization_storage === "denied" ? "paused personalization" : "resumed personalization";
   }
   const [first] = event.items;
   const what = event.items.length > 1 ? `${event.items.length} products` : titleOf(first?.item_id) ?? first?.item_id ?? event.search_term ?? "";
+  if (event.event === "dwell" && event.value !== undefined) return `${SPENT[kindOf(first?.item_id)] ?? "stayed"} for ${Math.round(event.value)} s: ${what}`;
   return `${DONE[event.event] ?? event.event} ${what}`.trim();
 }

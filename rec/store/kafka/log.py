@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequenc
 from types import TracebackType
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from rec.ports import Record
-from rec.store.kafka.connection import ACK_S, Broker, bounds
+from rec.store.kafka.connection import ACK_S, Broker, bounds, ends
 from rec.store.kafka.group import KafkaGroupReader
 from rec.store.kafka.security import NONE, Security
 from rec.store.kafka.tail import tail
@@ -24,6 +24,7 @@ from rec.store.kafka.topics import create_topics, knows_idempotent_producers
 from rec.topics import MAX_RECORD_BYTES, Topic, partition_of
 
 MAX_BATCH_BYTES = 64 * 1024
+LOOK_MS = 100
 
 
 class KafkaLog:
@@ -99,6 +100,20 @@ class KafkaLog:
         async with self._broker.reported(ACK_S, f"asking for the ends of {topic!r}"):
             _, end = await bounds(self._reader, topic, await self._producer.partitions_for(topic))
         return end
+
+    async def first_from(self, topic: str, partition: int, offset: int) -> int | None:
+        """By a reader of its own, for one that was assigned to something cannot be told to leave it."""
+        tp = TopicPartition(topic, partition)
+        what = f"looking into {topic!r} {partition}"
+        async with self._broker.reported(2 * ACK_S, what), self._broker.consumer() as consumer:
+            await consumer.start()
+            consumer.assign([tp])
+            end = (await ends(consumer, [tp]))[tp]
+            consumer.seek(tp, offset)
+            while await consumer.position(tp) < end:
+                if found := (await consumer.getmany(timeout_ms=LOOK_MS, max_records=1)).get(tp):
+                    return int(found[0].offset)
+        return None
 
     async def tail(self, topic: str, offsets: Mapping[int, int] | None = None) -> AsyncIterator[list[Record]]:
         async with self._broker.reported(ACK_S, f"reading {topic!r}"):

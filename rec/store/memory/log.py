@@ -90,6 +90,10 @@ class MemoryLog:
     async def ends(self, topic: str) -> dict[int, int]:
         return {partition.number: partition.end for partition in self.partitions(topic)}
 
+    async def first_from(self, topic: str, partition: int, offset: int) -> int | None:
+        found = self.partitions(topic)[partition].read(offset, 1)
+        return found[0].offset if found else None
+
     async def tail(self, topic: str, offsets: Mapping[int, int] | None = None) -> AsyncIterator[list[Record]]:
         partitions = self.partitions(topic)
         positions = {p.number: (offsets or {}).get(p.number, 0) for p in partitions}
