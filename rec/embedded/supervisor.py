@@ -83,6 +83,10 @@ class Supervisor:
         await self._launch(spec)
         self._watchers[spec.name] = asyncio.create_task(self._watch(spec), name=f"watch {spec.name}")
 
+    def pid(self, name: str) -> int:
+        """Of a child that was started."""
+        return self._running[name][1].pid
+
     async def stop(self, name: str) -> None:
         """SIGTERM, then SIGKILL after the child's time."""
         if (watcher := self._watchers.pop(name, None)) is not None:

@@ -20,6 +20,7 @@ from rec.config import Settings, load_settings
 from rec.direct import get
 from rec.embedded.announce import announce, deciding
 from rec.embedded.broker import broker_command, broker_ready
+from rec.embedded.growth import watch
 from rec.embedded.home import Home, Secrets
 from rec.embedded.ports import address, check_address, free_port
 from rec.embedded.redis_server import redis_command, redis_ready
@@ -87,9 +88,11 @@ async def run(options: Options, report: Report, progress: Progress, on_ready: Ca
             url, settings, examples, trainer = await starting
             on_ready(Ready(url, secrets.api_key, time.monotonic() - began))
             teaching = asyncio.create_task(_teach(settings, examples, trainer, report))
+            growing = asyncio.create_task(watch(supervisor.pid("broker"), report))
             code = await _serve(options, url, secrets.api_key, supervisor, stopped, failed, report)
             teaching.cancel()
-            await asyncio.gather(teaching, return_exceptions=True)
+            growing.cancel()
+            await asyncio.gather(teaching, growing, return_exceptions=True)
             report("stopping: web, archiver (draining the log), trainer, worker, Redis, broker")
             for name in ("web", "archiver", "trainer"):
                 await supervisor.stop(name)
