@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 
-from rec import loop
+from rec import logs, loop
 from rec.config import Settings, load_settings
 from rec.errors import RecError
 
@@ -59,12 +59,11 @@ async def run_archiver(settings: Settings) -> None:
 
 def main(argv: list[str]) -> int:
     """Run the named process; errors made on purpose become one line and an exit code."""
-    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("aiokafka", "alembic"):
-        logging.getLogger(noisy).setLevel("WARNING")
+    logs.begin(quiet=("aiokafka", "alembic"))
     loop.use()
     try:
         settings = load_settings()
+        logs.warn_of_strangers()
         if argv == ["worker"]:
             return run_worker(settings)
         if argv == ["archiver"]:

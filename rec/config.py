@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     send_timeout_s: float = Field(5, gt=0, description="a client that does not read for this long is closed 4008")
     request_timeout_s: float = Field(2, gt=0, description="GET /v1/recommendations waits this long for its slate")
     dedupe_window_s: int = Field(86_400, ge=60, description="a repeated event_id is counted as duplicate this long")
+    access_log: bool = Field(False, description="web logs a line for each request; see that something rotates it")
     metrics_port: int = Field(0, ge=0, le=65535, description="worker, archiver, trainer: serve /metrics here; 0: not")
     metrics_host: str = Field("127.0.0.1", description="the address that /metrics of these is served on")
     demo: bool = Field(False, description="serve the demo shop and tokens for its shoppers; never in production")

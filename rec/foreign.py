@@ -5,11 +5,27 @@ Pure: a row comes out as it is but for what was said about it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from rec.errors import BadInput
+
+
+def check_time_format(time_format: str) -> None:
+    """Raises BadInput for a format that no time can be read back with: an unknown directive, half a week.
+
+    >>> check_time_format("%d/%m/%Y %H:%M")
+    >>> check_time_format("%Q")
+    Traceback (most recent call last):
+    rec.errors.BadInput: --time-format '%Q': 'Q' is a bad directive in format '%Q'. See datetime.strptime of Python.
+    """
+    try:
+        datetime.strptime(datetime(2026, 11, 23, 17, 46, tzinfo=UTC).strftime(time_format), time_format)  # noqa: DTZ007
+    except (ValueError, re.error) as error:
+        message = f"--time-format {time_format!r}: {error}. See datetime.strptime of Python."
+        raise BadInput(message, field="time_format") from None
 
 
 def in_our_words(row: Mapping[str, Any], names: Mapping[str, str], time_format: str | None = None) -> Mapping[str, Any]:

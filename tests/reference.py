@@ -73,7 +73,7 @@ def settings() -> str:
     return page(
         "Settings",
         "Each is an environment variable, and may stand in `.env`. A wrong one ends the process with status 3 and its "
-        "name; `rec doctor` names `REC_*` variables that nothing reads.",
+        "name; `rec doctor`, and every process as it starts, names `REC_*` variables that nothing reads.",
         table(("variable", "default", ""), rows),
     )
 
@@ -179,6 +179,8 @@ def events() -> str:
         "## Names",
         table(("event", "interest", "moves the list", "needs items", "taken for it as well"), names),
         "## Fields",
+        "An `event_id` is unique among all events of the installation, not of one user: an event with an id that "
+        "another one has had is answered 202, counted under `duplicates` and lost.",
         fields(Event, lambda name: REMEDIES.get(name, "")),
         "### Of an item",
         fields(EventItem, lambda name: REMEDIES.get(name, "")),

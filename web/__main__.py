@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.log import access_logger
 
-from rec import loop
+from rec import logs, loop
 from rec.collector import settle
 from rec.config import Settings, load_settings
 from rec.errors import RecError, Unavailable
@@ -40,6 +41,7 @@ async def serve(settings: Settings, stop: asyncio.Event, port_file: Path | None 
         runner = Runner(
             app,
             access_log_class=AccessLog,
+            access_log=access_logger if settings.access_log else None,
             shutdown_timeout=SHUTDOWN_S,
             keepalive_timeout=KEEP_ALIVE_S,
             lingering_time=LINGER_S,
@@ -90,12 +92,13 @@ async def _run(settings: Settings) -> None:
 
 def main() -> int:
     """Run the edge; errors made on purpose become one line and an exit code."""
-    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("aiokafka").setLevel("WARNING")
+    logs.begin(quiet=("aiokafka",))
     logging.getLogger("aiohttp.server").addFilter(Discreet())
     try:
         loop.use()
-        asyncio.run(_run(load_settings()))
+        settings = load_settings()
+        logs.warn_of_strangers()
+        asyncio.run(_run(settings))
     except RecError as error:
         log.error("%s", error.message)
         return error.exit_code

@@ -20,7 +20,7 @@ from rec.cli.progress import ProgressLine
 from rec.config import Settings
 from rec.errors import BadInput, ConfigError
 from rec.events import ACTIONS, Event, decode_event, encode_event
-from rec.foreign import in_our_words
+from rec.foreign import check_time_format, in_our_words
 from rec.ingest import ALIASES
 from rec.ports import Database, Log
 from rec.privacy import erasure_secret, user_hash
@@ -118,6 +118,11 @@ def import_(
         raise click.UsageError("--wait is for --to log: nobody folds what goes into the archive now.")
     if event is not None and event not in ACTIONS and event not in ALIASES:
         raise BadInput(f"--event {event}: there is no such event. There are {', '.join(ACTIONS)}.", field="event")
+    if time_format is not None:
+        try:
+            check_time_format(time_format)
+        except BadInput as error:
+            raise click.UsageError(error.message) from None
     required = ("event_ts", "user_id|visitor_id")
     headers = check_files(files, mapping, EVENT_COLUMNS, required if event else ("event", *required))
     unused = {name for header in headers for name in header} - {*EVENT_COLUMNS, *mapping.values()} - IGNORED_COLUMNS

@@ -6,8 +6,6 @@ import asyncio
 import os
 import resource
 import shutil
-from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,33 +21,14 @@ DISK_FAIL, DISK_WARN = 200 * 2**20, 2 * 2**30  # bytes
 FILES_BESIDE = 1_000  # open files of a web process that are not websockets
 
 
-# What commands and processes read beside the settings.
-BESIDE = frozenset(("REC_URL", "REC_PORT_FILE"))
-
-
-def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """The REC_* variables that no process of ours reads: misspelt ones, as a rule."""
-    from rec.config import Settings
-
-    known = BESIDE | {f"REC_{name.upper()}" for name in Settings.model_fields}
-    ours = (name for name in environment if name.startswith("REC_") and not name.startswith("REC_TEST_"))
-    return sorted(name for name in ours if name not in known)
-
-
-def meant(name: str) -> str:
-    """A variable that is nearly spelt like this, or where they are listed."""
-    from rec.config import Settings
-
-    close = get_close_matches(name, [f"REC_{known.upper()}" for known in Settings.model_fields], n=1)
-    return f"did you mean {close[0]}?" if close else "they are listed in docs/reference/settings.md"
-
-
 def machine_probes(settings: Settings, told: str) -> list[Probe]:
     """`told`: where the settings are from."""
 
     async def in_force() -> Finding:
-        if strangers := unknown_variables(os.environ):
-            return warn(f"nothing reads {', '.join(strangers)}", f"unset {strangers[0]}   # {meant(strangers[0])}")
+        from rec.variables import meant, unknown_variables, variables_here, warning
+
+        if strangers := unknown_variables(await asyncio.to_thread(variables_here)):
+            return warn(warning(strangers), f"unset {' '.join(strangers)}   # {meant(strangers[0])}")
         prefix = f", topics {settings.topic_prefix}*" if settings.topic_prefix else ""
         return ok(f"from {told}: app {settings.app_id}, {settings.partitions} partitions{prefix}")
 

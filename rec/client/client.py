@@ -152,9 +152,9 @@ class RecClient:
     ) -> TrackResult:
         """Send one event and wait for the acknowledgment: then it is in the log.
 
-        A temporary failure is tried again with the same event_id while the time lasts. To repeat a call that
-        failed, give it the same `event_id`, so that it is counted once. `slate`: the list it was done on. To say what
-        was seen of it: `track("view_item_list", items=slate.items[:6], slate=slate)`.
+        A temporary failure is tried again with the same event_id while the time lasts. To repeat a call that failed,
+        give it the same `event_id`: one id, one event of the whole installation, whoever's; else it is lost as a
+        duplicate. `slate`: done on this list; seen: `track("view_item_list", items=slate.items[:6], slate=slate)`.
         """
         return await self.track_many([self._event(event, user_id, items, slate, event_id, details)])
 
@@ -230,7 +230,7 @@ class RecClient:
 
         A loop that is slower than the lists sees the newest each time, never a backlog. Lost connections are mended
         for ever; the loop ends with the client, or raises a RecError that trying again cannot help. Leaving the loop
-        unsubscribes. One websocket a user is shared by all loops.
+        unsubscribes; so does `asyncio.timeout` around `anext`: `asyncio.wait({step}, timeout=…)` on a task does not.
         """
         try:
             checked = msgspec.convert({"placement": placement, "n": n, "item_id": item_id}, Subscribe)

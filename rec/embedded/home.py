@@ -38,9 +38,14 @@ class Home:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for this process. Raises ConfigError if another `rec up` has it, or it cannot be written."""
+        """Hold the folder for this process. Raises ConfigError if another `rec up` has it, or it cannot be written.
+
+        A folder that is made here is its owner's alone: what is kept of shoppers is in it. Another stays as it is.
+        """
         try:
-            self.logs.mkdir(parents=True, exist_ok=True)
+            self.root.parent.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(mode=0o700, exist_ok=True)
+            self.logs.mkdir(exist_ok=True)
             file = (self.root / _LOCK).open("a")
         except OSError as error:
             raise ConfigError(f"{self.root} cannot be written: {error}. Choose another with --data-dir.") from error

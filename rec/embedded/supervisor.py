@@ -20,6 +20,7 @@ from rec.embedded.process import Child
 from rec.errors import RecError, Unavailable
 
 Report = Callable[[str], None]
+BEREFT_S = 3.0  # without what could not be had again, nothing is left to drain: each child has so long to end
 
 
 class Spec(NamedTuple):
@@ -66,9 +67,12 @@ class Restarts:
 class Supervisor:
     """Keeps children alive. `failed` is set, with `reason`, when one cannot be kept."""
 
-    def __init__(self, report: Report, restarts: Callable[[], Restarts] = Restarts) -> None:
-        """`restarts` makes the patience with one child."""
+    def __init__(self, report: Report, restarts: Callable[[], Restarts] = Restarts, bereft_s: float = BEREFT_S) -> None:
+        """`restarts` makes the patience with one child. `bereft_s`: of each child's end, after one that is not started
+        again has died."""
         self._report, self._restarts = report, restarts
+        self._bereft_s = bereft_s
+        self._bereft = False
         self._running: dict[str, tuple[Spec, Child]] = {}
         self._watchers: dict[str, asyncio.Task[None]] = {}
         self.failed = asyncio.Event()
@@ -79,6 +83,10 @@ class Supervisor:
         await self._launch(spec)
         self._watchers[spec.name] = asyncio.create_task(self._watch(spec), name=f"watch {spec.name}")
 
+    def pid(self, name: str) -> int:
+        """Of a child that was started."""
+        return self._running[name][1].pid
+
     async def stop(self, name: str) -> None:
         """SIGTERM, then SIGKILL after the child's time."""
         if (watcher := self._watchers.pop(name, None)) is not None:
@@ -86,7 +94,7 @@ class Supervisor:
             await asyncio.gather(watcher, return_exceptions=True)
         if name in self._running:
             spec, child = self._running.pop(name)
-            await child.stop(spec.stop_within_s)
+            await child.stop(min(spec.stop_within_s, self._bereft_s) if self._bereft else spec.stop_within_s)
 
     async def stop_all(self) -> None:
         """Every child, newest first."""
@@ -106,6 +114,7 @@ class Supervisor:
             code = await self._running[spec.name][1].exited()
             self._report(f"{spec.name} ended with status {code}\n{tail(spec.log, lines=5)}")
             if not spec.restart:
+                self._bereft = True
                 return self._fail(f"{spec.name} ended, and what it held in memory with it")
             if (wait_s := restarts.wait(time.monotonic())) is None:
                 often = f"{restarts.limit + 1} times within {restarts.window_s:g} s"

@@ -20,6 +20,7 @@ from rec.config import Settings, load_settings
 from rec.direct import get
 from rec.embedded.announce import announce, deciding
 from rec.embedded.broker import broker_command, broker_ready
+from rec.embedded.growth import watch
 from rec.embedded.home import Home, Secrets
 from rec.embedded.ports import address, check_address, free_port
 from rec.embedded.redis_server import redis_command, redis_ready
@@ -36,6 +37,7 @@ from rec.state import FoldRules
 from rec.store import open_log
 from rec.store.sql import migrate, open_database
 from rec.topics import EXAMPLES, topics
+from rec.variables import unknown_variables, variables_here, warning
 
 SESSION_TIMEOUT_S = "1"  # a dead worker is forgotten before its successor asks; Tansu evicts nobody until one does
 ANSWERS_WITHIN_S = 2.0
@@ -69,6 +71,8 @@ async def run(options: Options, report: Report, progress: Progress, on_ready: Ca
     began = time.monotonic()
     stop = stop_on_signals()
     home = Home(options.data_dir)
+    if strangers := warning(unknown_variables(variables_here())):
+        report(strangers)
     with home.locked():
         check_address(options.host, options.port)
         secrets = home.secrets()
@@ -84,9 +88,11 @@ async def run(options: Options, report: Report, progress: Progress, on_ready: Ca
             url, settings, examples, trainer = await starting
             on_ready(Ready(url, secrets.api_key, time.monotonic() - began))
             teaching = asyncio.create_task(_teach(settings, examples, trainer, report))
+            growing = asyncio.create_task(watch(supervisor.pid("broker"), report))
             code = await _serve(options, url, secrets.api_key, supervisor, stopped, failed, report)
             teaching.cancel()
-            await asyncio.gather(teaching, return_exceptions=True)
+            growing.cancel()
+            await asyncio.gather(teaching, growing, return_exceptions=True)
             report("stopping: web, archiver (draining the log), trainer, worker, Redis, broker")
             for name in ("web", "archiver", "trainer"):
                 await supervisor.stop(name)

@@ -112,12 +112,15 @@ async def test_a_misspelt_setting_is_told_with_the_one_that_was_meant(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REC_SEEEN", "exclude")
+    (tmp_path / ".env").write_text("rec_redis_ur=redis://elsewhere\nREC_SEED=3\nOTHER=1\n")
     monkeypatch.setenv("REC_BROKER_URL", "kafka://127.0.0.1:1")
     done = await rec("doctor", "--json", "--timeout", "1")
     [settings] = [probe for probe in done.lines if probe["probe"] == "settings"]
     assert settings["status"] == "warn"
-    assert settings["fact"] == "nothing reads REC_SEEEN"
-    assert "did you mean REC_SEEN?" in settings["fix"]
+    assert settings["fact"] == (
+        "nothing reads REC_REDIS_UR (did you mean REC_REDIS_URL?), REC_SEEEN (did you mean REC_SEEN?)"
+    )
+    assert settings["fix"].startswith("unset REC_REDIS_UR REC_SEEEN")
 
 
 async def test_migrate_makes_the_schema_where_there_is_none_and_is_done_at_once_where_there_is(

@@ -64,6 +64,17 @@ async def test_history_goes_into_the_archive_with_its_own_times(database: SqlDat
     assert events[1].event_ts == datetime(2026, 11, 2, 10, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("time_format", ["%Q", "%d/%m/%", "%d %d"])
+async def test_a_time_format_that_is_none_is_one_usage_error_before_any_row(
+    database: SqlDatabase, time_format: str
+) -> None:
+    done = await rec("events", "import", write("a.csv", CLICKS), *MAPPED, "--time-format", time_format)
+    assert done.code == 2
+    assert f"--time-format {time_format!r}: " in done.err
+    assert "a.csv:" not in done.err
+    assert await archived(database) == []
+
+
 async def test_a_shops_own_names_of_events_and_times_are_understood(database: SqlDatabase) -> None:
     text = "event,user_id,item_id,event_ts\nbuy,u1,a,23/11/2026 17:46\nview_item,u1,b,23.11.2026\nview_item,u1,b,\n"
     foreign = ("--alias", "buy=purchase", "--time-format", "%d/%m/%Y %H:%M")

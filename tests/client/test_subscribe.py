@@ -50,6 +50,23 @@ async def test_after_a_cut_the_list_is_resumed_and_goes_on(server: FakeServer, c
         assert (await take(slates)).version == 42
 
 
+async def test_a_step_that_is_waited_for_only_so_long_goes_on_and_one_that_is_cancelled_ends_the_subscription(
+    server: FakeServer, client: RecClient
+) -> None:
+    async with aclosing(client.subscribe("u1")) as slates:
+        socket = await first(slates, server, a_slate(1))
+        step = asyncio.ensure_future(anext(slates))
+        assert await asyncio.wait({step}, timeout=0.01) == (set(), {step})
+        await socket.push(a_slate(2))
+        async with asyncio.timeout(WAIT_S):
+            assert (await step).version == 2
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await anext(slates)
+        with pytest.raises(StopAsyncIteration):
+            await anext(slates)
+
+
 async def test_what_is_not_newer_never_reaches_the_loop(server: FakeServer, client: RecClient) -> None:
     async with aclosing(client.subscribe("u1")) as slates:
         socket = await first(slates, server, a_slate(5))

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from rec.embedded.home import Home
-from rec.embedded.supervisor import Restarts, Spec, supervised
+from rec.embedded.supervisor import Restarts, Spec, Supervisor, supervised
 from rec.errors import ConfigError, Unavailable
 
 SLEEPS = [sys.executable, "-c", "import os, time; print('up', os.getpid(), flush=True); time.sleep(600)"]
@@ -134,10 +134,37 @@ async def test_no_child_lives_when_the_block_is_left(tmp_path: Path) -> None:
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
+DEAF = [
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', 0, flush=True); time.sleep(600)",
+]
+
+
+async def test_when_what_was_in_memory_is_gone_nobody_waits_for_children_that_drain_it(tmp_path: Path) -> None:
+    async with asyncio.timeout(20):  # the deaf one had a minute
+        supervisor = Supervisor(lambda _: None, bereft_s=0.1)
+        await supervisor.start(spec(tmp_path, SLEEPS, "broker", restart=False))
+        await supervisor.start(spec(tmp_path, DEAF, "archiver")._replace(stop_within_s=60.0))
+        os.kill(newest_pid(tmp_path, "broker"), signal.SIGKILL)
+        await supervisor.failed.wait()
+        await supervisor.stop_all()
+    assert supervisor.reason == "broker ended, and what it held in memory with it"
+
+
 class TestHome:
     def test_one_folder_serves_one_process_at_a_time(self, tmp_path: Path) -> None:
         with Home(tmp_path).locked(), pytest.raises(ConfigError, match="another --data-dir"), Home(tmp_path).locked():
             pass
+
+    def test_a_folder_that_is_made_is_its_owner_s_alone_and_another_stays_as_it_is(self, tmp_path: Path) -> None:
+        with Home(tmp_path / "new" / "data").locked():
+            assert stat.S_IMODE((tmp_path / "new" / "data").stat().st_mode) == 0o700
+        shared = tmp_path / "shared"
+        shared.mkdir()
+        shared.chmod(0o750)
+        with Home(shared).locked():
+            assert stat.S_IMODE(shared.stat().st_mode) == 0o750
 
     def test_secrets_are_made_once_and_only_their_owner_reads_them(self, tmp_path: Path) -> None:
         made = Home(tmp_path).secrets()

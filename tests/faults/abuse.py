@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
+import jwt
 import psutil
 from redis import Redis
 
@@ -101,19 +102,42 @@ REJECTED = [  # events that are refused alone, by the code that belongs to them
     ("reserved_event", event(event="$erase")),
     ("context_too_large", event(context={"a": "x" * 5_000})),
 ]
+
+
+class BadFrame(NamedTuple):
+    """A first frame; the codes that it is closed with, and whether an error frame says why before."""
+
+    frame: bytes
+    closes: tuple[int, ...]
+    told: bool = True
+
+
 FRAMES = [
-    b"{",
-    b'{"id":1}',
-    b'{"connect":{}}',
-    b'{"id":1,"connect":{"token":"x"}}',
-    b'{"id":1,"track":{"events":[]}}',
-    b"x" * 300_000,
+    BadFrame(b"{", (4501,)),
+    BadFrame(b'{"id":1}', (4501,)),
+    BadFrame(b'{"connect":{}}', (4501,)),
+    BadFrame(b'{"id":1,"connect":{"token":"x"}}', (4500,)),
+    BadFrame(b'{"id":1,"track":{"events":[]}}', (4501,)),
+    # Closed while it is still being sent: the reset may overtake the close frame.
+    BadFrame(b"x" * 1_500_000, (1009, 1006), told=False),
 ]
 
 
-async def http_round(http: aiohttp.ClientSession, running: Running, wrong: Counter[str]) -> None:
+def late_frame(expired: str) -> BadFrame:
+    """A token that is over may be replaced: that code says reconnect."""
+    return BadFrame(json.dumps({"id": 1, "connect": {"token": expired}}).encode(), (4005,))
+
+
+def expired_token(secret: str) -> str:
+    """Signed as it should be, and over since an hour."""
+    claims = {"sub": "u1", "iat": int(time.time()) - 7_200, "exp": int(time.time()) - 3_600}
+    return jwt.encode(claims, secret, algorithm="HS256")
+
+
+async def http_round(http: aiohttp.ClientSession, running: Running, expired: str, wrong: Counter[str]) -> None:
+    late = {"Authorization": f"Bearer {expired}"}
     key = {"Authorization": f"Bearer {running.api_key}"}
-    for bad in HTTP:
+    for bad in [*HTTP, Bad("expired token", "GET", "/v1/recommendations", (401,), None, late)]:
         data = bad.body if isinstance(bad.body, bytes) else None if bad.body is None else json.dumps(bad.body).encode()
         async with http.request(bad.method, running.url + bad.path, data=data, headers=bad.headers or key) as answer:
             body = await answer.read()
@@ -125,14 +149,20 @@ async def http_round(http: aiohttp.ClientSession, running: Running, wrong: Count
         wrong.update(f"{code}: {codes.get(at)}" for at, (code, _) in enumerate(REJECTED) if codes.get(at) != code)
 
 
-async def socket_round(http: aiohttp.ClientSession, running: Running, wrong: Counter[str]) -> None:
-    for frame in FRAMES:
+async def fault_of(ws: aiohttp.ClientWebSocketResponse, bad: BadFrame) -> str | None:
+    """Send a bad first frame; what was wrong with the answer, None if it was right."""
+    await ws.send_str(bad.frame.decode())
+    answers = [json.loads(message.data) async for message in ws if message.type is aiohttp.WSMsgType.TEXT]
+    if bad.told and not any("message" in answer.get("error", {}) for answer in answers):
+        return "no error frame"
+    return None if ws.close_code in bad.closes else f"closed with {ws.close_code}"
+
+
+async def socket_round(http: aiohttp.ClientSession, running: Running, expired: str, wrong: Counter[str]) -> None:
+    for bad in [*FRAMES, late_frame(expired)]:
         async with await connected(http, running) as ws:
-            await ws.send_str(frame.decode())
-            async for _ in ws:
-                pass
-            if ws.close_code not in (1009, 1006, 4500, 4501):
-                wrong[f"frame {frame[:20]!r}: {ws.close_code}"] += 1
+            if (fault := await fault_of(ws, bad)) is not None:
+                wrong[f"frame {bad.frame[:30]!r}: {fault}"] += 1
     try:
         async with http.ws_connect(running.url + "/v1/ws", headers={"Origin": "https://evil.example"}):
             wrong["foreign origin: connected"] += 1
@@ -307,13 +337,15 @@ async def main(argv: list[str]) -> int:
     sizes: list[Sizes] = []
     with tempfile.TemporaryDirectory() as folder:
         async with rec_up(Path(folder) / "data") as running, aiohttp.ClientSession() as http:
+            secrets = json.loads((Path(folder) / "data" / "secrets.json").read_text())
+            expired = expired_token(secrets["token_secret"])
             greedy = Greedy(http, running)
             for number in range(options.rounds):
-                await at_once(options.each, lambda: http_round(http, running, wrong))
-                await at_once(options.each, lambda: socket_round(http, running, wrong))
+                await at_once(options.each, lambda: http_round(http, running, expired, wrong))
+                await at_once(options.each, lambda: socket_round(http, running, expired, wrong))
                 waited = sorted(await greedy.round(wrong))
                 sizes.append(Sizes.of(running))
-                sent = (number + 1) * options.each * (len(HTTP) + len(REJECTED) + len(FRAMES) + 1)
+                sent = (number + 1) * options.each * (len(HTTP) + len(REJECTED) + len(FRAMES) + 3)
                 sys.stdout.write(
                     f"{sent:>7,} bad inputs: {sum(wrong.values())} wrong answers; MiB: edge {sizes[-1].edge:.1f}, "
                     f"worker {sizes[-1].worker:.1f}, Redis {sizes[-1].redis:.1f}; "

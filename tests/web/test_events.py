@@ -43,6 +43,12 @@ async def test_a_repeated_event_is_counted_and_not_stored_again(shop: Shop) -> N
     assert shop.metric("events_duplicate_total") == 3
 
 
+async def test_an_event_with_the_id_of_another_user_s_is_a_duplicate(shop: Shop) -> None:
+    assert (await shop.track(event("u1", event_id="1"))).body["accepted"] == 1
+    assert (await shop.track(event("u2", event_id="1"))).body == {"accepted": 0, "duplicates": 1, "rejected": []}
+    assert len(behavior(shop)) == 1
+
+
 async def test_an_event_that_comes_twice_in_one_request_is_stored_once(shop: Shop) -> None:
     sent = event("u1")
     assert (await shop.track(sent, sent)).body == {"accepted": 1, "duplicates": 1, "rejected": []}

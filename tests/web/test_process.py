@@ -69,6 +69,7 @@ async def test_it_says_where_it_listens_and_tells_its_clients_goodbye(database: 
                     assert time.monotonic() - started < 5
             rest = (await process.stderr.read()).decode()
             assert "Traceback" not in rest
+            assert "/v1/tokens" not in rest  # no line for each request, unless they are asked for
     finally:
         if process.returncode is None:
             process.kill()
@@ -84,7 +85,7 @@ UNREADABLE = [
 
 
 async def test_what_is_no_http_is_refused_and_neither_quoted_in_the_log_nor_an_error_of_ours(database: Path) -> None:
-    process = await start(environment(database), database)
+    process = await start(environment(database, REC_ACCESS_LOG="true"), database)
     assert process.stderr is not None
     try:
         async with asyncio.timeout(30):
@@ -109,6 +110,20 @@ async def test_what_is_no_http_is_refused_and_neither_quoted_in_the_log_nor_an_e
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+@pytest.mark.parametrize("command", [("web",), ("agents", "archiver")])
+async def test_a_misspelt_setting_is_named_once_with_the_one_that_was_meant(
+    database: Path, command: tuple[str, ...]
+) -> None:
+    env = environment(database, REC_SEEEN="exclude", REC_HOST="203.0.113.1", REC_DATABASE_URL="nonsense")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", *command, env=env, cwd=database, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode in (3, 4)
+    assert said.decode().count("WARNING rec: nothing reads REC_SEEEN (did you mean REC_SEEN?)\n") == 1
+    assert "REC_PORT_FILE" not in said.decode()
 
 
 @pytest.mark.parametrize(

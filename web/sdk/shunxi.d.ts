@@ -90,7 +90,7 @@ export interface EventFields {
   context?: Record<string, unknown>;
 }
 
-/** An event as it is sent. `event_id` is a UUIDv7, made once. */
+/** An event as it is sent. `event_id` is a UUIDv7, made once: no two events of the installation have the same. */
 export interface BehaviorEvent extends Omit<EventFields, "items" | "slate"> {
   event: EventName;
   event_id: string;
