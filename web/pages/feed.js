@@ -66,6 +66,7 @@ export function storyView({ item, ...shop }) {
   const counted = make("p", { className: "note counted" }, make("span", { className: "sign", "aria-hidden": "true", text: "●" }), shown ? " Counted while it plays: " : " Counted while you are here: ", count);
   const stay = new Stay({
     length,
+    leaving: shop.leaving,
     counts: shown?.playing ?? null,
     // The SDK names the list that it was clicked on.
     tell: (seconds) => client.track("dwell", { items: [id], value: seconds }),

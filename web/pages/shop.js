@@ -9,7 +9,7 @@ import { Panel } from "./panel.js";
 import { productView } from "./product.js";
 import { routing } from "./router.js";
 import { searchField, searchView } from "./search.js";
-import { acts, client, kindOf, noteTitle, render, titleOf, who } from "./start.js";
+import { acts, client, kindOf, leaving, noteTitle, render, titleOf, who } from "./start.js";
 
 const byId = (id) => document.getElementById(id);
 const departments = askUntil(client, "/demo/categories");
@@ -42,7 +42,7 @@ let [ended, turn] = [() => {}, 0];
 async function show(route, back = false) {
   const mine = (turn += 1);
   const make_ = VIEWS[route.name];
-  const open = () => make_({ ...route, back, who, client, cart, list, acts, noteTitle, visited: front.visited, go: (...where) => go(...where) });
+  const open = () => make_({ ...route, back, who, client, cart, list, acts, leaving, noteTitle, visited: front.visited, go: (...where) => go(...where) });
   let made = { title: "", nodes: [] };
   try {
     if (make_) made = await open();

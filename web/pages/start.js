@@ -25,4 +25,9 @@ export const render = tilesOf(acts);
 for (const tiles of document.querySelectorAll("shunxi-list.tiles")) tiles.render = render;
 for (const small of document.querySelectorAll("shunxi-list.small")) small.render = line;
 
+// What is told as the page ends has to be told before the SDK sends its last: listeners of a window hear in the order in
+// which they came, and the SDK's comes with its start.
+export const leaving = new Set();
+addEventListener("pagehide", () => leaving.forEach((act) => act()));
+
 client.start(); // before any view, which may have questions of its own

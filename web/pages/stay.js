@@ -14,25 +14,26 @@ const COMPLETE = 0.9; // as the server has it
 const SIGNS_OF_LIFE = ["pointermove", "pointerdown", "keydown", "scroll", "touchstart"];
 
 export class Stay {
-  #tell; #shown; #counts; #goal; #spent = 0; #told = 0; #next = FIRST_S; #on = false; #at; #alive; #ends = new AbortController(); #timer;
+  #tell; #shown; #counts; #goal; #spent = 0; #told = 0; #next = FIRST_S; #on = false; #at; #alive; #ends = new AbortController(); #timer; #leaving;
 
   /**
    * `tell(seconds)`: so many so far, to be sent; `shown(seconds, counting)`: twice a second. `length`: of all of it, in
    * seconds; 0: nobody knows. `counts()`: what else has to hold, as that a film plays; then nobody has to move.
+   * `leaving`: a set of what is called when the page ends.
    */
-  constructor({ tell, shown = () => {}, length = 0, counts = null }) {
+  constructor({ tell, shown = () => {}, length = 0, counts = null, leaving }) {
     this.#tell = tell;
     this.#shown = shown;
     this.#counts = counts;
+    this.#leaving = leaving;
     this.#goal = length * COMPLETE;
     this.#at = this.#alive = performance.now();
     const signal = this.#ends.signal;
     const step = () => this.step();
     for (const type of ["focus", "blur"]) addEventListener(type, step, { signal });
     for (const type of SIGNS_OF_LIFE) addEventListener(type, () => (this.#alive = performance.now()), { signal, passive: true, capture: true });
-    // Before the SDK hears of it: what is told now goes out with what it sends last.
     document.addEventListener("visibilitychange", () => this.#turned(), { signal, capture: true });
-    addEventListener("pagehide", () => this.#last(), { signal, capture: true });
+    leaving.add(this.#last);
     this.#timer = setInterval(step, STEP_MS);
     this.step();
   }
@@ -55,6 +56,7 @@ export class Stay {
     this.#last();
     clearInterval(this.#timer);
     this.#ends.abort();
+    this.#leaving.delete(this.#last);
   }
 
   #turned() {
@@ -62,10 +64,10 @@ export class Stay {
     if (document.visibilityState === "hidden") this.#last(); // a phone may never come back to this page
   }
 
-  #last() {
+  #last = () => {
     this.step();
     if (this.seconds - this.#told >= LEAST_S) this.#say();
-  }
+  };
 
   #say() {
     this.#told = this.seconds;
