@@ -17,7 +17,12 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
 async def test_a_process_that_is_large_is_told_once_with_the_remedy() -> None:
     told: list[str] = []
     said = asyncio.Event()
-    watching = asyncio.create_task(watch(os.getpid(), lambda text: (told.append(text), said.set())[0], 1, 0.001))
+
+    def report(text: str) -> None:
+        told.append(text)
+        said.set()
+
+    watching = asyncio.create_task(watch(os.getpid(), report, 1, 0.001))
     async with asyncio.timeout(10):
         await said.wait()
     watching.cancel()
