@@ -18,11 +18,11 @@ async def test_a_process_that_is_large_is_told_once_with_the_remedy() -> None:
     told: list[str] = []
     said = asyncio.Event()
 
-    def tell(text: str) -> None:
+    def report(text: str) -> None:
         told.append(text)
         said.set()
 
-    watching = asyncio.create_task(watch(os.getpid(), tell, 1, 0.001))
+    watching = asyncio.create_task(watch(os.getpid(), report, 1, 0.001))
     async with asyncio.timeout(10):
         await said.wait()
     watching.cancel()
