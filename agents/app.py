@@ -21,7 +21,7 @@ from faust.types import TP
 
 from agents import faust_fixes, watchdog
 from agents.background import Background
-from agents.continuity import Continuity, LostDelivery
+from agents.continuity import Continuity, FirstFrom, LostDelivery
 from agents.deps import Deps, open_deps
 from agents.metrics import Metrics, serve
 from rec.collector import settle
@@ -37,6 +37,8 @@ from rec.topics import BEHAVIOR, MAX_RECORD_BYTES, REQUESTS, SERVED, partition_o
 log = logging.getLogger(__name__)
 
 READY_EVERY_S = 4.0
+ASK_FOR_S = 60.0  # about a jump of offsets, while the log is away
+MANY = 100  # offsets without a record that are worth a word
 CHANGELOG_LINGER_S = 0.02  # a list does not wait for the changelog, and a request costs as much as ten records in it
 
 
@@ -277,18 +279,41 @@ def _agent(app: Any, settings: Settings, name: str, handler: str, continuity: Co
             try:
                 if not continuity.knows(record.topic, record.partition):
                     continuity.begin(record.topic, record.partition, await app.begins_at(record))
-                if continuity.jumped(record.topic, record.partition, record.offset) is None:
-                    continuity.note(record.topic, record.partition, record.offset)
+                place = record.topic, record.partition, record.offset
+                if continuity.jumped(*place) is None:
+                    continuity.note(*place)
                 else:
-                    place = record.topic, record.partition, record.offset
-                    await continuity.check(*place, app.deps_.log.first_from)
-            except LostDelivery as error:
+                    await _checked(continuity, place, app.deps_.log.first_from)
+            except (LostDelivery, Unavailable) as error:
                 watchdog.end(str(error))
-            except Unavailable as error:  # nobody can say whether one was lost
-                watchdog.end(f"{record.topic}[{record.partition}]: offsets jump, and {error.message}")
             await getattr(app.deps_, handler).handle(record)
 
     app.agent(topic, name=handler)(agent)
+
+
+async def _checked(continuity: Continuity, place: tuple[str, int, int], first_from: FirstFrom) -> None:
+    """What `Continuity.check` says of a jump; asked again while the log is away, as nothing is committed meanwhile.
+
+    Raises LostDelivery, and Unavailable after a minute.
+    """
+    topic, partition, offset = place
+    expected = continuity.jumped(*place) or offset
+    deadline = asyncio.get_running_loop().time() + ASK_FOR_S
+    while True:
+        try:
+            await continuity.check(*place, first_from)
+            break
+        except Unavailable as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            log.warning("%s[%d]: offsets jump, and nobody can say why yet: %s", topic, partition, error.message)
+            await asyncio.sleep(1.0)
+    if offset - expected > MANY:
+        log.warning(
+            "%s[%d]: nothing is at the %d offsets before %d. If no producer has transactions, the log has dropped them "
+            "before they were read",
+            topic, partition, offset - expected, offset,
+        )  # fmt: skip
 
 
 async def records(stream: Any) -> AsyncIterator[Record]:

@@ -21,6 +21,7 @@ from agents.intents import Intents
 from agents.metrics import Metrics
 from agents.refresh import Refresher
 from agents.searching import Searching
+from rec.ads.apart import without_ads
 from rec.choices import to_tell
 from rec.events import CONSENT, ERASE, Event, decode_event, encode_event, instant
 from rec.examples import erased_of, example_of, teaches
@@ -99,8 +100,8 @@ class Behavior:
         if after is not None and after is not before:
             self._users[key] = after
         self._folded[outcome].inc()
-        if teaches(event, outcome):
-            self._examples.put(example_of(event, before, self._steps))
+        if teaches(bare := without_ads(event, self._facets), outcome):
+            self._examples.put(example_of(bare, before, self._steps))
         if self._searching is not None and outcome is Outcome.MOVED:
             self._searching.heard(event)
         if outcome is Outcome.DENIED:

@@ -18,12 +18,14 @@ from agents.behavior import read_event
 from agents.forget import Forgetting
 from agents.metrics import Metrics
 from agents.snapshots import kept
+from rec.ads.apart import without_ads
 from rec.as_of_now import up_to
 from rec.config import Settings
 from rec.counters import Counters
 from rec.errors import ModelError, Unavailable
 from rec.events import ERASE, Event
 from rec.ports import Log, Record
+from rec.state import FacetsOf
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ class Counting:
         self,
         *,
         counters: Counters,
+        facets: FacetsOf,
         path: Path,
         source: Log,
         topic: str,
@@ -45,7 +48,7 @@ class Counting:
         metrics: Metrics,
         snapshot_s: float,
     ) -> None:
-        self._counters, self._path, self._source, self._topic = counters, path, source, topic
+        self._counters, self._facets, self._path, self._source, self._topic = counters, facets, path, source, topic
         self._forgetting, self._metrics = forgetting, metrics
         self._snapshot_s = snapshot_s
         self._dirty = False
@@ -89,21 +92,29 @@ class Counting:
                 return
             self._dirty = False
             erased, self._unsaid = self._unsaid, []
-            async with self._still:
-                parts, began = [], time.perf_counter()
-                for part in self._counters.to_pieces():
-                    parts.append(part)
-                    if time.perf_counter() - began > SLICE_S:
-                        await asyncio.sleep(0)
-                        began = time.perf_counter()
-            if not await kept(self._path, b"".join(parts)):
-                self._dirty, self._unsaid = True, [*erased, *self._unsaid]
+            written = False
+            try:
+                written = await kept(self._path, await self._snapshot())
+            finally:  # a failure, or whoever waited for this gave up: the receipts are still owed
+                if not written:
+                    self._dirty, self._unsaid = True, [*erased, *self._unsaid]
+            if not written:
                 return
         for event in erased:
             try:
                 await self._forgetting.receipt(event, "counters", 1, STAYS)
             except Unavailable as error:
                 log.warning("an erasure's receipt is incomplete: %s", error)
+
+    async def _snapshot(self) -> bytes:
+        async with self._still:
+            parts, began = [], time.perf_counter()
+            for part in self._counters.to_pieces():
+                parts.append(part)
+                if time.perf_counter() - began > SLICE_S:
+                    await asyncio.sleep(0)
+                    began = time.perf_counter()
+        return b"".join(parts)
 
     async def _learn(self, records: list[Record]) -> None:
         began = time.perf_counter()
@@ -118,7 +129,9 @@ class Counting:
                 continue  # the owner of the partition puts it to the dead letters
             if event.event == ERASE:
                 await self._forget(event)
-            elif not self._forgetting.is_late(event.subject, event.at) and self._counters.learn(event):
+            elif not self._forgetting.is_late(event.subject, event.at) and self._counters.learn(
+                without_ads(event, self._facets)
+            ):
                 self._metrics.counted.inc()
             if time.perf_counter() - began > SLICE_S:
                 await asyncio.sleep(0)

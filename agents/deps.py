@@ -53,6 +53,7 @@ from rec.policy.exposure import groups_of
 from rec.policy.filters import ListRules
 from rec.policy.strategy import Strategy
 from rec.ports import Database, Exchange, Log
+from rec.recent import Recent
 from rec.recommend import Brain, World
 from rec.scenes import Scenes
 from rec.state import FoldRules
@@ -64,6 +65,7 @@ log = logging.getLogger(__name__)
 
 Owned = Callable[[str], bool]
 
+PASSED = 50_000  # lists of placements that are not joined, known for as long as somebody may act on them
 SHELF_S = 0.1  # popularity over the whole catalog, brought together ten times a second and not once a list
 
 
@@ -129,6 +131,7 @@ async def wire(
     presence = Presence(exchange)
     shown = Shown(presence)
     strategies, rewarding = await asyncio.to_thread(choosing, settings, to, exchange, database, metrics)
+    passed = Recent[str, bool](PASSED) if settings.feedback and settings.feedback_placements else None
     served = ServedLists(
         to=to,
         topic=settings.topic(SERVED),
@@ -137,6 +140,7 @@ async def wire(
         consent_default=rules.consent_default,
         lost=metrics.served_lost,
         wanted=settings.joins,
+        passed=passed,
         **({"ads_of": sales.market.taken} if sales is not None else {}),
         groups_of=lambda item_id: groups_of(item) if (item := catalog.get(item_id)) is not None else ("", ""),
     )
@@ -164,6 +168,7 @@ async def wire(
         dead_letters=dead_letters,
         metrics=metrics,
         wanted=settings.feedback,
+        passed=passed,
         consent_default=rules.consent_default,
         teach=examples.put if settings.train_rewards else None,
     )
@@ -286,6 +291,7 @@ async def wire(
     )
     counting = Counting(
         counters=counters,
+        facets=catalog.facets,
         path=settings.counters_path,
         source=to,
         topic=behavior_topic,

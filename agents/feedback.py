@@ -13,7 +13,7 @@ import asyncio
 import logging
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 import msgspec
 
@@ -73,10 +73,11 @@ class Feedback:
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
         wanted: bool = True,
+        passed: Container[str] | None = None,
         consent_default: bool = True,
         teach: Callable[[Rewarded], None] | None = None,
     ) -> None:
-        self._wanted = wanted  # else nothing is joined
+        self._wanted, self._passed = wanted, passed or frozenset()  # else nothing is joined; of these lists neither
         self._consent_default = consent_default
         self._teach = teach  # the trainer, if it learns from what lists earn
         self._windows, self._users, self._owned, self._rules = windows, users, owned, rules
@@ -126,8 +127,11 @@ class Feedback:
 
     def note(self, event: Event) -> None:
         """What an event says of the list that it names. Sync; for events that may be used, as often as they come."""
-        if self._wanted and event.attribution is not None and (event.event == IMPRESSION or event.event in OUTCOMES):
-            self._fold(event.subject, event.attribution.slate_id, event)
+        said = event.attribution
+        if not self._wanted or said is None or said.slate_id in self._passed:
+            return
+        if event.event == IMPRESSION or event.event in OUTCOMES:
+            self._fold(event.subject, said.slate_id, event)
 
     def _fold(self, user_id: str, slate_id: str, what: Packed | Handed | Event) -> None:
         before = self._windows.get(user_id, slate_id)
@@ -140,8 +144,8 @@ class Feedback:
         now = max(close.at, self._clock())
         issued: list[tuple[str, str, Window, Window, list[FeedbackExample]]] = []
         for user_id in close.user_ids:
-            rules = self._rules._replace(nameless=self._nameless(user_id))
             for slate_id, before in self._windows.of(user_id).items():
+                rules = self._rules._replace(nameless=self._nameless(user_id, min(before.times(), default=now)))
                 try:
                     after, examples = fold(before, close, user_id=user_id, now=now, rules=rules)
                 except (msgspec.MsgspecError, zlib.error) as error:  # no list of ours; it must not hold up the others
@@ -195,11 +199,11 @@ class Feedback:
         else:
             result.labels(result="unused" if before.served else "unjoined").inc(before.signs - before.used)
 
-    def _nameless(self, user_id: str) -> bool:
-        """Whether nothing may be kept of what this user does with ads."""
+    def _nameless(self, user_id: str, at: float) -> bool:
+        """Whether nothing may be kept of what this user did with ads at that moment."""
         state = self._users.get(user_id.encode())
         said = AdConsent() if state is None else state.ad_consent
-        return not said.stores(self._clock(), self._consent_default)
+        return not said.stores(at, self._consent_default)
 
     async def _publish(self, pairs: list[tuple[str, bytes | None]]) -> None:
         await self._to.publish_many(self._feedback_topic, pairs)

@@ -18,6 +18,7 @@ from rec.feedback import encode_told
 from rec.policy.chosen import Assignment
 from rec.policy.note import Note
 from rec.ports import Log
+from rec.recent import Recent
 from rec.served import GroupsOf, ItemOf, Making, pack, records, served_of, ungrouped
 from rec.slates import Slate
 from rec.state import UserState
@@ -25,7 +26,8 @@ from rec.state import UserState
 
 class ServedLists(Outbox[Making]):
     """A bounded queue in front of the topic. `consent_default`: whether lists of who never chose are
-    remembered; `wanted`: those of which placements."""
+    remembered; `wanted`: those of which placements; `passed` is told of the others: what is done on them waits for
+    nothing."""
 
     what = "lists that went out"
     most, batch, every_s = 5_000, 100, 0.5
@@ -42,16 +44,20 @@ class ServedLists(Outbox[Making]):
         wanted: Callable[[str], bool] = lambda _: True,
         ads_of: Callable[[str], Mapping[str, Terms]] = lambda _: {},
         groups_of: GroupsOf = ungrouped,
+        passed: Recent[str, bool] | None = None,
     ) -> None:
         super().__init__(to=to, topic=topic, lost=lost)
         self._partitions, self._item_of, self._ads_of = partitions, item_of, ads_of  # ads_of: slate_id → terms
         self._groups_of = groups_of
         self._consent_default, self._wanted = consent_default, wanted
+        self._passed = passed
 
     def put(
         self, slate: Slate, state: UserState | None, chosen: Assignment | None = None, note: Note | None = None
     ) -> None:
         """This list went out; it was made from `state`, by what was `chosen`. Sync. Without consent nothing is kept."""
+        if self._passed is not None and not self._wanted(slate.placement):
+            self._passed.put(slate.slate_id, True)
         consent = None if state is None else state.consent
         if slate.items and self._wanted(slate.placement) and (self._consent_default if consent is None else consent):
             self.add(Making(slate, state, chosen, self._ads_of(slate.slate_id), note))

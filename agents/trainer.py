@@ -139,7 +139,7 @@ class Trainer:
             self._tuning.know(changes)
         await self._versions.begin(self._place.line)
         told = await self._gpu.told()
-        self._taken = self._taken._replace(encoder=told.encoder, epochs=told.epochs)
+        self._taken = self._taken._replace(encoder=told.encoder, epochs=told.epochs, heard_through=told.heard_through)
         await self._epochs.feed(told.epochs)
 
     async def _resume(self) -> tuple[int, float, int]:

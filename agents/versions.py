@@ -89,6 +89,8 @@ class Versions:
         and a worker that starts has nothing but the gate that nobody trained: that stands in for it.
         """
         await self._read_live()
+        if self._unreadable:  # its files may be there by now
+            await self._contend()
         if stand.learned <= self._published or await self._database.pinned() is not None:
             return None
         verdict = self._contest.decide(UNTAUGHT if self._unreadable else self._live, [UNTAUGHT, *self._ladder.names])

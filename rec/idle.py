@@ -1,13 +1,13 @@
 """state → **idle** → what stays of it. Whose state nobody needs any more. Pure.
 
 What says whose visitor somebody is, and a denial, are kept for ever: to forget a denial would be to take it back, and a
-visitor is merged once. Of everybody else who ever did something the time of their first event stays with the id, for an
-erasure has to know what the weights may have learned from, and what they said of ads.
+visitor is merged once. Of everybody else what they did and like goes. What others have to go by stays: the time of the
+first event, for an erasure has to know what the weights may have learned from; their visitors, for an erasure has to
+find all of them; that they are a user, whom nobody may claim as a visitor; what they chose.
 """
 
 from __future__ import annotations
 
-from rec.ads.consent import AdConsent
 from rec.state import UserState
 
 
@@ -21,8 +21,9 @@ def is_idle(state: UserState, now: float, idle_s: float) -> bool:
     """
     if state.consent is False or state.merged_into is not None:
         return False
-    last = max(state.received_through, state.consent_at)
-    return last + idle_s <= now if last else remains(state) is None and not state.visitors
+    if state.received_through and state.received_through + idle_s > now:
+        return False
+    return remains(state) != state
 
 
 def remains(state: UserState) -> UserState | None:
@@ -31,6 +32,16 @@ def remains(state: UserState) -> UserState | None:
     >>> remains(UserState(epoch="a")), remains(UserState(epoch="a", applied=9, began=5.0, events_through=7.0)).began
     (None, 5.0)
     """
-    if not state.began and state.ad_consent == AdConsent():
-        return None
-    return UserState(epoch=state.epoch, version=state.version, began=state.began, ad_consent=state.ad_consent)
+    nothing = UserState(epoch=state.epoch, version=state.version)
+    kept = UserState(
+        epoch=state.epoch,
+        version=state.version,
+        consent=state.consent,
+        consent_at=state.consent_at,
+        consent_since=state.consent_since,
+        began=state.began,
+        visitors=state.visitors,
+        is_user=state.is_user,
+        ad_consent=state.ad_consent,
+    )
+    return None if kept == nothing else kept

@@ -47,7 +47,7 @@ class Sparing(logging.Filter):
         if record.name.partition(".")[0] not in self._loggers:
             return True
         now = self._clock()
-        kind = _Kind(record.name, record.levelno, _NUMBERS.sub("#", str(record.msg)))
+        kind = _Kind(record.name, record.levelno, _NUMBERS.sub("#", _text(record)))
         passed, left_out = self._kinds.get(kind, (-self._every_s + now, 0))
         if now - passed < self._every_s:
             self._kinds[kind] = passed, left_out + 1
@@ -59,6 +59,15 @@ class Sparing(logging.Filter):
         if len(self._kinds) < _MOST:
             self._kinds[kind] = now, 0
         return True
+
+
+def _text(record: logging.LogRecord) -> str:
+    """What it says, and of what kind the error is that came with it; the template where its values do not fit it."""
+    try:
+        said = record.getMessage()
+    except (TypeError, ValueError):
+        said = str(record.msg)
+    return f"{said} {record.exc_info[0]}" if record.exc_info else said
 
 
 def begin(quiet: Sequence[str] = ()) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from rec.ads.apart import without_ads
 from rec.choices import choices_of, standings, to_tell
 from rec.counters import Counters
 from rec.events import CONSENT, Event
@@ -60,10 +61,11 @@ class Rebuild:
             event = msgspec.structs.replace(event, user_id=state.merged_into)
             state = self.users.get(event.subject)
         after, outcome = fold(state, event, self._facets, epoch=secrets.token_hex(4), rules=self._rules)
-        if teaches(event, outcome):
-            self._teach(example_of(event, state, self._steps))
+        bare = without_ads(event, self._facets)
+        if teaches(bare, outcome):
+            self._teach(example_of(bare, state, self._steps))
         if self.counters is not None:
-            self.counters.learn(event)
+            self.counters.learn(bare)
         if after is None:
             return []
         choices = [one for v in sorted(to_tell(state, after, event)) for one in choices_of(after, 0.0, visitor_id=v)]

@@ -42,6 +42,8 @@ def ads(campaign: str | None, n: int, url: str | None, api_key: str | None, time
             f"{found['day']} (UTC); of all ads, what is older counting less: {found['clicks']:.1f} clicks, "
             f"{found['foreseen']:.1f} foreseen"
         )
+    elif found["selling"] and campaign is not None:
+        say(f"there is no campaign {campaign!r} with an ad that may be shown; rec ads lists those that there are")
     elif found["selling"]:
         say("no campaign has an ad that may be shown; an ad is an item of kind ad (docs/scenes.md)")
     if not found["selling"]:

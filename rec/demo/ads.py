@@ -30,6 +30,9 @@ _DRAWN = ("family", "kind", "color", "material")  # what a picture goes by
 _DECIDING = ("placements", "feedback", "feedback_placements", "strategy")
 
 
+AN_AD = "ad-camp-1"  # one of them, by which the demo's catalog is known
+
+
 def demo_ads(products: Sequence[Item], seed: int = 7) -> list[Item]:
     """Ads for some of these products, in the order of their departments."""
     departments: dict[str, list[Item]] = {}

@@ -8,8 +8,10 @@ log into SQL), worker, Redis, broker. The broker keeps its log in memory; the ar
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -153,6 +155,23 @@ async def _shop(options: Options, url: str, api_key: str, halt: asyncio.Event, r
         report(f"the simulated shoppers have stopped: {error.message}")
 
 
+def is_the_demos(database: Path) -> bool:
+    """Whether the shop in this file is the demo, or there is none yet and will be. In a shop of somebody's own nothing
+    is sold, and nothing joined, that they have not asked for."""
+    if not database.exists():
+        return True
+    from rec.demo.ads import AN_AD
+
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as reader:
+            items, ads = reader.execute(
+                "SELECT count(*), coalesce(sum(item_id = ?), 0) FROM items", (AN_AD,)
+            ).fetchone()
+    except sqlite3.OperationalError:  # a schema that is not there yet
+        return True
+    return not items or bool(ads)
+
+
 async def _start(
     options: Options, home: Home, secrets: Secrets, supervisor: Supervisor, report: Report, progress: Progress
 ) -> tuple[str, Settings, list[bytes], int]:
@@ -178,7 +197,7 @@ async def _start(
     }
     given = {name.removeprefix("REC_").lower(): value for name, value in env.items()}
     settings = load_settings(**given)
-    if options.demo:
+    if options.demo and await asyncio.to_thread(is_the_demos, home.database):
         from rec.demo.ads import demo_sales
 
         sales = demo_sales(settings)

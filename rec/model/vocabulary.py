@@ -111,17 +111,20 @@ class Vocabulary:
         self._seen[row] += 1
         self._last[row], self._at[row] = self._clock, max(at, self._at[row])
         if not self._slot[row] and self._seen[row] >= self._admit_after:
-            self._slot[row] = self._free.pop() if self._free else self._evict()
-            self._items = None
+            if not self._free:
+                self._evict(for_product=bool(self._sold[row]))
+            if self._free:
+                self._slot[row] = self._free.pop()
+                self._items = None
 
-    def _evict(self) -> int:
-        """The slot of the item that was longest unseen; of those that the catalog does not have, if one of them holds
-        any: an id that somebody made up costs no product its own."""
+    def _evict(self, *, for_product: bool) -> None:
+        """Take the slot of the item that was longest unseen; of those that the catalog does not have, if one of them
+        holds any, and for such a one of those alone: an id that somebody made up costs no product its own."""
         held = np.flatnonzero(self._slot[: len(self)])
         strangers = held[~self._sold[held]]
-        held = strangers if len(strangers) else held
-        self._give_back(int(held[self._last[held].argmin()]))
-        return self._free.pop()
+        held = strangers if len(strangers) or not for_product else held
+        if len(held):
+            self._give_back(int(held[self._last[held].argmin()]))
 
     def _give_back(self, row: int) -> None:
         """The item is nobody of its own any more, and has to be seen as often as at first to become it again."""

@@ -56,10 +56,9 @@ def bought(state: UserState, now: float, rules: ListRules, cycle_of: CycleOf = l
     blocked = set()
     own = cycles(state) if state.bought else {}
     for item_id, at in state.bought.items():
+        block = rules.purchase_block_s if (told := cycle_of(item_id)) is None else DUE * told
         if (cycle := own.get(item_id)) is not None:
-            block = min(rules.purchase_block_s, DUE * cycle)
-        else:
-            block = rules.purchase_block_s if (told := cycle_of(item_id)) is None else DUE * told
+            block = min(block, DUE * cycle)
         if now - at < block:
             blocked.add(item_id)
     return blocked

@@ -77,7 +77,8 @@ async def test_counters_go_on_learning_and_an_erasure_has_its_receipt_when_no_fi
     await log.create([Topic(BEHAVIOR, 1, {})])
     counters = Counters()
     counting = Counting(
-        counters=counters, path=path, source=log, topic=BEHAVIOR, metrics=Metrics(), snapshot_s=0.001,
+        facets=lambda _: None, counters=counters,
+        path=path, source=log, topic=BEHAVIOR, metrics=Metrics(), snapshot_s=0.001,
         forgetting=forgetting_of(database, MemoryExchange(), log),
     )  # fmt: skip
     await database.open_erasure("er", user_hash(SECRET, "u1"), instant(NOW))

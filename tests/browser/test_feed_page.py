@@ -167,7 +167,7 @@ async def test_an_ad_is_marked_leads_to_its_product_and_says_why(page: Page, sho
     await page.press("Escape")
     assert await page.value(f"document.activeElement === document.querySelector('{AD} summary')")
     seen = [event for event in await told(shop, ida, "view_item_list") if ad_id in {i.item_id for i in event.items}]
-    assert len(seen) <= 1
+    assert len({event.attribution.slate_id for event in seen if event.attribution}) == len(seen)
     await page.click(f"{AD} .open")
     await page.wait("document.querySelector('#view .product') !== null")
     assert await page.value("location.pathname") == "/product/camp-0001"

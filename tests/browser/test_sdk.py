@@ -340,13 +340,13 @@ async def test_consent_goes_out_at_once_and_with_every_event_after_it(page: Page
     talk = await connected(page, fake)
     await page.value("client.setConsent({personalization_storage: 'denied', ad_storage: 'denied'}); 0")
     [told] = await talk.receipt()
-    assert told["consent"] == {"personalization_storage": "denied"}
+    assert told["consent"] == {"personalization_storage": "denied", "ad_storage": "denied"}
     assert (told["event"], told["items"], "search_term" in told) == ("search", [], False)
     await page.value(
         "client.setConsent({personalization_storage: 'denied'}); client.track('view_item', {items: ['p1']}); 0"
     )
     [viewed] = await talk.receipt()  # nothing new was chosen, so nothing but the look is told
-    assert (viewed["event"], viewed["consent"]) == ("view_item", {"personalization_storage": "denied"})
+    assert (viewed["event"], viewed["consent"]) == ("view_item", told["consent"])
 
 
 # ------------------------------------------------------------------ what is seen and clicked
@@ -607,7 +607,7 @@ async def test_the_data_layer_is_passed_on_what_was_there_before_too(page: Page,
     assert (bought["value"], bought["currency"], bought["transaction_id"]) == (39.8, "EUR", "t1")
     assert bought["items"] == [{"item_id": "a", "quantity": 2}]
     assert "consent" not in bought  # a default is nobody's choice
-    assert granted["consent"] == {"personalization_storage": "granted"}
+    assert granted["consent"] == {"personalization_storage": "granted", "ad_storage": "denied"}
     await page.wait("client.waiting === 0")
 
 

@@ -64,4 +64,5 @@ def test_half_a_way_in_is_refused_by_its_setting(given: dict[str, object], field
 
 def test_without_security_nothing_is_sent_but_what_was_before() -> None:
     assert Security.from_settings(load_settings()).options() == {"security_protocol": "PLAINTEXT"}
-    assert PASSWORD not in repr(load_settings(**SASL))
+    settings = load_settings(**SASL)
+    assert PASSWORD not in f"{settings!r} {Security.from_settings(settings)!r}"

@@ -479,6 +479,9 @@ async def test_the_states_of_who_has_not_come_for_long_are_dropped_and_nobody_el
     async with local_worker(loop_settings(tmp_path, idle_days=30), shop()) as loop, Screen(loop, "looks"):
         for user in ("away", "here", "denied"):
             await publish(loop, happened("view_item", "books-1", user=user))
+        at_home = happened("view_item", "books-2", user="away")
+        await publish(loop, msgspec.structs.replace(at_home, visitor_id="visitor"))
+        await until(lambda: b"away" in loop.users and loop.users[b"away"].visitors == {"visitor": "merged"})
         no = Event(event=CONSENT, event_id="no", user_id="denied", consent=Consent(personalization_storage="denied"))
         await publish(
             loop, msgspec.structs.replace(no, event_ts=instant(time.time()), received_ts=instant(time.time()))
@@ -492,11 +495,13 @@ async def test_the_states_of_who_has_not_come_for_long_are_dropped_and_nobody_el
         for key in (b"away", b"denied"):
             loop.users[key] = msgspec.structs.replace(loop.users[key], received_through=long_ago, consent_at=long_ago)
         assert await loop.deps.idling.turn(time.time()) == 2
-        await until(lambda: loop.users.keys() == {b"away", b"here", b"denied", b"looks"})
+        await until(lambda: loop.users.keys() == {b"away", b"here", b"denied", b"looks", b"visitor"})
         await until(lambda: loop.metrics.expired._value.get() == 2)
         away = loop.users[b"away"]
-        assert away == UserState(epoch=away.epoch, version=away.version, began=away.began)
-        assert time.time() - 60 < away.began  # what the weights may have learned from an erasure has to know
+        assert away.visitors == {"visitor": "merged"}  # an erasure has to find all of them, and to know
+        assert time.time() - 60 < away.began  # what the weights may have learned from
+        assert away.is_user
+        assert (away.history, away.categories, away.ring, away.applied) == ((), {}, b"", 0)
         assert await loop.deps.idling.turn(time.time()) == 0
 
 

@@ -41,7 +41,8 @@ async def test_what_comes_while_a_snapshot_is_put_together_is_learned_after_it(
     log, exchange, counters, path = MemoryLog(), MemoryExchange(), Turns(), tmp_path / "counters"
     await log.create([Topic(BEHAVIOR, 1, {})])
     counting = Counting(
-        counters=counters, path=path, source=log, topic=BEHAVIOR, metrics=Metrics(), snapshot_s=60,
+        facets=lambda _: None, counters=counters,
+        path=path, source=log, topic=BEHAVIOR, metrics=Metrics(), snapshot_s=60,
         forgetting=forgetting_of(MemoryDatabase(), exchange, log),
     )  # fmt: skip
     reading = asyncio.create_task(counting.run())

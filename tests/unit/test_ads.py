@@ -233,6 +233,7 @@ def test_what_is_kept_of_a_shopper_is_bounded() -> None:
 
 
 NO_STORAGE, STORAGE = Consent(ad_storage="denied"), Consent(ad_storage="granted")
+PERSONAL = Consent(personalization_storage="granted")
 
 
 def test_without_ad_storage_nothing_is_kept_of_the_ads_that_somebody_saw() -> None:
@@ -251,8 +252,10 @@ def test_without_ad_storage_nothing_is_kept_of_the_ads_that_somebody_saw() -> No
     both, own = {"ad1", "camping-1"}, {"camping-1"}
     once, twice = (NOW + 5,), (NOW + 5, NOW + 6)
     assert found == [((NOW + 1,), both), ((), own), ((), own), (once, both), (once, both), (twice, both)]
-    unasked, _ = folded(None, seen(1), kind_of, epoch="e", rules=FoldRules(ads=True, consent_default=False))
-    assert unasked is None
+    strict = FoldRules(ads=True, consent_default=False)
+    unasked, _ = folded(None, seen(1, consent=PERSONAL), kind_of, epoch="e", rules=strict)
+    assert unasked is not None
+    assert (unasked.ads, set(unasked.shown)) == ({}, own)
     user, visitor = UserState(epoch="e", ads={"a": (1.0,)}), UserState(epoch="v", ads={"a": (3.0,)}, shown={})
     said = visitor.ad_consent.heard(event("search", at=2.0, consent=NO_STORAGE))
     assert merged(user, "v", msgspec.structs.replace(visitor, ad_consent=said)).ads == {}

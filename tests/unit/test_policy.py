@@ -45,6 +45,8 @@ def test_a_shoppers_own_cycle_brings_an_item_back_earlier_and_never_later(
     regular = state(event("purchase", "music-1", at=NOW - cycle * DAY), event("purchase", "music-1", at=NOW))
     rules = ListRules(purchase_block_s=block * DAY)
     assert (bought(regular, NOW + days * DAY, rules) == {"music-1"}) is blocked
+    every_day = bought(regular, NOW + days * DAY, rules, lambda _: 90 * DAY)  # the shop's own word: 72 days
+    assert (every_day == {"music-1"}) is (days < 0.8 * min(cycle, 90))
 
 
 def test_what_was_told_off_stays_away_until_it_is_wanted_again() -> None:

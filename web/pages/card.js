@@ -156,7 +156,7 @@ function goods(item) {
 }
 
 /** Where an item leads: an ad to its product, or to where its advertiser says. */
-function hrefOf({ item_id: id, item: { leads_to: product, sponsored, url, kind } = {} }) {
+export function hrefOf({ item_id: id, item: { leads_to: product, sponsored, url, kind } = {} }) {
   if (sponsored && !product) return safeUrl(url) ?? "#";
   return pathOf(product ?? id, kind);
 }
@@ -191,7 +191,8 @@ const SOURCES = {
 /** A line of the panel's small list. */
 export function line(item, { known }) {
   if (known) return known;
-  return make("a", { href: hrefOf(item), className: "line" }, pictureOf(item, 32), make("span", { text: titleText(item) }));
+  const words = item.item?.sponsored ? `Sponsored: ${titleText(item)}` : titleText(item);
+  return make("a", { href: hrefOf(item), className: "line" }, pictureOf(item, 32), make("span", { text: words }));
 }
 
 export const titleText = (item) => item.item?.title || item.item_id;

@@ -1,6 +1,6 @@
 // What there is to read and to watch, as a live list; and one article or film, with the time spent on it.
 
-import { tilesOf, picture, pictureOf, pathOf, titleText } from "./card.js";
+import { hrefOf, tilesOf, picture, pictureOf, titleText } from "./card.js";
 import { make } from "./dom.js";
 import { film } from "./film.js";
 import { Stay } from "./stay.js";
@@ -21,7 +21,8 @@ function story(item) {
     make("span", { className: "frame" }, pictureOf(item, 160)),
     make(
       "a",
-      { href: pathOf(item.item_id, card.kind), className: "open story" }, // its style has it cover the picture, too
+      { href: hrefOf(item), className: "open story", rel: card.sponsored ? "sponsored" : null }, // its style has it cover the picture, too
+      ...(card.sponsored ? [make("span", { className: "ad", text: "Sponsored" })] : []),
       make("span", { className: "kind", text: [kindLine(card), card.category].filter(Boolean).join(" · ") }),
       make("span", { className: "title", text: titleText(item) }),
     ),
@@ -88,10 +89,10 @@ export function storyView({ item, ...shop }) {
     counted,
   );
   const goods = shop.list({ placement: BESIDE, n: "4", "item-id": id });
-  const end = () => {
+  const end = ({ seen = true } = {}) => {
     clearTimeout(looking);
-    look();
-    stay.end();
+    if (seen) look();
+    stay.end({ seen });
     shown?.end();
   };
   const more = stories(shop, { placement: "feed", n: "5" }, ((left) => (one, index, items) => one.item_id !== id && items.filter(left).indexOf(one) < 4)((one) => one.item_id !== id));

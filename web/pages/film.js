@@ -11,7 +11,7 @@ const DRIFT = [{ transform: "scale(1.02) translateX(-1.5%)" }, { transform: "sca
 export function film({ title, scenes, changed }) {
   const total = scenes.reduce((sum, { seconds }) => sum + seconds, 0);
   const image = make("img", { alt: "", width: 480, height: 480 });
-  const caption = make("p", { className: "caption" });
+  const caption = make("p", { className: "caption", "aria-live": "polite" });
   const button = make("button", { type: "button", className: "play", on: { click: () => set(!playing) } });
   const bar = make("progress", { max: total, value: 0, "aria-label": "How much has been played" });
   const time = make("span", { className: "time" });

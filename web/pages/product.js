@@ -50,8 +50,9 @@ export function productView({ item, client, cart, list, noteTitle, visited }) {
     beside("Similar", (kind) => kind === "similar"),
     beside("You may also like", (kind) => kind !== "goes_with" && kind !== "similar"),
   ];
-  const end = () => {
-    look();
+  const end = ({ seen = true } = {}) => {
+    if (seen) look();
+    else clearTimeout(waiting);
     cart.removeEventListener("change", draw);
   };
   return { title, nodes: [about, ...sections], end };

@@ -37,6 +37,7 @@ async function itemView(view) {
 }
 
 const VIEWS = { product: itemView, read: itemView, feed: feedView, department: departmentView, cart: cartView, search: searchView, nowhere: nowhereView };
+const UNSEEN = { seen: false }; // how a view ends that was never shown: nobody has looked at anything
 let [ended, turn] = [() => {}, 0];
 
 async function show(route, back = false) {
@@ -49,7 +50,7 @@ async function show(route, back = false) {
   } catch (error) {
     made = error.temporary ? away(open, () => mine === turn, (found) => mount(found, route, true)) : nowhere("Not here", error.message);
   }
-  if (mine !== turn) return made.end?.(); // somewhere else was gone to meanwhile
+  if (mine !== turn) return made.end?.(UNSEEN); // somewhere else was gone to meanwhile
   mount(made, route, back);
   await made.ready;
 }
@@ -77,7 +78,7 @@ function away(open, wanted, mount_) {
     try {
       const found = await open();
       if (wanted()) mount_(found);
-      else found.end?.();
+      else found.end?.(UNSEEN);
     } catch (error) {
       if (!error.temporary && wanted()) mount_(nowhere("Not here", error.message));
     }
@@ -106,7 +107,7 @@ document.addEventListener("click", ({ target }) => {
 });
 addEventListener("keydown", ({ key }) => {
   const why = key === "Escape" && document.querySelector("details[open]");
-  if (!why) return;
+  if (!why?.contains(document.activeElement)) return;
   why.open = false;
   why.querySelector("summary").focus();
 });

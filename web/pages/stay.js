@@ -9,6 +9,7 @@ const MOST_MS = 2_000; // between two steps: more than that is a sleep
 const IDLE_MS = 60_000;
 const FIRST_S = 5; // then at twice as much each time: an event a second would be noise
 const LEAST_S = 1; // of news at the end
+const MORE = 1.5; // ... than was told, when the page is put away for a while: each telling counts as interest
 const COMPLETE = 0.9; // as the server has it
 
 const SIGNS_OF_LIFE = ["pointermove", "pointerdown", "keydown", "scroll", "touchstart"];
@@ -52,8 +53,9 @@ export class Stay {
     if (done || this.seconds >= this.#next) this.#say();
   }
 
-  end() {
-    this.#last();
+  /** `seen`: whether it was ever shown. */
+  end({ seen = true } = {}) {
+    if (seen) this.#last();
     clearInterval(this.#timer);
     this.#ends.abort();
     this.#leaving.delete(this.#last);
@@ -61,7 +63,7 @@ export class Stay {
 
   #turned() {
     this.step();
-    if (document.visibilityState === "hidden") this.#last(); // a phone may never come back to this page
+    if (document.visibilityState === "hidden" && this.seconds >= MORE * this.#told) this.#last(); // a phone may never come back
   }
 
   #last = () => {

@@ -76,6 +76,8 @@ export interface EventItem {
 export interface Consent {
   personalization_storage?: "granted" | "denied";
   analytics_storage?: "granted" | "denied";
+  ad_storage?: "granted" | "denied";
+  ad_personalization?: "granted" | "denied";
 }
 
 export interface EventFields {

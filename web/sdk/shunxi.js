@@ -1,4 +1,4 @@
-// What each part does: shunxi.d.ts
+// Each part: shunxi.d.ts
 
 const BACKOFF_S = [0.5, 20];
 const STABLE_MS = 10_000; // then the next failure is a first one
@@ -15,7 +15,7 @@ const SEEN_MS = 1_000; // the MRC's viewability
 const GATHER_MS = 1_000;
 const MAX_QUERY = 1_024; // the server's
 const TOLD_LIMIT = 5_000;
-const USES = ["personalization_storage", "analytics_storage"];
+const USES = ["personalization_storage", "analytics_storage", "ad_storage", "ad_personalization"];
 const [SILENT, TOKEN_EXPIRED] = [4000, 4005];
 const [TAB, BROWSER] = ["sessionStorage", "localStorage"];
 const FIELDS = ["items", "search_term", "value", "currency", "transaction_id", "consent", "context"];

@@ -20,6 +20,9 @@ class Security(NamedTuple):
     password: str = ""
     context: ssl.SSLContext | None = None
 
+    def __repr__(self) -> str:
+        return f"Security({self.mechanism}, {self.username!r}, {'TLS' if self.context else 'no TLS'})"
+
     @classmethod
     def from_settings(cls, settings: Settings) -> Security:
         """Raises ConfigError, by the setting: for a name without SASL, for none with it, for a file that is no PEM."""
@@ -69,7 +72,7 @@ def _context(settings: Settings) -> ssl.SSLContext:
             if name == "CA":
                 context = ssl.create_default_context(cafile=path)
             else:
-                context.load_cert_chain(path)
+                context.load_cert_chain(path, password="")  # else OpenSSL asks for one on the terminal
         except OSError as error:
             field = f"REC_BROKER_{name}_FILE"
             raise ConfigError(f"{field}={path} cannot be read as PEM: {error}", field=field) from error
