@@ -13,7 +13,7 @@ import asyncio
 import logging
 import time
 import zlib
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -42,6 +42,7 @@ from rec.feedback import (
     fold,
 )
 from rec.ports import Log, Record
+from rec.recent import Recent
 from rec.rewarded import rewarded_of
 from rec.served import Lists, Packed
 from rec.state import UserState
@@ -73,11 +74,12 @@ class Feedback:
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
         wanted: bool = True,
-        passed: Container[str] | None = None,
+        passed: Recent[str, bool] | None = None,
         consent_default: bool = True,
         teach: Callable[[Rewarded], None] | None = None,
     ) -> None:
-        self._wanted, self._passed = wanted, passed or frozenset()  # else nothing is joined; of these lists neither
+        self._wanted = wanted  # else nothing is joined; of the lists that `passed` knows neither
+        self._passed = Recent[str, bool](1) if passed is None else passed
         self._consent_default = consent_default
         self._teach = teach  # the trainer, if it learns from what lists earn
         self._windows, self._users, self._owned, self._rules = windows, users, owned, rules

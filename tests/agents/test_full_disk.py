@@ -170,12 +170,14 @@ async def test_curves_of_a_disk_that_was_full_begin_another_file_and_never_hold_
 
 
 def _drawn(folder: Path) -> dict[str, float]:
-    """The numbers of the one file: records of a length, its checksum, an Event, its checksum."""
-    (path,) = folder.iterdir()
-    raw, at, found = path.read_bytes(), 0, {}
-    while at < len(raw):
-        size = int.from_bytes(raw[at : at + 8], "little")
-        one = Event.FromString(raw[at + 12 : at + 12 + size])
-        found.update({value.tag: value.simple_value for value in one.summary.value})
-        at += size + 16
+    """The numbers of its files (one for each second in which one could be begun, most of them empty): records of a
+    length, its checksum, an Event, its checksum."""
+    found: dict[str, float] = {}
+    for path in sorted(folder.iterdir()):
+        raw, at = path.read_bytes(), 0
+        while at < len(raw):
+            size = int.from_bytes(raw[at : at + 8], "little")
+            one = Event.FromString(raw[at + 12 : at + 12 + size])
+            found.update({value.tag: value.simple_value for value in one.summary.value})
+            at += size + 16
     return found

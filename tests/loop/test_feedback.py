@@ -96,6 +96,17 @@ async def test_a_list_that_was_pushed_is_joined_with_what_became_of_it(loop: Loc
     assert [touch.item_id for touch in example.state.history] == ["books-1"]  # as served, not as it is now
 
 
+async def test_what_is_done_on_a_list_that_nobody_joins_waits_for_nothing(tmp_path: Path) -> None:
+    settings = loop_settings(tmp_path, feedback_placements=("feed",), sweep_interval_s=60)
+    async with local_worker(settings, shop()) as loop, Screen(loop) as screen:
+        ids = three(screen.last)
+        await publish(loop, on(screen.last, "view_item_list", *ids), on(screen.last, "select_item", ids[1]))
+        await until(lambda: loop.users[b"u1"].applied == 2)
+        assert not loop.windows
+        await publish(loop, on("of somebody else", "select_item", ids[2]))  # it may be one of the feed's
+        await until(lambda: lists(loop) == ["of somebody else"])
+
+
 async def test_a_list_that_was_asked_for_is_remembered_too(loop: Local) -> None:
     await ask(loop, SlateRequest("u2", "r1", "web-1", time.time() + 60, n=5))
     await until(lambda: lists(loop, "u2"))

@@ -35,8 +35,8 @@ def test_the_same_message_passes_once_in_a_while_and_says_how_many_were_left_out
     clock = Clock()
     written = Written(clock)
     for node in range(300):
-        said(written, "Unable connect to node with id %s: %s", node, "refused")
-    assert written.lines == ["Unable connect to node with id 0: refused"]
+        said(written, "Unable connect to node with id %s: %s", node, "50 % refused")
+    assert written.lines == ["Unable connect to node with id 0: 50 % refused"]
     clock.now += 5
     said(written, "Unable connect to node with id %s: %s", 7, "50 % refused")
     assert written.lines[1:] == ["Unable connect to node with id 7: 50 % refused (299 more like this were left out)"]
