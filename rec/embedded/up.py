@@ -167,7 +167,7 @@ def is_the_demos(database: Path) -> bool:
             items, ads = reader.execute(
                 "SELECT count(*), coalesce(sum(item_id = ?), 0) FROM items", (AN_AD,)
             ).fetchone()
-    except sqlite3.OperationalError:  # a schema that is not there yet
+    except sqlite3.Error:  # no schema yet, or no database: whoever opens it next says so
         return True
     return not items or bool(ads)
 
