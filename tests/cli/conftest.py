@@ -1,13 +1,16 @@
-"""Brokers for the commands that look into the log; each test takes a world of its own on them."""
+"""Brokers for the commands that look into the log; each test takes a world of its own on them. For those that ask a
+server, a scripted one."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from rec.config import Settings, load_settings
+from tests.client.fake_server import FakeServer
 
 
 @pytest.fixture(scope="session", params=["tansu", pytest.param("kafka", marks=pytest.mark.needs_kafka)])
@@ -31,3 +34,13 @@ def world(broker: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Setti
     for key, value in values.items():
         monkeypatch.setenv(f"REC_{key}", value)
     return load_settings()
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[FakeServer]:
+    """A scripted server, named in the environment as a command reads it."""
+    monkeypatch.chdir(tmp_path)
+    async with FakeServer() as server:
+        monkeypatch.setenv("REC_URL", server.url)
+        monkeypatch.setenv("REC_API_KEY", "key")
+        yield server

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,14 +19,9 @@ FOUND: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.fixture
-async def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[FakeServer]:
-    monkeypatch.chdir(tmp_path)
-    async with FakeServer() as server:
-        monkeypatch.setenv("REC_URL", server.url)
-        monkeypatch.setenv("REC_API_KEY", "key")
-        server.http["GET /v1/ads"] = lambda request, body: FOUND
-        yield server
+@pytest.fixture(autouse=True)
+def _campaigns(server: FakeServer) -> None:
+    server.http["GET /v1/ads"] = lambda request, body: FOUND
 
 
 async def test_the_table_has_a_campaign_a_line(server: FakeServer) -> None:

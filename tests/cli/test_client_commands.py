@@ -9,7 +9,6 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,6 @@ from aiohttp import web
 
 from tests.cli.runner import rec
 from tests.client.fake_server import WAIT_S, FakeServer, a_slate
-
-
-@pytest.fixture
-async def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[FakeServer]:
-    monkeypatch.chdir(tmp_path)
-    async with FakeServer() as server:
-        monkeypatch.setenv("REC_URL", server.url)
-        monkeypatch.setenv("REC_API_KEY", "key")
-        yield server
 
 
 # ---------------------------------------------------------------- track

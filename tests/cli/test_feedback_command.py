@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,15 +14,6 @@ FOUND: dict[str, Any] = {
     "by": "item", "through": 1_700_000_000.0, "lists": 3, "half_life_s": 1.0, "level": 0.95, "prior": {},
     "rows": [{"key": "tent", "seen": 8.0, "clicks": 1.0, "purchases": 0.0, "ctr": RATE, "cvr": RATE}],
 }  # fmt: skip
-
-
-@pytest.fixture
-async def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[FakeServer]:
-    monkeypatch.chdir(tmp_path)
-    async with FakeServer() as server:
-        monkeypatch.setenv("REC_URL", server.url)
-        monkeypatch.setenv("REC_API_KEY", "key")
-        yield server
 
 
 async def test_the_table_has_rates_with_their_intervals(server: FakeServer) -> None:
