@@ -16,9 +16,10 @@ import msgspec
 import numpy as np
 
 from rec import dwell
-from rec.catalog import AD_KIND, ARTICLE, PRODUCT, VIDEO, Mask, View
+from rec.catalog import Mask, View
 from rec.dwell import Reward
 from rec.errors import BadInput, ConfigError
+from rec.kinds import AD_KIND, ARTICLE, PRODUCT, VIDEO
 from rec.policy.filters import ListRules
 from rec.protocol import Placement
 from rec.slates import Slate
