@@ -1,0 +1,49 @@
+"""judged queries → **tuned encoder** → search measures. What the trainer's slower clock would make of such clicks.
+
+The same pairs, steps and gate (rec.pairs, rec.model.tuning): each relevant product of a query counts as chosen for it;
+a visit that is no better on the pairs it holds out is dropped, and the encoder stays what it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from rec.model.checkpoint import digest_of
+from rec.model.encoder import Adapter, TextEncoder
+from rec.model.teaching import Tune
+from rec.model.tuning import tune
+from rec.model.weights import DEFAULT, encoder_id, tuned_id
+from rec.pairs import Pairs, as_read
+
+Tell = Callable[[int, Mapping[str, float], bool], None]  # visit, metrics, whether it is kept
+
+
+def tuned_by(
+    chosen: Mapping[str, Sequence[str]],
+    texts: Mapping[str, str],
+    visits: int,
+    steps: int,
+    seed: int,
+    tell: Tell,
+    name: str = DEFAULT,
+) -> TextEncoder:
+    """The encoder after so many visits. `chosen`: query → item_ids; `texts`: of the items.
+
+    Raises ModelError if the base encoder cannot be loaded.
+    """
+    pairs = Pairs(queries=sum(map(len, chosen.values())))
+    for query, item_ids in chosen.items():
+        for item_id in item_ids:
+            pairs.choose(as_read(query), item_id)
+    base, how = encoder_id(name), Tune(steps=steps)
+    lessons = pairs.lessons(texts, how.held_most)
+    encoder, kept = TextEncoder(name), None
+    for visit in range(visits):
+        tuned = tune(encoder, lessons, Tune(steps=steps, seed=seed + visit))
+        tell(visit + 1, tuned.metrics, tuned.better)
+        if tuned.better:
+            kept = Adapter(base, digest_of(tuned.weights), encoder.rank, encoder.alpha, tuned.weights)
+            encoder.encoder_id = tuned_id(base, kept.digest)
+        else:
+            encoder = TextEncoder(name, kept)
+    return encoder
