@@ -20,7 +20,7 @@ from rec.search.filters import Filters
 from rec.search.finding import DEPTH, find
 from rec.search.fusion import RECIPROCAL, Fusion, FusionLearner
 from rec.search.lexical import LexicalIndex, Term
-from rec.search.nearness import Nearness
+from rec.search.nearness import Nearness, ReadQuery
 from rec.search.reading import Reader
 from rec.search.words import Words
 from rec.shelf import Shelf, shelf
@@ -85,7 +85,8 @@ class _Bench:
 
     def features(self, query: str) -> tuple[list[str], Floats, Mask]:
         """The candidates of a query, what the fusion reads of them, and which are found."""
-        [dense] = self.nearness.of(self.shelf.view, [self.judged.queries.get(query)])
+        vector, view = self.judged.queries.get(query), self.shelf.view
+        dense = self.nearness.of(view, None if vector is None else ReadQuery(view.encoder, vector))
         found = find(
             query, self.reader, self.index, self.shelf, dense=dense,
             filters=Filters(in_stock=False),
