@@ -111,6 +111,8 @@ class QueryEncoder:
             await self._wake.wait()
             encoder = self._wanted if time.monotonic() >= self._not_before else self._base
             child = await self._loaded(encoder)
+            if child is None and encoder != self._base:
+                continue  # with the base, for who waits
             while child is not None:
                 child = await self._read_with(*child)
             self._give_up()

@@ -5,7 +5,8 @@ numbers of -127 to 127 beside its scale (scalar quantization). A cosine is off b
 cares for.
 
 A query's vector meets items' vectors of the same encoder alone: those of the catalog, or those of the tuned encoder
-that queries are read with (`rec.model.texts`). A row of the catalog is written once, so it is read once, too. One thread.
+that queries are read with (`rec.model.texts`). A row of the catalog is written once, so it is read once, too. One
+thread.
 """
 
 from __future__ import annotations

@@ -26,6 +26,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return tiny_bert(tmp_path_factory.mktemp("tiny"), ["tent", "lamp"])
 
 
+@pytest.fixture(scope="module")
+def base(folder: str) -> str:
+    return encoder_id(folder)
+
+
 def children() -> set[int]:
     """Processes of `agents.process` that there are."""
     return {child.pid for child in multiprocessing.active_children() if child.pid is not None}
@@ -42,8 +47,8 @@ async def running(encoder: QueryEncoder) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_nobody_searches_and_no_process_starts_then_one_query_starts_it(folder: str) -> None:
-    encoder, before = QueryEncoder(folder, encoder_id(folder)), children()
+async def test_nobody_searches_and_no_process_starts_then_one_query_starts_it(folder: str, base: str) -> None:
+    encoder, before = QueryEncoder(folder, base), children()
     async with running(encoder):
         await asyncio.sleep(0)  # the task has begun, and waits
         assert encoder.known("tent") is None  # to ask what is known starts nothing
@@ -54,22 +59,22 @@ async def test_nobody_searches_and_no_process_starts_then_one_query_starts_it(fo
         assert encoder.is_warm
         read = await encoder.read("tent", 0.0)
         assert read is not None
-        assert read.encoder == encoder_id(folder)
+        assert read.encoder == base
         assert np.linalg.norm(read.vector) == pytest.approx(1.0, abs=1e-5)
     assert children() == before
     assert not encoder.is_warm
 
 
-async def test_who_begins_to_type_starts_it_before_the_first_query(folder: str) -> None:
-    encoder = QueryEncoder(folder, encoder_id(folder))
+async def test_who_begins_to_type_starts_it_before_the_first_query(folder: str, base: str) -> None:
+    encoder = QueryEncoder(folder, base)
     async with running(encoder):
         encoder.start()
         await until(lambda: encoder.is_warm)
         assert await encoder.read("lamp", 30.0) is not None
 
 
-async def test_a_search_wakes_the_process_however_soon_the_asker_gives_up(folder: str) -> None:
-    encoder = QueryEncoder(folder, encoder_id(folder))
+async def test_a_search_wakes_the_process_however_soon_the_asker_gives_up(folder: str, base: str) -> None:
+    encoder = QueryEncoder(folder, base)
     async with running(encoder):
         assert await encoder.read("tent lamp", 0.0) is None
         assert await encoder.read("tent lamp", 60.0, cold=True) is not None
@@ -86,9 +91,9 @@ def epoch(folder: str, url: str, seed: int = 0) -> str:
 
 
 async def test_an_epoch_reads_once_it_is_loaded_and_what_the_other_one_has_read_is_gone(
-    folder: str, tmp_path: Path
+    folder: str, base: str, tmp_path: Path
 ) -> None:
-    base, url = encoder_id(folder), str(tmp_path)
+    url = str(tmp_path)
     tuned = await asyncio.to_thread(epoch, folder, url)
     expected = await asyncio.to_thread(lambda: epoch_encoder(folder, url, tuned).encode(["tent"])[0])
     encoder, before = QueryEncoder(folder, base, url), children()
@@ -116,9 +121,8 @@ async def test_an_epoch_reads_once_it_is_loaded_and_what_the_other_one_has_read_
 
 
 async def test_an_epoch_that_cannot_be_loaded_leaves_the_base_at_work(
-    folder: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    folder: str, base: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    base = encoder_id(folder)
     encoder = QueryEncoder(folder, base, str(tmp_path))
     async with running(encoder):
         encoder.follow(tuned_id(base, "0" * 16))
