@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 
 KEPT = 20_000  # queries' vectors, 1.5 kB each
 BATCH = 8
-# Two batches begin so far apart, unless one is full. A lone query does not wait; of 50 in a second two are read at once,
-# which costs less than half more than one does: with few words the weights are what has to be read.
+# Two batches begin so far apart, unless one is full. A lone query does not wait; of 50 a second two are read at once,
+# which costs a quarter more than one does: of so few words it is the weights that take the time.
 APART_S = 0.04
 AGAIN_S = 60.0  # an epoch that could not be loaded is tried again after this long
 WAITING = 256  # queries; more than that are answered from their words
@@ -61,10 +61,9 @@ class QueryEncoder:
     def __init__(self, name: str, base: str, adapters: str = "", kept: int = KEPT) -> None:
         self._name, self._base, self._adapters = name, base, adapters
         self._encoder = self._wanted = base
-        self._kept, self._not_before = kept, 0.0
-        self._next = (
-            0.0  # when the next batch may begin  # another encoder than the base could not be loaded until then
-        )
+        self._kept = kept
+        self._not_before = 0.0  # another encoder than the base could not be loaded until then
+        self._next = 0.0  # when the next batch may begin
         self._vectors: Recent[str, ReadQuery] = Recent(kept)
         self._waiting: dict[str, asyncio.Future[ReadQuery | None]] = {}
         self._wake = asyncio.Event()
