@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from rec.errors import BadInput
 from rec.model.checkpoint import digest_of
 from rec.model.encoder import Adapter, TextEncoder
 from rec.model.teaching import Tune
@@ -15,6 +16,7 @@ from rec.model.tuning import tune
 from rec.model.weights import DEFAULT, encoder_id, tuned_id
 from rec.pairs import Pairs, as_read
 
+LEAST_HELD = 2  # pairs that a visit is tested on: fewer have no standard error
 Tell = Callable[[int, Mapping[str, float], bool], None]  # visit, metrics, whether it is kept
 
 
@@ -29,14 +31,20 @@ def tuned_by(
 ) -> TextEncoder:
     """The encoder after so many visits. `chosen`: query → item_ids; `texts`: of the items.
 
-    Raises ModelError if the base encoder cannot be loaded.
+    Raises ModelError if the base encoder cannot be loaded, BadInput for too few queries.
     """
     pairs = Pairs(queries=sum(map(len, chosen.values())))
     for query, item_ids in chosen.items():
         for item_id in item_ids:
             pairs.choose(as_read(query), item_id)
-    base, how = encoder_id(name), Tune(steps=steps)
-    lessons = pairs.lessons(texts, how.held_most)
+    base = encoder_id(name)
+    lessons = pairs.lessons(texts, Tune().held_most)
+    if not lessons.train or len(lessons.held) < LEAST_HELD:
+        raise BadInput(
+            f"{len(lessons.train)} pairs to tune with and {len(lessons.held)} to test them on are too few, of "
+            f"{len(chosen)} queries. Give more queries, or leave --tune out.",
+            field="--tune",
+        )
     encoder, kept = TextEncoder(name), None
     for visit in range(visits):
         tuned = tune(encoder, lessons, Tune(steps=steps, seed=seed + visit))
