@@ -12,7 +12,6 @@ from rec.errors import BadInput
 from rec.model.checkpoint import digest_of
 from rec.model.encoder import Adapter, TextEncoder
 from rec.model.teaching import Tune
-from rec.model.tuning import tune
 from rec.model.weights import DEFAULT, encoder_id, tuned_id
 from rec.pairs import Pairs, as_read
 
@@ -33,6 +32,8 @@ def tuned_by(
 
     Raises ModelError if the base encoder cannot be loaded, BadInput for too few queries.
     """
+    from rec.model.tuning import tune
+
     pairs = Pairs(queries=sum(map(len, chosen.values())))
     for query, item_ids in chosen.items():
         for item_id in item_ids:
