@@ -26,7 +26,7 @@ from agents.intents import Intents
 from agents.metrics import Metrics
 from agents.model_sync import ModelSync
 from agents.presence import Presence
-from agents.query_encoder import QueryEncoder
+from agents.query_encoder import query_reader
 from agents.rating import Rating, load_rates
 from agents.refresh import Refresher
 from agents.requests import Requests
@@ -210,9 +210,7 @@ async def wire(
         interval_s=settings.sweep_interval_s,
     )
     presence.on_gap = sweep.soon  # whatever moved while nobody was known to look is made up for at once
-    query_encoder = QueryEncoder(settings.encoder) if settings.search_vectors else None
-    if query_encoder is not None:
-        world.query_vector = query_encoder.known
+    query_encoder = query_reader(settings, base_encoder, world)
     searching = Searching(
         engine=await asyncio.to_thread(search_engine, settings),
         encoder=query_encoder,
@@ -289,6 +287,7 @@ async def wire(
         exchange=exchange,
         poll_s=settings.model_poll_s,
         on_swap=lambda _: metrics.swaps.inc(),
+        on_texts=query_encoder.follow if query_encoder is not None else None,
     )
     counting = Counting(
         counters=counters,

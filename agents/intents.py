@@ -66,7 +66,7 @@ class Intents:
                 self._wake.clear()
                 self._reading, self._waiting = self._waiting, {}
                 wanted = [(subject, term) for subject, (term, _) in self._reading.items()]
-                vectors = await asyncio.gather(*(encoder.vector(term, READ_WITHIN_S, cold=True) for _, term in wanted))
+                vectors = await asyncio.gather(*(encoder.read(term, READ_WITHIN_S, cold=True) for _, term in wanted))
                 for (subject, _), vector in zip(wanted, vectors, strict=True):
                     known = self._reading.pop(subject, None)
                     if known is not None and vector is not None:
@@ -84,7 +84,7 @@ class Intents:
     async def _soon(
         self, encoder: QueryEncoder, subject: str, term: str, then: Callable[[], None], again: Again
     ) -> None:
-        vector = await encoder.vector(term, WITHIN_S)
+        vector = await encoder.read(term, WITHIN_S)
         then()
         if vector is None:
             self._later(subject, term, again)

@@ -50,7 +50,8 @@ class _Refused(NamedTuple):
 
 
 class ModelSync:
-    """Keeps `world.brain` equal to what the registry says. `on_swap` is told the version."""
+    """Keeps `world.brain` equal to what the registry says. `on_swap` is told the version, `on_texts` the encoder_id
+    that search is to read with: the version's, once every item has a vector of it; else the catalog's."""
 
     def __init__(
         self,
@@ -60,10 +61,11 @@ class ModelSync:
         exchange: Exchange,
         poll_s: float,
         on_swap: Callable[[str], None] = lambda _: None,
+        on_texts: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._world, self._database, self._exchange = world, database, exchange
-        self._poll_s, self._on_swap, self._clock = poll_s, on_swap, clock
+        self._poll_s, self._on_swap, self._on_texts, self._clock = poll_s, on_swap, on_texts, clock
         self._refused = _Refused()
         self._shelf = Shelf()
         self._reading: _Reading | None = None  # of the epoch that the served version reads, if not the catalog's
@@ -79,6 +81,10 @@ class ModelSync:
     async def look(self) -> None:
         """Swap, if another version is live. Raises Unavailable."""
         await self._follow_texts()
+        await self._follow_live()
+        self._tell_texts()
+
+    async def _follow_live(self) -> None:
         live = await self._database.live_version()
         wanted = live.version if live is not None else UNTAUGHT
         if wanted == (self._world.brain.version if self._world.brain else ""):
@@ -104,6 +110,18 @@ class ModelSync:
         if self._reading is not None and (news := await self._reading.reader.look()):
             await asyncio.to_thread(self._reading.texts.change, vectors_of(news.vectors), news.deleted)
             await asyncio.to_thread(self._reading.warm, self._world.catalog.view())
+
+    def _tell_texts(self) -> None:
+        """What search reads. Of the catalog's encoder all texts are there, or on their way: it stands in for an epoch
+        that is not whole. What came later than the switch to an epoch waits for its vector there."""
+        meaning, reading = self._world.meaning, self._reading
+        texts = None
+        if reading is not None and (reading.reader.is_complete or reading.texts is meaning.texts):
+            texts = reading.texts
+        if texts is not meaning.texts:
+            meaning.texts = texts
+            if self._on_texts is not None:
+                self._on_texts(self._world.catalog.encoder if texts is None else texts.encoder)
 
     async def _loaded(self, version: ModelVersion) -> tuple[Brain, _Reading | None]:
         """Read it in a thread, and let it see the catalog there: the first list need not wait.

@@ -32,7 +32,7 @@ from rec.recommend import World
 from rec.requests import SearchRequest, SuggestRequest
 from rec.search.engine import Engine
 from rec.search.fusion import FUSED, Fusion
-from rec.search.nearness import Nearness
+from rec.search.nearness import Nearness, ReadQuery
 from rec.search.reading import load_synonyms
 from rec.search.words import Words
 from rec.slates import encode_slate
@@ -55,7 +55,7 @@ SHELF_S = 3.0  # what is popular in a search may be so old
 
 class _Waiting(NamedTuple):
     request: SearchRequest
-    vector: Floats | None
+    read: ReadQuery | None
 
 
 class Searching:
@@ -145,8 +145,8 @@ class Searching:
 
     async def _read(self, encoder: QueryEncoder, request: SearchRequest) -> None:
         within = min(WITHIN_S, max(0.0, request.deadline - self._clock()))
-        vector = await encoder.vector(request.search.q, within)
-        self._queue(_Waiting(request, vector))
+        read = await encoder.read(request.search.q, within)
+        self._queue(_Waiting(request, read))
 
     def heard(self, event: Event) -> None:
         """Somebody wanted a product; if on a list made here, that teaches the fusion."""
@@ -218,7 +218,7 @@ class Searching:
             suggest()
             for one, state in zip(waiting, states, strict=True):
                 began = time.perf_counter()
-                [dense] = self._nearness.of(self.world.catalog.view(), [one.vector])
+                dense = self._nearness.of(self.world.catalog.view(), one.read, self.world.meaning.texts)
                 done(self._reply, one.request, self._slate(one, state, dense, now, complete))
                 self._metrics.search_seconds.observe(time.perf_counter() - began)
                 suggest()  # who types waits for one search at most
@@ -263,7 +263,6 @@ class Searching:
                 request.search,
                 state,
                 self.world,
-                vector=one.vector,
                 dense=dense,
                 now=now,
                 rng=self._rng,

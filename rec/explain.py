@@ -89,7 +89,7 @@ def apart(world: World) -> World:
         world.worth,
         strategy=world.strategy,
         rulebook=world.rulebook,
-        query_vector=world.query_vector,
+        meaning=world.meaning,
     )
     same.audience, same.scenes = world.audience, world.scenes
     return same

@@ -60,7 +60,11 @@ class Pairs:
             if item.item_id != last:
                 _newest(self._pairs, (last, item.item_id), self._capacity)
             if query:
-                _newest(self._queries, (query, item.item_id), self._most_queries)
+                self.choose(query, item.item_id)
+
+    def choose(self, query: str, item_id: str) -> None:
+        """This item was chosen for a query, which is as the encoder reads it."""
+        _newest(self._queries, (query, item_id), self._most_queries)
 
     def clear(self) -> None:
         """Nothing was seen: somebody is to be forgotten."""

@@ -57,7 +57,8 @@ from rec.policy.strategy import Strategy
 from rec.ranking import CART, HOME, ITEM, Mix, rank
 from rec.reasons import Why, discreet
 from rec.scenes import EVERYTHING
-from rec.search.intent import SPOKE, QueryVector, sought
+from rec.search.intent import SPOKE, sought
+from rec.search.meaning import Meaning
 from rec.shelf import Shelf, shelf
 from rec.slates import Cause, Position, Reason, Slate, SlateItem
 from rec.state import FoldRules, UserState
@@ -114,7 +115,7 @@ class World:
         shelf_s: float = 0.0,
         strategy: Strategy | None = None,
         rulebook: Rulebook | None = None,
-        query_vector: QueryVector = lambda query: None,
+        meaning: Meaning | None = None,
         likeness: ItemLikeness | None = None,
     ) -> None:
         self.brain = brain
@@ -123,7 +124,7 @@ class World:
         self.rulebook = rulebook or Rulebook()
         self.audience = Audience()
         self.ledger: Ledger | None = None  # who was seen how much; None: nobody looks
-        self.query_vector = query_vector
+        self.meaning = meaning or Meaning()
         self.likeness = likeness
         self.scenes = EVERYTHING  # what serves has those of the settings
         self._shelf_s = shelf_s
@@ -273,7 +274,7 @@ def _judged(
         dense["interest"] = leaning
     if says is not None:
         dense["sequence"] = np.exp(says.log_p)
-    searched = sought(view, p.state, world.query_vector, now, world.rules) if gated else None
+    searched = sought(view, p.state, world.meaning, now, world.rules) if gated else None
     if searched is not None:
         dense["query"] = searched  # names candidates, and is no column of the gate's
     pool = gather(on_shelf, found, dense, p.fresh)

@@ -7,7 +7,7 @@ import lzma
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -16,8 +16,12 @@ from rec.catalog import Floats, Item
 from rec.cli.output import emit, emit_json, json_option, say, table
 from rec.cli.progress import ProgressLine
 from rec.errors import BadInput
-from rec.evaluation.search import Judged, evaluate_search
+from rec.evaluation.search import Judged, evaluate_search, halves
+from rec.pairs import as_read
 from rec.search.words import LANGUAGES
+
+if TYPE_CHECKING:
+    from rec.model.encoder import TextEncoder
 
 
 @click.command("evaluate-search")
@@ -30,6 +34,14 @@ from rec.search.words import LANGUAGES
 @click.option("--relevant", default=2.67, show_default=True, help="From which judgment on a product is relevant.")
 @click.option("--language", default="en", show_default=True, type=click.Choice(LANGUAGES), help="Of the texts.")
 @click.option("--text/--no-text", default=True, show_default=True, help="Read titles and queries with the encoder.")
+@click.option(
+    "--tune",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Tune the encoder on one half of the queries in so many visits, and measure the other half.",
+)
+@click.option("--steps", type=click.IntRange(1), default=60, show_default=True, help="Steps of a visit of --tune.")
 @click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Keep vectors in this folder.")
 @click.option("--limit", type=click.IntRange(2), help="Only the first so many queries.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the two halves.")
@@ -44,6 +56,8 @@ def command(
     relevant: float,
     language: str,
     text: bool,
+    tune: int,
+    steps: int,
     cache: Path | None,
     limit: int | None,
     seed: int,
@@ -61,6 +75,8 @@ def command(
     for row in rows_of(judgments, item, query, relevance):
         if _number(row[relevance], judgments) >= relevant and row[item] in items:
             found[row[query]].add(row[item])
+    if tune and not text:
+        raise BadInput("--tune is of the encoder, and --no-text leaves it out. Use one of them.", field="--tune")
     if not found:
         raise BadInput(
             f"{judgments}: no judgment from {relevant} on is of a product in {products}.", field="--relevant"
@@ -75,10 +91,22 @@ def command(
         made = encoded({one.digest(): one.text() for one in items.values()}, cache, "titles")
         vectors = {item_id: made[one.digest()] for item_id, one in items.items()}
         read = encoded({each: each for each in queries}, cache, "queries")
+    known = whole_words()
+    tuned = None
+    if tune:
+        encoder = tuned_encoder(wanted, items, seed, tune, steps)
+        made = encoded({one.digest(): one.text() for one in items.values()}, cache, "titles", encoder)
+        tuned = Judged(
+            list(items.values()),
+            {item_id: made[one.digest()] for item_id, one in items.items()},
+            encoded({each: as_read(each) for each in queries}, cache, "queries", encoder),
+            wanted,
+            known,
+        )
     with ProgressLine("searching", "queries") as line:
         body = evaluate_search(
-            Judged(list(items.values()), vectors, read, wanted, whole_words()), language, seed,
-            lambda _, done, total: line.update(done, done / total),
+            Judged(list(items.values()), vectors, read, wanted, known), language, seed,
+            lambda _, done, total: line.update(done, done / total), tuned,
         )  # fmt: skip
     emit_json(body) if as_json else _show(body)
 
@@ -104,12 +132,30 @@ def _number(text: str, path: Path) -> float:
         raise BadInput(f"{path}: {text!r} is no judgment; give the column of a number with --relevance.") from None
 
 
-def encoded(texts: Mapping[str, str], cache: Path | None, what: str) -> dict[str, Floats]:
+def tuned_encoder(
+    relevant: Mapping[str, frozenset[str]], items: Mapping[str, Item], seed: int, visits: int, steps: int
+) -> TextEncoder:
+    """What the half of the queries that is not measured makes of the encoder, as the trainer would."""
+    from rec.evaluation.tuned import tuned_by
+
+    def tell(visit: int, metrics: Mapping[str, float], kept: bool) -> None:
+        loss, last = metrics["query_loss"], metrics["query_last_loss"]
+        say(f"visit {visit}: held-out loss {loss:.4f} after {last:.4f}, {'kept' if kept else 'dropped'}")
+
+    taught = {query: sorted(relevant[query]) for query in halves(relevant, seed).taught}
+    texts = {item_id: item.text() for item_id, item in items.items()}
+    return tuned_by(taught, texts, visits, steps, seed, tell)
+
+
+def encoded(
+    texts: Mapping[str, str], cache: Path | None, what: str, encoder: TextEncoder | None = None
+) -> dict[str, Floats]:
     """key → vector. With a cache, only texts that are not in it are read; the file is of one encoder."""
     from rec.model.encoder import TextEncoder
     from rec.model.weights import encoder_id
 
-    path = None if cache is None else cache / f"{what}-{encoder_id()}.npz"
+    name = encoder_id() if encoder is None else encoder.encoder_id
+    path = None if cache is None else cache / f"{what}-{name}.npz"
     known: dict[str, Floats] = {}
     if path is not None and path.exists():
         with np.load(path, allow_pickle=False) as kept:
@@ -117,7 +163,7 @@ def encoded(texts: Mapping[str, str], cache: Path | None, what: str) -> dict[str
     missing = [key for key in texts if key not in known]
     if missing:
         say(f"encoding {len(missing):,} {what}")
-        known |= dict(zip(missing, TextEncoder().encode([texts[key] for key in missing]), strict=True))
+        known |= dict(zip(missing, (encoder or TextEncoder()).encode([texts[key] for key in missing]), strict=True))
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             np.savez(path, keys=np.array(list(known)), vectors=np.stack(list(known.values())))
@@ -128,7 +174,7 @@ def _show(body: dict[str, Any]) -> None:
     for part, queries in (("all", body["queries"]), ("half", body["half"]["queries"])):
         said = f"{queries:,} queries, {body['products']:,} products"
         if part == "half":
-            said += "; the fusion learned from the others"
+            said += "; what is learned or tuned is so from the others"
         say(said)
         shown = table("search", "recall@10", "recall@100", "mrr@10", right=("recall@10", "recall@100", "mrr@10"))
         for name, values in body[part].items():

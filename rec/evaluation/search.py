@@ -3,13 +3,13 @@
 Every product is a candidate; a query without a relevant product is left out. Recall@k is the share of a query's
 relevant products among the first k, MRR@10 the mean of 1 / place of the first one among the first ten (Voorhees 1999),
 each a mean over queries. The learned fusion learns from one half of the queries and is measured on the other, beside
-the others on that half.
+the others on that half; so does the tuned encoder (rec.evaluation.tuned), whose vectors come as a second set.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from rec.search.filters import Filters
 from rec.search.finding import DEPTH, find
 from rec.search.fusion import RECIPROCAL, Fusion, FusionLearner
 from rec.search.lexical import LexicalIndex, Term
-from rec.search.nearness import Nearness
+from rec.search.nearness import Nearness, ReadQuery
 from rec.search.reading import Reader
 from rec.search.words import Words
 from rec.shelf import Shelf, shelf
@@ -85,7 +85,8 @@ class _Bench:
 
     def features(self, query: str) -> tuple[list[str], Floats, Mask]:
         """The candidates of a query, what the fusion reads of them, and which are found."""
-        [dense] = self.nearness.of(self.shelf.view, [self.judged.queries.get(query)])
+        vector, view = self.judged.queries.get(query), self.shelf.view
+        dense = self.nearness.of(view, None if vector is None else ReadQuery(view.encoder, vector))
         found = find(
             query, self.reader, self.index, self.shelf, dense=dense,
             filters=Filters(in_stock=False),
@@ -94,8 +95,28 @@ class _Bench:
         return [ids[row] for row in found.rows.tolist()], found.features, found.found
 
 
-def evaluate_search(judged: Judged, language: str, seed: int, progress: Progress) -> dict[str, Any]:
-    """All ways of searching, on all queries; and on one half of them, with the fusion that the other half taught."""
+class Halves(NamedTuple):
+    """Queries to learn from, and the others, which are measured."""
+
+    taught: list[str]
+    tested: list[str]
+
+
+def halves(queries: Iterable[str], seed: int) -> Halves:
+    """
+    >>> [len(half) for half in halves("abcde", 0)]
+    [2, 3]
+    """
+    every = sorted(queries)
+    shuffled = random.Random(seed).sample(every, len(every))
+    return Halves(shuffled[: len(every) // 2], sorted(shuffled[len(every) // 2 :]))
+
+
+def evaluate_search(
+    judged: Judged, language: str, seed: int, progress: Progress, tuned: Judged | None = None
+) -> dict[str, Any]:
+    """All ways of searching, on all queries; and on one half of them, with the fusion that the other half taught.
+    `tuned`: the same with the vectors of an encoder that the other half has tuned; measured on that half alone."""
     bench, queries = _Bench(judged, language), sorted(judged.relevant)
     ways: dict[str, Callable[[str], list[str]]] = {"bm25, words as typed": bench.plain, "bm25": bench.words}
     if judged.queries:
@@ -109,17 +130,35 @@ def evaluate_search(judged: Judged, language: str, seed: int, progress: Progress
         ranked["reciprocal ranks"][query] = ordered(*read[query], Fusion(RECIPROCAL))
         ranked["fused"][query] = ordered(*read[query], Fusion())
         progress("searching", at + 1, len(queries))
-    shuffled = random.Random(seed).sample(queries, len(queries))
-    taught, tested = shuffled[: len(queries) // 2], sorted(shuffled[len(queries) // 2 :])
+    taught, tested = halves(queries, seed)
     fusion = learned([(*read[query], judged.relevant[query]) for query in taught])
     half = {name: {query: lists[query] for query in tested} for name, lists in ranked.items()}
     half["learned from reciprocal ranks"] = {query: ordered(*read[query], fusion) for query in tested}
+    if tuned is not None:
+        half |= _tuned(_Bench(tuned, language), taught, tested, progress)
     return {
         "queries": len(queries),
         "products": len(judged.items),
         "all": {name: measures(lists, judged.relevant) for name, lists in ranked.items()},
         "half": {"queries": len(tested)} | {name: measures(lists, judged.relevant) for name, lists in half.items()},
         "fusion": {"weights": list(fusion.weights), "learned": fusion.learned},
+    }
+
+
+def _tuned(
+    bench: _Bench, taught: Sequence[str], tested: Sequence[str], progress: Progress
+) -> dict[str, dict[str, list[str]]]:
+    """The ways that read vectors, with those of the tuned encoder, and the fusion taught beside it."""
+    read: dict[str, tuple[list[str], Floats, Mask]] = {}
+    for at, query in enumerate([*taught, *tested]):
+        read[query] = bench.features(query)
+        progress("searching, tuned", at + 1, len(taught) + len(tested))
+    fusion = learned([(*read[query], bench.judged.relevant[query]) for query in taught])
+    return {
+        "dense, tuned": {query: bench.dense(query) for query in tested},
+        "reciprocal ranks, tuned": {query: ordered(*read[query], Fusion(RECIPROCAL)) for query in tested},
+        "fused, tuned": {query: ordered(*read[query], Fusion()) for query in tested},
+        "learned, tuned": {query: ordered(*read[query], fusion) for query in tested},
     }
 
 

@@ -91,12 +91,13 @@ class Engine:
         state: UserState | None,
         world: World,
         *,
-        vector: Floats | None,
+        vector: Floats | None = None,
         dense: Floats | None = None,
         now: float,
         rng: random.Random,
     ) -> Slate:
-        """The slate for a search, or for its next page. Raises BadInput."""
+        """The slate for a search, or for its next page. `dense` [size]: the query's cosines (rec.search.nearness); or
+        `vector` [dim], if it is of the catalog's encoder. Raises BadInput."""
         asked, place = asked_for(wanted), place_of(wanted)
         offset = place.offset if place else 0
         kept = self._ranked.get(place.slate_id) if place else None

@@ -7,14 +7,11 @@ is no feature of the gate, which never sees a query. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from rec.catalog import Floats, View
+from rec.search.meaning import Meaning
 from rec.state import FoldRules, UserState
-
-QueryVector = Callable[[str], Floats | None]  # of a query that was read before, of the catalog's encoder
 
 WEIGHT = 3.0  # logits of a perfect likeness: about what a click gives to its category
 NEAR = 0.25  # cosine below which a product has nothing to do with the query
@@ -22,14 +19,14 @@ SPOKE = 0.5  # logits from which it is the reason for an item
 HALF_LIVES = 4.0  # of the fold's short clock; after that nothing is left
 
 
-def sought(view: View, state: UserState | None, vector_of: QueryVector, now: float, rules: FoldRules) -> Floats | None:
-    """[size] logits that the newest search adds to each item; None if there is none, or its vector is not known."""
+def sought(view: View, state: UserState | None, meaning: Meaning, now: float, rules: FoldRules) -> Floats | None:
+    """[size] logits that the newest search adds to each item; None if there is none, or nobody has read it."""
     if state is None or not state.searches:
         return None
     at, term = state.searches[-1]
     age = max(0.0, now - at) / rules.short_half_life_s
-    if age > HALF_LIVES or (vector := vector_of(term)) is None or view.vectors.shape[1] != len(vector):
+    if age > HALF_LIVES or (cosines := meaning.of(view, term)) is None:
         return None
-    likeness = (view.vectors @ vector - np.float32(NEAR)) / np.float32(1 - NEAR)
+    likeness = (cosines - np.float32(NEAR)) / np.float32(1 - NEAR)
     said: Floats = np.maximum(likeness, 0) * np.float32(WEIGHT * 0.5**age)
     return said

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,13 +18,17 @@ import pytest
 from agents.model_sync import ModelSync
 from rec.catalog import Catalog, Item
 from rec.counters import Counters
-from rec.examples import Epoch, Erased, Tick, decode_lesson
-from rec.model.checkpoint import names
+from rec.events import Event, EventItem, instant
+from rec.examples import Epoch, Erased, Example, Tick, decode_lesson, example_of
+from rec.model.checkpoint import load_meta, names
 from rec.model.encoder import epoch_encoder
 from rec.model.served import Served
 from rec.model.teaching import Tune
 from rec.recommend import Brain, World
+from rec.state import Facets, UserState, fold
 from tests.agents.school import BEGIN, DIM, ITEMS, TOPIC, School, read, until, walks
+from tests.loop.local import Local, local_worker, loop_settings
+from tests.loop.test_search import search
 from tests.model.tiny import tiny_bert
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_children")]
@@ -242,3 +247,78 @@ async def test_an_adapter_that_is_no_better_is_dropped_and_nothing_switches(
             assert trainer.taken.encoder == school.base
     assert "the adapter was dropped, it is no better" in caplog.text
     assert switches(school) == []
+
+
+def choices(count: int, at: float) -> list[Example]:
+    """Shoppers who choose things of a category for what they searched for."""
+    rng, found = np.random.default_rng(3), []
+    facets = {item.item_id: Facets(item.category, item.brand) for item in ITEMS}
+    for number in range(count):
+        kind, user = int(rng.integers(4)), f"q{number}"
+        first, then = (f"i{6 * kind + int(place)}" for place in rng.choice(6, 2, replace=False))
+        state: UserState | None = None
+        for step, (item_id, term) in enumerate(((first, None), (then, f"c{kind} thing {number % 20}"))):
+            moment = instant(at + number + step / 2)
+            event = Event(
+                event="select_item", event_id=f"q-{number}-{step}", user_id=user, items=(EventItem(item_id),),
+                received_ts=moment, event_ts=moment, search_term=term,
+            )  # fmt: skip
+            found.append(example_of(event, state))
+            state, _ = fold(state, event, facets.get, epoch="e")
+    return found
+
+
+async def test_search_reads_with_the_encoder_that_searches_have_tuned_and_with_the_base_when_that_is_over(
+    school: School, encoder: str, tmp_path: Path
+) -> None:
+    await school.say([*walks(12, 100), *choices(100, BEGIN + 200), Tick()])
+    epoch = await made(school)
+    assert any("query_loss" in meta["metrics"] for _, meta in await asyncio.to_thread(metas, school.adapters))
+    settings = loop_settings(tmp_path / "worker", encoder=encoder, models_url=str(school.folder), model_poll_s=0.05)
+    async with local_worker(settings, [], database=school.database) as loop:
+        world, query = loop.deps.searching.world, "c1 thing 4"
+        reading = asyncio.create_task(loop.deps.loops["query encoder"]())
+        try:
+            slate = await search(loop, query, n=24)
+            async with school.trainer() as trainer:
+                await school.say([*walks(12, 60, seed=1, at=BEGIN + 500), Tick()])
+                await school.read(trainer)
+                await version_of(school, epoch)
+                await until(lambda: world.meaning.texts is not None and world.meaning.texts.encoder == epoch)
+            for name in (epoch, school.base):
+                await read_with(loop, query, name)
+                reader = await asyncio.to_thread(epoch_encoder, encoder, school.adapters, name)
+                texts = [*(item.text() for item in ITEMS), query]
+                *items, meant = await asyncio.to_thread(reader.encode, texts)
+                view = world.catalog.view()
+                cosines = world.meaning.of(view, query)
+                assert cosines is not None
+                expected = [float(vector @ meant) for vector in items]
+                said = [float(cosines[view.row_of[item.item_id]]) for item in ITEMS]
+                assert np.allclose(said, expected, atol=0.01)
+                slate = await search(loop, query, n=24)
+                assert slate.strategy == "search-hybrid"
+                if name == epoch:
+                    school.tune, school.tuner = None, None
+                    async with school.trainer() as trainer:
+                        await until(lambda: trainer.taken.encoder == school.base)
+                        await school.say([*walks(12, 60, seed=2, at=BEGIN + 900), Tick()])
+                        await school.read(trainer)
+                        await version_of(school, school.base)
+                        await until(lambda: world.meaning.texts is None)
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+
+async def read_with(loop: Local, query: str, encoder: str) -> None:
+    """Until queries are read with this encoder."""
+    reader = loop.deps.searching._encoder
+    assert reader is not None
+    async with asyncio.timeout(60):
+        while (read := await reader.read(query, 30.0, cold=True)) is None or read.encoder != encoder:
+            await asyncio.sleep(0.02)
+
+
+def metas(url: str) -> list[tuple[str, dict[str, Any]]]:
+    return [(name, load_meta(url, name)) for name in names(url)]

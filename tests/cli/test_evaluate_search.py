@@ -39,5 +39,7 @@ def test_a_column_that_is_not_there_and_a_judgment_that_is_no_number_are_named(f
     assert (done.code, "has no column name" in done.err) == (2, True)
     done = rec_now("evaluate-search", *files, "--no-text", "--relevance", "search_term")
     assert (done.code, "--relevance" in done.err) == (2, True)
+    done = rec_now("evaluate-search", *files, "--no-text", "--tune", "1")
+    assert (done.code, "--tune is of the encoder" in done.err) == (2, True)
     done = rec_now("evaluate-search", *files, "--no-text", "--relevant", "9")
     assert (done.code, "no judgment from 9.0 on" in done.err) == (2, True)

@@ -18,6 +18,8 @@ from rec.model.encoder import TextEncoder
 from rec.ports import Hint, Wanted
 from rec.protocol import Search
 from rec.requests import SearchRequest, SuggestRequest, encode_request
+from rec.search.meaning import Meaning
+from rec.search.nearness import ReadQuery
 from rec.slates import Slate, decode_slate
 from rec.store.memory import MemoryExchange
 from rec.topics import BEHAVIOR, REQUESTS
@@ -211,7 +213,8 @@ async def test_the_vector_of_a_search_moves_the_list_before_any_click(tmp_path: 
         world = loop.deps.searching.world
         axis = {name: np.eye(4, dtype=np.float32)[at] for at, name in enumerate(CATEGORIES)}
         world.catalog.set_vectors({item.item_id: axis[item.category] for item in items()})
-        world.query_vector = lambda query: axis["Audio"] if query == "something to listen with" else None
+        read = ReadQuery(world.catalog.encoder, axis["Audio"])
+        world.meaning = Meaning(lambda query: read if query == "something to listen with" else None)
         exchange = loop.exchange.connect()
         await exchange.announce("web-1", Wanted("u1", {"home": 6}))
         pushes = exchange.pushes()

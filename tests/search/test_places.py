@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from rec.catalog import Catalog, Item
+from rec.model.texts import Texts
 from rec.search.lexical import LexicalIndex
-from rec.search.nearness import Nearness
+from rec.search.nearness import Nearness, ReadQuery
 from rec.search.words import Words
 
 
@@ -69,9 +70,40 @@ def test_cosines_of_bytes_are_those_of_floats_to_a_few_thousandths() -> None:
     query /= np.linalg.norm(query)
     for _ in range(2):
         view = catalog.view()
-        said, nothing = nearness.of(view, [query, None])
-        assert nothing is None
+        assert nearness.of(view, None) is None
+        said = nearness.of(view, ReadQuery(view.encoder, query))
         assert said is not None
         assert np.abs(said - view.vectors @ query).max() < 0.004
         catalog.set_vectors({"n7": rng.normal(size=384), "n250": query})  # the one moves, the other comes
-    assert nearness.of(catalog.view(), [query[:3]]) == [None]  # of another encoder
+    assert nearness.of(catalog.view(), ReadQuery("another", query)) is None
+    assert nearness.of(catalog.view(), ReadQuery(catalog.encoder, query[:3])) is None
+
+
+def test_a_query_of_a_tuned_encoder_meets_the_vectors_of_that_one_alone() -> None:
+    rng, catalog, nearness, texts = np.random.default_rng(1), Catalog("base"), Nearness(), Texts("base+tuned")
+    ids = [f"n{at}" for at in range(100)]
+    catalog.upsert(things(*ids))
+    catalog.set_vectors({item_id: rng.normal(size=48) for item_id in ids})
+    texts.change({item_id: rng.normal(size=48).astype(np.float32) for item_id in ids[:60]})
+    query = np.zeros(48, np.float32)
+    query[3] = 1.0
+
+    def holds(encoder: str) -> None:
+        view = catalog.view()
+        said = nearness.of(view, ReadQuery(encoder, query), texts)
+        assert said is not None
+        expected = view.vectors if encoder == "base" else texts.matrix(view, 48)
+        assert np.abs(said - expected @ query).max() < 0.01
+
+    for encoder in ("base", "base+tuned", "base"):
+        holds(encoder)
+    assert nearness.of(catalog.view(), ReadQuery("base+other", query), texts) is None
+    assert nearness.of(catalog.view(), ReadQuery("base+tuned", query)) is None
+    catalog.upsert(things("new"))
+    holds("base+tuned")
+    texts.change({"n1": query, "n70": query, "new": query}, deleted=["n2"])  # it moves, two come, one goes
+    holds("base+tuned")
+    view = catalog.view()
+    said = nearness.of(view, ReadQuery("base+tuned", query), texts)
+    assert said is not None
+    assert [round(float(said[view.row_of[item_id]]), 2) for item_id in ("n1", "n70", "new", "n2")] == [1, 1, 1, 0]

@@ -106,7 +106,7 @@ document.addEventListener("click", ({ target }) => {
   for (const why of document.querySelectorAll("details[open]")) if (!why.contains(target)) why.open = false;
 });
 addEventListener("keydown", ({ key }) => {
-  const why = key === "Escape" && document.querySelector("details[open]");
+  const why = key === "Escape" ? document.querySelector("details[open]") : null;
   if (!why?.contains(document.activeElement)) return;
   why.open = false;
   why.querySelector("summary").focus();
