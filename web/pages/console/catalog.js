@@ -35,8 +35,8 @@ export class Catalog {
       this.#items = further ? [...this.#items, ...body.items] : body.items;
       this.#next = body.next;
       this.#more.hidden = !body.next;
-      const shown = `${body.next ? "The first " : ""}${whole(this.#items.length)} of ${whole(body.total)} products`;
-      this.#said.textContent = `${shown}${this.#find.value.trim() ? " with these words" : ""}, by id.`;
+      const [shown, all] = [this.#items.length, body.total].map(whole);
+      this.#said.textContent = this.#find.value.trim() ? `${shown}${body.next ? " and more" : ""} of ${all} products have these words.` : `${body.next ? `The first ${shown}` : shown} of ${all} products, by id.`;
       show(this.#rows, JSON.stringify(this.#items), () => this.#table(body.total), { asked: true });
     } catch (error) {
       this.#more.hidden = true;
