@@ -115,7 +115,7 @@ class Child:
         with self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - _LOG_TAIL))
             end = log.read().decode(errors="replace").strip()
-        return Unavailable(f"{self.command[0]} {what}. The end of {self.log}:\n{end or '(empty)'}")
+        return Unavailable(f"{self.log.stem} {what}. The end of {self.log}:\n{end or '(empty)'}")
 
 
 @contextlib.asynccontextmanager

@@ -87,7 +87,7 @@ async def test_after_a_reload_a_list_of_ones_own_is_not_everybodys(page: Page, s
     await page.click("#for-you li:nth-child(3) a")
     await page.wait("document.querySelectorAll('#lines .done').length >= 2")
     await page.goto(shop.url + "/")
-    await page.wait("document.querySelector('#lead').textContent.startsWith('This list is yours: it follows the ')")
+    await page.wait("document.querySelector('#lead').textContent.startsWith('This list is yours: it follows what ')")
 
 
 async def test_the_half_life_on_the_two_shoppers_page_is_the_servers(page: Page, shop: Shop) -> None:

@@ -22,7 +22,7 @@ export function home({ lead, beside }) {
     },
     /** What the server keeps of the shopper: whether the list is everybody's still. */
     told({ events, consent }) {
-      if (moved === 0) lead.textContent = events && consent !== "denied" ? `This list is yours: it follows the ${events === 1 ? "one thing" : `${events} things`} you did here.` : first;
+      if (moved === 0) lead.textContent = events && consent !== "denied" ? "This list is yours: it follows what you did here." : first;
     },
     arrived(slate) {
       const here = begun;

@@ -69,7 +69,7 @@ export class Bars {
   constructor(bars, shown) {
     this.#bars = bars;
     this.#shown = shown;
-    this.draw([]);
+    bars.dataset.empty = ""; // until somebody has asked, nobody knows that there is nothing
   }
 
   /** `interests`: [{name, now}], the strongest first. */

@@ -91,9 +91,12 @@ function away(open, wanted, mount_) {
 }
 
 function markDepartment() {
-  for (const link of byId("departments").children) {
-    if (link.pathname === location.pathname) link.setAttribute("aria-current", "page");
+  const row = byId("departments");
+  for (const link of [byId("feed-link"), ...row.children]) {
+    const here = link.pathname === location.pathname;
+    if (here) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
+    if (here && row.contains(link)) row.scrollLeft = link.offsetLeft - (row.clientWidth - link.offsetWidth) / 2; // where it does not fit
   }
 }
 

@@ -1,6 +1,6 @@
 // What the first list needs, and no more: it is asked for while the rest of the shop still comes over the network.
 
-import { defineList, Shunxi } from "/shunxi.js";
+import { defineList, money, Shunxi } from "/shunxi.js";
 import { line, tilesOf } from "./card.js";
 import { Who } from "./who.js";
 
@@ -31,3 +31,4 @@ export const leaving = new Set();
 addEventListener("pagehide", () => leaving.forEach((act) => act()));
 
 client.start(); // before any view, which may have questions of its own
+setTimeout(() => money(0, "EUR")); // the first format of a price is dear: made while the token is on its way, not with the first cards

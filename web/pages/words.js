@@ -1,9 +1,9 @@
 // What people read: reasons, moves, ages, events.
 
 const ABOUT_ITEM = {
-  because_you_viewed: ["because you viewed", "something you saw"],
+  because_you_viewed: ["because you viewed", "something like it"],
   because_you_carted: ["because your cart has", "something like it"],
-  because_you_bought: ["because you bought", "something from here"],
+  because_you_bought: ["because you bought", "something like it"],
   goes_with: ["goes with", "something you saw"],
   similar: ["like", "something you saw"],
 };

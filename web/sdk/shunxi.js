@@ -22,12 +22,9 @@ const FIELDS = ["items", "search_term", "value", "currency", "transaction_id", "
 
 // RFC 9562, 5.7: ids sort by time.
 export function uuid7(now = Date.now()) {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  for (let at = 0; at < 6; at += 1) bytes[at] = Math.floor(now / 2 ** (8 * (5 - at))) % 256;
-  bytes[6] = 0x70 | (bytes[6] & 0x0f);
-  bytes[8] = 0x80 | (bytes[8] & 0x3f);
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  const hex = (number, digits) => number.toString(16).padStart(digits, "0");
+  const chance = Array.from(crypto.getRandomValues(new Uint8Array(9)), (byte) => hex(byte, 2)).join("");
+  return (hex(Math.floor(now), 12) + chance).replace(/^(.{8})(.{4})(.{3})(.{3})/, "$1-$2-7$3-8$4-");
 }
 
 export class ShunxiError extends Error {
@@ -412,7 +409,7 @@ export class Shunxi extends EventTarget {
     const socket = this.#socket;
     this.#socket = null;
     this.#live = false;
-    for (const name of ["silence", "calm", "renew"]) clearTimeout(this.#timers[name]);
+    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
     for (const screen of this.#screens.values()) clearTimeout(screen.again);
     for (const { reject, timer } of this.#calls.values()) {
       clearTimeout(timer);
@@ -568,7 +565,7 @@ export class ShunxiList extends (globalThis.HTMLElement ?? Object) {
   render = renderCard;
   pick = () => true;
   slate = null;
-  #client = null; #end = null; #list = null; #said = null; #rows = new Map(); #aloud = 0; #asked = false;
+  #client = null; #end = null; #list = document.createElement("ol"); #said = document.createElement("p"); #rows = new Map(); #aloud = 0; #asked = false;
 
   get client() { return this.#client ?? this.fallback; }
   set client(client) {
@@ -577,13 +574,9 @@ export class ShunxiList extends (globalThis.HTMLElement ?? Object) {
   }
 
   connectedCallback() {
-    if (!this.#list) {
-      this.#list = document.createElement("ol");
-      this.#said = document.createElement("p");
-      this.#said.setAttribute("role", "status");
-      this.#said.style.cssText = UNSEEN;
-      for (const type of ["click", "auxclick"]) this.#list.addEventListener(type, (event) => this.#clicked(event));
-    }
+    this.#said.setAttribute("role", "status");
+    this.#said.style.cssText = UNSEEN;
+    for (const type of ["click", "auxclick"]) this.#list.addEventListener(type, this.#clicked);
     if (!this.#list.isConnected) this.append(this.#list, this.#said);
     this.#restart();
   }
@@ -610,7 +603,7 @@ export class ShunxiList extends (globalThis.HTMLElement ?? Object) {
     this.#end = null;
     for (const { li } of this.#rows.values()) this.client?.unobserve(li);
     this.#rows.clear();
-    this.#list?.replaceChildren();
+    this.#list.replaceChildren();
     this.slate = null;
   }
 
@@ -649,7 +642,7 @@ export class ShunxiList extends (globalThis.HTMLElement ?? Object) {
     this.client?.observe(row.li, slate, item.item_id);
   }
 
-  #clicked(event) {
+  #clicked = (event) => {
     const control = event.target.closest("a[href], [data-shunxi-click]");
     const id = control?.closest("li[data-item-id]")?.dataset.itemId;
     if (id === undefined || (event.type === "auxclick" && event.button !== 1)) return;
@@ -657,7 +650,7 @@ export class ShunxiList extends (globalThis.HTMLElement ?? Object) {
     const item = this.slate.items.find((one) => one.item_id === id);
     const told = new CustomEvent("shunxi-click", { detail: { item, slate: this.slate }, bubbles: true, cancelable: true });
     if (!this.dispatchEvent(told)) event.preventDefault();
-  }
+  };
 
   #focused() {
     const control = document.activeElement;
@@ -728,13 +721,12 @@ const GA4 = "view_item_list select_item view_item add_to_cart remove_from_cart a
 const OWN_LISTS = ["select_item", "view_item_list"]; // <shunxi-list> tells these
 
 export function bridgeDataLayer(client, { layer = (globalThis.dataLayer ??= []), skip = OWN_LISTS } = {}) {
-  const wanted = GA4.filter((name) => !skip.includes(name));
   const take = (entry) => {
     if (!entry || typeof entry !== "object") return; // GTM takes functions, too
     const said = "length" in entry ? [...entry] : ["event", entry.event, { ...entry, ...entry.ecommerce }];
     const [command, name, body] = said;
     if (command === "consent" && name === "update") client.setConsent(body); // a default is nobody's choice
-    if (command !== "event" || !wanted.includes(name)) return;
+    if (command !== "event" || !GA4.includes(name) || skip.includes(name)) return;
     const { items, value, currency, transaction_id, search_term } = body ?? {};
     const known = [items ?? []].flat().filter((item) => item?.item_id !== undefined).slice(0, 200).map((item) => ({
       item_id: String(item.item_id), ...numbers(item, "index", "price", "quantity"),

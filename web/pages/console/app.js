@@ -23,7 +23,7 @@ let parts = null; // one of each, from the first look until whoever looks leaves
 let turn = 0;
 let waiting = null;
 
-api.refused = (message) => leave(`${message.replace(/ Send Authorization.*$/, "")} The server does not take this key.`);
+api.refused = () => leave("The server does not take this key.");
 
 id("ways").append(make("ul", {}, ...Object.entries(NAMES).map(([name, text]) => make("li", {}, make("a", { href: `#${name}`, text })))));
 id("sign").addEventListener("submit", async (event) => {
@@ -79,7 +79,7 @@ function route(moved) {
     const here = link.hash === `#${chosen}`;
     if (here) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
-    if (here) link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (here) link.scrollIntoView({ block: "nearest", inline: "center" }); // the edge is faded
   }
   for (const [each, { element }] of Object.entries(parts)) element.hidden = each !== chosen;
   document.title = `${NAMES[chosen]} · Shunxi console`;

@@ -12,7 +12,7 @@ export class Catalog {
 
   constructor({ api }) {
     this.#api = api;
-    this.#find = make("input", { type: "search", id: "catalog-find", placeholder: "Words of id, title, brand or category", autocomplete: "off", spellcheck: "false", maxlength: 200, on: { input: () => {
+    this.#find = make("input", { type: "search", id: "catalog-find", placeholder: "Id, title, brand or category", autocomplete: "off", spellcheck: "false", maxlength: 200, on: { input: () => {
       clearTimeout(this.#waiting);
       this.#waiting = setTimeout(() => this.#load(), PAUSE_MS);
     } } });
@@ -35,8 +35,8 @@ export class Catalog {
       this.#items = further ? [...this.#items, ...body.items] : body.items;
       this.#next = body.next;
       this.#more.hidden = !body.next;
-      const shown = `${whole(this.#items.length)}${body.next ? " and more" : ""} of ${whole(body.total)} products`;
-      this.#said.textContent = this.#find.value.trim() ? `${shown} have these words.` : `${shown}, by id.`;
+      const [shown, all] = [this.#items.length, body.total].map(whole);
+      this.#said.textContent = this.#find.value.trim() ? `${shown}${body.next ? " and more" : ""} of ${all} products have these words.` : `${body.next ? `The first ${shown}` : shown} of ${all} products, by id.`;
       show(this.#rows, JSON.stringify(this.#items), () => this.#table(body.total), { asked: true });
     } catch (error) {
       this.#more.hidden = true;

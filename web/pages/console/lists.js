@@ -123,7 +123,7 @@ export class Lists {
       about: "It runs at once. The same shopper always gets the same arm; the first arm is the control.",
       fields: [
         ["name", "Name", { required: true, maxlength: 64 }],
-        ["arms", "Arms, as JSON", { rows: 4, required: true, value: JSON.stringify(example) }],
+        ["arms", "Arms, as JSON", { rows: 4, required: true, value: JSON.stringify(example), help: "Of stored strategies. To compare with the default, store it first, under any name: settings {}." }],
         ["placements", "Placements, by comma", { help: "None: everywhere." }],
       ],
       confirm: "Start",
@@ -165,18 +165,20 @@ function parsed(text) {
 function rates({ rows, joining, lists, level }, by) {
   if (joining === false) return empty("Nothing is counted while feedback is off. With it CTR and CVR grow here as lists are seen.");
   if (!rows.length) return empty("No list was seen yet, as far as anybody has told: clients say which places came into view (view_item_list). A list is counted when its window is over: REC_FEEDBACK_WINDOW_S after its first sign, half an hour unless it is set.");
-  const top = { ctr: Math.max(...rows.map(({ ctr }) => ctr.high)), cvr: Math.max(...rows.map(({ cvr }) => cvr.high)) };
-  const drawn = (name) => (row) => {
+  const most = (name, trials) => Math.max(0, ...rows.filter((row) => row[trials] > 0).map((row) => row[name].high));
+  const top = { ctr: most("ctr", "seen"), cvr: most("cvr", "clicks") };
+  const drawn = (name, trials) => (row) => {
+    if (row[trials] === 0) return make("span", { className: "soft", text: `no ${trials} yet` }); // the prior alone would say 50 %
     const { value, low, high } = row[name];
     const words = `${percent(value)}, ${Math.round(100 * level)} % interval ${percent(low)} to ${percent(high)}`;
     return make("div", { className: "measured" }, make("b", { text: percent(value) }), interval(row[name], top[name] || 1, words), make("small", { text: `${percent(low)} – ${percent(high)}` }));
   };
-  return [make("p", { className: "about", text: `${whole(lists)} lists were counted. Counts decay; bars are ${Math.round(100 * level)} % intervals, each column on one scale from 0 to its largest.` }), table(`CTR and CVR by ${by}`, [
+  return [make("p", { className: "about", text: `${whole(lists)} lists were counted. Counts decay. A rate is an estimate, so none of a few is not 0 %; bars are ${Math.round(100 * level)} % intervals, each column on one scale from 0 to its largest.` }), table(`CTR and CVR by ${by}`, [
     [by, ({ key }) => make("code", { text: key })],
     ["Seen", ({ seen }) => whole(seen), { number: true }],
     ["Clicks", ({ clicks }) => whole(clicks), { number: true }],
-    ["CTR", drawn("ctr")],
+    ["CTR", drawn("ctr", "seen")],
     ["Purchases", ({ purchases }) => whole(purchases), { number: true }],
-    ["CVR", drawn("cvr")],
+    ["CVR", drawn("cvr", "clicks")],
   ], rows)];
 }

@@ -12,7 +12,7 @@ const STATES = { live: "good", past: "", held: "", rolled_back: "warn", withdraw
 
 export class Model {
   #api; #readings; #live = make("div"); #trainer = make("div"); #versions = make("div", {}, empty("Reading the versions …"));
-  #loss; #speed; #open = false; #turn = 0; #pinned = null; #wanted = NEWEST; #more = button("Show more", () => this.#showMore());
+  #loss; #speed; #open = false; #turn = 0; #serves; #pinned = null; #wanted = NEWEST; #more = button("Show more", () => this.#showMore());
   element = make("div");
 
   constructor({ api, readings }) {
@@ -42,7 +42,9 @@ export class Model {
     this.#pinned = reading.pinned;
     show(this.#live, JSON.stringify([reading.model, Math.round(reading.at)]), () => live(reading));
     show(this.#trainer, JSON.stringify(reading.processes.filter(({ role }) => role === "trainer")), () => trainer(reading));
-    if (this.#open && !this.element.hidden && ++this.#turn % EVERY === 0) this.#load();
+    const other = reading.model?.version !== this.#serves; // the table must not name another one live
+    this.#serves = reading.model?.version;
+    if (this.#open && !this.element.hidden && (++this.#turn % EVERY === 0 || other)) this.#load();
   }
 
   async #load(asked = false) {

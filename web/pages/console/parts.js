@@ -119,6 +119,7 @@ export function ask(title, { about, fields = [], confirm, danger = false, act })
         dialog.close();
       } catch (error) {
         wrong.textContent = error.message;
+        wrong.scrollIntoView({ block: "nearest" }); // a long form ends below the window
       }
       go.disabled = false;
     });
