@@ -63,7 +63,7 @@ class Found(NamedTuple):
 
     rows: Ints
     scores: Floats
-    anchors: Ints  # index into the list of anchors
+    anchors: Ints  # index into the list of anchors, ascending
 
 
 def by_rules(shelf: Shelf, anchors: Sequence[Anchor]) -> Found:
@@ -184,14 +184,8 @@ def by_interest(
         leaning += by_category[view.kin]
     if by_brand is not None:
         leaning += np.float32(0.3) * by_brand[view.brand]
-    leaning *= popular_part(shelf.popularity)
+    leaning *= shelf.pull
     return leaning
-
-
-def popular_part(popularity: Floats) -> Floats:
-    """How much more an interest says of what is popular (1: the most popular item): 0.5 to 1.5."""
-    part: Floats = np.float32(0.5) + np.sqrt(popularity)
-    return part
 
 
 def _leanings(
@@ -219,6 +213,11 @@ class Pool(NamedTuple):
 
     rows: Ints  # [m], ascending
     features: Floats  # [m, len(SOURCES)], raw scores
+    place: Ints  # [size], where each row of the catalog is among `rows`, counted from 1; 0 where it is not
+
+    def sums(self, rows: Ints, scores: Floats) -> Amounts:
+        """[m]: `scores` added up by candidate, given the row of each; those of other rows are left out."""
+        return np.bincount(self.place[rows], weights=scores, minlength=len(self.rows) + 1)[1:]
 
 
 def gather(
@@ -241,15 +240,14 @@ def gather(
 
 def pooled(shelf: Shelf, found: Mapping[str, Found], dense: Mapping[str, Floats], rows: Ints) -> Pool:
     """What every source says of these rows [m], ascending, and of no others."""
-    place = np.full(shelf.view.size, -1, np.int32)
-    place[rows] = np.arange(len(rows), dtype=np.int32)
-    features = np.zeros((len(rows), len(SOURCES)), np.float32)
+    place = np.zeros(shelf.view.size, np.int32)
+    place[rows] = np.arange(1, len(rows) + 1, dtype=np.int32)
+    pool = Pool(rows, np.zeros((len(SOURCES), len(rows)), np.float32).T, place)  # a source's numbers side by side
     for column, source in enumerate(SOURCES):
         if source == "popular":
-            features[:, column] = shelf.popularity[rows]
+            pool.features[:, column] = shelf.popularity[rows]
         elif source in dense:
-            features[:, column] = dense[source][rows]
-        elif (f := found.get(source)) is not None and len(f.rows) and len(rows):
-            here = place[f.rows] >= 0
-            features[:, column] = np.bincount(place[f.rows[here]], weights=f.scores[here], minlength=len(rows))
-    return Pool(rows, features)
+            pool.features[:, column] = dense[source][rows]
+        elif (f := found.get(source)) is not None and len(f.rows):
+            pool.features[:, column] = pool.sums(f.rows, f.scores)
+    return pool

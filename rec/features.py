@@ -15,7 +15,7 @@ import numpy as np
 from rec.candidates import SOURCES, Anchor, Found, Pool
 from rec.catalog import Floats, Ints
 from rec.cooccurrence import Amounts
-from rec.shelf import Shelf
+from rec.shelf import Shelf, log_evidence
 
 # Which source a column speaks for: what an item's `source` and reason are taken from.
 SPEAKS_FOR: dict[str, str] = {
@@ -42,6 +42,9 @@ SPEAKS_FOR: dict[str, str] = {
     "seen": "popular",  # and how long ago anybody did
 }
 FEATURES = tuple(SPEAKS_FOR)
+_AT = {name: at for at, name in enumerate(FEATURES)}
+_RAW = {source: at for at, source in enumerate(SOURCES)}
+_COUNTED = FEATURES[:5]  # rules_last, rules, knn_last, knn, taste: all in one unit
 UNLIKELY = -12.0  # the log-probability of an item that the network does not know
 
 
@@ -52,30 +55,24 @@ def features_of(
 
     `own` are the items that the shopper acted on, the most recent first; `dense["sequence"]` [size] log-probabilities.
     """
-    taste = _sum(found.get("taste"), pool.rows, shelf)
-    rows, raw = pool.rows, {source: pool.features[:, at] for at, source in enumerate(SOURCES)}
-    columns: dict[str, Floats | Amounts] = {
-        "rules_last": _log(_from_first(found.get("rules"), rows, shelf), 0.001),
-        "rules": _log(raw["rules"], 0.001),
-        "knn_last": _log(_from_first(found.get("knn"), rows, shelf), 0.001),
-        "knn": _log(raw["knn"], 0.001),
-        "taste": _log(taste, 0.001),
-        "taste_sum": taste,
-        "content": np.maximum(raw["content"], 0) * 4,
-        "interest": raw["interest"] * 4,
-        "support": _log(shelf.support[rows], 1.0) / 2,
-        "popular": _log(shelf.popularity[rows], 0.001),
-        "trending": _log(shelf.trend[rows], 0.001),
-        "seen": _freshness(now - shelf.seen_at[rows]),
-        **_own_columns(rows, shelf, own, now),
-    }
+    rows, raw = pool.rows, pool.features.T
+    out = np.zeros((len(FEATURES), len(rows)), np.float32)  # a column is written and read as one
+    counted = out[: len(_COUNTED)]
+    _from_first(found.get("rules"), pool, counted[0])
+    counted[1] = raw[_RAW["rules"]]
+    _from_first(found.get("knn"), pool, counted[2])
+    counted[3] = raw[_RAW["knn"]]
+    if (taste := found.get("taste")) is not None and len(taste.rows):
+        counted[4] = out[_AT["taste_sum"]] = pool.sums(taste.rows, taste.scores)
+    counted[:] = log_evidence(counted, 0.001)
+    out[_AT["content"]] = np.maximum(raw[_RAW["content"]], 0) * 4
+    out[_AT["interest"]] = raw[_RAW["interest"]] * 4
+    out[_AT["support"] : _AT["support"] + 3] = shelf.evidence[:, rows]
+    out[_AT["seen"]] = _freshness(now - shelf.seen_at[rows])
+    _write_own(out, pool, shelf, own, now)
     if (said := dense.get("sequence")) is not None:
-        columns["sequence"], columns["sequence_p"] = _likely(said[rows])
-    out = np.zeros((len(rows), len(FEATURES)), np.float32)
-    for at, name in enumerate(FEATURES):
-        if name in columns:
-            out[:, at] = columns[name]
-    return out
+        out[_AT["sequence"]], out[_AT["sequence_p"]] = _likely(said[rows])
+    return out.T
 
 
 def with_network(features: Floats, rows: Ints, said: Floats | None) -> Floats:
@@ -93,49 +90,29 @@ def _likely(said: Floats) -> tuple[Floats, Floats]:
     return level, np.exp(likely) * np.float32(5)
 
 
-def _own_columns(rows: Ints, shelf: Shelf, own: Sequence[Anchor], now: float) -> dict[str, Floats]:
-    """What the shopper did with each candidate before."""
-    size = shelf.view.size
-    rank, times, age = np.zeros(size, np.float32), np.zeros(size, np.float32), np.zeros(size, np.float32)
+def _write_own(out: Floats, pool: Pool, shelf: Shelf, own: Sequence[Anchor], now: float) -> None:
+    """What the shopper did with each candidate before, into `out` [len(FEATURES), m]."""
     nth = [shelf.view.row(anchor.item_id) for anchor in own]
-    if there := [place for place, row in enumerate(nth) if row is not None]:
-        mine = np.array([row for row in nth if row is not None])
-        ages = np.maximum(0.0, now - np.array([own[place].at for place in there])) / 60
-        rank[mine], times[mine] = 1 / (1 + np.array(there)), [own[place].times for place in there]
-        age[mine] = 1 / (1 + np.log1p(ages))
-    columns = {
-        "own_rank": _log(rank[rows], 0.02),
-        "own": (times[rows] > 0).astype(np.float32),
-        "own_times": np.log1p(times[rows]),
-        "own_age": age[rows],
-    }
-    for place, name in enumerate(("own_last", "own_second", "own_third")):
-        if place < len(nth) and nth[place] is not None:
-            columns[name] = (rows == nth[place]).astype(np.float32)
-    return columns
+    for row, name in zip(nth, ("own_last", "own_second", "own_third"), strict=False):
+        if row is not None and (place := pool.place[row]):
+            out[_AT[name], place - 1] = 1.0
+    there = [back for back, row in enumerate(nth) if row is not None]
+    if not there:
+        return
+    places = pool.place[[row for row in nth if row is not None]] - 1
+    mine = np.flatnonzero(places >= 0)
+    places, back = places[mine], np.array(there)[mine]
+    ages = np.maximum(0.0, now - np.array([own[each].at for each in back.tolist()])) / 60
+    out[_AT["own_rank"], places] = log_evidence((1 / (1 + back)).astype(np.float32), 0.02)
+    out[_AT["own"], places] = 1.0
+    out[_AT["own_times"], places] = np.log1p(np.array([own[each].times for each in back.tolist()], np.float32))
+    out[_AT["own_age"], places] = 1 / (1 + np.log1p(ages))
 
 
-def _sum(found: Found | None, rows: Ints, shelf: Shelf) -> Floats:
-    """[m]: what the source found, from all anchors."""
-    if found is None or not len(found.rows):
-        return np.zeros(len(rows), np.float32)
-    sums = np.bincount(found.rows, weights=found.scores, minlength=shelf.view.size)
-    mine: Floats = sums[rows].astype(np.float32)
-    return mine
-
-
-def _from_first(found: Found | None, rows: Ints, shelf: Shelf) -> Floats:
-    """[m]: what the source found from the first anchor alone."""
-    if found is None or not len(found.rows):
-        return np.zeros(len(rows), np.float32)
-    first = found.anchors == 0
-    return _sum(Found(found.rows[first], found.scores[first], found.anchors[first]), rows, shelf)
-
-
-def _log(values: Floats, unit: float) -> Floats:
-    """0 at 0, about linear below `unit`, logarithmic above it."""
-    scaled: Floats = np.log1p(values / np.float32(unit)).astype(np.float32)
-    return scaled
+def _from_first(found: Found | None, pool: Pool, out: Floats) -> None:
+    """Into `out` [m]: what the source found from the first anchor alone."""
+    if found is not None and (first := int(np.searchsorted(found.anchors, 1))):
+        out[:] = pool.sums(found.rows[:first], found.scores[:first])
 
 
 def _freshness(age_s: Amounts) -> Amounts:

@@ -11,6 +11,7 @@ Its columns are what the counters say, so it can always fall back on the best of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -74,8 +75,21 @@ class Gate(msgspec.Struct, frozen=True):
 
     def row(self, bucket: int) -> Floats:
         """[len(FEATURES)]: the weights that hold for a bucket."""
-        row: Floats = (np.array(self.weights[0]) + np.array(self.weights[1 + bucket])).astype(np.float32)
-        return row
+        return _row(self.weights[0], self.weights[1 + bucket])
+
+    def speaking(self, bucket: int) -> Floats:
+        """[len(FEATURES), sources]: the same, each in the column of the source that its feature speaks for."""
+        return _speaking(self.weights[0], self.weights[1 + bucket])
+
+
+def _row(everyone: tuple[float, ...], of_bucket: tuple[float, ...]) -> Floats:
+    row: Floats = (np.array(everyone) + np.array(of_bucket)).astype(np.float32)
+    return row
+
+
+@lru_cache(maxsize=4 * len(BUCKETS))  # a gate holds for many lists
+def _speaking(everyone: tuple[float, ...], of_bucket: tuple[float, ...]) -> Floats:
+    return _row(everyone, of_bucket)[:, None] * _SPEAKS
 
 
 class Weighed(NamedTuple):
@@ -88,8 +102,8 @@ class Weighed(NamedTuple):
 
 def weigh(features: Floats, gate: Gate, bucket: int) -> Weighed:
     """Score candidates by their features [m, len(FEATURES)]."""
-    parts = features * gate.row(bucket)
-    return Weighed(parts.sum(axis=1), (parts @ _SPEAKS).argmax(axis=1).astype(np.int32))
+    said = features @ gate.speaking(bucket)
+    return Weighed(said.sum(axis=1), said.argmax(axis=1).astype(np.int32))
 
 
 def softmax(logits: Floats) -> Floats:

@@ -26,6 +26,8 @@ class Shelf(NamedTuple):
     popularity: Floats  # [size], the most popular listed item at 1
     trend: Floats  # [size], the same for what is popular now
     support: Floats  # [size], how many shoppers came to it
+    evidence: Floats  # [3, size], support, popularity and trend on a logarithmic scale
+    pull: Floats  # [size], what a popular item gains where its category or brand speaks for it
     seen_at: Amounts  # [size], when somebody last did; 0 if nobody
     popular_rows: Ints  # the first listed rows by popularity, then by novelty
     hot_rows: Ints  # the first listed rows by what is popular now, and those acted on last
@@ -56,18 +58,26 @@ def shelf(view: View, tables: Tables, before: Shelf | None = None, leaders: int 
         return out
 
     popularity, trend = _scaled(by_row(tables.popularity), view.listed), _scaled(by_row(tables.trend), view.listed)
-    seen_at = by_row(tables.seen_at)
+    seen_at, support = by_row(tables.seen_at), by_row(tables.support).astype(np.float32)
     return Shelf(
         view,
         tables,
         row_of_code,
         popularity,
         trend,
-        by_row(tables.support).astype(np.float32),
+        support,
+        np.stack([log_evidence(support, 1.0) / 2, log_evidence(popularity, 0.001), log_evidence(trend, 0.001)]),
+        np.float32(0.5) + np.sqrt(popularity),
         seen_at,
         _leaders(popularity, view.born, view.listed, leaders),
         np.concatenate([top(trend, view.listed, DEPTH), top(_lateness(seen_at), view.listed, DEPTH)]),
     )
+
+
+def log_evidence(amounts: Floats, unit: float) -> Floats:
+    """0 at 0, about linear below `unit`, logarithmic above it."""
+    scaled: Floats = np.log1p(amounts / np.float32(unit)).astype(np.float32)
+    return scaled
 
 
 def _lateness(seen_at: Amounts) -> Floats:

@@ -264,7 +264,7 @@ def drawn_cold(
 def _fit(bench: Bench, cold: Ints) -> Floats:
     """[m] of the candidates `cold` [m]; where no gate ranks, what the ranking says. Boosted and buried as the rules say."""
     if bench.features is not None:
-        fits = fit(bench.features[cold], bench.shelf.popularity[bench.rows[cold]])
+        fits = fit(bench.features[cold], bench.shelf.pull[bench.rows[cold]])
     else:
         fits = np.log(np.maximum(bench.scores[cold], _LEAST)).astype(np.float32)
     return fits if bench.orders.lift is None else fits + bench.orders.lift[bench.rows[cold]]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from rec.candidates import popular_part
 from rec.catalog import Floats, Ints
 from rec.features import FEATURES
 from rec.gate import PRIOR
@@ -20,9 +19,10 @@ NEWS = 2.0  # nats, of the newest item of the catalog; half of it after one more
 _CONTENT, _INTEREST = FEATURES.index("content"), FEATURES.index("interest")
 
 
-def fit(features: Floats, popularity: Floats) -> Floats:
-    """[m, len(FEATURES)] → [m]: what text and facets say, in nats; without the `popularity` [m] that is in interest."""
-    alike, leaning = features[:, _CONTENT], features[:, _INTEREST] / popular_part(popularity)
+def fit(features: Floats, pull: Floats) -> Floats:
+    """[m, len(FEATURES)] → [m]: what text and facets say, in nats; without the `pull` [m] of popularity that is in
+    interest (`rec.shelf`)."""
+    alike, leaning = features[:, _CONTENT], features[:, _INTEREST] / pull
     total: Floats = PRIOR["content"] * alike + PRIOR["interest"] * leaning
     return total
 
