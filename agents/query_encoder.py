@@ -35,8 +35,8 @@ class QueryEncoderDied(Unavailable):
 class QueryEncoder:
     """One child for one encoder. Nothing is read before `run` runs."""
 
-    def __init__(self, encoder: str, kept: int = KEPT) -> None:
-        self._encoder = encoder
+    def __init__(self, encoder: str, kept: int = KEPT, device: str = "cpu") -> None:
+        self._encoder, self._device = encoder, device
         self._vectors: Recent[str, Floats] = Recent(kept)
         self._waiting: dict[str, asyncio.Future[Floats | None]] = {}
         self._wake = asyncio.Event()
@@ -79,7 +79,7 @@ class QueryEncoder:
         """Read for ever; the child starts with the first query, or with `start`."""
         while True:
             await self._wake.wait()
-            child = Process("the queries' encoder", QueryEncoderDied, warm, self._encoder, 1, True)
+            child = Process("the queries' encoder", QueryEncoderDied, warm, self._encoder, 1, True, self._device)
             await child.open()
             try:
                 await self._read_with(child)

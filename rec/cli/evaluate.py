@@ -161,7 +161,7 @@ def evaluate(
     if value:
         rules = rules._replace(worth=Worth.from_settings(environment))
     _refuse_nothing(stream.events, rules)
-    vectors = encoded(stream.items) if text or (parts and _has_titles(stream)) else {}
+    vectors = encoded(stream.items, hardware.device) if text or (parts and _has_titles(stream)) else {}
     subject = Subject(stream.events, stream.items, rules, chosen, network, vectors if text else None, hardware)
     tests = _Tests(seeds or (seed or 0,))
     first = tests.seeds[0]  # the bootstrap's, too

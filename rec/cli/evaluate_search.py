@@ -15,8 +15,10 @@ import numpy as np
 from rec.catalog import Floats, Item
 from rec.cli.output import emit, emit_json, json_option, say, table
 from rec.cli.progress import ProgressLine
+from rec.config import load_settings
 from rec.errors import BadInput
 from rec.evaluation.search import Judged, evaluate_search
+from rec.model.device import hardware_of
 from rec.search.words import LANGUAGES
 
 
@@ -72,9 +74,10 @@ def command(
     vectors: Mapping[str, Floats] = {}
     read: Mapping[str, Floats] = {}
     if text:
-        made = encoded({one.digest(): one.text() for one in items.values()}, cache, "titles")
+        device = hardware_of(load_settings()).device
+        made = encoded({one.digest(): one.text() for one in items.values()}, cache, "titles", device)
         vectors = {item_id: made[one.digest()] for item_id, one in items.items()}
-        read = encoded({each: each for each in queries}, cache, "queries")
+        read = encoded({each: each for each in queries}, cache, "queries", device)
     with ProgressLine("searching", "queries") as line:
         body = evaluate_search(
             Judged(list(items.values()), vectors, read, wanted, whole_words()), language, seed,
@@ -104,7 +107,7 @@ def _number(text: str, path: Path) -> float:
         raise BadInput(f"{path}: {text!r} is no judgment; give the column of a number with --relevance.") from None
 
 
-def encoded(texts: Mapping[str, str], cache: Path | None, what: str) -> dict[str, Floats]:
+def encoded(texts: Mapping[str, str], cache: Path | None, what: str, device: str) -> dict[str, Floats]:
     """key → vector. With a cache, only texts that are not in it are read; the file is of one encoder."""
     from rec.model.encoder import TextEncoder
     from rec.model.weights import encoder_id
@@ -117,7 +120,7 @@ def encoded(texts: Mapping[str, str], cache: Path | None, what: str) -> dict[str
     missing = [key for key in texts if key not in known]
     if missing:
         say(f"encoding {len(missing):,} {what}")
-        known |= dict(zip(missing, TextEncoder().encode([texts[key] for key in missing]), strict=True))
+        known |= dict(zip(missing, TextEncoder(device=device).encode([texts[key] for key in missing]), strict=True))
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             np.savez(path, keys=np.array(list(known)), vectors=np.stack(list(known.values())))

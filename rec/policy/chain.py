@@ -262,7 +262,7 @@ def drawn_cold(
 
 
 def _fit(bench: Bench, cold: Ints) -> Floats:
-    """[m] of the candidates `cold` [m]; where no gate ranks, what the ranking says. Boosted and buried as the rules say."""
+    """[m] of the candidates `cold` [m]; where no gate ranks, what the ranking says. The rules boost and bury it."""
     if bench.features is not None:
         fits = fit(bench.features[cold], bench.shelf.pull[bench.rows[cold]])
     else:
