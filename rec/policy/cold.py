@@ -2,9 +2,10 @@
 
     promise = fit + NEWS / (1 + log(1 + items that came in later))
 
-Fit is what text and facets say, with the weights that a gate begins with (`rec.gate.PRIOR`): of a cold item the counts
-know next to nothing, and a gate that has learned weighs those. News is a bonus for what is not known yet, as in an upper
-confidence bound (Auer et al. 2002): an item that has been there for long and that nobody came to has had its chance.
+Fit is what text and facets say, with the weights that a gate begins with (`rec.gate.PRIOR`): of a cold item the
+counts know next to nothing, and a gate that has learned weighs those. News is a bonus for what is not known yet, as in
+an upper confidence bound (Auer et al. 2002): an item that has been there for long and that nobody came to has had its
+chance.
 """
 
 from __future__ import annotations
