@@ -217,7 +217,8 @@ class Pool(NamedTuple):
 
     def sums(self, rows: Ints, scores: Floats) -> Amounts:
         """[m]: `scores` added up by candidate, given the row of each; those of other rows are left out."""
-        return np.bincount(self.place[rows], weights=scores, minlength=len(self.rows) + 1)[1:]
+        sums = np.bincount(self.place[rows], weights=scores, minlength=len(self.rows) + 1)
+        return sums[1:].astype(np.float64, copy=False)
 
 
 def gather(

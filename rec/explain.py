@@ -101,23 +101,23 @@ def _fates(
     view, rows = whole.shelf.view, whole.pool.rows
     listed = {place.item_id: at for at, place in enumerate(slate.items)}
     barred = barriers(planned, whole.shelf, world, now)
-    fates = []
-    for rank, at in enumerate(whole.order.tolist()):
+    order, fates = whole.order.tolist(), []
+    for rank, (at, spoke) in enumerate(zip(order, whole.spoke(order), strict=True)):
         row = int(rows[at])
         item = view.items[row]
         place = listed.get(item.item_id)
         if rank >= top and place is None:
             continue
         because = tuple(name for name, mask in barred if mask[row])
-        said = whole.pool.features[at]
+        raw = whole.pool.features[at]
         fates.append(
             Fate(
                 item.item_id,
                 item.title,
                 rank,
                 float(whole.scores[at]),
-                whole.sources[whole.source[at]],
-                {name: float(value) for name, value in zip(SOURCES, said, strict=True) if value},
+                spoke,
+                {name: float(value) for name, value in zip(SOURCES, raw, strict=True) if value},
                 {step.name: step.place[row] for step in steps if row in step.place},
                 place,
                 _fate(row, place, steps, because),

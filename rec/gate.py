@@ -93,17 +93,23 @@ def _speaking(everyone: tuple[float, ...], of_bucket: tuple[float, ...]) -> Floa
 
 
 class Weighed(NamedTuple):
-    """Logits [m], any real number, and which source [m] (an index into `sources`) gave the most."""
+    """Logits [m], any real number, and what each of `sources` gave to them."""
 
     logits: Floats
-    source: Ints
+    said: Floats  # [sources, m]
     sources: tuple[str, ...] = _SOURCES
+
+    @property
+    def source(self) -> Ints:
+        """[m]: which source gave the most."""
+        most: Ints = self.said.argmax(axis=0).astype(np.int32)
+        return most
 
 
 def weigh(features: Floats, gate: Gate, bucket: int) -> Weighed:
     """Score candidates by their features [m, len(FEATURES)]."""
-    said = features @ gate.speaking(bucket)
-    return Weighed(said.sum(axis=1), said.argmax(axis=1).astype(np.int32))
+    said = gate.speaking(bucket).T @ features.T
+    return Weighed(said.sum(axis=0), said)
 
 
 def softmax(logits: Floats) -> Floats:

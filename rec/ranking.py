@@ -39,10 +39,16 @@ assert Mix._fields == SOURCES
 
 
 class Ranked(NamedTuple):
-    """Scores [m] in [0, 1], and which column [m] of SOURCES gave the most."""
+    """Scores [m] in [0, 1], and what each of SOURCES gave to them."""
 
     scores: Floats
-    source: Ints
+    said: Floats  # [sources, m]
+
+    @property
+    def source(self) -> Ints:
+        """[m]: which column of SOURCES gave the most."""
+        most: Ints = self.said.argmax(axis=0).astype(np.int32)
+        return most
 
 
 def rank(features: Floats, mix: Mix) -> Ranked:
@@ -50,4 +56,4 @@ def rank(features: Floats, mix: Mix) -> Ranked:
     largest = np.maximum(np.abs(features).max(axis=0, initial=_TINY), np.array(FLOOR, np.float32))
     weights = np.array(mix, np.float32) / np.float32(sum(mix))
     parts = features / largest * weights
-    return Ranked(np.clip(parts.sum(axis=1), 0.0, 1.0), parts.argmax(axis=1).astype(np.int32))
+    return Ranked(np.clip(parts.sum(axis=1), 0.0, 1.0), parts.T)

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from rec.candidates import Anchor, Found
-from rec.catalog import Floats, Item, View
+from rec.catalog import Item, Mask, View
 from rec.cooccurrence import STEPS
 from rec.shelf import Shelf
 from rec.slates import Reason
@@ -21,7 +21,7 @@ _BECAUSE = {"purchase": "because_you_bought", "add_to_cart": "because_you_carted
 
 
 class Why:
-    """Why the rows of one list are on it: `found` is what each source found, from `anchors`.
+    """Why `rows`, those of one list, are on it: `found` is what each source found, from `anchors`.
 
     `personal`: the anchors are what the shopper did, not the item or the cart on the page.
     """
@@ -33,9 +33,11 @@ class Why:
         shelf: Shelf,
         state: UserState | None,
         personal: bool,
+        rows: Sequence[int],
     ) -> None:
         self._found, self._anchors, self._shelf = found, anchors, shelf
-        self._state, self._personal = state, personal
+        self._state, self._personal, self._rows = state, personal, list(rows)
+        self._spoken: dict[str, dict[int, int]] = {}
 
     def reason(self, row: int, source: str) -> Reason:
         """Why this row, given the source that spoke most for it."""
@@ -47,7 +49,7 @@ class Why:
             return Reason("because_you_searched", value=state.searches[-1][1])
         if source == "sequence" and personal:
             return Reason("next_step")
-        if source == "content" and (nearest := self._nearest(row)) is not None:
+        if source == "content" and (nearest := self._nearest.get(row)) is not None:
             return _because(nearest) if personal else Reason("similar", item_id=nearest.item_id)
         if source in ("rules", "knn") and (anchor := self._spoke(row, source)) is not None:
             return _because(anchor) if personal else Reason("goes_with", item_id=anchor.item_id)
@@ -67,24 +69,35 @@ class Why:
         """The anchor from which the source came to the row; one that is no neighbour of the last ten items may be one
         of all of them."""
         for name in (source, "taste") if source == "knn" else (source,):
-            if (found := self._found.get(name)) is not None:
-                spoke = np.flatnonzero(found.rows == row)
-                if len(spoke):
-                    return self._anchors[int(found.anchors[spoke[np.argmax(found.scores[spoke])]])]
+            if name not in self._spoken:
+                self._spoken[name] = self._loudest(name)
+            if (anchor := self._spoken[name].get(row)) is not None:
+                return self._anchors[anchor]
         return None
 
-    def _nearest(self, row: int) -> Anchor | None:
-        """The anchor whose text is most like the row's."""
-        anchors, vectors = self._near
-        if not anchors:
-            return None
-        return anchors[int((vectors @ self._shelf.view.vectors[row]).argmax())]
+    def _loudest(self, source: str) -> dict[int, int]:
+        """The rows of the list that a source found, and the anchor that speaks most for each."""
+        if (found := self._found.get(source)) is None or not len(found.rows):
+            return {}
+        here = np.flatnonzero(self._listed[found.rows])
+        here = here[np.argsort(-found.scores[here], kind="stable")[::-1]]  # the last one stands; of equals the first
+        return dict(zip(found.rows[here].tolist(), found.anchors[here].tolist(), strict=True))
 
     @cached_property
-    def _near(self) -> tuple[list[Anchor], Floats]:
+    def _listed(self) -> Mask:
+        listed = np.zeros(self._shelf.view.size, np.bool_)
+        listed[self._rows] = True
+        return listed
+
+    @cached_property
+    def _nearest(self) -> dict[int, Anchor]:
+        """The anchor whose text is most like each row's."""
         view = self._shelf.view
         near = [(a, r) for a in self._anchors[:STEPS] if (r := view.row(a.item_id)) is not None and view.has_vector[r]]
-        return [anchor for anchor, _ in near], view.vectors[[row for _, row in near]]
+        if not near:
+            return {}
+        likeness = view.vectors[self._rows] @ view.vectors[[row for _, row in near]].T
+        return {row: near[at][0] for row, at in zip(self._rows, likeness.argmax(axis=1).tolist(), strict=True)}
 
 
 def discreet(reason: Reason, item: Item, view: View, sensitive: frozenset[str]) -> Reason:

@@ -181,9 +181,13 @@ class Judged(NamedTuple):
     pool: Pool
     features: Floats | None  # [m, len(FEATURES)] where the gate ranks, None where the mix does
     scores: Floats  # [m] in [0, 1]
-    source: Ints  # [m] which of `sources` spoke most for it
+    said: Floats  # [sources, m] what each of `sources` says for it
     sources: tuple[str, ...]
     order: Ints  # [m]
+
+    def spoke(self, at: Sequence[int]) -> list[str]:
+        """Which source spoke most for each of these places of the pool."""
+        return [self.sources[most] for most in self.said[:, at].argmax(axis=0).tolist()] if len(at) else []
 
 
 def judge(asks: Sequence[Ask], world: World, brain: Brain | None, now: float) -> list[Judged]:
@@ -251,13 +255,7 @@ def _known(item_id: str, on_shelf: Shelf) -> bool:
 
 
 def _judged(
-    p: Plan,
-    alike: Floats | None,
-    says: Heard | None,
-    on_shelf: Shelf,
-    world: World,
-    brain: Brain | None,
-    now: float,
+    p: Plan, alike: Floats | None, says: Heard | None, on_shelf: Shelf, world: World, brain: Brain | None, now: float
 ) -> Judged:
     view = on_shelf.view
     found = {"rules": by_rules(on_shelf, p.anchors), "history": by_history(view, p.own)}
@@ -287,17 +285,17 @@ def _judged(
         worth = world.scenes.worth(p.ask.placement, world.worth)
         if worth and says is not None and (chances := says.chances(pool.rows)) is not None:
             logits = logits + log_value(chances, worth)
-        source, sources = weighed.source, weighed.sources
+        said, sources = weighed.said, weighed.sources
         if searched is not None:
             logits = logits + searched[pool.rows]
-            source = np.where(searched[pool.rows] >= SPOKE, len(sources), source).astype(np.int32)
-            sources = (*sources, "query")
+            query = np.where(searched[pool.rows] >= SPOKE, np.inf, -np.inf).astype(np.float32)
+            said, sources = np.vstack([said, query]), (*sources, "query")
         scores = softmax(logits)
     else:
         ranked = rank(pool.features, p.mix)
-        scores, source, sources = ranked.scores, ranked.source, SOURCES
+        scores, said, sources = ranked.scores, ranked.said, SOURCES
     order = np.lexsort((-view.born[pool.rows], -scores))  # of equals the newer first, as in the tail
-    return Judged(p, on_shelf, found, pool, features, scores, source, sources, order.astype(np.int32))
+    return Judged(p, on_shelf, found, pool, features, scores, said, sources, order.astype(np.int32))
 
 
 def made(
@@ -318,12 +316,10 @@ def _slate(
     judged: Judged, placed: Sequence[Placed], world: World, brain: Brain | None, now: float, rng: random.Random
 ) -> Slate:
     p, view = judged.plan, judged.shelf.view
-    why = Why(judged.found, p.anchors, judged.shelf, p.state, p.mix is HOME)
-    items = []
+    why = Why(judged.found, p.anchors, judged.shelf, p.state, p.mix is HOME, [place.row for place in placed])
+    spoke, items = iter(judged.spoke([place.at for place in placed if place.at is not None])), []
     for place in placed:
-        source = _UNASKED.get(place.step, "popular")
-        if place.at is not None:
-            source = judged.sources[judged.source[place.at]]
+        source = next(spoke) if place.at is not None else _UNASKED.get(place.step, "popular")
         item = view.items[place.row]
         reason = why.reason(place.row, source) if place.step != "pin" else Reason("pinned")
         moved = (*place.moved, "due_again") if item.item_id in p.due else place.moved

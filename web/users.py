@@ -24,6 +24,9 @@ from web.intake import PUBLISH_S, broker_away
 from web.parsing import ErasurePath, UserPath, path_of, query_of
 
 
+_UNTOLD = "was away and could not be told: sent again, the erasure has another id, and its lines are on that receipt"
+
+
 class _Visitors(msgspec.Struct, frozen=True):
     """What of a state says who became this user."""
 
@@ -89,7 +92,11 @@ async def erase(edge: Edge, user_id: str, actor: str) -> web.Response:
     await edge.database.open_erasure(erasure_id, digest, now)
     await edge.database.record(actor, "erase user", digest, {"erasure_id": erasure_id})
     edge.suppression.note(digest, now)
-    await _tell_the_log(edge, user_id, erasure_id, now)
+    try:
+        await _tell_the_log(edge, user_id, erasure_id, now)
+    except Unavailable:
+        await edge.database.add_step(erasure_id, "log", 0, now, _UNTOLD)
+        raise
     closed = edge.hub.close_user(user_id, "erased")
     await _write_receipt(edge, erasure_id, closed, await _forget(edge, user_id))
     return await receipt(edge, erasure_id, 202)

@@ -8,7 +8,6 @@ import os
 import platform
 import sys
 import tempfile
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from tests.bench.folding import folding
 from tests.bench.hub import measure
 from tests.bench.latency import FLOOR_RATE, RATES, bare_agent, full_stack
 from tests.bench.lessons import lessons
+from tests.faults.restart import until_encoded
 from tests.stack import Stack, stack
 
 PARTS = ("latency", "folding", "sockets", "lessons")
@@ -79,16 +79,7 @@ async def _start(world: Stack) -> None:
     await world.start("archiver", "agents", "archiver")
     await world.web()
     await world.ready()
-    await _encoded(world)
-
-
-async def _encoded(world: Stack, quiet_s: float = 3.0) -> None:
-    """Until the worker has stopped writing about texts to encode: the bench is of the loop, not of the first start."""
-    log, since, size = world.folder / "worker.log", time.monotonic(), -1
-    while time.monotonic() - since < quiet_s:
-        if (now := log.stat().st_size) != size:
-            size, since = now, time.monotonic()
-        await asyncio.sleep(0.2)
+    await until_encoded(world.folder)  # takes a core: the bench is not of the first start
 
 
 def stores() -> dict[str, psutil.Process]:

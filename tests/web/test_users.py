@@ -168,6 +168,18 @@ async def test_an_erasure_that_the_broker_did_not_take_is_not_promised(shop: Sho
     assert int(answer.headers["Retry-After"]) >= 1
 
 
+async def test_the_receipt_of_an_erasure_that_the_broker_could_not_be_told_of_says_so(shop: Shop) -> None:
+    shop.log.away = True
+    assert (await shop.call("DELETE", "/v1/users/u1")).status == 503
+    shop.log.away = False
+    again = (await shop.call("DELETE", "/v1/users/u1")).body["erasure_id"]
+    first, second = await shop.database.erasures()
+    assert [step["store"] for step in first.steps] == ["log"]
+    assert "another id" in first.steps[0]["note"]
+    assert second.erasure_id == again
+    assert "connections" in {step["store"] for step in second.steps}
+
+
 async def test_an_erasure_goes_on_while_redis_is_away(shop: Shop) -> None:
     shop.exchange.away = True
     answer = await shop.call("DELETE", "/v1/users/u1")
