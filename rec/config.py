@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     encoder_tune_steps: int = Field(60, ge=1, description="contrastive steps a visit; a step reads up to 64 texts")
     strategy: dict[str, Any] = Field(
         {},
-        description="JSON: how scores become lists (docs/policy.md); not set: a cold place, and with feedback a little chance",
+        description="JSON: how scores become lists (docs/policy.md); not set: a cold place, with feedback chance",
     )
     placements: dict[str, Any] = Field(
         {}, description="JSON: placement → what it shows: kinds, follows, reward, seen, sponsored (docs/scenes.md)"
