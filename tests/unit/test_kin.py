@@ -16,7 +16,8 @@ RULES = FoldRules()
 
 def unit(*rows: list[float]) -> np.ndarray:
     found = np.array(rows, np.float32)
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
+    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    return found
 
 
 def there(size: int, *without: int) -> np.ndarray:
