@@ -2,11 +2,11 @@
 
     python -m tests.faults.abuse [--rounds 10] [--each 30]
 
-Starts a `rec up`, sends every kind of bad input `each` times a round, and lets a greedy user ask for lists of invented
-placements, open many sockets with many screens, and hop from product to product. After each round it prints how many
-answers were not the error that belongs to them, how large the edge, the worker and Redis have become, and how long
-another user's list took meanwhile. Exit 1 for a wrong answer, or if the edge, the
-worker or Redis keeps growing.
+Starts a `rec up`. First somebody stops reading, and is to be closed. Then it sends every kind of bad input `each` times
+a round, and lets a greedy user ask for lists of invented placements, open many sockets with many screens, and hop from
+product to product. After each round it prints how many answers were not the error that belongs to them, how large the
+edge, the worker and Redis have become, and how long another user's list took meanwhile. Exit 1 for a wrong answer, for
+a reader who is kept, or if the edge, the worker or Redis keeps growing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import contextlib
 import json
 import os
 import re
+import socket
 import sys
 import tempfile
 import time
@@ -295,6 +296,41 @@ async def _reply(ws: aiohttp.ClientWebSocketResponse, id: int) -> dict[str, Any]
     return None
 
 
+async def slow_reader(running: Running, wrong: Counter[str], within_s: float = 90.0) -> None:
+    """Somebody who looks at a long list and reads nothing any more while they click on: is to be closed with 4008."""
+    key = {"Authorization": f"Bearer {running.api_key}"}
+    narrow = aiohttp.TCPConnector(socket_factory=_narrow)
+    async with aiohttp.ClientSession(connector=narrow) as http, aiohttp.ClientSession() as clicks:
+        async with http.post(f"{running.url}/v1/tokens", json={"user_id": "sleepy"}, headers=key) as answer:
+            token = (await answer.json())["token"]
+        ws = await connected(http, running)
+        await ws.send_json({"id": 0, "connect": {"token": token}})
+        await ws.send_json({"id": 1, "subscribe": {"n": 200}})
+        await _reply(ws, 1)
+        began = time.monotonic()
+        while not await _closed_as_slow(clicks, running):
+            if time.monotonic() - began > within_s:
+                wrong[f"a slow reader: still there after {within_s:g} s"] += 1
+                break
+            more = event(user_id="sleepy", event_id=f"sleepy-{time.monotonic_ns()}")
+            async with clicks.post(f"{running.url}/v1/events", json={"events": [more]}, headers=key) as answer:
+                await answer.read()
+        sys.stdout.write(f"        a slow reader was closed after {time.monotonic() - began:.1f} s\n")
+        await ws.close()
+
+
+def _narrow(address: Any) -> socket.socket:
+    """A socket with little room for what its owner does not read."""
+    made = socket.socket(address[0], address[1], address[2])
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    return made
+
+
+async def _closed_as_slow(http: aiohttp.ClientSession, running: Running) -> bool:
+    async with http.get(f"{running.url}/metrics") as answer:
+        return re.search(r'^shunxi_push_disconnects_total\{code="4008"\} [1-9]', await answer.text(), re.M) is not None
+
+
 class Sizes(NamedTuple):
     """MiB: what the processes hold, and what Redis counts as its own."""
 
@@ -340,6 +376,7 @@ async def main(argv: list[str]) -> int:
             secrets = json.loads((Path(folder) / "data" / "secrets.json").read_text())
             expired = expired_token(secrets["token_secret"])
             greedy = Greedy(http, running)
+            await slow_reader(running, wrong)
             for number in range(options.rounds):
                 await at_once(options.each, lambda: http_round(http, running, expired, wrong))
                 await at_once(options.each, lambda: socket_round(http, running, expired, wrong))

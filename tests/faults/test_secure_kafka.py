@@ -27,8 +27,8 @@ SASL = {"broker_security": "sasl_ssl", "broker_username": USERNAME, "broker_pass
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_events_go_through_a_broker_that_takes_tls_and_passwords_alone(tmp_path: Path) -> None:
-    async with secure_kafka(need_kafka(), tmp_path) as (bootstrap, ca_file):
-        more = {**SASL, "broker_ca_file": str(ca_file)}
+    async with secure_kafka(need_kafka(), tmp_path) as kafka:
+        bootstrap, more = kafka.bootstrap, {**SASL, "broker_ca_file": str(kafka.ca_file)}
         async with trial(tmp_path / "world", bootstrap, "secure", watchers=1, more=more) as run:
             items = [item.item_id for item in shelf()]
             await run.publish(rough_traffic(200, 20, items, time.time(), random.Random(1)), 1_000)
@@ -40,6 +40,15 @@ async def test_events_go_through_a_broker_that_takes_tls_and_passwords_alone(tmp
             await ping_broker(load_settings(**{**values, "broker_password": "wrong"}), 5.0)
         with pytest.raises(Unavailable):  # the system does not know who signed
             await ping_broker(load_settings(**{**values, "broker_ca_file": ""}), 5.0)
+        scram = {**values, "broker_sasl": "SCRAM-SHA-512"}
+        await ping_broker(load_settings(**scram), 10.0)
+        with pytest.raises(Unavailable, match="the name or the password"):
+            await ping_broker(load_settings(**{**scram, "broker_password": "wrong"}), 5.0)
+        own = {"broker_security": "ssl", "broker_ca_file": str(kafka.ca_file)}
+        values = {"broker_url": f"kafka://{kafka.by_certificate}", **own, "broker_cert_file": str(kafka.cert_file)}
+        await ping_broker(load_settings(**values), 10.0)
+        with pytest.raises(Unavailable):  # who shows no certificate stays outside
+            await ping_broker(load_settings(**{**values, "broker_cert_file": ""}), 5.0)
 
 
 @pytest.mark.parametrize(
