@@ -193,6 +193,7 @@ async def wire(
         batch=settings.refresh_batch,
         hold_s=lambda: world.strategy.hold_s,
         strategy_of=strategies.choose,
+        label_of=world.scenes.label,
     )
 
     def listed(item_id: str) -> dict[str, Any] | None:

@@ -29,6 +29,13 @@ class Metrics:
         self.folded = Counter("shunxi_events_folded_total", "Events by what the fold did", ["outcome"], registry=r)
         self.dead = Counter("shunxi_dead_letters_total", "Records that could not be processed", ["reason"], registry=r)
         self.slates = Counter("shunxi_slates_total", "Slates made, by cause", ["cause"], registry=r)
+        self.refreshes = Counter(
+            "shunxi_refresh_decisions_total",
+            "How events changed lists on screens, where a strategy leaves that open: replace, tail, wait; a placement "
+            "that is not configured is `other`",
+            ["action", "placement"],
+            registry=r,
+        )
         self.event_to_push = Histogram(
             "shunxi_event_to_push_seconds", "From the edge's receipt to the stored slate", buckets=BUCKETS, registry=r
         )

@@ -57,6 +57,7 @@ class Refresher:
         scoring: Scoring,
         metrics: Metrics,
         batch: int,
+        label_of: Callable[[str], str],  # what a metric calls a placement
         clock: Callable[[], float] = time.time,
         hold_s: Callable[[], float] = lambda: 0.0,
         strategy_of: StrategyOf = lambda *_: None,
@@ -66,7 +67,7 @@ class Refresher:
         self._presence, self._shown, self._served = presence, shown, served
         self._exchange, self._scoring = exchange, scoring
         self._metrics, self._batch, self._clock = metrics, batch, clock
-        self._strategy_of = strategy_of
+        self._strategy_of, self._label_of = strategy_of, label_of
         self._mailbox = Mailbox()
         self._late = set[str]()  # whose lists were held back, and do not wait any longer
         # Whose list stays: what follows if no event comes, and on which screen.
@@ -207,6 +208,8 @@ class Refresher:
         shown = frozenset(place.item_id for place in slate.items)
         self._shown.note(user_id, due.screen, slate.position, shown, on_screen(made, now), leads(slate.items))
         self._hold.made(user_id, self._hold_s() if ask.strategy is None else ask.strategy.hold_s)
+        if (decided := made.note.decision) is not None and not decided.root:  # with a root: counted when it was taken
+            self._metrics.refreshes.labels(action=decided.action, placement=self._label_of(slate.placement)).inc()
         waiting, where = self._waiting.get(user_id, (None, ""))
         if waiting is not None and where == due.screen:
             self._waiting[user_id] = waiting, ""

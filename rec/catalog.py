@@ -22,6 +22,7 @@ from rec.events import Id, Text
 from rec.ids import mark64
 from rec.images import packed
 from rec.kin import kin_of
+from rec.kinds import AD_KIND, PRODUCT
 from rec.state import Facets
 
 Mask = npt.NDArray[np.bool_]
@@ -31,7 +32,6 @@ Marks = npt.NDArray[np.uint64]
 Prices = npt.NDArray[np.float64]
 _Array = TypeVar("_Array", Mask, Ints, Floats, Marks, Prices)
 
-PRODUCT, ARTICLE, VIDEO, AD_KIND = "product", "article", "video", "ad"  # kinds; a shop's own ones are like products
 Price = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 # http(s) with a host, or a path of the own server: neither //host nor a backslash, which browsers read as a slash.
 _URL_CHAR = r"[^\s<>\"'\\\x00-\x1f\x7f-\x9f]"

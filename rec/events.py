@@ -48,8 +48,6 @@ ACTIONS: dict[str, Action] = {
     "dwell": Action(0.5),
     "share": Action(2.0),
 }
-DWELL_S = 30.0  # on an item; a dwell that says no time counts as so much (a satisfied visit: Fox et al. 2005)
-MOST_DWELLS = 4.0  # times as much: longer is no more interest
 # Actions that say "I want this": they enter trails, counters and the recency-weighted profile.
 POSITIVE = frozenset(name for name, action in ACTIONS.items() if action.gain > 0)
 
@@ -144,19 +142,6 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """What its consent says of a use, by its name there."""
         choice: Choice | None = getattr(self.consent, use) if self.consent else None
         return choice
-
-    @property
-    def gain(self) -> float:
-        """By how much it moves the interest in what it is about. Of a dwell that says how long (`value`, seconds) in
-        proportion to it: who leaves after two seconds has not shown much interest.
-
-        >>> [Event(event="dwell", event_id="e", value=value).gain for value in (None, 3.0, 30.0, 9e9)]
-        [0.5, 0.05, 0.5, 2.0]
-        """
-        gain = ACTIONS[self.event].gain
-        if self.event != "dwell" or self.value is None or not self.value >= 0:
-            return gain
-        return gain * min(MOST_DWELLS, self.value / DWELL_S)
 
 
 _NEVER = datetime.fromtimestamp(0, UTC)

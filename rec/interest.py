@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from rec.readings import Gain
     from rec.state import FoldRules
 
 MAX_FACETS = 64  # categories, and brands, an interest is kept in
@@ -21,6 +23,19 @@ class Interest(NamedTuple):
         """(short, long) decayed to `now`."""
         age = max(0.0, now - self.at)
         return self.short * 0.5 ** (age / rules.short_half_life_s), self.long * 0.5 ** (age / rules.long_half_life_s)
+
+
+Interests = dict[str, Interest]
+
+
+def moved(
+    categories: Interests, brands: Interests, gains: Iterable[Gain], rules: FoldRules
+) -> tuple[Interests, Interests]:
+    """The interests in categories and in brands with these gains; items without the one or the other move none."""
+    for category, brand, at, gain in gains:
+        categories = gained(categories, category, gain, at, rules) if category else categories
+        brands = gained(brands, brand, gain, at, rules) if brand else brands
+    return categories, brands
 
 
 def gained(kept: dict[str, Interest], name: str, gain: float, at: float, rules: FoldRules) -> dict[str, Interest]:

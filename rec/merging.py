@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import msgspec
 
+from rec import readings
 from rec.about import newest
 from rec.ads import frequency
 from rec.ads.consent import together
 from rec.consent import joined
-from rec.interest import Interest, capped, sum_of
+from rec.interest import Interest, capped, moved, sum_of
 from rec.marks import Shown, latest, newest_shown
 from rec.ring import newest_marks
 from rec.state import (
@@ -58,6 +59,12 @@ def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRule
     ads, shown = frequency.together(user.ads, visitor.ads), _added(user.shown, visitor.shown)
     ads, shown = ad_consent.kept(ads, shown, ads.__contains__)
     history = tuple(sorted({*user.history, *visitor.history})[-rules.history :])
+    reads, gains = readings.together(user.readings, visitor.readings)
+    categories, brands = (
+        _joined(mine, others, rules)
+        for mine, others in ((user.categories, visitor.categories), (user.brands, visitor.brands))
+    )
+    categories, brands = moved(categories, brands, gains, rules)
     return msgspec.structs.replace(
         user,
         version=user.version + 1,
@@ -70,8 +77,9 @@ def merged(user: UserState, visitor_id: str, visitor: UserState, rules: FoldRule
         events_through=max(user.events_through, visitor.events_through),
         received_through=max(user.received_through, visitor.received_through),
         history=history,
-        categories=_joined(user.categories, visitor.categories, rules),
-        brands=_joined(user.brands, visitor.brands, rules),
+        categories=categories,
+        brands=brands,
+        readings=reads,
         bought=latest(user.bought, visitor.bought),
         hidden=latest(user.hidden, visitor.hidden),
         shown=newest_shown(shown),

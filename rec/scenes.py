@@ -16,9 +16,10 @@ import msgspec
 import numpy as np
 
 from rec import dwell
-from rec.catalog import AD_KIND, ARTICLE, PRODUCT, VIDEO, Mask, View
+from rec.catalog import Mask, View
 from rec.dwell import Reward
 from rec.errors import BadInput, ConfigError
+from rec.kinds import AD_KIND, ARTICLE, PRODUCT, VIDEO
 from rec.policy.filters import ListRules
 from rec.protocol import Placement
 from rec.slates import Slate
@@ -122,6 +123,14 @@ class Scenes:
 
     def of(self, placement: str) -> Scene:
         return self._named.get(placement, self._other)
+
+    def label(self, placement: str) -> str:
+        """The name that a metric has for it: clients make up names, so one that nobody configured is `other`.
+
+        >>> Scenes(BUILT_IN).label("feed"), Scenes(BUILT_IN).label("made up")
+        ('feed', 'other')
+        """
+        return placement if placement in self._named else "other"
 
     def reward(self, placement: str) -> Reward:
         """What becomes of a place of its lists, in numbers."""

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from rec import readings
 from rec.about import NOBODY, About, said_since, told
 from rec.ads import frequency
 from rec.ads.consent import AdConsent
 from rec.consent import Standing, heard, usable
 from rec.events import ACTIONS, CONSENT, Event
-from rec.interest import Interest, gained
+from rec.interest import Interest, moved
+from rec.kinds import AD_KIND, PRODUCT
 from rec.marks import Shown, latest, newest_shown
+from rec.readings import Readings
 from rec.ring import contains, mark_of, newest_marks
 from rec.slates import Position
 from rec.visitors import asked
@@ -36,7 +39,11 @@ class Facets(NamedTuple):
 
     category: str
     brand: str
-    kind: str = "product"
+    kind: str = PRODUCT
+
+    @property
+    def is_ad(self) -> bool:
+        return self.kind == AD_KIND
 
 
 FacetsOf = Callable[[str], Facets | None]
@@ -95,6 +102,7 @@ class UserState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     shown: dict[str, Shown] = {}
     ads: frequency.Seen = {}  # when ads were seen
     ad_consent: AdConsent = AdConsent()  # what was said of storage and personalization for ads
+    readings: Readings = ()  # what was told of the time on items, so that each second counts once
     searches: tuple[tuple[float, str], ...] = ()
     about: About = NOBODY  # age and region, as last said
     visitors: dict[str, str] = {}  # visitor_id → "asked" | "merged" | "refused"; see rec.visitors
@@ -190,12 +198,12 @@ def _applied(
 ) -> tuple[UserState, Outcome]:
     name, action = event.event, ACTIONS[event.event]
     history, categories, brands = state.history, state.categories, state.brands
-    bought, hidden, shown, ads = state.bought, state.hidden, state.shown, state.ads
+    bought, hidden, shown, ads, reads = state.bought, state.hidden, state.shown, state.ads, state.readings
     stored = state.ad_consent.stores(at, rules.consent_default)
     for item in event.items:
         item_id = item.item_id
         if name == "view_item_list":
-            advert = rules.ads and (found := facets(item_id)) is not None and found.kind == "ad"
+            advert = rules.ads and (found := facets(item_id)) is not None and found.is_ad
             if advert and not stored:
                 continue
             times, last = shown.get(item_id, (0, 0.0))
@@ -204,13 +212,11 @@ def _applied(
                 ads = frequency.noted(ads, item_id, at)
             continue
         found = facets(item_id)
-        if found is None or found.kind != "ad":  # what is paid for is no taste
+        if found is None or not found.is_ad:  # what is paid for is no taste
             history = _inserted(history, Touch(at, item_id, name), rules.history)
-        if found is not None and found.kind != "ad" and found.category not in rules.sensitive:
-            if found.category:
-                categories = gained(categories, found.category, event.gain, at, rules)
-            if found.brand:
-                brands = gained(brands, found.brand, event.gain, at, rules)
+            if found is not None and found.category not in rules.sensitive:
+                reads, gains = readings.told(reads, item_id, found.category, found.brand, event)
+                categories, brands = moved(categories, brands, gains, rules)
         if name == "purchase":
             bought = latest(bought, {item_id: at})
         elif name == "not_interested":
@@ -232,6 +238,7 @@ def _applied(
         hidden=hidden,
         shown=newest_shown(shown),
         ads=ads,
+        readings=reads,
         searches=searches,
         visitors=visitors,
         about=told(state.about, event),
@@ -244,7 +251,7 @@ def _told_of_ads(state: UserState, event: Event, facets: FacetsOf) -> UserState:
     """After what an event says of the uses for ads; the very same state if that is nothing new."""
     if (now := state.ad_consent.heard(event)) is state.ad_consent:
         return state
-    ads, shown = now.kept(state.ads, state.shown, lambda item_id: (known := facets(item_id)) and known.kind == "ad")
+    ads, shown = now.kept(state.ads, state.shown, lambda item_id: (known := facets(item_id)) and known.is_ad)
     is_user = state.is_user or event.user_id is not None
     return msgspec.structs.replace(state, ad_consent=now, ads=ads, shown=shown, is_user=is_user)
 
@@ -290,6 +297,7 @@ def kept_since(state: UserState, since: float, most: int) -> UserState:
         history=tuple(touch for touch in state.history if touch.at >= since),
         categories={},
         brands={},
+        readings=(),
         bought={item_id: at for item_id, at in state.bought.items() if at >= since},
         hidden={item_id: at for item_id, at in state.hidden.items() if at >= since},
         shown={item_id: mark for item_id, mark in state.shown.items() if mark.at >= since},

@@ -8,10 +8,11 @@ import msgspec
 from aiohttp import web
 
 from rec.ads.ad import check_ad
-from rec.catalog import AD_KIND, Item
+from rec.catalog import Item
 from rec.errors import BadInput, NotFound, TooLarge, Unavailable
 from rec.images import fitting
 from rec.ingest import rejection
+from rec.kinds import AD_KIND
 from rec.ports import Hint
 from rec.protocol import MAX_EVENTS
 from rec.visible import check_item

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from itertools import zip_longest
 from typing import Any
 
-from rec.catalog import AD_KIND, ARTICLE, VIDEO, Item, card
+from rec.catalog import Item, card
+from rec.kinds import AD_KIND, ARTICLE, VIDEO
 from rec.ports import Catalogs
 
 MAX_ITEMS = 50_000

@@ -13,9 +13,10 @@ from typing import Annotated
 import msgspec
 
 from rec.ads.frequency import MOST_TIMES
-from rec.catalog import AD_KIND, Item
+from rec.catalog import Item
 from rec.errors import BadInput
 from rec.events import Id
+from rec.kinds import AD_KIND
 
 CAP, HOURS = 3, 24.0  # of who says none
 

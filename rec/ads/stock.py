@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rec.ads.ad import Ad, ad_of
-from rec.catalog import AD_KIND, Floats, Ints, Marks, Mask, View
+from rec.catalog import Floats, Ints, Marks, Mask, View
 from rec.errors import BadInput
 from rec.ids import mark64
+from rec.kinds import AD_KIND
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from rec.catalog import AD_KIND, Item
+from rec.catalog import Item
+from rec.kinds import AD_KIND
 
 if TYPE_CHECKING:
     from rec.config import Settings

@@ -10,10 +10,11 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from rec.catalog import ARTICLE, VIDEO, Item
+from rec.catalog import Item
 from rec.demo.data import CATEGORIES, Category, Family
 from rec.demo.data.reading import INSTEAD, READ, THEMES, USED_UP, WATCH, Piece
 from rec.demo.world import an
+from rec.kinds import ARTICLE, VIDEO
 
 EACH = 6  # of a department: four to read, two to watch
 WORDS_A_MINUTE = 238  # silent reading of prose: Brysbaert 2019, "How many words do we read per minute?"

@@ -10,11 +10,12 @@ import colorsys
 from hashlib import blake2b
 from xml.sax.saxutils import escape
 
-from rec.catalog import AD_KIND, ARTICLE, VIDEO, Item
+from rec.catalog import Item
 from rec.demo.data import CATEGORIES
 from rec.demo.data.brands import BRANDS
 from rec.demo.data.colors import COLORS
 from rec.demo.drawings import drawing_of
+from rec.kinds import AD_KIND, ARTICLE, VIDEO
 
 MAX_BYTES = 4_096
 

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from rec.catalog import AD_KIND, Catalog, Floats, Item
+from rec.catalog import Catalog, Floats, Item
 from rec.contest import CANDIDATE, UNTAUGHT, Round
 from rec.counters import Counters
 from rec.errors import ModelError
@@ -28,6 +28,7 @@ from rec.evaluation.metrics import rank_of
 from rec.examples import Epoch, Example, Gone, Pace, Rewarded, Taken, Tick, decode_lesson, is_learned
 from rec.features import FEATURES, with_network
 from rec.gate import Gate, GateLearner, softmax, weigh
+from rec.kinds import AD_KIND
 from rec.lessons import Judgement, is_target, judgement
 from rec.model.device import Hardware
 from rec.model.learner import Learner

@@ -25,10 +25,11 @@ from rec.ads.book import AdBook
 from rec.ads.market import AD_SOURCE, AdRules, Market
 from rec.ads.pacing import DAY_S, EVERY_S, HOUR_S
 from rec.ads.terms import CLICK
-from rec.catalog import AD_KIND, Catalog, Item
+from rec.catalog import Catalog, Item
 from rec.counters import Counters
 from rec.events import Attribution, Event, EventItem, instant
 from rec.feedback import IMPRESSION, Close, FeedbackExample, JoinRules, Window, fold
+from rec.kinds import AD_KIND
 from rec.recommend import Ask, World, recommend
 from rec.scenes import Scene, Scenes
 from rec.served import Making, Packed, pack, served_of

@@ -74,16 +74,16 @@ async def ask(loop: Local, request: Any) -> None:
 class Screen:
     """A connected shopper: subscribed like the web process subscribes, collecting what is pushed."""
 
-    def __init__(self, loop: Local, user_id: str = "u1", n: int = 10) -> None:
-        self.loop, self.user_id, self.n = loop, user_id, n
+    def __init__(self, loop: Local, user_id: str = "u1", n: int = 10, placement: str = "home") -> None:
+        self.loop, self.user_id, self.n, self.placement = loop, user_id, n, placement
         self.exchange = loop.exchange.connect()
         self.slates: list[Slate] = []
 
     async def __aenter__(self) -> Screen:
         await self.exchange.watch(self.user_id)
-        await self.exchange.announce("web-1", Wanted(self.user_id, {"home": self.n}))
+        await self.exchange.announce("web-1", Wanted(self.user_id, {self.placement: self.n}))
         self._task = asyncio.create_task(self._collect())
-        await ask(self.loop, Refresh(self.user_id, Cause("request"), "home", self.n))
+        await ask(self.loop, Refresh(self.user_id, Cause("request"), self.placement, self.n))
         await until(lambda: self.slates)
         return self
 

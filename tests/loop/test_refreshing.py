@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,10 @@ def ids(slate: Slate) -> list[str]:
 
 def staying(slate: Slate, word: str) -> list[str]:
     return [place.item_id for place in slate.items if word in place.reason.policy]
+
+
+def kept_on(screen: Screen) -> bool:
+    return bool(staying(screen.last, "kept"))
 
 
 async def test_where_the_tail_is_swapped_the_first_places_stay_and_the_rest_follows(tmp_path: Path) -> None:
@@ -129,6 +134,43 @@ async def test_a_learned_refresh_is_drawn_by_the_chance_that_is_told(tmp_path: P
         decided = examples(loop.log)[0].decision
         assert decided is not None
         assert 0.2 < decided.propensity < 0.5
+
+
+def decisions(loop: Local) -> dict[tuple[str, str], float]:
+    """(action, placement) → how often, as the worker's metric has it."""
+    [family] = loop.metrics.refreshes.collect()
+    counts = [sample for sample in family.samples if sample.name.endswith("_total")]
+    return {(one.labels["action"], one.labels["placement"]): one.value for one in counts}
+
+
+async def test_each_decision_is_counted_once_and_the_list_that_follows_a_wait_is_no_decision(tmp_path: Path) -> None:
+    settings = loop_settings(tmp_path, strategy={"refresh": "wait", "wait_s": 0.1})
+    async with local_worker(settings, shop()) as loop, Screen(loop) as screen:
+        assert decisions(loop) == {}  # what was asked for comes whole
+        await publish(loop, happened("view_item", "camping-0"))
+        await until(lambda: len(screen.slates) > 2)
+        assert [bool(staying(slate, "waiting")) for slate in screen.slates] == [False, True, False]
+        await until(lambda: decisions(loop) == {("wait", "home"): 1.0})
+
+
+async def test_a_placement_whose_name_a_client_made_up_has_no_label_of_its_own(tmp_path: Path) -> None:
+    settings = loop_settings(
+        tmp_path, strategy={"refresh": "tail", "keep_places": 3}, placements={"magazine": {"follows": "shopper"}}
+    )
+    async with local_worker(settings, shop()) as loop:
+        for at, placement in enumerate(("magazine", "made.up", "another")):
+            async with Screen(loop, f"u{at}", placement=placement) as screen:
+                await publish(loop, *(happened("view_item", f"camping-{n}", user=f"u{at}") for n in range(3)))
+                await until(partial(kept_on, screen))
+        await until(lambda: decisions(loop).keys() == {("tail", "magazine"), ("tail", "other")})
+        assert decisions(loop)["tail", "other"] >= 2
+
+
+async def test_where_every_list_comes_whole_nothing_is_decided_and_nothing_counted(tmp_path: Path) -> None:
+    async with local_worker(loop_settings(tmp_path), shop()) as loop, Screen(loop) as screen:
+        await publish(loop, *(happened("view_item", f"camping-{n}") for n in range(3)))
+        await until(lambda: screen.categories().count("Camping") >= 5)
+        assert decisions(loop) == {}
 
 
 async def test_without_consent_nothing_is_decided(tmp_path: Path) -> None:

@@ -66,15 +66,3 @@ async def test_where_no_placement_has_places_for_ads_that_is_said(shop: Shop) ->
     answer = await shop.call("GET", "/v1/ads")
     check("Ads", answer.body)
     assert (answer.body["selling"], answer.body["campaigns"]) == (False, [])
-
-
-@pytest.mark.parametrize(("query", "field"), [("n=0", "n"), ("by=item", "by"), ("campaign=", "campaign")])
-async def test_what_cannot_be_asked_is_refused_by_name(shop: Shop, query: str, field: str) -> None:
-    answer = await shop.call("GET", f"/v1/ads?{query}")
-    assert (answer.status, answer.error["field"]) == (400, field)
-
-
-async def test_browsers_are_refused(shop: Shop) -> None:
-    token = (await shop.call("POST", "/v1/tokens", json={"user_id": "u1"})).body["token"]
-    answer = await shop.call("GET", "/v1/ads", headers={"Authorization": f"Bearer {token}"})
-    assert answer.status == 403

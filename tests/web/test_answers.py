@@ -155,12 +155,30 @@ async def test_an_unusable_batch_of_items_is_refused(shop: Shop, body: Any, stat
         ("DELETE", "/v1/users/u1"),
         ("GET", "/v1/erasures/1"),
         ("POST", "/v1/tokens"),
+        ("GET", "/v1/ads"),
+        ("GET", "/v1/feedback"),
     ],
 )
 async def test_what_backends_do_is_not_for_browsers(shop: Shop, method: str, path: str) -> None:
     answer = await shop.call(method, path, shop.browser("u1"), json={})
     assert (answer.status, answer.error["code"]) == (403, "forbidden")
     assert (await shop.call(method, path, {}, json={})).status == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "field"),
+    [
+        ("ads", "n=0", "n"),
+        ("ads", "by=item", "by"),
+        ("ads", "campaign=", "campaign"),
+        ("feedback", "by=user", "by"),
+        ("feedback", "n=0", "n"),
+        ("feedback", "user_id=u1", "user_id"),
+    ],
+)
+async def test_what_no_report_can_say_is_refused_by_name(shop: Shop, path: str, query: str, field: str) -> None:
+    answer = await shop.call("GET", f"/v1/{path}?{query}")
+    assert (answer.status, answer.error["field"]) == (400, field)
 
 
 async def test_a_token_lets_a_browser_in(shop: Shop) -> None:

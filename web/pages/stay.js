@@ -9,7 +9,7 @@ const MOST_MS = 2_000; // between two steps: more than that is a sleep
 const IDLE_MS = 60_000;
 const FIRST_S = 5; // then at twice as much each time: an event a second would be noise
 const LEAST_S = 1; // of news at the end
-const MORE = 1.5; // ... than was told, when the page is put away for a while: each telling counts as interest
+const MORE = 1.5; // ... than was told, when the page is put away for a while: each telling makes a new list
 const COMPLETE = 0.9; // as the server has it
 
 const SIGNS_OF_LIFE = ["pointermove", "pointerdown", "keydown", "scroll", "touchstart"];
