@@ -62,9 +62,10 @@ class CatalogSync:
         traffic: Callable[[str], float],
         on_change: Callable[[set[str]], Awaitable[None]],
         follow_items: Callable[[Iterable[Item], Iterable[str]], None] = lambda items, deleted: None,
+        device: str = "cpu",  # of the encoder
     ) -> None:
         self._catalog, self._database, self._exchange = catalog, database, exchange
-        self._encoder, self._holder, self._on_change = encoder, holder, on_change
+        self._encoder, self._holder, self._on_change, self._device = encoder, holder, on_change, device
         self._encoder_id, self._traffic, self._follow_items = encoder_id, traffic, follow_items
         self._reader = CatalogReader(database, encoder_id)
         self._missing = asyncio.Event()
@@ -122,7 +123,7 @@ class CatalogSync:
         new product may wait for its vector."""
         if not await self._exchange.lease("encoder", self._holder, LEASE_S):
             return
-        child = Process("the encoder's child process", EncoderDied, warm, self._encoder, 1)
+        child = Process("the encoder's child process", EncoderDied, warm, self._encoder, 1, False, self._device)
         await child.open()
         try:
             await self._take_cached()

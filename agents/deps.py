@@ -48,6 +48,7 @@ from rec.errors import Unavailable
 from rec.feedback import JoinRules
 from rec.likeness import ItemLikeness
 from rec.looptime import watch_gaps
+from rec.model.device import hardware_of
 from rec.model.weights import encoder_id
 from rec.policy.exposure import groups_of
 from rec.policy.filters import ListRules
@@ -210,7 +211,8 @@ async def wire(
         interval_s=settings.sweep_interval_s,
     )
     presence.on_gap = sweep.soon  # whatever moved while nobody was known to look is made up for at once
-    query_encoder = query_reader(settings, base_encoder, world)
+    device = (await asyncio.to_thread(hardware_of, settings)).device  # of the encoders
+    query_encoder = query_reader(settings, base_encoder, world, device)
     searching = Searching(
         engine=await asyncio.to_thread(search_engine, settings),
         encoder=query_encoder,
@@ -280,6 +282,7 @@ async def wire(
         traffic=lambda item_id: world.counters.tables.traffic_of(item_id),
         on_change=anew.on_catalog_change,
         follow_items=searching.follow,
+        device=device,
     )
     model_sync = ModelSync(
         world=world,

@@ -58,8 +58,8 @@ class QueryEncoder:
     are. A vector says whose it is; those of two encoders are never kept at the same time.
     """
 
-    def __init__(self, name: str, base: str, adapters: str = "", kept: int = KEPT) -> None:
-        self._name, self._base, self._adapters = name, base, adapters
+    def __init__(self, name: str, base: str, adapters: str = "", kept: int = KEPT, device: str = "cpu") -> None:
+        self._name, self._base, self._adapters, self._device = name, base, adapters, device
         self._encoder = self._wanted = base
         self._kept = kept
         self._not_before = 0.0  # another encoder than the base could not be loaded until then
@@ -125,7 +125,7 @@ class QueryEncoder:
 
     async def _loaded(self, encoder: str) -> _Loaded | None:
         """A child that reads with this encoder, once it has answered; None if there can be none."""
-        args = self._name, 1, True, self._adapters, encoder
+        args = self._name, 1, True, self._device, self._adapters, encoder
         child, loaded = Process("the queries' encoder", QueryEncoderDied, warm, *args), False
         try:
             await child.open()
@@ -195,10 +195,10 @@ class QueryEncoder:
         self._waiting.clear()
 
 
-def query_reader(settings: Settings, base: str, world: World) -> QueryEncoder | None:
+def query_reader(settings: Settings, base: str, world: World, device: str) -> QueryEncoder | None:
     """What reads this worker's queries, for search and for its lists; None where the settings want no vectors."""
     if not settings.search_vectors:
         return None
-    encoder = QueryEncoder(settings.encoder, base, f"{settings.models_location}/adapters")
+    encoder = QueryEncoder(settings.encoder, base, f"{settings.models_location}/adapters", device=device)
     world.meaning = Meaning(encoder.known)
     return encoder

@@ -149,7 +149,9 @@ async def train(
             paces=Paces(f"{location}/paces"),
             catalog=CatalogReader(database, teaching.encoder),
             epochs=epochs,
-            tuning=_tuning(settings, database, gpu, epochs, checkpoints, metrics) if settings.encoder_tuning else None,
+            tuning=_tuning(settings, hardware, database, gpu, epochs, checkpoints, metrics)
+            if settings.encoder_tuning
+            else None,
             forgetting=forgetting_of(settings, to, exchange, database),
             metrics=metrics,
             curves=curves,
@@ -169,6 +171,7 @@ async def train(
 
 def _tuning(
     settings: Settings,
+    hardware: Hardware,
     database: Database,
     gpu: Gpu,
     epochs: Epochs,
@@ -179,7 +182,7 @@ def _tuning(
     return Tuning(
         database=database,
         gpu=gpu,
-        tuner=Tuner(settings.encoder, epochs.location, settings.train_threads),
+        tuner=Tuner(settings.encoder, epochs.location, settings.train_threads, hardware.device),
         epochs=epochs,
         checkpoints=checkpoints,
         how=Tune(steps=settings.encoder_tune_steps, seed=settings.seed),

@@ -17,9 +17,9 @@ from rec.pairs import Lessons
 class Tuner:
     """One child, one call at a time; none before the first call and after `close`."""
 
-    def __init__(self, encoder: str, location: str, threads: int = 1) -> None:
+    def __init__(self, encoder: str, location: str, threads: int = 1, device: str = "cpu") -> None:
         name = "the process that tunes the encoder"
-        self._child = Process(name, Unavailable, tuner.begin, encoder, location, threads)
+        self._child = Process(name, Unavailable, tuner.begin, encoder, location, threads, device)
 
     @property
     def pids(self) -> list[int]:

@@ -167,19 +167,21 @@ def by_interest(
 ) -> Floats | None:
     """[size]: the categories and brands this shopper keeps returning to, popular items of them first.
 
-    Works from the first event on and without vectors. Below 0 where they said no. None without any interest.
+    Works from the first event on and without vectors; with them, an item without a category is of its kin's (rec.kin).
+    Below 0 where they said no. None without any interest.
     """
     view = shelf.view
     last = [row for anchor in anchors[:STEPS] if (row := view.row(anchor.item_id)) is not None]
     if rules.sensitive:
-        last = [row for row in last if view.items[row].category not in rules.sensitive]
-    by_category = _leanings(state.categories, view.categories, view.category[last], now, rules)
+        sensitive = {view.categories.get(name, -1) for name in rules.sensitive}
+        last = [row for row in last if int(view.kin[row]) not in sensitive]
+    by_category = _leanings(state.categories, view.categories, view.kin[last], now, rules)
     by_brand = _leanings(state.brands, view.brands, view.brand[last], now, rules)
     if by_category is None and by_brand is None:
         return None
     leaning = np.zeros(view.size, np.float32)
     if by_category is not None:
-        leaning += by_category[view.category]
+        leaning += by_category[view.kin]
     if by_brand is not None:
         leaning += np.float32(0.3) * by_brand[view.brand]
     leaning *= shelf.pull

@@ -95,7 +95,8 @@ class Settings(BaseSettings):
     encoder_tune_s: float = Field(600, gt=0, description="that clock")
     encoder_tune_steps: int = Field(60, ge=1, description="contrastive steps a visit; a step reads up to 64 texts")
     strategy: dict[str, Any] = Field(
-        {}, description="JSON: how scores become lists (docs/policy.md); not set: greedy, with feedback a little chance"
+        {},
+        description="JSON: how scores become lists (docs/policy.md); not set: a cold place, with feedback chance",
     )
     placements: dict[str, Any] = Field(
         {}, description="JSON: placement → what it shows: kinds, follows, reward, seen, sponsored (docs/scenes.md)"
@@ -148,7 +149,9 @@ class Settings(BaseSettings):
     train_gather_s: float = Field(5, ge=0, description="erasures gather this long: each rebuild replays the log")
     train_from_archive: int = Field(20_000, ge=0, description="past examples that a new model of `rec up` begins with")
     train_threads: int = Field(1, ge=1, description="of the trainer's child process, on a CPU")
-    device: str = Field("auto", description="of the trainer and `rec evaluate`: auto, cpu, cuda, cuda:N")
+    device: str = Field(
+        "auto", description="of the trainer, the text encoder and `rec evaluate`: auto, cpu, cuda, cuda:N"
+    )
     precision: Literal["fp32", "bf16"] = Field("fp32", description="of their products; weights are always fp32")
     train_batch: int = Field(64, ge=2, description="examples a step, half of them new ones, half replayed")
     train_rate: float = Field(1e-3, gt=0, description="AdamW's step size")

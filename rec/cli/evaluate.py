@@ -32,7 +32,7 @@ from rec.model.device import Hardware, hardware_of
 from rec.value import Worth
 
 # --leave-one-out has no stream to score, and one network that reads nothing but which items there were.
-_OF_THE_STREAM = frozenset({"every", "warmup", "seen", "lags", "frozen", "windows", "plots", "value"})
+_OF_THE_STREAM = frozenset({"every", "warmup", "lags", "frozen", "windows", "plots", "value"})
 _NOT_LEFT_OUT = _OF_THE_STREAM | {"network", "text", "title", "price", "parts", "settings", "seeds"}
 # Without it every seed gives the same, and nothing is computed on a device or says what a click is worth.
 _OF_THE_NETWORK = frozenset({"seeds", "parts", "value", "device", "precision"})
@@ -161,7 +161,7 @@ def evaluate(
     if value:
         rules = rules._replace(worth=Worth.from_settings(environment))
     _refuse_nothing(stream.events, rules)
-    vectors = encoded(stream.items) if text or (parts and _has_titles(stream)) else {}
+    vectors = encoded(stream.items, hardware.device) if text or (parts and _has_titles(stream)) else {}
     subject = Subject(stream.events, stream.items, rules, chosen, network, vectors if text else None, hardware)
     tests = _Tests(seeds or (seed or 0,))
     first = tests.seeds[0]  # the bootstrap's, too
@@ -272,7 +272,11 @@ def _has_titles(stream: Stream) -> bool:
 def _leave_one_out(
     source: Source, seed: int, hardware: Hardware, as_json: bool, contrast: float, pretrain: int
 ) -> None:
-    sequences = beauty(source.files[0]) if source.dataset == "beauty" else sequences_of(read_source(source)[0])
+    if source.dataset == "beauty":  # nobody reviews a product twice, and what is published leaves theirs out
+        sequences, seen_excluded = beauty(source.files[0]), source.seen != "keep"
+    else:
+        stream, rules = read_source(source)
+        sequences, seen_excluded = sequences_of(stream), rules.seen_excluded
 
     def progress(epoch: int, loss: float, ndcg: float) -> None:
         say(f"epoch {epoch + 1}: loss {loss:.3f}, validation NDCG@10 {ndcg:.4f}")
@@ -280,7 +284,9 @@ def _leave_one_out(
     def pretrained(epoch: int, loss: float) -> None:
         say(f"epoch {epoch + 1} of views alone: loss {loss:.3f}")
 
-    body = leave_one_out(sequences, seed, progress, hardware, contrast, pretrain, pretrained)
+    body = leave_one_out(
+        sequences, seed, progress, hardware, contrast, pretrain, pretrained, seen_excluded=seen_excluded
+    )
     if as_json:
         emit_json(body)
     else:

@@ -15,8 +15,10 @@ import numpy as np
 from rec.catalog import Floats, Item
 from rec.cli.output import emit, emit_json, json_option, say, table
 from rec.cli.progress import ProgressLine
+from rec.config import load_settings
 from rec.errors import BadInput
 from rec.evaluation.search import Judged, evaluate_search, halves
+from rec.model.device import hardware_of
 from rec.pairs import as_read
 from rec.search.words import LANGUAGES
 
@@ -87,19 +89,20 @@ def command(
 
     vectors: Mapping[str, Floats] = {}
     read: Mapping[str, Floats] = {}
+    device = hardware_of(load_settings()).device if text else "cpu"
     if text:
-        made = encoded({one.digest(): one.text() for one in items.values()}, cache, "titles")
+        made = encoded({one.digest(): one.text() for one in items.values()}, cache, "titles", device)
         vectors = {item_id: made[one.digest()] for item_id, one in items.items()}
-        read = encoded({each: each for each in queries}, cache, "queries")
+        read = encoded({each: each for each in queries}, cache, "queries", device)
     known = whole_words()
     tuned = None
     if tune:
-        encoder = tuned_encoder(wanted, items, seed, tune, steps)
-        made = encoded({one.digest(): one.text() for one in items.values()}, cache, "titles", encoder)
+        encoder = tuned_encoder(wanted, items, seed, tune, steps, device)
+        made = encoded({one.digest(): one.text() for one in items.values()}, cache, "titles", device, encoder)
         tuned = Judged(
             list(items.values()),
             {item_id: made[one.digest()] for item_id, one in items.items()},
-            encoded({each: as_read(each) for each in queries}, cache, "queries", encoder),
+            encoded({each: as_read(each) for each in queries}, cache, "queries", device, encoder),
             wanted,
             known,
         )
@@ -133,7 +136,7 @@ def _number(text: str, path: Path) -> float:
 
 
 def tuned_encoder(
-    relevant: Mapping[str, frozenset[str]], items: Mapping[str, Item], seed: int, visits: int, steps: int
+    relevant: Mapping[str, frozenset[str]], items: Mapping[str, Item], seed: int, visits: int, steps: int, device: str
 ) -> TextEncoder:
     """What the half of the queries that is not measured makes of the encoder, as the trainer would."""
     from rec.evaluation.tuned import tuned_by
@@ -144,11 +147,11 @@ def tuned_encoder(
 
     taught = {query: sorted(relevant[query]) for query in halves(relevant, seed).taught}
     texts = {item_id: item.text() for item_id, item in items.items()}
-    return tuned_by(taught, texts, visits, steps, seed, tell)
+    return tuned_by(taught, texts, visits, steps, seed, tell, device=device)
 
 
 def encoded(
-    texts: Mapping[str, str], cache: Path | None, what: str, encoder: TextEncoder | None = None
+    texts: Mapping[str, str], cache: Path | None, what: str, device: str, encoder: TextEncoder | None = None
 ) -> dict[str, Floats]:
     """key → vector. With a cache, only texts that are not in it are read; the file is of one encoder."""
     from rec.model.encoder import TextEncoder
@@ -163,7 +166,8 @@ def encoded(
     missing = [key for key in texts if key not in known]
     if missing:
         say(f"encoding {len(missing):,} {what}")
-        known |= dict(zip(missing, (encoder or TextEncoder()).encode([texts[key] for key in missing]), strict=True))
+        reader = encoder or TextEncoder(device=device)
+        known |= dict(zip(missing, reader.encode([texts[key] for key in missing]), strict=True))
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             np.savez(path, keys=np.array(list(known)), vectors=np.stack(list(known.values())))

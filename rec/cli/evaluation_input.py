@@ -119,11 +119,11 @@ def _read(source: Source) -> tuple[Stream, Rules]:
     return known.read(source.files[0]), rules._replace(every=known.every, history=known.history)
 
 
-def encoded(items: Mapping[str, Item]) -> dict[str, Floats]:
-    """The titles' vectors, by item."""
+def encoded(items: Mapping[str, Item], device: str) -> dict[str, Floats]:
+    """The titles' vectors, by item, computed on `device`."""
     from rec.model.encoder import TextEncoder
 
     ids = list(items)
     say(f"encoding {len(ids):,} titles")
-    vectors = TextEncoder().encode([items[item_id].text() for item_id in ids])
+    vectors = TextEncoder(device=device).encode([items[item_id].text() for item_id in ids])
     return dict(zip(ids, vectors, strict=True))

@@ -60,7 +60,7 @@ def tune(
         raise BadInput(f"{out}: there is no folder {out.absolute().parent}. Make it first.", field="--out")
     stream, rules = read_source(source)
     warm = search.warm_up(stream, rules.warmup)
-    vectors = encoded(warm.items) if text else None
+    vectors = encoded(warm.items, hardware.device) if text else None
     say(f"{len(warm.events):,} events are the warm-up; each trial is tested on the last {search.TEST_SHARE:.0%} of it")
 
     def tried(study: search.Study) -> None:

@@ -43,8 +43,12 @@ def leave_one_out(
     contrast: float = 0.0,
     pretrain: int = 0,
     pretrained: Callable[[int, float], None] = lambda *_: None,
+    *,
+    seen_excluded: bool = False,
 ) -> dict[str, Any]:
     """Fit a network and rank the last items: `scored`, `model`, `intervals`, `baselines`.
+
+    `seen_excluded`: a user's earlier items are on no list, as in what S3-Rec and RecBole have published.
 
     `contrast` is the weight of the contrastive term between two views of a history, `pretrain` how many epochs learn
     from it alone before the others begin. Raises BadInput if no sequence is long enough to learn from.
@@ -71,9 +75,17 @@ def leave_one_out(
         if len(sequence) >= SHORTEST
     ]
     settings = Fit(seed=seed, contrast=contrast, pretrain=pretrain)
-    fitted = fit([sequence[:-1] for sequence in whole], len(rows), settings, progress, hardware, pretrained)
-    ranks = ranks_of_last(fitted.network, fitted.items, whole)
-    lines = _lines(whole, len(rows))
+    fitted = fit(
+        [sequence[:-1] for sequence in whole],
+        len(rows),
+        settings,
+        progress,
+        hardware,
+        pretrained,
+        seen_excluded=seen_excluded,
+    )
+    ranks = ranks_of_last(fitted.network, fitted.items, whole, seen_excluded=seen_excluded)
+    lines = _lines(whole, len(rows), seen_excluded)
     return {
         "scored": len(ranks),
         "model": means(ranks),
@@ -83,7 +95,7 @@ def leave_one_out(
     }
 
 
-def _lines(whole: Sequence[Sequence[int]], count: int) -> dict[str, list[float]]:
+def _lines(whole: Sequence[Sequence[int]], count: int, seen_excluded: bool) -> dict[str, list[float]]:
     """Popularity, and the sequential rules of the item before (1/distance), learned from all but the tests."""
     popular = np.zeros(count + 1)
     rules: list[Counter[int]] = [Counter() for _ in range(count + 1)]
@@ -101,6 +113,9 @@ def _lines(whole: Sequence[Sequence[int]], count: int) -> dict[str, list[float]]
         scores = tiny.copy()
         for item, weight in rules[last].items():
             scores[item] += weight
-        found["popularity"].append(rank_of(popular[1:], target))
-        found["rules"].append(rank_of(scores[1:], target))
+        gone = [item for item in sequence[:-1] if item != sequence[-1]] if seen_excluded else []
+        for name, said in (("popularity", popular), ("rules", scores)):
+            listed = said.copy()
+            listed[gone] = -np.inf
+            found[name].append(rank_of(listed[1:], target))
     return found

@@ -27,6 +27,7 @@ def tuned_by(
     seed: int,
     tell: Tell,
     name: str = DEFAULT,
+    device: str = "cpu",
 ) -> TextEncoder:
     """The encoder after so many visits. `chosen`: query → item_ids; `texts`: of the items.
 
@@ -46,7 +47,7 @@ def tuned_by(
             f"{len(chosen)} queries. Give more queries, or leave --tune out.",
             field="--tune",
         )
-    encoder, kept = TextEncoder(name), None
+    encoder, kept = TextEncoder(name, device=device), None
     for visit in range(visits):
         tuned = tune(encoder, lessons, Tune(steps=steps, seed=seed + visit))
         tell(visit + 1, tuned.metrics, tuned.better)
@@ -54,5 +55,5 @@ def tuned_by(
             kept = Adapter(base, digest_of(tuned.weights), encoder.rank, encoder.alpha, tuned.weights)
             encoder.encoder_id = tuned_id(base, kept.digest)
         else:
-            encoder = TextEncoder(name, kept)
+            encoder = TextEncoder(name, kept, device)
     return encoder

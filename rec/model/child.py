@@ -7,21 +7,20 @@ this module, too.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from threadpoolctl import threadpool_limits
 
 from rec.catalog import Item, vectors_of
-from rec.errors import ConfigError, ModelError
+from rec.errors import ModelError
 from rec.examples import Taken
 from rec.model.background import begin_background
 from rec.model.checkpoint import MODEL, load, save
 from rec.model.deltas import Series, Shelf
 from rec.model.deltas import load as load_version
-from rec.model.device import Hardware
+from rec.model.device import Hardware, usable
 from rec.model.teaching import Teaching
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def resume(url: str, name: str | None) -> Begun:
 
     here = _here[0]
     here.series.begin_again()  # what was written before may have learned from somebody who is to be gone
-    with _usable(here.hardware):
+    with usable(here.hardware.device):
         if name is None:
             _here[:] = [here._replace(lineage=Lineage(here.teaching, here.hardware))]
             return Begun(0, 0, {})
@@ -152,19 +151,6 @@ def _lineage() -> Lineage:
     lineage = _here[0].lineage
     assert lineage is not None, "resume comes first"
     return lineage
-
-
-@contextlib.contextmanager
-def _usable(hardware: Hardware) -> Iterator[None]:
-    """The driver may show a GPU that this torch cannot use: too old a driver, no memory left."""
-    try:
-        yield
-    except (RuntimeError, AssertionError) as error:
-        if hardware.device == "cpu":
-            raise
-        raise ConfigError(
-            f"REC_DEVICE: torch cannot use {hardware.device}: {error}. Set REC_DEVICE=cpu", field="REC_DEVICE"
-        ) from None
 
 
 def _published(digest: str, lineage: Lineage) -> Published:

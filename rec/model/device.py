@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import importlib.util
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -60,6 +61,20 @@ def placed(device: str, count: int) -> str:
             field="REC_DEVICE",
         )
     return f"cuda:{number}"
+
+
+@contextlib.contextmanager
+def usable(device: str) -> Iterator[None]:
+    """In here a device is used for the first time. The driver may show a GPU that this torch cannot use: too old a
+    driver, no memory left. Raises ConfigError then."""
+    try:
+        yield
+    except (RuntimeError, AssertionError) as error:
+        if device == "cpu":
+            raise
+        raise ConfigError(
+            f"REC_DEVICE: torch cannot use {device}: {error}. Set REC_DEVICE=cpu", field="REC_DEVICE"
+        ) from None
 
 
 def gpus() -> int:

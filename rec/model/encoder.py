@@ -18,6 +18,7 @@ import numpy.typing as npt
 from rec.errors import ModelError
 from rec.model.background import begin_background, load_aside
 from rec.model.checkpoint import MODEL, load
+from rec.model.device import usable
 from rec.model.weights import DEFAULT, adapter_of, encoder_id, locate, tuned_id
 
 if TYPE_CHECKING:
@@ -40,12 +41,12 @@ class Adapter(NamedTuple):
 class TextEncoder:
     """Texts in, unit vectors out. `encoder_id` names the weights, `dim` is the length of a vector.
 
-    With an adapter it is another encoder, of another epoch: its vectors do not mix with those of the base.
+    With an adapter it is another encoder, of another epoch: its vectors do not mix with those of the base. `device` as
+    torch names it (`rec.model.device.hardware_of`). Raises ModelError, and ConfigError if torch cannot use the device.
     """
 
-    def __init__(self, name: str = DEFAULT, adapter: Adapter | None = None) -> None:
+    def __init__(self, name: str = DEFAULT, adapter: Adapter | None = None, device: str = "cpu") -> None:
         folder = locate(name)
-        import torch
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
 
@@ -61,8 +62,9 @@ class TextEncoder:
         self._max_tokens = min(MAX_TOKENS, int(getattr(model.config, "max_position_embeddings", MAX_TOKENS)))
         if adapter is not None:
             model = self._adapted(model, adapter)
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._model = model.to(self._device).eval()
+        self._device = device
+        with usable(device):
+            self._model = model.to(device).eval()
 
     def _adapted(self, model: Any, adapter: Adapter) -> Any:
         from rec.model.lora import with_lora
@@ -129,36 +131,44 @@ class TextEncoder:
         return lora_of(self._model)
 
 
-def epoch_encoder(name: str, url: str, encoder: str) -> TextEncoder:
+def epoch_encoder(name: str, url: str, encoder: str, device: str = "cpu") -> TextEncoder:
     """The encoder of an epoch: the base `name`, with the adapter from the checkpoints under `url`, if it has one.
 
     Raises ModelError if either is not there.
     """
     if (adapter := adapter_of(encoder)) is None:
-        return TextEncoder(name)
+        return TextEncoder(name, device=device)
     tensors, meta = load(url, adapter)
     about = Adapter(str(meta["base"]), str(meta["digest"]), int(meta["rank"]), int(meta["alpha"]), tensors[MODEL])
-    return TextEncoder(name, about)
+    return TextEncoder(name, about, device)
 
 
 # ---------------------------------------------------------------- in the child process
 _warm: list[TextEncoder] = []
 
 
-def warm(name: str = DEFAULT, threads: int = 1, urgent: bool = False, url: str = "", encoder: str = "") -> None:
+def warm(
+    name: str = DEFAULT,
+    threads: int = 1,
+    urgent: bool = False,
+    device: str = "cpu",
+    url: str = "",
+    encoder: str = "",
+) -> None:
     """Initializer of the child: load the weights, behind everybody else: a new list matters more than a new vector.
 
     `urgent`: somebody waits for a vector, once the weights are there. `encoder`: of an epoch, whose adapter is under
     `url`.
 
-    Raises ModelError, which the parent sees as BrokenProcessPool: call `locate` there first.
+    Raises ModelError or ConfigError, which the parent sees as BrokenProcessPool: call `locate` and `hardware_of` there
+    first.
     """
     begin_background(threads, urgent=urgent)
-    _warm[:] = [load_aside(_reader, name, url, encoder)]
+    _warm[:] = [load_aside(_reader, name, url, encoder, device)]
 
 
-def _reader(name: str, url: str, encoder: str) -> TextEncoder:
-    found = epoch_encoder(name, url, encoder)
+def _reader(name: str, url: str, encoder: str, device: str) -> TextEncoder:
+    found = epoch_encoder(name, url, encoder, device)
     found.merge()
     return found
 

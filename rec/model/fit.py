@@ -61,10 +61,13 @@ def fit(
     progress: Callable[[int, float, float], None] = lambda *_: None,
     hardware: Hardware = Hardware(),
     pretrained: Callable[[int, float], None] = lambda *_: None,
+    *,
+    seen_excluded: bool = False,
 ) -> Fitted:
     """Train on all but the last item of each sequence; that one is the validation target.
 
-    `count` items, rows 1 to count; without text or facets. `progress(epoch, loss, ndcg)`, `pretrained(epoch, loss)`.
+    `count` items, rows 1 to count; without text or facets. `seen_excluded` of the validation, as in
+    `ranks_of_last`. `progress(epoch, loss, ndcg)`, `pretrained(epoch, loss)`.
     """
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
@@ -93,7 +96,7 @@ def fit(
                 if settings.contrast:
                     loss = loss + settings.contrast * views_loss(network, items, chosen, rng)
             losses.append(optimizer.step(loss))
-        ranks = ranks_of_last(network, items, sequences)
+        ranks = ranks_of_last(network, items, sequences, seen_excluded=seen_excluded)
         validation.append(float(np.where(ranks < 10, 1 / np.log2(ranks + 2), 0.0).mean()))
         progress(epoch, float(np.mean(losses)), validation[-1])
         if validation[-1] > best:
@@ -209,8 +212,13 @@ def view(sequence: Sequence[int], rng: np.random.Generator) -> list[int]:
 
 
 @torch.no_grad()
-def ranks_of_last(network: Network, items: Items, sequences: Sequences, batch: int = 512) -> npt.NDArray[np.float64]:
-    """The rank of each sequence's last item among all items, given those before it; ties half."""
+def ranks_of_last(
+    network: Network, items: Items, sequences: Sequences, batch: int = 512, *, seen_excluded: bool = False
+) -> npt.NDArray[np.float64]:
+    """The rank of each sequence's last item among all items, given those before it; ties half.
+
+    `seen_excluded`: among all but those before it, unless it is one of them.
+    """
     network.eval()
     v = network.items(items)
     out = []
@@ -218,6 +226,10 @@ def ranks_of_last(network: Network, items: Items, sequences: Sequences, batch: i
         part = sequences[start : start + batch]
         u = network.users(v, histories_of(padded([s[:-1] for s in part], network.shape.steps).to(v.device)))[:, -1]
         logits = network.next_item(u, v, items)
-        own = logits.gather(1, torch.tensor([[s[-1]] for s in part], device=v.device))
+        last = torch.tensor([[s[-1]] for s in part], device=v.device)
+        own = logits.gather(1, last)
+        if seen_excluded:
+            seen = padded([s[:-1] for s in part], max(map(len, part))).to(v.device)  # row 0, padding, is out anyway
+            logits = logits.scatter(1, seen, float("-inf")).scatter(1, last, own)
         out.append(((logits > own).sum(1) + ((logits == own).sum(1) - 1) / 2).cpu().numpy())
     return np.concatenate(out).astype(np.float64)

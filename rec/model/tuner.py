@@ -26,10 +26,11 @@ _tune = msgspec.msgpack.Decoder(Tune)
 
 
 class _Here(NamedTuple):
-    """What this process was told: the base encoder, and where adapters lie."""
+    """What this process was told: the base encoder, where adapters lie, and what it computes on."""
 
     name: str
     url: str
+    device: str
 
 
 _here: list[_Here] = []
@@ -43,10 +44,10 @@ class Visit(NamedTuple):
     metrics: dict[str, float]
 
 
-def begin(name: str, url: str, threads: int) -> None:
+def begin(name: str, url: str, threads: int, device: str = "cpu") -> None:
     """Initializer: behind everybody else."""
     begin_background(threads)
-    _here[:] = [_Here(name, url)]
+    _here[:] = [_Here(name, url, device)]
 
 
 def tune(last: str, lessons: bytes, how: bytes, more: dict[str, Any]) -> Visit:
@@ -76,7 +77,8 @@ def encode(encoder: str, texts: list[str]) -> tuple[int, bytes]:
 def _encoder(encoder: str) -> TextEncoder:
     if not _loaded or _loaded[0].encoder_id != encoder:
         _loaded.clear()
-        _loaded[:] = [epoch_encoder(*_here[0], encoder)]
+        here = _here[0]
+        _loaded[:] = [epoch_encoder(here.name, here.url, encoder, here.device)]
     if _loaded[0].encoder_id != encoder:
         raise ModelError(f"the encoder {encoder} is not made from {_here[0].name}, which is {_loaded[0].encoder_id}")
     return _loaded[0]

@@ -32,6 +32,7 @@ import numpy as np
 from rec.catalog import Floats, Ints, Mask
 from rec.features import FEATURES
 from rec.policy.calibrate import calibrate, interests
+from rec.policy.cold import fit, promising
 from rec.policy.dice import Dice
 from rec.policy.diversity import dpp, mmr
 from rec.policy.explore import draw
@@ -231,7 +232,7 @@ def explored(draft: Draft, bench: Bench, strategy: Strategy, n: int, head: int, 
 def drawn_cold(
     draft: Draft, bench: Bench, strategy: Strategy, head: int, pins: Sequence[Pinned], dice: Dice
 ) -> Placed | None:
-    """One item that hardly anybody came to: a candidate behind the head, else one of the newest.
+    """One item that hardly anybody came to: of the candidates behind the head that promise most, else of the newest.
 
     None without one, and where the candidates do not fill the list: then new items come in anyway.
     """
@@ -240,10 +241,13 @@ def drawn_cold(
         return None
     support, view = bench.shelf.support, bench.shelf.view
     behind = draft.order[head:]
-    cold = behind[support[bench.rows[behind]] < strategy.cold_support][:MOST_COLD]
+    cold = behind[support[bench.rows[behind]] < strategy.cold_support]
     if len(cold):
+        later = view.born.max() - view.born[bench.rows[cold]]  # those that are gone again count, too
+        chosen, promise = promising(_fit(bench, cold), later, MOST_COLD)
+        cold = cold[chosen]
         chances = partial(dice.uniform, view.marks[bench.rows[cold]], COLD)
-        one = draw(draft.logits[head:][: len(cold)], 1, strategy.temperature, chances)
+        one = draw(promise, 1, strategy.temperature, chances)
         at = int(cold[one.order[0]])
         row, score = int(bench.rows[at]), float(bench.scores[at])
         return Placed(row, at, score, float(one.propensities[0]), ("cold_start",), "cold")
@@ -255,6 +259,15 @@ def drawn_cold(
         return None
     one = draw(np.zeros(len(rows), np.float32), 1, strategy.temperature, partial(dice.uniform, view.marks[rows], COLD))
     return Placed(int(rows[one.order[0]]), None, 0.0, float(one.propensities[0]), ("cold_start",), "cold")
+
+
+def _fit(bench: Bench, cold: Ints) -> Floats:
+    """[m] of the candidates `cold` [m]; where no gate ranks, what the ranking says. The rules boost and bury it."""
+    if bench.features is not None:
+        fits = fit(bench.features[cold], bench.shelf.pull[bench.rows[cold]])
+    else:
+        fits = np.log(np.maximum(bench.scores[cold], _LEAST)).astype(np.float32)
+    return fits if bench.orders.lift is None else fits + bench.orders.lift[bench.rows[cold]]
 
 
 # ---------------------------------------------------------------- after the draw

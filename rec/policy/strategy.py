@@ -26,7 +26,8 @@ Weight = Annotated[float, msgspec.Meta(ge=-1_000, le=1_000)]
 MOST_COLD = 50  # candidates that the cold-start slot is drawn from
 
 
-EXPLORING: Mapping[str, Any] = {"temperature": 0.1, "steady_s": 1800}
+TRYING: Mapping[str, Any] = {"cold_place": 11}  # the last one of a page of twelve
+EXPLORING: Mapping[str, Any] = {**TRYING, "temperature": 0.1, "steady_s": 1800}
 
 
 class Strategy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -108,7 +109,7 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 
 def own_strategy(*, feedback: bool) -> Strategy:
     """What serves where nobody has chosen anything, with or without feedback to learn from."""
-    return strategy_of(EXPLORING if feedback else {})
+    return strategy_of(EXPLORING if feedback else TRYING)
 
 
 def strategy_of(values: Mapping[str, Any]) -> Strategy:

@@ -125,6 +125,16 @@ def test_leave_one_out_fits_a_network_and_ranks_the_last_items() -> None:
     assert "epoch 1" in done.err
 
 
+def test_leave_one_out_ranks_what_was_seen_unless_that_is_excluded() -> None:
+    rows = csv_of([{**row, "sku": row["name"]} for row in clicks(12, 11)])  # ten products come before everybody's last
+    found = {}
+    for seen in ("keep", "exclude"):
+        done = rec_now("evaluate", rows, *COLUMNS, "--leave-one-out", "--seen", seen, "--json")
+        assert done.code == 0, done.err
+        found[seen] = done.lines[0]["baselines"]["popularity"]["hr@10"]
+    assert found == {"keep": 0.0, "exclude": 1.0}
+
+
 def test_leave_one_out_takes_the_weight_of_the_contrastive_term() -> None:
     rows = csv_of(clicks(12))
     losses = [

@@ -109,7 +109,6 @@ def test_a_lag_curve_windows_and_pictures() -> None:
         (("--leave-one-out", "--no-network"), "--no-network has no use with --leave-one-out"),
         (("--leave-one-out", "--no-frozen"), "--no-frozen has no use with --leave-one-out"),
         (("--leave-one-out", "--warmup", "0.2"), "--warmup has no use with --leave-one-out"),
-        (("--leave-one-out", "--seen", "keep"), "--seen has no use with --leave-one-out"),
         (("--leave-one-out", "--title", "name"), "--title has no use with --leave-one-out"),
         (("--contrast", "0.1"), "--contrast has no use without --leave-one-out"),
         (("--pretrain", "2"), "--pretrain has no use without --leave-one-out"),

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import torch
 
-from rec.model.fit import Fit, fit, padded, plain_items, ranks_of_last, view, views_loss
+from rec.model.fit import Fit, fit, histories_of, padded, plain_items, ranks_of_last, view, views_loss
 from rec.model.network import Network
 from rec.model.teaching import Shape
 
@@ -35,6 +35,24 @@ def test_it_stops_when_it_no_longer_gets_better_and_keeps_its_best() -> None:
     ranks = ranks_of_last(fitted.network, fitted.items, noise)
     again = np.where(ranks < 10, 1 / np.log2(ranks + 2), 0.0).mean()
     assert again == fitted.validation[best]
+
+
+def test_what_was_seen_is_not_ranked_unless_it_is_the_target() -> None:
+    sequences = [[1, 2, 3, 4, 5], [3, 4, 3], [2, 5, 1, 6]]
+    shape = msgspec.structs.replace(SETTINGS.shape, ids=ITEMS)
+    torch.manual_seed(3)
+    network, items = Network(shape).eval(), plain_items(ITEMS, shape)
+    torch.nn.init.normal_(network.items.id.weight[1:])
+    ranks = {flag: ranks_of_last(network, items, sequences, seen_excluded=flag) for flag in (False, True)}
+    for at, sequence in enumerate(sequences):
+        with torch.no_grad():
+            v = network.items(items)
+            u = network.users(v, histories_of(padded([sequence[:-1]], shape.steps)))[0, -1]
+            logits = network.next_item(u, v, items).tolist()
+        for flag, rank in ranks.items():
+            listed = [i for i in range(1, ITEMS + 1) if not flag or i not in sequence[:-1] or i == sequence[-1]]
+            assert rank[at] == sum(logits[i] > logits[sequence[-1]] for i in listed)
+    assert ranks[True].sum() < ranks[False].sum()
 
 
 def test_the_same_seed_fits_the_same_weights() -> None:

@@ -19,11 +19,12 @@ from rec.errors import BadInput, ConfigError
 from rec.events import instant
 from rec.gate import Gate
 from rec.policy.calibrate import calibrate
+from rec.policy.cold import NEWS, promising
 from rec.policy.diversity import dpp, mmr
 from rec.policy.fairness import share_out
 from rec.policy.filters import ListRules
 from rec.policy.rules import Rule, Rulebook, rule_of
-from rec.policy.strategy import Strategy, strategy_of
+from rec.policy.strategy import Strategy, own_strategy, strategy_of
 from rec.recommend import Brain, World, recommend
 from rec.slates import Slate
 from rec.state import UserState
@@ -355,6 +356,41 @@ def test_one_place_and_no_more_goes_to_what_hardly_anybody_came_to() -> None:
     cold = [place for place in slate.items if "cold_start" in place.reason.policy]
     assert [slate.items.index(place) for place in cold] == [5]
     assert not any("cold_start" in place.reason.policy for place in listed(world, Strategy(cold_place=10), n=10).items)
+
+
+def with_newcomer() -> World:
+    """One more product, known by its text alone."""
+    world = crowded()
+    world.catalog.upsert([Item(item_id="new-77", title="Something else for camping")])
+    world.catalog.set_vectors({"new-77": vector("camping-77")})
+    return world
+
+
+@pytest.mark.parametrize("feedback", [False, True])
+def test_a_new_product_is_tried_by_whom_its_text_fits_and_by_nobody_else(feedback: bool) -> None:
+    world, by_itself = with_newcomer(), own_strategy(feedback=feedback)
+    camper, musician = shopper(world, "camping-1", "camping-2"), shopper(world, "music-1", "music-2")
+    slate = listed(world, by_itself, n=12, state=camper)
+    assert [place.item_id for place in slate.items][11] == "new-77"
+    assert "cold_start" in slate.items[11].reason.policy
+    assert slate.items[11].source in ("content", "interest")
+    assert "new-77" not in ids(listed(world, by_itself, n=12, state=musician))
+    assert "new-77" not in ids(listed(world, by_itself, n=11, state=camper))  # shorter than its place
+
+
+def test_what_a_rule_buries_is_not_what_is_tried() -> None:
+    world, by_itself = with_newcomer(), own_strategy(feedback=False)
+    rules = (rule("bury", 'item_id = "new-77"', factor=1_000.0),)
+    camper = shopper(world, "camping-1", "camping-2")
+    assert "new-77" not in ids(listed(world, by_itself, rules, n=12, state=camper))
+
+
+def test_of_two_that_fit_alike_the_newer_is_tried_and_an_old_one_only_if_it_fits_better() -> None:
+    alike, later = np.array([2.0, 2.0], np.float32), np.array([7, 3], np.int32)
+    assert promising(alike, later, 2)[0].tolist() == [1, 0]
+    better = np.array([2.0 + NEWS, 2.0], np.float32)
+    assert promising(better, later, 2)[0].tolist() == [0, 1]
+    assert promising(better, later, 1)[0].tolist() == [0]
 
 
 def test_each_step_leaves_its_reason_where_it_moved_something() -> None:

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from rec.errors import ModelError
+from rec.errors import ConfigError, ModelError
 from rec.model.encoder import TextEncoder
 from rec.model.weights import encoder_id
 
@@ -38,6 +38,19 @@ def test_no_texts_give_no_vectors(encoder: TextEncoder) -> None:
 def test_an_encoder_that_is_not_there_is_named() -> None:
     with pytest.raises(ModelError, match="no-such-encoder"):
         TextEncoder("no-such-encoder")
+
+
+def test_it_computes_on_the_device_it_is_told(encoder: TextEncoder) -> None:
+    there = TextEncoder(device="meta")  # torch's device of shapes without numbers: no GPU is needed to see it used
+    with pytest.raises(RuntimeError, match="meta"):
+        there.embed(["tent"])
+    assert encoder.embed(["tent"]).device.type == "cpu"
+
+
+def test_a_device_that_torch_cannot_use_is_a_setting_to_mend() -> None:
+    with pytest.raises(ConfigError, match="REC_DEVICE: torch cannot use cuda:99.*REC_DEVICE=cpu") as caught:
+        TextEncoder(device="cuda:99")
+    assert caught.value.field == "REC_DEVICE"
 
 
 def test_the_worker_asks_for_the_weights_name_without_torch() -> None:

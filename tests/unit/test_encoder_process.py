@@ -78,6 +78,15 @@ def _standing_of_a_load() -> tuple[tuple[int, int], tuple[int, int]]:
     return load_aside(_standing), _standing()
 
 
+def test_a_child_reads_on_the_device_it_is_told(tmp_path: Path) -> None:
+    weights = tiny_bert(tmp_path, ["tent"])
+    begun = (weights, 1, True, "meta")
+    with ProcessPoolExecutor(1, get_context("spawn"), initializer=warm, initargs=begun) as child:
+        reading = child.submit(encode_batch, ["tent"])
+        with pytest.raises(RuntimeError, match="meta"):  # a device without numbers has no vector to give
+            reading.result(timeout=120)
+
+
 def test_a_process_that_was_not_prepared_says_so() -> None:
     with pytest.raises(ModelError, match="initializer=warm"):
         encode_batch(["tent"])
