@@ -119,7 +119,7 @@ class ModelSync:
         if reading is not None and (reading.reader.is_complete or reading.texts is meaning.texts):
             texts = reading.texts
         if texts is not meaning.texts:
-            meaning.texts = texts
+            meaning.serve(texts)
             if self._on_texts is not None:
                 self._on_texts(self._world.catalog.encoder if texts is None else texts.encoder)
 
@@ -135,6 +135,8 @@ class ModelSync:
         reader = None
         if texts.encoder != self._world.catalog.encoder:
             reader = EpochReader(self._database, texts.encoder)
+            if self._reading is not None and self._reading.texts.encoder == texts.encoder:
+                reader, texts = self._reading.reader, self._reading.texts  # versions of an epoch read the same
             news = await reader.look()
             await asyncio.to_thread(texts.change, vectors_of(news.vectors), news.deleted)  # maybe a whole catalog
         view = self._world.catalog.view()

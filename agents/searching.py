@@ -218,7 +218,8 @@ class Searching:
             suggest()
             for one, state in zip(waiting, states, strict=True):
                 began = time.perf_counter()
-                dense = self._nearness.of(self.world.catalog.view(), one.read, self.world.meaning.texts)
+                view, texts = self.world.catalog.view(), self.world.meaning.texts_of(one.read)
+                dense = self._nearness.of(view, one.read, texts)
                 done(self._reply, one.request, self._slate(one, state, dense, now, complete))
                 self._metrics.search_seconds.observe(time.perf_counter() - began)
                 suggest()  # who types waits for one search at most

@@ -174,14 +174,14 @@ def by_interest(
     last = [row for anchor in anchors[:STEPS] if (row := view.row(anchor.item_id)) is not None]
     if rules.sensitive:
         sensitive = {view.categories.get(name, -1) for name in rules.sensitive}
-        last = [row for row in last if int(view.kin[row]) not in sensitive]
-    by_category = _leanings(state.categories, view.categories, view.kin[last], now, rules)
+        last = [row for row in last if int(shelf.kin[row]) not in sensitive]
+    by_category = _leanings(state.categories, view.categories, shelf.kin[last], now, rules)
     by_brand = _leanings(state.brands, view.brands, view.brand[last], now, rules)
     if by_category is None and by_brand is None:
         return None
     leaning = np.zeros(view.size, np.float32)
     if by_category is not None:
-        leaning += by_category[view.kin]
+        leaning += by_category[shelf.kin]
     if by_brand is not None:
         leaning += np.float32(0.3) * by_brand[view.brand]
     leaning *= shelf.pull

@@ -21,7 +21,6 @@ from rec.errors import ModelError
 from rec.events import Id, Text
 from rec.ids import mark64
 from rec.images import packed
-from rec.kin import kin_of
 from rec.kinds import AD_KIND, PRODUCT
 from rec.state import Facets
 
@@ -117,11 +116,6 @@ class View:
     def newest(self) -> Ints:
         """All rows, the item that came in last first."""
         return np.argsort(-self.born, kind="stable").astype(np.int32)
-
-    @cached_property
-    def kin(self) -> Ints:
-        """The category of each row, or of what its text is like where it has none: `rec.kin`."""
-        return kin_of(self.category, self.known & self.has_vector, self.vectors)
 
 
 class Catalog:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 MEMBERS = 256  # of a category, that its mean is taken of
+_AT_ONCE = 4_096  # items that are compared with the means in one go
 LEAST_ALIKE = 0.3  # cosine to the nearest mean, below which an item is of no category
 
 
@@ -34,8 +35,10 @@ def kin_of(
     members = [part[category[part] == code] for part, code in zip(members, codes, strict=True)]
     means = np.stack([vectors[part].mean(axis=0) for part in members])
     lengths = np.linalg.norm(means, axis=1, keepdims=True)
-    cosines = vectors[without] @ (means / np.where(lengths > 0, lengths, 1.0)).T
-    nearest = cosines.argmax(axis=1)
+    means = (means / np.where(lengths > 0, lengths, 1.0)).T
     out = category.copy()
-    out[without] = np.where(cosines[np.arange(len(without)), nearest] >= LEAST_ALIKE, codes[nearest], 0)
+    for start in range(0, len(without), _AT_ONCE):
+        rows = without[start : start + _AT_ONCE]
+        cosines = vectors[rows] @ means
+        out[rows] = np.where(cosines.max(axis=1) >= LEAST_ALIKE, codes[cosines.argmax(axis=1)], 0)
     return out

@@ -11,6 +11,8 @@ import numpy as np
 
 from rec.catalog import Floats, Ints, Mask, View
 from rec.cooccurrence import Amounts, Tables
+from rec.kin import kin_of
+from rec.kinds import AD_KIND, ARTICLE, VIDEO
 
 DEPTH = 200  # candidates taken from each source that has a number for every row
 _BLOCK = 64
@@ -29,6 +31,7 @@ class Shelf(NamedTuple):
     evidence: Floats  # [3, size], support, popularity and trend on a logarithmic scale
     pull: Floats  # [size], what a popular item gains where its category or brand speaks for it
     seen_at: Amounts  # [size], when somebody last did; 0 if nobody
+    kin: Ints  # [size], the category of each row, or of what its text is like where it has none (rec.kin)
     popular_rows: Ints  # the first listed rows by popularity, then by novelty
     hot_rows: Ints  # the first listed rows by what is popular now, and those acted on last
 
@@ -69,9 +72,22 @@ def shelf(view: View, tables: Tables, before: Shelf | None = None, leaders: int 
         np.stack([log_evidence(support, 1.0) / 2, log_evidence(popularity, 0.001), log_evidence(trend, 0.001)]),
         np.float32(0.5) + np.sqrt(popularity),
         seen_at,
+        _kin(view, before),
         _leaders(popularity, view.born, view.listed, leaders),
         np.concatenate([top(trend, view.listed, DEPTH), top(_lateness(seen_at), view.listed, DEPTH)]),
     )
+
+
+def _kin(view: View, before: Shelf | None) -> Ints:
+    """As before, where nothing that it follows from has changed: a price has not. What is read or sold as an ad has no
+    part in it, so that a product is of no category that products are not of."""
+    if before is not None and before.view.ids is view.ids and before.view.size == view.size:
+        names = ("category", "kind", "known", "has_vector")
+        if all(np.array_equal(getattr(before.view, name), getattr(view, name)) for name in names):
+            return before.kin
+    others = [code for kind, code in view.kinds.items() if kind in (ARTICLE, VIDEO, AD_KIND)]
+    there = view.known & view.has_vector
+    return kin_of(view.category, there & ~np.isin(view.kind, others) if others else there, view.vectors)
 
 
 def log_evidence(amounts: Floats, unit: float) -> Floats:

@@ -23,7 +23,9 @@ from web.front import answer
 from web.intake import PUBLISH_S, broker_away
 from web.parsing import ErasurePath, UserPath, path_of, query_of
 
-_UNTOLD = "was away and could not be told: sent again, the erasure has another id, and its lines are on that receipt"
+_UNTOLD = (
+    "was away and may not have been told: sent again, the erasure has another id, and its lines are on that receipt"
+)
 
 
 class _Visitors(msgspec.Struct, frozen=True):

@@ -9,13 +9,14 @@ The worker's loop must never wait for torch, so it does not even import it: it s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rec.errors import ModelError
+from rec.errors import ConfigError, ModelError
 from rec.model.background import begin_background, load_aside
 from rec.model.checkpoint import MODEL, load
 from rec.model.device import usable
@@ -160,15 +161,19 @@ def warm(
     `urgent`: somebody waits for a vector, once the weights are there. `encoder`: of an epoch, whose adapter is under
     `url`.
 
-    Raises ModelError or ConfigError, which the parent sees as BrokenProcessPool: call `locate` and `hardware_of` there
-    first.
+    Raises ModelError, which the parent sees as BrokenProcessPool: call `locate` and `hardware_of` there first. A device
+    that is there and that torch cannot use is an error in the log, and the CPU is used.
     """
     begin_background(threads, urgent=urgent)
     _warm[:] = [load_aside(_reader, name, url, encoder, device)]
 
 
 def _reader(name: str, url: str, encoder: str, device: str) -> TextEncoder:
-    found = epoch_encoder(name, url, encoder, device)
+    try:
+        found = epoch_encoder(name, url, encoder, device)
+    except ConfigError as error:  # lists and searches wait for vectors: late ones are better than none
+        logging.getLogger(__name__).error("%s; until then texts are read on the CPU", error.message)
+        found = epoch_encoder(name, url, encoder)
     found.merge()
     return found
 

@@ -84,7 +84,7 @@ def test_an_interest_in_a_category_is_one_in_what_its_texts_are_like() -> None:
     view = world.catalog.view()
     row = view.row("new-77")
     assert row is not None
-    assert view.kin[row] == view.categories["camping"]
+    assert world.shelf(NOW).kin[row] == view.categories["camping"]
     assert view.category[row] == 0  # what the shop has said stays what filters, rules and cards go by
     fits = interest_in(world, "new-77", "camping-1", "camping-2")
     assert fits == pytest.approx(interest_in(world, "camping-9", "camping-1", "camping-2"), rel=0.35)
@@ -100,3 +100,26 @@ def test_what_is_like_a_sensitive_category_enters_no_interest() -> None:
     rules = FoldRules(sensitive=frozenset({"camping"}))
     assert interest_in(with_one_without_a_category("camping-77"), "camping-3", "new-77", rules=rules) == 0
     assert set(CATEGORIES) == set(shop().catalog.view().categories) - {""}
+
+
+def test_kin_is_worked_out_anew_when_a_category_changes_and_not_for_a_price() -> None:
+    world = with_one_without_a_category("camping-77")
+    first = world.shelf(NOW).kin
+    world.catalog.upsert([item("camping-1", price=3.0)])
+    assert world.shelf(NOW).kin is first
+    world.catalog.upsert([item("new-77", category="music", brand="")])
+    row = world.catalog.view().row("new-77")
+    assert row is not None
+    assert world.shelf(NOW).kin[row] == world.catalog.view().categories["music"]
+
+
+def test_what_is_read_or_sold_as_an_ad_is_no_kin_of_a_product() -> None:
+    world = shop()
+    names = [f"reading-{n}" for n in range(5)]
+    world.catalog.upsert([item(name, kind="article") for name in names])
+    world.catalog.upsert([item("new-77", category="", brand="")])
+    away = np.eye(len(vector("camping-1")), dtype=np.float32)[-1]
+    world.catalog.set_vectors({name: away for name in [*names, "new-77"]})
+    row = world.catalog.view().row("new-77")
+    assert row is not None
+    assert world.shelf(NOW).kin[row] == 0

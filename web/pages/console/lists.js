@@ -123,7 +123,7 @@ export class Lists {
       about: "It runs at once. The same shopper always gets the same arm; the first arm is the control.",
       fields: [
         ["name", "Name", { required: true, maxlength: 64 }],
-        ["arms", "Arms, as JSON", { rows: 4, required: true, value: JSON.stringify(example), help: "Of stored strategies. To compare with the default, store it first, under any name: settings {}." }],
+        ["arms", "Arms, as JSON", { rows: 4, required: true, value: JSON.stringify(example), help: "Of stored strategies. To compare with the default, store it first, under any name; {} is greedy." }],
         ["placements", "Placements, by comma", { help: "None: everywhere." }],
       ],
       confirm: "Start",
