@@ -17,7 +17,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from rec.catalog import Floats, Ints
+from rec.catalog import Floats
 from rec.errors import ModelError
 from rec.features import FEATURES, SPEAKS_FOR
 
@@ -98,12 +98,6 @@ class Weighed(NamedTuple):
     logits: Floats
     said: Floats  # [sources, m]
     sources: tuple[str, ...] = _SOURCES
-
-    @property
-    def source(self) -> Ints:
-        """[m]: which source gave the most."""
-        most: Ints = self.said.argmax(axis=0).astype(np.int32)
-        return most
 
 
 def weigh(features: Floats, gate: Gate, bucket: int) -> Weighed:

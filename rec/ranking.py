@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rec.candidates import SOURCES
-from rec.catalog import Floats, Ints
+from rec.catalog import Floats
 
 
 class Mix(NamedTuple):
@@ -43,12 +43,6 @@ class Ranked(NamedTuple):
 
     scores: Floats
     said: Floats  # [sources, m]
-
-    @property
-    def source(self) -> Ints:
-        """[m]: which column of SOURCES gave the most."""
-        most: Ints = self.said.argmax(axis=0).astype(np.int32)
-        return most
 
 
 def rank(features: Floats, mix: Mix) -> Ranked:

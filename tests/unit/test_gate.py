@@ -75,7 +75,7 @@ def test_the_named_source_is_the_one_that_gave_the_most() -> None:
     features[0, FEATURES.index("rules")] = 5.0
     features[1, FEATURES.index("own_times")] = 5.0
     weighed = weigh(features, Gate.prior(), 0)
-    assert [weighed.sources[at] for at in weighed.source] == ["rules", "history"]
+    assert [weighed.sources[at] for at in weighed.said.argmax(axis=0)] == ["rules", "history"]
 
 
 def test_a_learner_goes_on_where_another_ended() -> None:
