@@ -280,10 +280,10 @@ def _agent(app: Any, settings: Settings, name: str, handler: str, continuity: Co
                 if not continuity.knows(record.topic, record.partition):
                     continuity.begin(record.topic, record.partition, await app.begins_at(record))
                 place = record.topic, record.partition, record.offset
-                if continuity.jumped(*place) is None:
+                if (expected := continuity.jumped(*place)) is None:
                     continuity.note(*place)
                 else:
-                    await _checked(continuity, place, app.deps_.log.first_from)
+                    await _checked(continuity, place, expected, app.deps_.log.first_from)
             except (LostDelivery, Unavailable) as error:
                 watchdog.end(str(error))
             await getattr(app.deps_, handler).handle(record)
@@ -291,13 +291,12 @@ def _agent(app: Any, settings: Settings, name: str, handler: str, continuity: Co
     app.agent(topic, name=handler)(agent)
 
 
-async def _checked(continuity: Continuity, place: tuple[str, int, int], first_from: FirstFrom) -> None:
+async def _checked(continuity: Continuity, place: tuple[str, int, int], expected: int, first_from: FirstFrom) -> None:
     """What `Continuity.check` says of a jump; asked again while the log is away, as nothing is committed meanwhile.
 
     Raises LostDelivery, and Unavailable after a minute.
     """
     topic, partition, offset = place
-    expected = continuity.jumped(*place) or offset
     deadline = asyncio.get_running_loop().time() + ASK_FOR_S
     while True:
         try:
