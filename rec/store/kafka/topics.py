@@ -6,7 +6,8 @@ Creating comes before looking, because some brokers create a topic that is merel
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -25,29 +26,35 @@ _POLL_S = 0.05
 _TANSU = "tansu"  # how Tansu's cluster id begins; Apache Kafka's are 22 random characters
 
 
-async def knows_idempotent_producers(broker: Broker) -> bool:
-    """Every broker but Tansu does."""
+@contextlib.asynccontextmanager
+async def _admin(broker: Broker, within_s: float, what: str) -> AsyncIterator[Any]:
+    """A client for as long as `within_s`. A Kafka that is starting answers before it names any broker, itself
+    neither; aiokafka has nobody to ask then and raises, so the first one is waited for."""
     admin = AIOKafkaAdminClient(**broker.options())
     try:
-        async with broker.reported(ACK_S, "connecting"):
+        async with broker.reported(within_s, what):
             await admin.start()
-            cluster = await admin.describe_cluster()
+            while not admin._client.cluster.brokers():
+                await asyncio.sleep(_POLL_S)
+                await admin._client.force_metadata_update()
+            yield admin
     finally:
         await admin.close()
+
+
+async def knows_idempotent_producers(broker: Broker) -> bool:
+    """Every broker but Tansu does."""
+    async with _admin(broker, ACK_S, "connecting") as admin:
+        cluster = await admin.describe_cluster()
     return not str(cluster.get("cluster_id") or "").startswith(_TANSU)
 
 
 async def create_topics(broker: Broker, topics: Iterable[Topic], replication_factor: int) -> None:
     """Create what is missing and wait until all of them have leaders; ConfigError for one that is different."""
     wanted = list(topics)
-    admin = AIOKafkaAdminClient(**broker.options())
-    try:
-        async with broker.reported(CREATE_S, "creating topics"):
-            await admin.start()
-            await _create(admin, wanted, replication_factor)
-            await _until_led(admin, wanted)
-    finally:
-        await admin.close()
+    async with _admin(broker, CREATE_S, "creating topics") as admin:
+        await _create(admin, wanted, replication_factor)
+        await _until_led(admin, wanted)
 
 
 async def _create(admin: Any, topics: Sequence[Topic], replication_factor: int) -> None:
