@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 READY_EVERY_S = 4.0
 ASK_FOR_S = 60.0  # about a jump of offsets, while the log is away
 MANY = 100  # offsets without a record that are worth a word
-CHANGELOG_LINGER_S = 0.02  # a list does not wait for the changelog, and a request costs as much as ten records in it
+CHANGELOG_LINGER_S = 0.05  # a list does not wait for the changelog, and a request costs as much as ten records in it
 
 
 class ValueCodec(codecs.Codec):  # type: ignore[misc]
@@ -80,6 +80,7 @@ class WorkerApp(faust.App):  # type: ignore[misc]
     background_: Background
     stack_: contextlib.AsyncExitStack
     continuity_: Continuity
+    mine_: tuple[object, frozenset[int]] = (None, frozenset())  # an assignment, and the partitions of users in it
 
     async def on_first_start(self) -> None:
         self.settings_.data_dir.mkdir(parents=True, exist_ok=True)  # Faust makes only the last part of its folder
@@ -134,9 +135,12 @@ class WorkerApp(faust.App):  # type: ignore[misc]
         earliest = (await self.consumer.earliest_offsets(tp)).get(tp) or 0
         return max(int(committed or 0), int(earliest))
 
-    def _partitions(self) -> set[int]:
-        topic = self.settings_.topic(BEHAVIOR)
-        return {tp.partition for tp in self.consumer.assignment() if tp.topic == topic}
+    def _partitions(self) -> frozenset[int]:
+        """Asked for every user of a sweep, so worked out once an assignment."""
+        assignment, topic = self._assignment, self.settings_.topic(BEHAVIOR)
+        if assignment is not self.mine_[0]:
+            self.mine_ = assignment, frozenset(tp.partition for tp in assignment or () if tp.topic == topic)
+        return self.mine_[1]
 
     def _behind(self) -> int:
         """Events of our partitions that are in the log and not folded, as far as the broker told with what it sent."""

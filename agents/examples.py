@@ -17,7 +17,7 @@ Told = Example | Rewarded | Erased
 class Examples(Outbox[Told]):
     """A bounded queue in front of the topic. The oldest go first when it is full; an erasure never does."""
 
-    what = "examples"
+    what, every_s = "examples", 0.2  # a trainer gathers for longer, and every request costs
 
     def put(self, lesson: Told) -> None:
         """Sync: callable from the middle of a fold."""

@@ -19,8 +19,8 @@ from rec.noted import LearnedNow, Noted, noted_many, nothing_learned
 from rec.recommend import Ask, World
 from rec.slates import Slate
 
-INLINE_S = 0.004  # CPU seconds of one list; a tenth of what a loop may stand still
 TURN_S = 0.008  # CPU seconds of lists between two turns of the loop
+INLINE_S = TURN_S  # CPU seconds of one list
 MEMORY = 0.9  # of the running mean of what a list costs
 
 

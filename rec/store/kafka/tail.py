@@ -6,6 +6,7 @@ have yet (another broker with the same topics), means the earliest.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from rec.store.kafka.connection import ACK_S, Broker, bounds
 
 WAIT_MS = 1_000  # how long one look waits for records; a new one ends it at once
 MAX_RECORDS = 2_000
+REST_S = 0.03  # at the end of the topic: a request a record would cost as much as what is done with the record
 
 
 async def tail(
@@ -36,6 +38,9 @@ async def tail(
             for records in found.values():
                 if records:
                     yield [record_of(record) for record in records]
+            ends = [(consumer.highwater(tp) or 0, records[-1].offset + 1) for tp, records in found.items() if records]
+            if ends and all(end <= at for end, at in ends):
+                await asyncio.sleep(REST_S)
 
 
 def record_of(record: Any) -> Record:
