@@ -23,7 +23,7 @@ from agents.refresh import Refresher
 from agents.searching import Searching
 from rec.ads.apart import without_ads
 from rec.choices import to_tell
-from rec.events import CONSENT, ERASE, Event, decode_event, encode_event, instant
+from rec.events import CONSENT, ERASE, Event, checked, decode_event, encode_event, instant
 from rec.examples import erased_of, example_of, teaches
 from rec.ports import Log, Record
 from rec.requests import MergeOut, Refresh, encode_request
@@ -163,6 +163,7 @@ class Behavior:
 def read_event(record: Record) -> Event:
     """A record as an event. Producers other than the edge may leave the times out: the broker's is taken then.
 
+    Worker, counters and archiver all read through here, so that what the one refuses no other keeps.
     Raises msgspec.MsgspecError or ValueError when it is none.
     """
     if record.value is None:
@@ -174,4 +175,4 @@ def read_event(record: Record) -> Event:
         received = event.received_ts or instant(record.timestamp)
         happened = event.event_ts or event.client_ts or received
         event = msgspec.structs.replace(event, received_ts=received, event_ts=min(happened, received))
-    return event
+    return checked(event)

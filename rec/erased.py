@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from rec.events import Event, decode_event
+from rec.archived import fold_archive
+from rec.events import Event
 from rec.merging import may_merge
 from rec.ports import Database, Erasure
 from rec.privacy import VISITOR_ROW, user_hash, visitor_row
@@ -37,6 +38,7 @@ class Erased:
         self.visitors: dict[str, dict[int, str]] = {}  # erased user → their visitors, by their number on the receipt
 
     def learn(self, event: Event) -> None:
+        """The next event. One that cannot be folded raises what the fold raises, and is its subject's all the same."""
         self.hash(event.subject)
         for name in event.names:
             state = self._rebuild.users.get(name)
@@ -103,9 +105,7 @@ async def finish_erasures(database: Database, secret: str, rules: FoldRules = Fo
     if not moments:
         return 0
     erased = Erased(moments, secret, rules)
-    async for rows in database.read():
-        for _, raw in rows:
-            erased.learn(decode_event(raw))
+    await fold_archive(database, erased.learn, lambda: None)
     erased.end()
     receipts = await database.erasures()
     gone = await _remove(database, erased, secret, {receipt.erasure_id for receipt in receipts})

@@ -48,6 +48,7 @@ ACTIONS: dict[str, Action] = {
     "dwell": Action(0.5),
     "share": Action(2.0),
 }
+KNOWN = frozenset(ACTIONS) | {CONSENT, ERASE}  # the names of all events that somebody does something with
 # Actions that say "I want this": they enter trails, counters and the recency-weighted profile.
 POSITIVE = frozenset(name for name, action in ACTIONS.items() if action.gain > 0)
 
@@ -183,6 +184,33 @@ def encode_event(event: Event) -> bytes:
 def decode_event(raw: bytes) -> Event:
     """Read an event back from the log. Raises msgspec.ValidationError or msgspec.DecodeError."""
     return _decoder.decode(raw)
+
+
+def checked(event: Event) -> Event:
+    """An event of the log as all of its readers take it, its times in UTC.
+
+    Raises ValueError for one that cannot be folded, or that no table would take: a producer other than the edge may
+    have written anything that has the shape of an event.
+    """
+    if event.event not in KNOWN:
+        raise ValueError(f"event: {event.event[:64]!r} is no event name; give one of {', '.join(sorted(ACTIONS))}")
+    if event.event == ERASE and not _is_count(event.context.get("visitor", 1)):
+        raise ValueError("context.visitor: give the visitor's number on the receipt, or leave it out")
+    received, happened = _in_utc(event.received_ts), _in_utc(event.event_ts)
+    if received is event.received_ts and happened is event.event_ts:
+        return event
+    return msgspec.structs.replace(event, received_ts=received, event_ts=happened)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and 0 < value < 2**31
+
+
+def _in_utc(at: datetime | None) -> datetime | None:
+    try:
+        return at if at is None else at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("received_ts, event_ts: give a time between the years 1 and 9999 of UTC") from None
 
 
 def instant(seconds: float) -> datetime:

@@ -17,7 +17,7 @@ from agents.metrics import Metrics
 from rec.catalog import Item
 from rec.config import Settings
 from rec.feedback import Window
-from rec.ports import Record
+from rec.ports import Database, Record
 from rec.state import UserState
 from rec.store.memory import MemoryExchange, MemoryLog
 from rec.store.memory_db import MemoryDatabase
@@ -89,7 +89,7 @@ async def local_worker(
 
 
 def forgetting_of(
-    database: MemoryDatabase, exchange: MemoryExchange, log: MemoryLog, clock: Callable[[], float] = time.time
+    database: Database, exchange: MemoryExchange, log: MemoryLog, clock: Callable[[], float] = time.time
 ) -> Forgetting:
     """What another process of the same world knows of erasures."""
     return Forgetting(

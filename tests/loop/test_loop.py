@@ -412,7 +412,16 @@ async def test_an_erased_user_is_gone_and_late_events_do_not_bring_them_back(loo
 
 @pytest.mark.parametrize(
     "value",
-    [b"{", b"[]", b'{"event":"view_item"}', b"\xff\xfe", b'{"event":"no_such","event_id":"x","user_id":"u1"}'],
+    [
+        b"{",
+        b"[]",
+        b'{"event":"view_item"}',
+        b"\xff\xfe",
+        b'{"event":"no_such","event_id":"x","user_id":"u1"}',
+        b'{"event":"view\\u0000","event_id":"x","user_id":"u1"}',
+        b'{"event":"search","event_id":"x","user_id":"u1","received_ts":"0001-01-01T00:00:00+05:00"}',
+        b'{"event":"$erase","event_id":"x","user_id":"u1","context":{"visitor":"%s"}}' % (b"x" * 300),
+    ],
 )
 async def test_a_poison_record_goes_to_the_dead_letters_and_everything_else_flows(loop: Local, value: bytes) -> None:
     await loop.log.publish("behavior", "u1", value)
