@@ -69,7 +69,7 @@ class Behavior:
     async def handle(self, record: Record) -> None:
         """One record, whatever it is."""
         try:
-            event = read_event(record)
+            event = read_event(record, self._clock())
         except (msgspec.MsgspecError, ValueError) as error:
             await self._dead_letters.put(record, "malformed", error, self._clock())
             return
@@ -160,8 +160,9 @@ class Behavior:
         await self._to.publish(self._requests_topic, visitor_id, encode_request(request))
 
 
-def read_event(record: Record) -> Event:
-    """A record as an event. Producers other than the edge may leave the times out: the broker's is taken then.
+def read_event(record: Record, now: float) -> Event:
+    """A record as an event at `now` (seconds since 1970). Producers other than the edge may leave the times out: the
+    broker's is taken then. What happened did so before it was received, whatever the producer says.
 
     Worker, counters and archiver all read through here, so that what the one refuses no other keeps.
     Raises msgspec.MsgspecError or ValueError when it is none.
@@ -174,5 +175,5 @@ def read_event(record: Record) -> Event:
     if event.received_ts is None or event.event_ts is None:
         received = event.received_ts or instant(record.timestamp)
         happened = event.event_ts or event.client_ts or received
-        event = msgspec.structs.replace(event, received_ts=received, event_ts=min(happened, received))
-    return checked(event)
+        event = msgspec.structs.replace(event, received_ts=received, event_ts=happened)
+    return checked(event, now)

@@ -8,6 +8,7 @@ erasure ends in it what it ended there. A line that a receipt has is never writt
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -30,10 +31,12 @@ _VISITOR = re.compile(r", visitor (\d+)\Z")
 class Erased:
     """Pure: told every archived event in order, then `end`; knows which subjects were erased, when, and with whom."""
 
-    def __init__(self, moments: Mapping[str, datetime], secret: str, rules: FoldRules = FoldRules()) -> None:
+    def __init__(
+        self, moments: Mapping[str, datetime], secret: str, rules: FoldRules = FoldRules(), *, now: float
+    ) -> None:
         self._moments, self._secret = moments, secret
         self._hashes: dict[str, str] = {}
-        self._rebuild = Rebuild(lambda _: None, rules)
+        self._rebuild = Rebuild(lambda _: None, rules, now=now)
         self._over: set[str] = set()
         self.visitors: dict[str, dict[int, str]] = {}  # erased user → their visitors, by their number on the receipt
 
@@ -104,7 +107,7 @@ async def finish_erasures(database: Database, secret: str, rules: FoldRules = Fo
     moments = await database.suppressed()
     if not moments:
         return 0
-    erased = Erased(moments, secret, rules)
+    erased = Erased(moments, secret, rules, now=time.time())
     await fold_archive(database, erased.learn, lambda: None)
     erased.end()
     receipts = await database.erasures()

@@ -35,10 +35,15 @@ class Rebuild:
         counters: Counters | None = None,
         teach: Callable[[Example], None] = lambda _: None,
         steps: int = LEAST_TOUCHES,
+        *,
+        now: float,
     ) -> None:
-        """`teach` is told every example, as the trainer would have been; `steps`: see `rec.examples.example_of`."""
+        """`teach` is told every example, as the trainer would have been; `steps`: see `rec.examples.example_of`.
+
+        `now`, seconds since 1970: what was received far ahead of it is refused, as in the worker.
+        """
         self._facets, self._rules, self._teach, self._steps = facets, rules, teach, steps
-        self.counters = counters
+        self.counters, self._now = counters, now
         self.users: dict[str, UserState] = {}
         self.events = 0
         self.told: dict[str, Event] = {}
@@ -46,7 +51,7 @@ class Rebuild:
 
     def apply(self, event: Event) -> None:
         """The next event of the archive. Raises what the fold raises, and has not taken it then."""
-        event = checked(event)
+        event = checked(event, self._now)
         if event.event == CONSENT:
             self._archived.add(event.event_id)
             self.told.pop(event.event_id, None)

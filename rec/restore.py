@@ -102,7 +102,7 @@ async def restore(
     def teach(example: Example) -> None:
         examples.append(encode_lesson(example))
 
-    rebuild = Rebuild(facets.get, rules, counters, teach, settings.model_steps)
+    rebuild = Rebuild(facets.get, rules, counters, teach, settings.model_steps, now=time.time())
     await fold_archive(database, rebuild.apply, lambda: progress("events folded", rebuild.events, total))
     states = list(rebuild.users.items())
     for start in range(0, len(states), 500):

@@ -441,6 +441,21 @@ async def test_an_event_of_a_kafka_producer_without_times_gets_the_brokers(loop:
     assert loop.users[b"u1"].events_through == pytest.approx(time.time(), abs=30)
 
 
+async def test_what_a_producer_dates_far_ahead_ends_popularity_for_nobody(loop: Local) -> None:
+    await publish(loop, happened("view_item", "books-1"))
+    await until(lambda: loop.metrics.counted._value.get() == 1)
+    counters = loop.deps.requests._trail_of.__self__  # type: ignore[attr-defined]
+    before, now = counters.tables.popularity[:1].tolist(), time.time()
+    ahead = now + 10 * 365 * 86_400
+    await publish(loop, happened("view_item", "toys-1", user="u1", at=ahead))  # received then: to the dead letters
+    dated = happened("view_item", "toys-2", user="u1", at=now)
+    await publish(loop, msgspec.structs.replace(dated, event_ts=instant(ahead)))  # it happened before it was received
+    await until(lambda: loop.metrics.counted._value.get() == 2 and len(loop.users[b"u1"].history) == 2)
+    assert counters.learned_through == loop.users[b"u1"].events_through == pytest.approx(now)
+    assert counters.tables.popularity[:1].tolist() == before
+    assert loop.metrics.dead.labels(reason="malformed")._value.get() == 1
+
+
 async def test_a_changed_item_moves_the_lists_that_show_it(loop: Local) -> None:
     async with Screen(loop) as screen:
         shown = screen.last.items[0].item_id
