@@ -1,7 +1,8 @@
 """log `behavior` → **state = fold(state, event)** → refresher. The heart of the worker, and it fits on a page.
 
-Nothing may leave `handle`: an exception in a Faust agent acks the event and never retries it. What cannot be
-processed goes to the dead letters, with the reason, and the next event is taken.
+Nothing but Unavailable may leave `handle`: an exception in a Faust agent acks the event and never retries it. What
+cannot be processed goes to the dead letters, with the reason, and the next event is taken. While the log is away
+nothing is wrong with the record: agents.again hands it over once more, which changes nothing that was done.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, MutableMapping
 
 import msgspec
 
+from agents.again import is_away
 from agents.consents import Consents
 from agents.dead_letters import DeadLetters
 from agents.examples import Examples
@@ -67,7 +69,7 @@ class Behavior:
         self._new_epoch, self._clock = new_epoch, clock
 
     async def handle(self, record: Record) -> None:
-        """One record, whatever it is."""
+        """One record, whatever it is. Raises Unavailable if the log is away; the same record is to be handled again."""
         try:
             event = read_event(record, self._clock())
         except (msgspec.MsgspecError, ValueError) as error:
@@ -75,7 +77,9 @@ class Behavior:
             return
         try:
             await self._fold(record.key, event)
-        except Exception as error:  # noqa: BLE001  the agent must live on; the reason is kept with the record
+        except Exception as error:
+            if is_away(error):
+                raise
             await self._dead_letters.put(record, "failed", error, self._clock())
 
     async def _fold(self, key: bytes, event: Event) -> None:

@@ -10,6 +10,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from agents.again import until_done
 from agents.archiver import Archiver
 from agents.deps import Deps, wire
 from agents.forget import Forgetting
@@ -74,7 +75,7 @@ async def local_worker(
         async def feed(topic: str, handler: str) -> None:
             async for records in log.tail(settings.topic(topic)):
                 for record in records:
-                    await getattr(deps, handler).handle(record)
+                    await until_done(getattr(deps, handler).handle, record, lambda: True, pause_s=0.01)
 
         aside = ("snapshots", "encoder", "query encoder")
         loops = [make() for name, make in deps.loops.items() if name not in aside]
