@@ -22,10 +22,11 @@ from rec.protocol import Search
 from rec.recent import Recent
 from rec.recommend import Ask, World, may_use, recommend
 from rec.search.filters import Filters
-from rec.search.finding import RANKED, Matches, find
+from rec.search.finding import Matches, find
 from rec.search.fusion import FUSED, Fusion
 from rec.search.lessons import Lessons
 from rec.search.lexical import LexicalIndex
+from rec.search.ordering import RANKED
 from rec.search.paging import asked_for, place_of, token
 from rec.search.permission import PLACEMENT, Permission, permission, seated
 from rec.search.personal import taste

@@ -88,6 +88,15 @@ def test_the_cheapest_of_all_that_is_found_is_first() -> None:
     assert Shop(mugs).found("mug", sort="price_asc")[0] == "m899"
 
 
+def test_a_sort_has_room_for_what_the_query_names_before_what_is_cheaper() -> None:
+    pegs = [Item(item_id=f"p{at}", title="Tent peg", price=1.0) for at in range(1_500)]
+    tents = [Item(item_id=f"t{at}", title="Bell tent", price=301.0 + at) for at in range(700)]
+    shop = Shop(pegs + tents)
+    slate = shop.slate("tent", sort="price_asc", n=200)
+    assert (facts(slate).total, [place.item_id for place in slate.items]) == (2_200, [f"t{at}" for at in range(200)])
+    assert shop.found("tent", sort="newest")[0] == "t699"
+
+
 def test_what_is_near_by_its_vector_is_found() -> None:
     shop = Shop(tent_1=[1, 0], tent_2=[1, 1], lamp_2=[0, 1], shoe_1=[0.1, 1])
     assert facts(shop.slate("bivouac", vector=toward(1, 0))).total == 2
