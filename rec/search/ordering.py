@@ -28,8 +28,8 @@ def titled(index: LexicalIndex, reading: Reading) -> Ints:
 
 
 def calling(index: LexicalIndex, reading: Reading) -> Ints:
-    """[documents + 1] how each is called: `NAMED`, it is what the query names; `HAS`, at least `HALF` of the query is in
-    its names; `MENTIONS`. The last one is that of no document (-1)."""
+    """[documents + 1] how each is called: `NAMED`, it is what the query names; `HAS`, at least `HALF` of the query is
+    in its names; `MENTIONS`. The last one is that of no document (-1)."""
     size = index.postings.size
     named = np.zeros(size + 1, np.bool_)
     named[:size] = index.coverage(reading.terms, named=True) >= HALF - SAME

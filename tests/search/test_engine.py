@@ -41,6 +41,17 @@ def test_synonyms_of_the_shops_own_table_are_looked_for() -> None:
     assert Shop(synonyms=("sofa, couch",)).found("sofa") == ["sofa-1"]
 
 
+def test_a_synonym_of_several_words_is_all_of_them() -> None:
+    sofas = [Item(item_id="sofa", title="Sofa with a bed"), Item(item_id="couch", title="Couch")]
+    beds = [Item(item_id="frame", title="Bed frame"), Item(item_id="dog", title="Dog bed")]
+    shop = Shop([*sofas, *beds], synonyms=("sofa bed, couch",))
+    slate = shop.slate("couch")
+    assert (facts(slate).total, {place.item_id for place in slate.items}) == (2, {"sofa", "couch"})
+    assert facts(shop.slate("sofa bed")).total == 2
+    assert Shop(beds, synonyms=("sofa bed, couch",)).slate("couch").strategy == "search-fallback"
+    assert Shop([*sofas[:1], *beds], synonyms=("sofa bed, couch",)).found("couch") == ["sofa"]
+
+
 def test_a_query_language_is_text() -> None:
     shop = Shop()
     for q in (
