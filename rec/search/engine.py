@@ -21,7 +21,7 @@ from rec.policy.rules import Pin
 from rec.protocol import Search
 from rec.recent import Recent
 from rec.recommend import Ask, World, may_use, recommend
-from rec.search.filters import Filters
+from rec.search.filters import SAID, Filters
 from rec.search.finding import Matches, find
 from rec.search.fusion import FUSED, Fusion
 from rec.search.lessons import Lessons
@@ -148,12 +148,13 @@ class Engine:
         facts = SearchFacts(
             query=wanted.q,
             total=matches.total,
-            understood=None if matches.exact.any() else matches.reading.understood,
+            understood=matches.understood,
+            corrected=matches.corrected,
             categories=facets.category,
             brands=facets.brand,
             prices=facets.price,
             fallback=fallback,  # type: ignore[arg-type]
-            ignored=matches.ignored,
+            ignored=tuple("q" if name == SAID else name for name in matches.ignored),
         )
         strategy = "search-hybrid" if matches.hybrid else "search-lexical"
         pins = may.orders.pins if matches.sort == "relevance" and len(matches.rows) else ()

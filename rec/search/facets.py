@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rec.catalog import Ints, Mask, View
-from rec.search.filters import Passing
+from rec.search.filters import SAID, Passing
 
 FACETS = 10  # values of a facet that are counted
 
@@ -31,7 +31,7 @@ def facets_of(found: Mask, through: Passing, view: View) -> Facets:
     def of(*own: str) -> Ints:
         return np.flatnonzero(found & through.but(view.size, *own)).astype(np.int32)
 
-    prices = view.price[of("price_min", "price_max")]
+    prices = view.price[of("price_min", "price_max", SAID)]
     prices = prices[~np.isnan(prices)]
     return Facets(
         _counted(view.category[of("category")], view.categories),

@@ -14,17 +14,21 @@ import numpy as np
 from rec.catalog import Ints, Mask, View
 
 # In the order in which they give way where each alone lets something through and all of them together nothing.
-NARROWING = ("brand", "category", "price_min", "price_max")
+# What the query says goes before what was chosen.
+SAID = "price_said"
+NARROWING = (SAID, "brand", "category", "price_min", "price_max")
 
 
 class Filters(NamedTuple):
-    """What is let through. Prices are inclusive; an item without a price passes no price filter."""
+    """What is let through. Prices are inclusive; an item without a price passes no price filter. `price_said`: the
+    highest price that the query itself names (rec.search.asides), beside what is chosen as `price_max`."""
 
     category: str | None = None
     brand: str | None = None
     price_min: float | None = None
     price_max: float | None = None
     in_stock: bool = True  # False: those that are not in stock, too
+    price_said: float | None = None
 
     @property
     def narrowing(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from rec.catalog import Floats, Ints, Mask, View
 from rec.protocol import Sort
 from rec.search.asides import Asides
 from rec.search.facets import Facets, facets_of
-from rec.search.filters import NO_FILTERS, Filters, Passing, passing, stocked
+from rec.search.filters import NO_FILTERS, SAID, Filters, Passing, passing, stocked
 from rec.search.fusion import FUSED, Fusion, reciprocal
 from rec.search.lexical import LexicalIndex
 from rec.search.ordering import HALF, NAMED, SAME, calling, filled, ordered, shown, titled
@@ -63,6 +63,16 @@ class Matches(NamedTuple):
     allowed: Mask  # [size] what could have been found: permitted, and let through by the filters
     sort: Sort  # as asked for, by the parameter or in the query
     ignored: tuple[str, ...] = ()  # filters that let nothing through, and were left out
+
+    @property
+    def understood(self) -> str | None:
+        """How the query was read, where that is not as it was typed; what is no more than typed needs no word."""
+        return None if self.exact.any() else self.reading.understood(price=SAID not in self.ignored)
+
+    @property
+    def corrected(self) -> bool:
+        """Whether words were taken for others."""
+        return self.reading.corrected is not None and not self.exact.any()
 
 
 def find(
@@ -137,10 +147,7 @@ def find(
 
 def _with_aside(filters: Filters, sort: Sort, aside: Asides) -> tuple[Filters, Sort]:
     """What the query says of price and order, beside what the parameters say."""
-    if aside.price_max is not None:
-        bound = aside.price_max if filters.price_max is None else min(filters.price_max, aside.price_max)
-        filters = filters._replace(price_max=bound)
-    return filters, "price_asc" if aside.cheapest and sort == "relevance" else sort
+    return filters._replace(price_said=aside.price_max), "price_asc" if aside.cheapest and sort == "relevance" else sort
 
 
 def _covering(covered: Floats, places: Places, allowed: Mask) -> Ints:

@@ -31,16 +31,23 @@ Phrase = tuple[str, ...]  # of stems
 
 
 class Reading(NamedTuple):
-    """`typed`: the words of the query, each once. `understood`: how it was read, where that is not as it was typed.
-    `heads`: the stems that say what is looked for. `aside`: what it says beside its words; `without` in stems."""
+    """`typed`: the words of the query, each once. `words`: all of them, as they are written; `corrected`: the same with
+    those that were taken for others, None if none was. `heads`: the stems that say what is looked for. `aside`: what it
+    says beside its words; `without` in stems."""
 
     query: str
     typed: tuple[str, ...]
     terms: tuple[Term, ...]
-    understood: str | None = None
+    words: str = ""
+    corrected: str | None = None
     heads: frozenset[str] = frozenset()
     aside: Asides = Asides("")
     without: tuple[str, ...] = ()
+
+    def understood(self, *, price: bool = True) -> str | None:
+        """How it was read, where that is not as it was typed; without the price, if that does not hold."""
+        said = (self.aside if price else self.aside._replace(price_max=None)).said
+        return ", ".join([self.corrected or self.words, *said]) if self.corrected or said else None
 
 
 def cleaned(query: str) -> str:
@@ -116,11 +123,9 @@ class Reader:
             for (word, others), (weight, of) in wanted.words.items()
             if all(one in counts for one in (word, *others))
         )
-        understood = None
-        if changed or aside.said:
-            understood = ", ".join([" ".join(changed.get(word, word) for word in every), *aside.said])
+        corrected = " ".join(changed.get(word, word) for word in every) if changed else None
         without = tuple(stem for word in aside.without for stem in self._words(word))
-        return Reading(line, typed, terms, understood, frozenset(heads), aside, without)
+        return Reading(line, typed, terms, " ".join(every), corrected, frozenset(heads), aside, without)
 
     def _aside(self, line: str) -> Asides:
         """None is read out of what is somebody's name."""

@@ -154,6 +154,27 @@ def test_a_price_in_the_query_is_a_filter_and_it_says_so(q: str) -> None:
     assert str(facts(slate).understood).endswith(", at most 150")
 
 
+def test_a_price_in_the_query_gives_way_before_the_one_that_was_chosen_and_is_not_said_then() -> None:
+    slate = Shop().slate("tent under 5", price_max=160)
+    assert {place.item_id for place in slate.items} == {"tent-2", "tent-3", "lamp-1"}
+    said = facts(slate)
+    assert (said.fallback, said.ignored, said.understood) == ("filters_exclude_all", ("q",), None)
+    both = Shop().slate("tent under 100", price_max=20)
+    assert ([place.item_id for place in both.items], facts(both).ignored) == (["tent-3"], ())
+    assert facts(Shop().slate("tent under 100", price_min=100)).ignored == ("q",)
+
+
+def test_what_is_read_beside_the_words_is_no_correction() -> None:
+    assert facts(Shop().slate("tnet")).corrected
+    assert facts(Shop().slate("tnet under 50")).corrected
+    assert not facts(Shop().slate("tent under 50")).corrected
+
+
+def test_thousands_may_have_a_comma() -> None:
+    for q in ("couch under $1,000", "couch under 1,000", "couch under 1,000.00"):
+        assert facts(Shop().slate(q)).understood == "couch, at most 1000", q
+
+
 def test_a_number_that_is_no_price_is_a_word() -> None:
     assert facts(Shop().slate("tent under 30 in")).understood is None
 
