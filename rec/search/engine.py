@@ -108,7 +108,7 @@ class Engine:
             return self._page(kept, place.slate_id, offset, wanted.n, state, shelf, may, world, now, rng)
         slate_id = uuid7(now, rng.getrandbits)
         ranked = self._found(user_id, wanted, asked, state, shelf, may, world, vector, dense, now)
-        if ranked.facts.fallback == "nothing_matches":
+        if not ranked.item_ids:
             return self._own_list(slate_id, ranked, wanted.n, state, world, now, rng)
         self._ranked.put(slate_id, ranked)
         return self._page(ranked, slate_id, offset, wanted.n, state, shelf, may, world, now, rng, slate_id)
@@ -141,9 +141,11 @@ class Engine:
             fusion=self._lessons.serving, clicks=world.counters.queries.of(wanted.q),
             taste=lambda rows: taste(rows, state, shelf, world, now), may=may,
         )  # fmt: skip
-        fallback = "filters_exclude_all" if matches.ignored else None
-        if not len(matches.rows):
-            fallback = "nothing_matches"
+        fallback = None if len(matches.rows) else "nothing_matches"
+        if matches.sold_out:
+            fallback = "out_of_stock"
+        elif matches.ignored:
+            fallback = "filters_exclude_all"
         facets = matches.facets
         facts = SearchFacts(
             query=wanted.q,
@@ -153,6 +155,7 @@ class Engine:
             categories=facets.category,
             brands=facets.brand,
             prices=facets.price,
+            stock=facets.stock,
             fallback=fallback,  # type: ignore[arg-type]
             ignored=tuple("q" if name == SAID else name for name in matches.ignored),
         )

@@ -44,13 +44,16 @@ NO_FILTERS = Filters()
 
 
 def stocked(view: View, filters: Filters) -> Mask:
-    """[size] a copy: what is in stock; or all that may be shown when it is."""
-    if filters.in_stock:
-        return view.listed.copy()
-    mask = view.known.copy()
-    for row in np.flatnonzero(view.known & ~view.listed).tolist():
-        mask[row] = not view.items[row].flagged
-    return mask
+    """[size] what is in stock; or all that may be shown when it is. Not to be changed."""
+    return view.listed if filters.in_stock else unflagged(view.known, view)
+
+
+def unflagged(mask: Mask, view: View) -> Mask:
+    """[size] a copy without what waits for a person to look at it."""
+    out = mask.copy()
+    for row in np.flatnonzero(mask & ~view.listed).tolist():
+        out[row] = not view.items[row].flagged
+    return out
 
 
 class Passing(NamedTuple):

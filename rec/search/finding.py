@@ -5,7 +5,7 @@
     retrieve    BM25 from the index, likeness from the vectors, exact ids     rec.search.lexical
     find        what has at least half of the query, is near, or was clicked; the rest follows, and is not counted
     filter      category, brand, price, stock                                 rec.search.filters
-    count       all that was found, each facet without its own filter         rec.search.facets
+    count       all that was found, in stock or not; each facet without its own filter   rec.search.facets
     fuse        reciprocal ranks, clicks, learned weights                     rec.search.fusion
     person      what the shopper's state says of them, within a bound         rec.search.personal
     order       exact matches first whatever else; or the sort asked for      rec.search.ordering
@@ -26,7 +26,7 @@ from rec.catalog import Floats, Ints, Mask, View
 from rec.protocol import Sort
 from rec.search.asides import Asides
 from rec.search.facets import Facets, facets_of
-from rec.search.filters import NO_FILTERS, SAID, Filters, Passing, passing, stocked
+from rec.search.filters import NO_FILTERS, SAID, Filters, Passing, passing, stocked, unflagged
 from rec.search.fusion import FUSED, Fusion, reciprocal
 from rec.search.lexical import LexicalIndex
 from rec.search.ordering import HALF, NAMED, SAME, calling, filled, ordered, shown, titled
@@ -63,6 +63,7 @@ class Matches(NamedTuple):
     allowed: Mask  # [size] what could have been found: permitted, and let through by the filters
     sort: Sort  # as asked for, by the parameter or in the query
     ignored: tuple[str, ...] = ()  # filters that let nothing through, and were left out
+    sold_out: bool = False  # what was found is not in stock, as the filters ask: these are what is near instead
 
     @property
     def understood(self) -> str | None:
@@ -95,11 +96,10 @@ def find(
     view, reading = shelf.view, reader.read(query)
     places = index.places(view)
     filters, sort = _with_aside(filters, sort, reading.aside)
-    allowed = stocked(view, filters)
-    if may is not None:
-        allowed &= may.allowed
+    permitted = view.known.copy() if may is None else may.allowed.copy()
     for word in reading.without:
-        allowed[places.known(index.postings.keys(word, named=True), allowed)] = False
+        permitted[places.known(index.postings.keys(word, named=True), permitted)] = False
+    allowed = permitted & stocked(view, filters)
     if dense is None or len(dense) != view.size:
         known = None if vector is None or len(vector) != view.vectors.shape[1] else vector
         dense = None if known is None else view.vectors @ known
@@ -107,14 +107,17 @@ def find(
     named = np.concatenate([_rows(clicks or {}, view), exactly])
     covered = index.coverage(reading.terms)
     bar = MEANT if any(term.groups for term in reading.terms) else ALONE
-    found = np.zeros(view.size, np.bool_) if dense is None else dense >= max(NEAR, bar)
-    found[_covering(covered, places, allowed)] = found[named] = True
-    found &= allowed
+    near = np.zeros(view.size, np.bool_) if dense is None else dense >= max(NEAR, bar)
+    near[named] = True
+    found = _found(near, covered, places, allowed)
+    nothing = not found.any()
+    missing = unflagged(_found(near, covered, places, permitted & ~allowed, most=nothing), view)
+    if nothing and dense is not None:  # what may have been meant
+        found = allowed & (dense >= bar)
     through = Passing({})
     if filters.narrowing:
-        could_be = found if found.any() else allowed & _could_be(dense, view.size, bar)
-        through = passing(view, filters, could_be, None if may is None else may.pinned)
-    facets = facets_of(found, through, view)
+        through = passing(view, filters, found, missing if may is None or may.pinned is None else missing | may.pinned)
+    facets = facets_of(found, missing, through, view)
     let = through.but(view.size)
     allowed &= let
     found &= let
@@ -126,8 +129,6 @@ def find(
     rows = np.flatnonzero(candidates).astype(np.int32)
     called = None if sort == "relevance" else calling(index, reading)
     rows = filled(rows, found, called, places, index, shelf, sort)
-    if not found.any():  # nothing has half of the query: the nearest there is
-        found[rows] = True
     keys = places.keys(rows, index.postings.there())
     features = _features(rows, keys, worded, bm25, meant, dense, covered, index, reading, clicks or {}, view)
     scores = fusion.score(features)
@@ -139,9 +140,10 @@ def find(
     was_found = found[rows] | exact
     so_called = None if called is None else np.where(exact, NAMED, called[keys]).astype(np.int32)
     order = ordered(rows, scores, exact, was_found, so_called, shelf, sort)
+    sold_out = nothing and bool(missing.any())
     return Matches(
         reading, rows[order], features[order], shown(scores[order], exact[order]), facets, dense is not None,
-        exact[order], was_found[order], int(found.sum()), allowed, sort, through.ignored,
+        exact[order], was_found[order], int(found.sum()), allowed, sort, through.ignored, sold_out,
     )  # fmt: skip
 
 
@@ -150,17 +152,19 @@ def _with_aside(filters: Filters, sort: Sort, aside: Asides) -> tuple[Filters, S
     return filters._replace(price_said=aside.price_max), "price_asc" if aside.cheapest and sort == "relevance" else sort
 
 
-def _covering(covered: Floats, places: Places, allowed: Mask) -> Ints:
-    """The rows that have at least `HALF` of the query, or as much as any that is allowed. `covered`: by document."""
-    rows = places.known(np.flatnonzero(covered >= HALF - SAME).astype(np.int32), allowed)
-    if len(rows):
-        return rows
-    keys = np.flatnonzero(covered > 0).astype(np.int32)
-    rows = places.rows(keys)
-    there = (rows >= 0) & allowed[rows]
-    rows, had = rows[there], covered[keys[there]]
-    most: Ints = rows[had >= had.max(initial=0.0) - SAME]
-    return most
+def _found(near: Mask, covered: Floats, places: Places, among: Mask, *, most: bool = True) -> Mask:
+    """[size] those `among` that are `near` or have at least `HALF` of the query; where none has that, and `most`: those
+    that have as much as any. `covered`: by document."""
+    found = near & among
+    rows = places.known(np.flatnonzero(covered >= HALF - SAME).astype(np.int32), among)
+    if not len(rows) and most:
+        keys = np.flatnonzero(covered > 0).astype(np.int32)
+        rows = places.rows(keys)
+        there = (rows >= 0) & among[rows]
+        rows, had = rows[there], covered[keys[there]]
+        rows = rows[had >= had.max(initial=0.0) - SAME]
+    found[rows] = True
+    return found
 
 
 def _best(
@@ -190,11 +194,6 @@ def _among(which: Ints, those: Ints, size: int) -> Mask:
     mask = np.zeros(size, np.bool_)
     mask[those] = True
     return mask[which]
-
-
-def _could_be(dense: Floats | None, size: int, bar: float) -> Mask:
-    """[size] what may have been meant where nothing was found."""
-    return np.zeros(size, np.bool_) if dense is None else dense >= bar
 
 
 def _nearest(dense: Floats, allowed: Mask, worded: Ints, bar: float) -> Ints:

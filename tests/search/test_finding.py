@@ -120,6 +120,43 @@ def test_each_facet_is_counted_without_its_own_filter() -> None:
     assert (other.total, other.prices, other.brands) == (1, (9.0, 200.0), {"Oak": 1, "Glim": 1})
 
 
+# ---------------------------------------------------------------- sold out
+def sold_out(*item_ids: str) -> Shop:
+    shop = Shop(tent_1=[1, 0, 0], lamp_2=[0, 1, 0], shoe_1=[0, 0.4, 0.9])
+    shop.change(
+        *(msgspec.structs.replace(item, in_stock=False) for item in things() if item.item_id in item_ids),
+    )
+    return shop
+
+
+def test_what_has_the_words_and_is_sold_out_is_not_nothing() -> None:
+    shop = sold_out("lamp-2")
+    slate = shop.slate("desk", n=5)
+    assert (facts(slate).fallback, facts(slate).total, len(slate.items)) == ("out_of_stock", 0, 5)
+    assert facts(slate).stock == {"in_stock": 0, "out_of_stock": 1}
+    assert facts(shop.slate("zzzzqq")).fallback == "nothing_matches"
+    everything = shop.slate("desk", in_stock=False)
+    assert ([place.item_id for place in everything.items], facts(everything).fallback) == (["lamp-2"], None)
+
+
+def test_what_is_near_instead_of_what_is_sold_out_is_counted_with_its_facets() -> None:
+    slate = sold_out("lamp-2").slate("desk", vector=toward(0, 1, 0))
+    assert [place.item_id for place in slate.items] == ["shoe-1"]
+    said = facts(slate)
+    assert (said.fallback, said.total, said.categories) == ("out_of_stock", 1, {"Shoes": 1})
+
+
+def test_stock_is_a_facet_that_is_counted_without_its_own_filter() -> None:
+    shop = sold_out("tent-2", "lamp-1")
+    for in_stock, total in ((True, 2), (False, 4)):
+        said = facts(shop.slate("tent", in_stock=in_stock))
+        assert (said.total, said.stock, said.fallback) == (total, {"in_stock": 2, "out_of_stock": 2}, None)
+    assert facts(shop.slate("tent", category="Camping")).stock == {"in_stock": 2, "out_of_stock": 1}
+    shop.change(Item(item_id="tent-2", title="Trekking tent", category="Camping", flagged=True))
+    assert facts(shop.slate("tent")).stock == {"in_stock": 2, "out_of_stock": 1}
+    assert facts(shop.slate("zzzzqq")).stock == {}
+
+
 # ---------------------------------------------------------------- the first places
 def test_what_the_query_names_is_before_what_is_made_for_it() -> None:
     tents = [Item(item_id=f"t{at}", title="Bell tent", category="Camping") for at in range(5)]

@@ -57,9 +57,11 @@ export interface SearchFacts {
   categories?: Record<string, number>;
   brands?: Record<string, number>;
   prices?: [number, number];
+  /** How many were found of each, whether what is sold out was asked for or not. */
+  stock?: { in_stock: number; out_of_stock: number };
   next?: string;
   /** Why the items are not what was asked for. */
-  fallback?: "nothing_matches" | "filters_exclude_all";
+  fallback?: "nothing_matches" | "out_of_stock" | "filters_exclude_all";
   /** The filters that let nothing through and were left out; `q` is the price that the query says. */
   ignored?: string[];
 }
