@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rec.catalog import Ints, Mask, View
-from rec.search.filters import SAID, Passing
+from rec.search.filters import PRICES, Passing
 
 FACETS = 10  # values of a facet that are counted
 
@@ -33,7 +33,7 @@ def facets_of(found: Mask, missing: Mask, through: Passing, view: View) -> Facet
     def of(*own: str) -> Ints:
         return np.flatnonzero(found & through.but(view.size, *own)).astype(np.int32)
 
-    prices = view.price[of("price_min", "price_max", SAID)]
+    prices = view.price[of(*PRICES)]
     prices = prices[~np.isnan(prices)]
     return Facets(
         _counted(view.category[of("category")], view.categories),

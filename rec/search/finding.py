@@ -62,6 +62,7 @@ class Matches(NamedTuple):
     total: int  # how many were found, whether they are candidates or not
     allowed: Mask  # [size] what could have been found: permitted, and let through by the filters
     sort: Sort  # as asked for, by the parameter or in the query
+    filters: Filters  # likewise; without those that are ignored
     ignored: tuple[str, ...] = ()  # filters that let nothing through, and were left out
     sold_out: bool = False  # what was found is not in stock, as the filters ask: these are what is near instead
 
@@ -143,7 +144,8 @@ def find(
     sold_out = nothing and bool(missing.any())
     return Matches(
         reading, rows[order], features[order], shown(scores[order], exact[order]), facets, dense is not None,
-        exact[order], was_found[order], int(found.sum()), allowed, sort, through.ignored, sold_out,
+        exact[order], was_found[order], int(found.sum()), allowed, sort,
+        filters.without(through.ignored), through.ignored, sold_out,
     )  # fmt: skip
 
 
