@@ -121,7 +121,7 @@ class Engine:
         filters = Filters(wanted.category, wanted.brand, wanted.price_min, wanted.price_max, wanted.in_stock)
         matches = find(
             wanted.q, self._reader, self.index, shelf, vector=vector, dense=dense, filters=filters, sort=wanted.sort,
-            fusion=self._lessons.serving, clicks=world.counters.queries.of(wanted.q),
+            fusion=self._lessons.serving, clicks=world.counters.queries.of(wanted.q, now),
             taste=lambda rows: taste(rows, state, shelf, world, now), may=may,
         )  # fmt: skip
         fallback = None if len(matches.rows) else "nothing_matches"
@@ -206,7 +206,7 @@ class Engine:
     def suggest(self, typed: str, n: int, world: World, now: float) -> list[Suggestion]:
         """For nobody in particular, so nothing of what is for certain people alone. Raises BadInput."""
         view = world.catalog.view()
-        self._suggester.renew(view, world.counters.queries)
+        self._suggester.renew(view, world.counters.queries, now)
         shown = permission(view, None, world, now).allowed & view.listed
         kept = self._shelved
         if kept is None or kept.view.ids is not view.ids or not 0 <= now - self._shelved_at < POPULAR_S:

@@ -6,12 +6,7 @@ import msgspec
 import pytest
 
 from rec.catalog import Item
-from tests.search.shop import NOW, Shop, facts, things, toward
-
-
-def many(title: str, n: int, **more: object) -> list[Item]:
-    return [msgspec.convert({"item_id": f"{title}-{at}", "title": title, **more}, Item) for at in range(n)]
-
+from tests.search.shop import Shop, facts, many, things, toward
 
 # ---------------------------------------------------------------- words that are no typos
 KNOWN = frozenset(("boots", "jacket", "food", "wine", "sofa", "dress", "laptop"))
@@ -237,45 +232,3 @@ def test_what_only_mentions_the_query_is_behind_in_every_sort() -> None:
     light = Item(item_id="light", title="String lights", description="For the tent", price=1.0)
     shop = Shop([*things(), light])
     assert shop.found("tent", sort="price_asc")[-1] == "light"
-
-
-# ---------------------------------------------------------------- suggestions
-def said(shop: Shop, typed: str, n: int = 10) -> list[str]:
-    return [each.text for each in shop.engine.suggest(typed, n, shop.world, NOW)]
-
-
-def test_suggestions_are_one_of_each_stem_and_no_stop_words() -> None:
-    shop = Shop(
-        [*things(), Item(item_id="b", title="The tents then"), Item(item_id="c", title="Women's running tights")]
-    )
-    assert "the" not in said(shop, "t")
-    assert {"tent", "tents"} & set(said(shop, "ten")) == {"tent"}
-
-
-def test_a_word_is_completed_by_what_stands_next_to_it_in_a_title() -> None:
-    shop = Shop(
-        [
-            *things(),
-            Item(item_id="b", title="Tent with a little light"),
-            Item(item_id="c", title="Women's running tights"),
-        ]
-    )
-    assert [text for text in said(shop, "tent l") if text.startswith("tent ")] == ["tent lantern"]
-    assert said(shop, "women's ru")[0] == "women's running"
-    assert said(shop, "Women's ru")[0] == "women's running"
-
-
-def test_a_beginning_with_a_typo_is_completed() -> None:
-    shop = Shop([*things(), Item(item_id="h", title="Studio headphones")])
-    assert said(shop, "hedph") == ["headphones", "Studio headphones"]
-    assert said(shop, "hed") == []
-
-
-def test_products_are_suggested_by_any_word_of_their_titles_the_popular_first() -> None:
-    shop = Shop()
-    for user in ("a", "b"):
-        shop.does("purchase", "tent-1", user=user)
-    products = [each.item_id for each in shop.engine.suggest("tent", 10, shop.world, NOW) if each.kind == "product"]
-    assert products[0] == "tent-1"
-    assert set(products) == {"tent-1", "tent-2", "tent-3", "lamp-1"}
-    assert said(shop, "for fo")[-1] == "Family tent for four"
