@@ -74,7 +74,7 @@ class SearchFacts(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `understood`: the query as it was read, where that is not as it was typed; `corrected`: whether words were taken for
     others that the shop has, not just a price or an order read out of it. `fallback`: why the items are not what was
-    asked for: nothing_matches (they are the shopper's own list), out_of_stock (what has the words is sold out; they are
+    asked for: nothing_matches (they are the shopper's own list), out_of_stock (what was found is sold out; they are
     near the query, or the shopper's own list), or filters_exclude_all (they ignore the filters that `ignored` names,
     because these let nothing through; `q` is the price that the query says).
     """

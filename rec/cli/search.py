@@ -69,14 +69,14 @@ def told(facts: SearchFacts) -> list[str]:
     >>> told(SearchFacts(query="tent", total=3, fallback="filters_exclude_all", ignored=("price_min",)))
     ['nothing of what was found passes --price-min; this is without', '3 found']
     >>> told(SearchFacts(query="tent", total=0, fallback="out_of_stock", stock={"in_stock": 0, "out_of_stock": 2}))
-    ['what has these words is sold out (--all lists it); this is the list that the user would see anyway']
+    ['what was found is sold out (--all lists it); this is the list that the user would see anyway']
     """
     lines = []
     if facts.fallback == "nothing_matches":
         return ["nothing was found; this is the list that the user would see anyway"]
     if facts.fallback == "out_of_stock":
         instead = "what is near" if facts.total else "the list that the user would see anyway"
-        lines.append(f"what has these words is sold out (--all lists it); this is {instead}")
+        lines.append(f"what was found is sold out (--all lists it); this is {instead}")
         if not facts.total:
             return lines
     if facts.fallback == "filters_exclude_all":

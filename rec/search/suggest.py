@@ -53,9 +53,8 @@ class Suggester:
         self._read: tuple[int, float] = (-1, 0.0)  # generation of the index that was read, and when
         self._asked: tuple[int, float] = (-1, 0.0)  # the same of the queries
         self._queries = self._categories = self._brands = self._words = Prefixes({})
-        self._led: dict[
-            str, bool
-        ] = {}  # text → whether it leads somewhere, for one `_view`, what is shown of it, `_of`
+        # text → whether it leads somewhere, for what is shown of one `_view`, and the index as it was at `_of`
+        self._led: dict[str, bool] = {}
         self._view: View | None = None
         self._shown: Mask = np.zeros(0, np.bool_)
         self._of = -1  # generation of the index
