@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from agents.checkpoints import Checkpoints
+from agents.examples import erased_key
 from agents.reading import lesson_of, retained
 from rec.errors import NotFound
 from rec.examples import WEIGHTS, Erased, Example, Rewarded
@@ -118,7 +119,7 @@ class Unlearning:
             with contextlib.suppress(NotFound):  # an erasure that nobody opened has no receipt
                 await self._database.add_step(erased.erasure_id, erased.line, len(found), now, note)
             gone += [record.key.decode() for record in found.values()]
-        gone += [f"erased {erased.erasure_id} {erased.line}" for erased in users]
+        gone += [erased_key(erased) for erased in users]
         await self._source.publish_many(self._topic, [(key, None) for key in gone])
         for erased in users:
             self._found.pop(_row(erased), None)

@@ -21,7 +21,7 @@ from rec.catalog import Catalog
 from rec.config import load_settings
 from rec.counters import Counters
 from rec.errors import Unavailable
-from rec.examples import Erased, Gone, decode_lesson
+from rec.examples import Erased, Gone, Rewarded
 from rec.model.checkpoint import MODEL, save
 from rec.model.device import Hardware
 from rec.model.lineage import Lineage
@@ -86,19 +86,32 @@ class Slow(MemoryLog):
         await super().publish_many(topic, pairs)
 
 
-async def test_an_erasure_on_its_way_when_the_worker_stops_is_not_lost() -> None:
+async def test_what_is_on_its_way_when_the_worker_stops_goes_out_last() -> None:
     log = Slow()
     await log.create([Topic(EXAMPLES, 1, {})])
     examples = Examples(to=log, topic=EXAMPLES, lost=Counter("lost", "", registry=None))
     running = asyncio.create_task(examples.run())
-    for user in ("u1", "u2"):
-        examples.put(Erased(user, 1.0, erasure_id=user))
+    for slate in ("s1", "s2"):
+        examples.put(Rewarded(slate, "u1", 1, 1.0, 4))
     await until(lambda: log.begun == 1, 10)
-    examples.put(Erased("u3", 1.0, erasure_id="u3"))
+    examples.put(Rewarded("s3", "u1", 1, 1.0, 4))
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    lessons = [decode_lesson(record.value or b"") for record in log.partitions(EXAMPLES)[0].records]
-    assert [lesson.user_id for lesson in lessons if isinstance(lesson, Erased)] == ["u1", "u2", "u3"]
+    assert [record.key for record in log.partitions(EXAMPLES)[0].records] == [
+        b"rewarded s1 1", b"rewarded s2 1", b"rewarded s3 1",
+    ]  # fmt: skip
+
+
+async def test_an_erasure_is_told_behind_the_users_examples_and_read_again_replaces_nothing() -> None:
+    log = MemoryLog()
+    await log.create([Topic(EXAMPLES, 1, {})])
+    examples = Examples(to=log, topic=EXAMPLES, lost=Counter("lost", "", registry=None))  # nothing else publishes
+    examples.put(Rewarded("s1", "u1", 1, 1.0, 4))
+    for since in (1.0, -1.0):
+        await examples.tell(Erased("u1", 2.0, since, "e1"))
+    records = log.partitions(EXAMPLES)[0].records
+    assert records[0].key == b"rewarded s1 1"
+    assert len({record.key for record in records}) == 3
 
 
 class NoSql(MemoryDatabase):

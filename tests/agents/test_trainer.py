@@ -290,7 +290,7 @@ async def test_an_erasure_is_not_lost_though_the_log_is_away_at_each_step(tmp_pa
         await until(lambda: "promote" in school.verdicts)
         log.ends_fail = log.marks_fail = 1
         await school.say([Erased(somebody, erased_at.timestamp(), -1.0, "e1")])
-        await until(lambda: log.partitions(TOPIC)[0].records[-1].key == b"erased e1 model weights")
+        await until(lambda: log.partitions(TOPIC)[0].records[-1].key.startswith(b"erased e1 "))
     theirs = sum(each.event.subject == somebody for each in lessons)
     line = _line(school)
     assert line is not None

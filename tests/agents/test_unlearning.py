@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from agents.checkpoints import Checkpoints
+from agents.examples import erased_key
 from agents.unlearning import Base, Unlearning
 from rec.examples import Erased, Rewarded, encode_lesson
 from rec.model.checkpoint import MODEL, save
@@ -73,7 +74,7 @@ async def test_what_somebody_did_who_came_back_before_the_rebuild_stays_for_thei
         assert await unlearning.base([erased], end, HERE) is not None
         await unlearning.close([erased], "v")
         records = log.partitions(TOPIC)[0].records[before:]
-        return {record.key.decode() for record in records} - {f"erased {erased.erasure_id} {erased.line}"}
+        return {record.key.decode() for record in records} - {erased_key(erased)}
 
     theirs = [lesson for lesson in walks(2, 20) if lesson.event.subject == "u0"]
     early = {lesson.event.event_id for lesson in theirs if lesson.event.at <= BEGIN + 9}
