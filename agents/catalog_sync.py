@@ -69,6 +69,7 @@ class CatalogSync:
         self._encoder_id, self._traffic, self._follow_items = encoder_id, traffic, follow_items
         self._reader = CatalogReader(database, encoder_id)
         self._missing = asyncio.Event()
+        self._touched: set[str] = set()  # changed, and nobody was told yet: kept while SQL is away
 
     async def load(self) -> int:
         """All rows, and the vectors that are cached; how many items there are. Raises Unavailable."""
@@ -83,12 +84,12 @@ class CatalogSync:
 
     async def _look(self) -> None:
         """What has changed, and whoever it concerns. Raises Unavailable."""
-        touched: set[str] = set()
         while ids := await self._pull():
-            touched |= ids
-        if touched:
+            self._touched |= ids
+        if self._touched:
             await self._take_cached()
-            await self._on_change(touched)
+            await self._on_change(self._touched)
+            self._touched = set()
 
     async def _pull(self) -> set[str]:
         """One page of changes; the ids in it."""

@@ -168,8 +168,7 @@ class Tuning:
     async def _embed(self, encoder: str, *, only_traffic: bool = False) -> None:
         """The texts that have no vector of this epoch yet, most acted-on first."""
         reader = self._readers.setdefault(encoder, CatalogReader(self._database, encoder))
-        await reader.all_changes()
-        await reader.cached_vectors()
+        await reader.look()
         traffic = await self._gpu.traffic()
         waiting: dict[str, list[str]] = {}  # text → items; by its digest a vector is kept
         for item in sorted(reader.without_vector.values(), key=lambda item: -traffic.get(item.item_id, 0.0)):

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from prometheus_client import Counter
 
+from agents.catalog_reader import CatalogReader
+from agents.catalog_sync import CatalogSync
 from agents.departures import MOST, Departures
 from agents.examples import Examples
 from agents.hints import follow
@@ -25,12 +28,13 @@ from rec.examples import Erased, Gone, Rewarded
 from rec.model.checkpoint import MODEL, save
 from rec.model.device import Hardware
 from rec.model.lineage import Lineage
+from rec.ports import CatalogPage
 from rec.recommend import Brain, World
 from rec.store.memory.exchange import MemoryExchange
 from rec.store.memory.log import MemoryLog
 from rec.store.memory_db import MemoryDatabase
 from rec.topics import EXAMPLES, Topic, topics
-from tests.agents.school import TEACHING, until
+from tests.agents.school import ITEMS, TEACHING, until
 from tests.contracts.database.test_versions import version
 
 
@@ -127,6 +131,63 @@ async def test_a_trainer_that_cannot_begin_ends_with_one_line_that_says_who_star
     await log.create(topics(settings))
     with pytest.raises(Unavailable, match=r"SQL is away\. The trainer ends here\. Whoever keeps it \(rec up does\)"):
         await lead(settings, Hardware(), log, exchange, NoSql(), TrainerMetrics(), asyncio.Event())
+
+
+class Hiccup(MemoryDatabase):
+    """SQL is away for one answer, as soon as `away` names which."""
+
+    away = ""
+
+    async def changes(self, since: int, limit: int = 5_000) -> CatalogPage:
+        if since and self.away == "second page":
+            self.away = ""
+            raise Unavailable("SQL is away.")
+        return await super().changes(since, 1)
+
+    async def get_vectors(self, encoder: str, digests: Sequence[str]) -> dict[str, bytes]:
+        if self.away == "vectors":
+            self.away = ""
+            raise Unavailable("SQL is away.")
+        return await super().get_vectors(encoder, digests)
+
+
+@pytest.mark.parametrize("away", ["second page", "vectors"])
+async def test_changes_of_the_catalog_are_found_again_if_sql_was_away_in_the_middle_of_a_look(away: str) -> None:
+    database = Hiccup()
+    await database.put_items(ITEMS[:3])
+    await database.delete_item(ITEMS[0].item_id)
+    await database.put_vectors("e", {ITEMS[1].digest(): b"vector"})
+    reader, database.away = CatalogReader(database, "e"), away
+    with pytest.raises(Unavailable):
+        await reader.look()
+    changes, vectors = await reader.look()
+    assert [item.item_id for item in changes.items] == [item.item_id for item in ITEMS[1:3]]
+    assert changes.deleted == [ITEMS[0].item_id]
+    assert vectors == {ITEMS[1].item_id: b"vector"}
+    assert (await reader.look())[0].ids == set()
+
+
+async def test_whoever_a_change_of_the_catalog_concerns_is_told_though_sql_was_away_in_between() -> None:
+    database, catalog, told = Hiccup(), Catalog("e"), list[set[str]]()
+
+    async def tell(touched: set[str]) -> None:
+        told.append(set(touched))
+
+    sync = CatalogSync(
+        catalog=catalog, database=database, exchange=MemoryExchange().connect(), encoder="", encoder_id="e",
+        holder="here", traffic=lambda _: 0.0, on_change=tell,
+    )  # fmt: skip
+    await database.put_items(ITEMS[:1])
+    await database.put_vectors("e", {ITEMS[0].digest(): np.ones(4, "<f4").tobytes()})
+    database.away = "vectors"
+    following = asyncio.create_task(sync.run())
+    try:
+        await until(lambda: bool(told))
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+    assert told == [{ITEMS[0].item_id}]
+    assert catalog.view().has_vector.all()
 
 
 async def test_departures_wait_for_the_log_and_what_is_sold_again_is_not_said() -> None:
