@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
 from prometheus_client import Counter
 
 from agents.catalog_reader import CatalogReader
-from agents.catalog_sync import CatalogSync
 from agents.departures import MOST, Departures
 from agents.examples import Examples
 from agents.hints import follow
@@ -165,29 +163,6 @@ async def test_changes_of_the_catalog_are_found_again_if_sql_was_away_in_the_mid
     assert changes.deleted == [ITEMS[0].item_id]
     assert vectors == {ITEMS[1].item_id: b"vector"}
     assert (await reader.look())[0].ids == set()
-
-
-async def test_whoever_a_change_of_the_catalog_concerns_is_told_though_sql_was_away_in_between() -> None:
-    database, catalog, told = Hiccup(), Catalog("e"), list[set[str]]()
-
-    async def tell(touched: set[str]) -> None:
-        told.append(set(touched))
-
-    sync = CatalogSync(
-        catalog=catalog, database=database, exchange=MemoryExchange().connect(), encoder="", encoder_id="e",
-        holder="here", traffic=lambda _: 0.0, on_change=tell,
-    )  # fmt: skip
-    await database.put_items(ITEMS[:1])
-    await database.put_vectors("e", {ITEMS[0].digest(): np.ones(4, "<f4").tobytes()})
-    database.away = "vectors"
-    following = asyncio.create_task(sync.run())
-    try:
-        await until(lambda: bool(told))
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
-    assert told == [{ITEMS[0].item_id}]
-    assert catalog.view().has_vector.all()
 
 
 async def test_departures_wait_for_the_log_and_what_is_sold_again_is_not_said() -> None:
