@@ -113,7 +113,7 @@ class Searching:
             self._wake.set()
             return
         known = None if self._encoder is None else self._encoder.known(request.search.q)
-        if known is not None or self._encoder is None or request.search.page is not None:
+        if known is not None or self._encoder is None or self.engine.remembers(request.user_id, request.search.page):
             self._queue(_Waiting(request, known))
             return
         task = asyncio.create_task(self._read(self._encoder, request))
@@ -206,7 +206,7 @@ class Searching:
         ]
         clicks, forgotten = _drained(self._clicks), _drained(self._forgotten)
         now = self._clock()
-        waiting = [one for one in self._due(now) if one.request.deadline > now]
+        waiting = self._due(now)
         if not (portion or clicks or forgotten or waiting or self._typed):
             first, self._built = not self._built, True
             if first and self._encoder is not None and len(self.world.counters.queries):
@@ -243,7 +243,9 @@ class Searching:
         return True
 
     def _due(self, now: float) -> list[_Waiting]:
-        """The next to be answered. Until the index is built, those who can wait do: it is a matter of seconds."""
+        """The next to be answered, without those for whom nobody waits any more. Until the index is built, those who
+        can wait do: it is a matter of seconds."""
+        self._ready = deque(one for one in self._ready if one.request.deadline > now)
         if self._built:
             return _some(self._ready, TOGETHER)
         pressed = [one for one in self._ready if one.request.deadline < now + PRESSED_S]

@@ -1,31 +1,23 @@
-"""What fails in the search thread: it costs its own answer, and nobody else's; an erasure is tried again."""
+"""What fails in the search thread: it costs its own answer, and nobody else's."""
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 import pytest
 
-import agents.searching
 from agents.metrics import Metrics
 from agents.search_thread import Click, SearchThread
-from agents.searching import Searching
-from agents.served import ServedLists
 from rec.protocol import Search
 from rec.recommend import World
 from rec.requests import SearchRequest
 from rec.search.engine import Engine
 from rec.search.nearness import ReadQuery
 from rec.search.words import Words
-from rec.store.memory import MemoryExchange, MemoryLog
-from rec.topics import SERVED
-from tests.stack import until
 from tests.unit.shop import NOW, shop
 
 
@@ -76,30 +68,3 @@ def test_a_click_that_fails_is_the_logs_and_the_next_is_heard(caplog: pytest.Log
     thread.learn([Click("s1", "u1", ["a"]), Click("s2", "u1", ["a"])], NOW)
     assert engine.heard == ["s1", "s2"]
     assert "could not learn" in caplog.text
-
-
-@pytest.fixture
-async def stumbling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Searching]:
-    monkeypatch.setattr(agents.searching, "AGAIN_S", 0.001)
-    metrics, world = Metrics(), shop(each=1)
-    served = ServedLists(
-        to=MemoryLog(), topic=SERVED, partitions=1, item_of=world.catalog.get, consent_default=True,
-        lost=metrics.served_lost,
-    )  # fmt: skip
-    searching = Searching(
-        engine=Stumbling(), encoder=None, world=world, state_of=lambda _: None, life_of=lambda _: (None, None),
-        served=served, exchange=MemoryExchange(), metrics=metrics, fusion_path=tmp_path / "fusion.json",
-    )  # fmt: skip
-    running = asyncio.create_task(searching.run())
-    yield searching
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-
-
-async def test_an_erased_user_who_could_not_be_forgotten_is_tried_again(stumbling: Searching) -> None:
-    engine = stumbling.engine
-    assert isinstance(engine, Stumbling)
-    for user_id in ("u1", "u2"):
-        stumbling.forget(user_id)
-    assert await until(lambda: len(engine.forgotten) == 3, 10)
-    assert engine.forgotten == ["u1", "u2", "u1"]
