@@ -12,6 +12,7 @@ import msgspec
 
 from rec.catalog import Item
 from rec.cli.audit import recorded
+from rec.cli.given import refuse
 from rec.cli.here import find_server, settings_here
 from rec.cli.hints import tell_workers
 from rec.cli.importing import Columns, Counts, Refused, check_files, import_files, import_options, told
@@ -41,7 +42,9 @@ def catalog() -> None:
 @click.option("--url", help="Import through this server instead of into the database.")
 @click.option("--api-key", envvar="REC_API_KEY", show_envvar=True, help="The server's API key, with --url.")
 @json_option
+@click.pass_context
 def import_(
+    context: click.Context,
     files: tuple[Path, ...],
     mapping: Columns,
     errors: Path | None,
@@ -56,6 +59,8 @@ def import_(
     no items are told by file and line, the others go in; then the exit code is 1. Importing again changes nothing. Of
     several rows with the same item_id the last one holds.
     """
+    if not url:
+        refuse(context, "an import into the database itself (an import through a server needs --url)", ["api_key"])
     headers = check_files(files, mapping, ITEM_COLUMNS, ("item_id", "title"))
     others = {name for header in headers for name in header} - {*ITEM_COLUMNS, *mapping.values()}
     if others and not no_attributes:

@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from rec.cli.evaluation_input import Between, Source, encoded, read_source, refuse, stream_options
+from rec.cli.evaluation_input import Between, Source, encoded, read_source, stream_options
 from rec.cli.evaluation_tables import show
+from rec.cli.given import refuse
 from rec.cli.off_policy import NAMES as OF_A_POLICY
 from rec.cli.off_policy import evaluate_policy, policy_options
 from rec.cli.output import emit_json, json_option, say

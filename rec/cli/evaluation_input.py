@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
-from click.core import ParameterSource
 
+from rec.cli.given import refuse
 from rec.cli.output import say
 from rec.cli.progress import ProgressLine
 from rec.errors import BadInput
@@ -82,17 +82,6 @@ def stream_options(command: F) -> F:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
-
-
-def refuse(ctx: click.Context, by: str, names: Collection[str]) -> None:
-    """Parameters that would change nothing beside what `by` says are wrong use, where they are on the command line.
-    Raises BadInput."""
-    for parameter in ctx.command.params:
-        name = parameter.name or ""
-        if name in names and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            off = parameter.secondary_opts if ctx.params[name] is False else []
-            option = (off or parameter.opts)[0]
-            raise BadInput(f"{option} has no use with {by}. Leave one of them out.", field=option)
 
 
 def read_source(source: Source) -> tuple[Stream, Rules]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 import click
-from click.core import ParameterSource
 
+from rec.cli.given import refuse_before_subcommand
 from rec.cli.here import Server, find_server, server_options
 from rec.cli.output import ago, emit, emit_json, json_option, say, table
 from rec.client import RecClient, Timing
@@ -51,11 +51,7 @@ def feedback(
     rec feedback export lists.jsonl
     """
     if context.invoked_subcommand is not None:
-        given = [n for n in context.params if context.get_parameter_source(n) is ParameterSource.COMMANDLINE]
-        if given:
-            raise click.UsageError(
-                f"{', '.join(given)}: `rec feedback {context.invoked_subcommand}` has no use for it."
-            )
+        refuse_before_subcommand(context)
         return
     server = find_server(url, api_key)
     found = asyncio.run(_rates(server, timeout_s, cast(RateKind, by), n, key))

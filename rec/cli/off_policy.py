@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 import numpy as np
 
-from rec.cli.evaluation_input import refuse
+from rec.cli.given import refuse
 from rec.cli.output import emit, emit_json, say, table
 from rec.errors import BadInput
 from rec.evaluation.exported import against_draw, against_name, drawing, read_lists

@@ -85,7 +85,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
-        result = cli.main(args=argv, standalone_mode=False)
+        result = cli.main(args=argv, prog_name="rec", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.exceptions.Abort:
         return 130

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from rec.cli.evaluate import Seeds
-from rec.cli.evaluation_input import refuse
+from rec.cli.given import given, refuse
 from rec.cli.output import emit, emit_json, json_option, say, table
 from rec.cli.progress import ProgressLine
 from rec.errors import BadInput
@@ -176,7 +175,7 @@ def simulate(
 def _said(ctx: click.Context, field: str) -> bool:
     """Whether the size of days of ads was asked for; `lists` of a day are --events."""
     option = {"lists": "events"}.get(field, field)
-    return ctx.get_parameter_source(option) is ParameterSource.COMMANDLINE
+    return given(ctx, option)
 
 
 def _replay(names: tuple[str, ...], stream: Stream, seed: int, limit: int, as_json: bool) -> None:

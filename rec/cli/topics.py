@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 import msgspec
 
+from rec.cli.given import refuse_before_subcommand
 from rec.cli.here import settings_here
 from rec.cli.output import ago, emit, emit_json, json_option, quiet_drivers, say, table
 from rec.dead_letters import DeadLetter, newest_letters
@@ -49,6 +50,7 @@ def topics(context: click.Context, timeout_s: float, as_json: bool) -> None:
     Settings as for the worker: REC_BROKER_URL, REC_APP_ID, REC_TOPIC_PREFIX; or those of the `rec up` of this folder.
     """
     if context.invoked_subcommand is not None:
+        refuse_before_subcommand(context)
         return
     quiet_drivers()
     settings, told = settings_here()

@@ -44,12 +44,15 @@ class Sender:
         self._backoff, self._timing, self._on_drop, self._by_subject = backoff, timing, on_drop, by_subject
         self._limit = MAX_EVENTS  # smaller while the culprit of a refused request is looked for
         self._saved = 0  # tickets up to this one are in the journal
+        self._saving = asyncio.Lock()
+        self._fresh = asyncio.Event()  # something is queued that may not be in the journal
         self._error: RecError | None = None  # of the last try
         self._defects = 0  # of our own code, so far
         self._work = asyncio.Event()
         self._hurry = asyncio.Event()
         self._progress = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
+        self._saver: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Take up what the journal holds from the last run."""
@@ -64,6 +67,7 @@ class Sender:
             for event in left:
                 self._keep(event)
             self._saved = self._queue.last_ticket
+            self._saver = asyncio.create_task(self._save_for_ever(), name="rec-client-saver")
         self._task = asyncio.create_task(self._run(), name="rec-client-sender")
         if self._queue:
             self._work.set()
@@ -72,6 +76,7 @@ class Sender:
         """Queue an event; never waits."""
         self._keep(event)
         self._work.set()
+        self._fresh.set()
 
     async def flush(self, timeout_s: float) -> None:
         """Return when all that is queued now has been settled or dropped; else raise what stands in the way."""
@@ -95,8 +100,10 @@ class Sender:
                 with contextlib.suppress(RecError):
                     await self.flush(timeout_s)
         finally:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            tasks = [task for task in (self._task, self._saver) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
             if self._journal is not None:
                 with contextlib.suppress(OSError):  # logged by _save
                     await self._save()
@@ -190,18 +197,31 @@ class Sender:
         async with self._progress:
             self._progress.notify_all()
 
+    async def _save_for_ever(self) -> None:
+        """Beside the sending, which may wait for the server for long: what is queued meanwhile outlives us, too."""
+        while True:
+            await self._fresh.wait()
+            self._fresh.clear()
+            with contextlib.suppress(OSError):  # logged by _save; the next event tries again
+                await self._save()
+            await asyncio.sleep(self._timing.gather_s)
+
     async def _save(self) -> None:
         """Bring the journal up to the queue: append what is new, strike out what is settled when it is the most."""
         if self._journal is None:
             return
+        async with self._saving:
+            await self._bring_up(self._journal)
+
+    async def _bring_up(self, journal: Journal) -> None:
         last = self._queue.last_ticket
         fresh = [queued.event for queued in self._queue.head(len(self._queue), after=self._saved)]
         live = len(self._queue)
         try:
-            if self._journal.lines + len(fresh) > 2 * live + MAX_EVENTS or (not live and self._journal.lines):
-                await asyncio.to_thread(self._journal.rewrite, [queued.event for queued in self._queue.head(live)])
+            if journal.lines + len(fresh) > 2 * live + MAX_EVENTS or (not live and journal.lines):
+                await asyncio.to_thread(journal.rewrite, [queued.event for queued in self._queue.head(live)])
             elif fresh:
-                await asyncio.to_thread(self._journal.append, fresh)
+                await asyncio.to_thread(journal.append, fresh)
         except OSError as error:
             log.warning("the event queue's file could not be written: %s", error)
             raise

@@ -77,8 +77,9 @@ class Session:
         self._idle_at = None
         if self._wishes.get(placement) == wish or self._phase is _Phase.CLOSED:
             return []
-        if placement in self._wishes and self._wishes[placement].item_id != wish.item_id:
-            self._positions.pop(placement, None)  # it is of the other product's list
+        before = self._wishes.get(placement)
+        if before is not None and (before.item_id != wish.item_id or before.n < wish.n):
+            self._positions.pop(placement, None)  # of another product's list; or the same one comes again, longer
         if wish.item_id is not None:
             self._beside.add(placement)
         self._wishes[placement] = wish

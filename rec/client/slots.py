@@ -8,7 +8,7 @@ import msgspec
 
 from rec.client.outputs import Wish
 from rec.errors import RecError
-from rec.slates import Slate
+from rec.slates import Position, Slate
 
 
 class Slot:
@@ -17,13 +17,17 @@ class Slot:
     def __init__(self, placement: str, wish: Wish) -> None:
         self.placement, self.wish = placement, wish
         self._slate: Slate | None = None
+        self._newest: tuple[Position, int] | None = None  # of what was put last: where it stood, how much of it is ours
         self._ended = False
         self._error: RecError | None = None
         self._ready = asyncio.Event()
 
     def put(self, slate: Slate) -> None:
-        """Replace what is not taken yet."""
-        self._slate = slate
+        """Replace what is not taken yet. The same list again, for a loop that wants more of it, is no news here."""
+        newest = slate.position, min(len(slate.items), self.wish.n)
+        if newest == self._newest:
+            return
+        self._slate, self._newest = slate, newest
         self._ready.set()
 
     def end(self, error: RecError | None) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rec.errors import ConfigError, ModelError
+from rec.errors import ConfigError, ModelError, RecError, Unavailable
 from rec.model.background import begin_background, load_aside
 from rec.model.checkpoint import MODEL, load
 from rec.model.device import usable
@@ -179,8 +179,16 @@ def _reader(name: str, url: str, encoder: str, device: str) -> TextEncoder:
 
 
 def encode_batch(texts: list[str]) -> tuple[int, bytes]:
-    """(dim, float32 bytes [n * dim]) of the texts, in their order. Only in a process that `warm` has prepared."""
+    """(dim, float32 bytes [n * dim]) of the texts, in their order. Only in a process that `warm` has prepared.
+
+    Raises Unavailable where torch cannot: a GPU without memory is for another try, and no reason to end a worker.
+    """
     if not _warm:
         raise ModelError("encode_batch runs in a process that was started with initializer=warm")
     encoder = _warm[0]
-    return encoder.dim, encoder.encode(texts).tobytes()
+    try:
+        return encoder.dim, encoder.encode(texts).tobytes()
+    except RecError:
+        raise
+    except Exception as error:
+        raise Unavailable(f"{len(texts)} texts could not be read: {error!r}") from error

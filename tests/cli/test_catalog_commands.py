@@ -116,6 +116,7 @@ async def test_importing_again_is_no_change(database: SqlDatabase) -> None:
         (["commas.csv"], 2, "commas.csv: the header line names no columns."),
         (["a.txt"], 2, "what kind of file"),
         (["missing.csv"], 2, "does not exist"),
+        (["good.csv", "--api-key", "k"], 2, "--api-key has no use with an import into the database"),
         (["a.csv", "--map", "title=name", "--errors", "no/such/folder"], 3, "--errors no/such/folder"),
     ],
 )

@@ -57,7 +57,7 @@ async def test_what_rates_are_not_kept_by_is_wrong_use(server: FakeServer) -> No
 async def test_an_export_refuses_the_options_of_the_rates(server: FakeServer) -> None:
     done = await rec("feedback", "--by", "item", "export", "lists.jsonl")
     assert done.code == 2
-    assert "by: `rec feedback export` has no use for it" in done.err
+    assert "--by has no use with `rec feedback export`" in done.err
 
 
 async def test_an_impression_names_its_list(server: FakeServer) -> None:

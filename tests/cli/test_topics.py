@@ -103,6 +103,13 @@ async def test_a_broker_that_is_away_is_exit_code_4(monkeypatch: pytest.MonkeyPa
     assert "rec doctor" in done.err
 
 
+@pytest.mark.parametrize("option", [["--json"], ["--timeout", "1"]])
+async def test_options_before_dead_letters_are_refused_and_not_ignored(option: list[str]) -> None:
+    done = await rec("topics", *option, "dead-letters")
+    assert done.code == 2
+    assert f"{option[0]} has no use with `rec topics dead-letters`" in done.err
+
+
 async def test_an_unreadable_dead_letter_is_shown_as_one() -> None:
     log = MemoryLog()
     await log.create([Topic("dead-letters", 1, {})])

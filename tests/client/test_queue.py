@@ -222,6 +222,30 @@ async def test_an_event_is_in_the_file_before_it_is_sent(server: FakeServer, tmp
     assert seen == [[id]]
 
 
+async def test_what_is_queued_while_the_server_is_away_is_in_the_file_before_it_is_tried_again(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "queue.jsonl"
+    asked = asyncio.Event()
+
+    def away(request: web.Request, body: Any) -> Any:
+        asked.set()
+        return web.json_response(
+            {"error": {"code": "unavailable", "message": "away", "temporary": True, "retry_after": 600}}, status=503
+        )
+
+    server.http["POST /v1/events"] = away
+    async with RecClient(server.url, api_key="key", timing=SHORT, path=path) as client:
+        ids = [client.track_soon("view_item", user_id="u1", items=["x"])]
+        async with asyncio.timeout(WAIT_S):
+            await asked.wait()
+        ids.append(client.track_soon("view_item", user_id="u1", items=["y"]))
+        async with asyncio.timeout(WAIT_S):
+            while len(path.read_text().splitlines()) < 2:  # noqa: ASYNC110 - another process's view: nothing to await
+                await asyncio.sleep(0.01)
+        assert [json.loads(line)["event_id"] for line in path.read_text().splitlines()] == ids
+
+
 def test_a_torn_line_is_skipped_and_the_rest_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "queue.jsonl"
     journal = Journal(path)

@@ -323,6 +323,19 @@ async def test_two_loops_of_one_placement_both_get_it_each_as_long_as_it_asked(
         assert len((await take(short)).items) == 2
 
 
+async def test_a_larger_loop_gets_the_same_version_again_and_longer_and_the_smaller_one_does_not(
+    server: FakeServer, client: RecClient
+) -> None:
+    async with aclosing(client.subscribe("u1", n=2)) as short, aclosing(client.subscribe("u1", n=4)) as long:
+        socket = await first(short, server, a_slate(1, n=2))
+        await take(long)
+        await socket.command("subscribe", 2)
+        await socket.push(a_slate(1, n=4))
+        assert len((await take(long)).items) == 4
+        await socket.push(a_slate(2, n=4))
+        assert (await take(short)).version == 2
+
+
 async def test_one_placement_cannot_be_about_two_items_at_once(server: FakeServer, client: RecClient) -> None:
     async with aclosing(client.subscribe("u1", "item", item_id="i1")) as one:
         await first(one, server, a_slate(1, placement="item"))
