@@ -132,8 +132,8 @@ class Trainer:
         await self._paces.begin(self._place.log)
         self._catalog.begin_again()
         self._epochs.begin_again()
-        changes = await self._catalog.all_changes()
-        known = await self._gpu.know(changes.items, await self._catalog.cached_vectors(), changes.deleted)
+        changes, vectors = await self._catalog.look()
+        known = await self._gpu.know(changes.items, vectors, changes.deleted)
         self._departures.begin_again(known)
         if self._tuning is not None:
             self._tuning.know(changes)
@@ -185,9 +185,10 @@ class Trainer:
                 if self._rebuilding is not None and record.offset < self._rebuilding[1]:
                     continue  # read before: this is what the rebuild is for
                 self._forgetting.note_at(lesson.user_id, lesson.at)
+                if not self._to_erase:  # from the first on: each of a steady trickle would put them all off
+                    self._due.wait("erase", self._rhythm.gather)
                 if lesson not in self._to_erase:  # read again after the child died
                     self._to_erase.append(lesson)
-                self._due.wait("erase", self._rhythm.gather)
             elif lesson is not None and record.value is not None and await self._is_learned(lesson):
                 lessons.append(record.value)
                 if self._tuning is not None and isinstance(lesson, Example):
@@ -234,8 +235,7 @@ class Trainer:
             await self._save()
 
     async def _follow_catalog(self) -> None:
-        changes = await self._catalog.all_changes()
-        vectors = await self._catalog.cached_vectors()
+        changes, vectors = await self._catalog.look()
         known: list[str] = []
         if changes.ids or vectors:
             known = await self._gpu.know(changes.items, vectors, changes.deleted)

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
+import agents.curves
 import agents.searching
 from agents.counting import Counting
-from agents.curves import Curves
+from agents.curves import EVERY_S, Curves
 from agents.metrics import Metrics
 from agents.outcomes import Outcomes
 from agents.search_thread import load_fusion
@@ -192,9 +193,41 @@ async def test_curves_of_a_disk_that_was_full_begin_another_file_and_never_hold_
     }  # fmt: skip
 
 
+async def test_curves_are_means_of_what_came_since_the_last_point(tmp_path: Path) -> None:
+    def taken(loss: float, examples: int) -> Taken:
+        one = Round(examples, {"live": loss * examples}, {"live": 0.0}, {"live": 0.0})
+        return Taken.nothing()._replace(rounds=[one], learned=examples, loss=loss)
+
+    async with Curves(tmp_path) as curves:
+        for at, each in ((0.0, taken(9.0, 1)), (1.0, taken(1.0, 1)), (EVERY_S, taken(2.0, 3))):
+            await asyncio.to_thread(curves.took, each, "live", NOW + at)
+    drawn = await asyncio.to_thread(_drawn, tmp_path)
+    assert (drawn["train/loss"], drawn["nll/live"]) == (1.5, 1.75)
+
+
+async def test_curves_keep_the_newest_files_and_never_more_than_so_many_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agents.curves, "FILE_BYTES", 2_000)
+    monkeypatch.setattr(agents.curves, "MOST_BYTES", 8_000)
+    one, most, first = Round(8, {"live": 1.0}, {"live": 1.0}, {"live": 1.0}), 0, set[str]()
+
+    def size() -> int:
+        return sum(path.stat().st_size for path in tmp_path.iterdir())
+
+    async with Curves(tmp_path) as curves:
+        for at in range(100):
+            taken = Taken.nothing()._replace(rounds=[one], learned=at, loss=float(at))
+            await asyncio.to_thread(curves.took, taken, "live", NOW + at * EVERY_S)
+            first = first or {path.name for path in tmp_path.iterdir()}
+            most = max(most, await asyncio.to_thread(size))
+    assert 4_000 < most < 9_000
+    assert not first & {path.name for path in tmp_path.iterdir()}
+    assert (await asyncio.to_thread(_drawn, tmp_path))["train/loss"] == 99.0
+
+
 def _drawn(folder: Path) -> dict[str, float]:
-    """The numbers of its files (one for each second in which one could be begun, most of them empty): records of a
-    length, its checksum, an Event, its checksum."""
+    """The last numbers of its files: records of a length, its checksum, an Event, its checksum."""
     found: dict[str, float] = {}
     for path in sorted(folder.iterdir()):
         raw, at = path.read_bytes(), 0
