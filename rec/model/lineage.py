@@ -252,7 +252,7 @@ class Lineage:
         arrays |= {f"gate.{name}": array for name, array in self._gate.state().items()}
         arrays["counters"] = np.frombuffer(self._world.counters.to_bytes(), np.uint8)
         arrays["waiting"] = np.frombuffer(msgspec.msgpack.encode(self._waiting), np.uint8)
-        for name, marks in (("old", self._known.old), ("young", self._known.young)):
+        for name, marks in zip(("old", "young"), self._known.generations, strict=True):
             arrays[f"known.{name}"] = np.array(list(marks), np.uint64)
         view = self._world.catalog.view()
         return arrays, {
@@ -290,9 +290,7 @@ class Lineage:
             arrays["counters"].tobytes(), teaching.half_life_s, consent_default=teaching.consent_default
         )
         self._waiting = msgspec.msgpack.decode(arrays["waiting"].tobytes(), type=list[Example])
-        self._known.old, self._known.young = (
-            dict.fromkeys(arrays[f"known.{name}"].tolist(), True) for name in ("old", "young")
-        )
+        self._known.restore([dict.fromkeys(arrays[f"known.{name}"].tolist(), True) for name in ("old", "young")])
         self.offset, self.learned, self.share = int(meta["offset"]), int(meta["learned"]), float(meta["share"])
         self.learned_through = float(meta["learned_through"])
         self.heard_through = float(meta.get("heard_through", self.learned_through))  # older ones did not say
