@@ -192,14 +192,16 @@ class Trainer:
                 lessons.append(record.value)
                 if self._tuning is not None and isinstance(lesson, Example):
                     self._tuning.see(lesson)
-        began = self._taken.learned
+        before = self._taken
         self._taken = await self._gpu.take(lessons, records[-1].offset + 1)
         self._ahead.clear()
         self._place = self._place._replace(last=fingerprint(records[-1]))
         if self._taken.rounds or not self._taken.waiting:
             self._due.drop("fill")
         self._versions.add(self._taken.rounds)
-        self._metrics.took(self._taken, self._taken.learned - began, self._clock())
+        if skipped := self._taken.skipped - before.skipped:
+            log.warning("%d step(s) of the network were not made: loss or gradient was no finite number", skipped)
+        self._metrics.took(self._taken, self._taken.learned - before.learned, skipped, self._clock())
         await asyncio.to_thread(self._curves.took, self._taken, self._versions.live, self._clock())
 
     async def _is_learned(self, lesson: Lesson) -> bool:

@@ -162,6 +162,7 @@ class Lineage:
             encoder=self.encoder,
             epochs=epochs,
             heard_through=self.heard_through,
+            skipped=learner.skipped,
         )
 
     def _gather(self, example: Example) -> None:
@@ -311,8 +312,9 @@ def _read(batch: Sequence[Example]) -> tuple[list[UserState | None], list[float]
 
 
 def _add(earned: Round, name: str, seen: Judgement, scores: Floats) -> None:
-    """One example, for one contender. What was no candidate is as unlikely as can be, for all alike."""
-    if not seen.places:
+    """One example, for one contender. What was no candidate is as unlikely as can be, for all alike; so is everything
+    for a contender that says no numbers."""
+    if not seen.places or not np.isfinite(scores).all():
         earned.loss[name] -= float(np.log(SMALLEST))
         return
     mine = scores[seen.places]

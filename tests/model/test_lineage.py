@@ -46,6 +46,22 @@ def test_what_it_has_seen_it_ranks_higher_and_that_is_measured_before_it_learns(
     assert last.loss[CANDIDATE] < first.loss[CANDIDATE]
 
 
+def test_a_network_that_says_no_numbers_is_the_worst_of_all_and_teaches_the_gate_nothing() -> None:
+    one = lineage()
+    one.take(WALKS[:40], 40)
+    one.contend("v1", *one.version())
+    for weight in one._learner.network.parameters():
+        weight.data.fill_(np.nan)
+    gate = state(one)["gate.weights"]
+    found = one.take(WALKS[40:80], 80)
+    assert all(np.isfinite(each.loss[CANDIDATE]) for each in found.rounds)
+    assert all(each.loss[CANDIDATE] > each.loss["v1"] for each in found.rounds)
+    assert all(each.hits[CANDIDATE] == 0 for each in found.rounds)
+    assert np.isfinite(state(one)["gate.weights"]).all()
+    assert np.array_equal(state(one)["gate.weights"], gate)
+    assert found.skipped == 5
+
+
 def test_what_somebody_is_not_interested_in_is_no_target_for_the_gate() -> None:
     one, other = lineage(), lineage()
     disliked = [
