@@ -282,9 +282,9 @@ class Trainer:
         if before is None and lag > self._rhythm.late:
             return  # how it goes, only a second look can tell
         gained = (before[1] - lag) / (now - before[0]) if before is not None and now > before[0] else 0.0
-        if (share := next_share(self._taken.share, lag, self._rhythm.late, gained)) is not None:
-            log.info("%.1f s behind: from here on %.0f %% of the examples are learned from", self._lag, 100 * share)
-            await self._paces.decide(self._taken.offset, share)
+        share = next_share(self._taken.share, lag, self._rhythm.late, gained)
+        if share is not None and await self._paces.decide(self._taken.offset, share):
+            log.info("%.1f s behind: from here on %.0f %% of the examples are learned from", lag, 100 * share)
 
     # ------------------------------------------------------------------ erasures
     async def _go_back(self) -> None:
