@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from rec.logs import discreet
+
 log = logging.getLogger(__name__)
 
 
@@ -25,7 +27,7 @@ class Background:
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
             if (error := task.exception()) is not None:
-                log.critical("%s failed", task.get_name(), exc_info=error)
+                log.critical("%s failed: %s", task.get_name(), discreet(error))
             self._on_failure(f"the task {task.get_name()!r} has ended")
 
     async def stop(self) -> None:

@@ -69,6 +69,7 @@ class CatalogSync:
         self._encoder_id, self._traffic, self._follow_items = encoder_id, traffic, follow_items
         self._reader = CatalogReader(database, encoder_id)
         self._missing = asyncio.Event()
+        self._touched = set[str]()  # has changed, and `on_change` has not been told
 
     async def load(self) -> int:
         """All rows, and the vectors that are cached; how many items there are. Raises Unavailable."""
@@ -82,13 +83,13 @@ class CatalogSync:
         await follow(self._exchange, "catalog", self._look, POLL_S, "the catalog")
 
     async def _look(self) -> None:
-        """What has changed, and whoever it concerns. Raises Unavailable."""
-        touched: set[str] = set()
+        """What has changed, and whoever it concerns, until they have been told. Raises Unavailable."""
         while ids := await self._pull():
-            touched |= ids
-        if touched:
+            self._touched |= ids
+        if self._touched:
             await self._take_cached()
-            await self._on_change(touched)
+            await self._on_change(set(self._touched))
+            self._touched.clear()
 
     async def _pull(self) -> set[str]:
         """One page of changes; the ids in it."""

@@ -6,14 +6,18 @@ order stays.
 
 A commit waits for `flush`. Faust's gives up as soon as nothing has left the buffer for 0.1 s, and knows nothing of the
 record that is on its way out: with a slow broker the offsets are committed first, and a kill then loses the writes of
-events that nobody sends again. Here it waits until what was in the buffer when the commit began has left it; what
-came later, later commits wait for, since under load the buffer is never empty.
+events that nobody sends again. Here it waits until the broker has acknowledged what was in the buffer when the commit
+began; what came later, later commits wait for, since under load the buffer is never empty.
+
+A record that the broker does not take (no right to write, too large, no leader for too long) ends the worker before
+its event is committed. Faust only logs it, and the event would be missing in the state for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from typing import Any
 
 from faust.transport.producer import ProducerBuffer
@@ -22,10 +26,11 @@ LOOK_AGAIN_S = 0.1
 
 
 class _Lane:
-    """The records of one partition: how many came and left, and those that wait."""
+    """The records of one partition: how many came, left, and were acknowledged, which they are in order; those that
+    wait."""
 
     def __init__(self) -> None:
-        self.came = self.left = 0
+        self.came = self.left = self.kept = 0
         self.waiting: asyncio.Queue[Any] = asyncio.Queue()
         self.server: asyncio.Future[None] | None = None
 
@@ -36,6 +41,7 @@ class ChangelogBuffer(ProducerBuffer):  # type: ignore[misc]
     def __post_init__(self) -> None:
         super().__post_init__()
         self._lanes: dict[tuple[str, int | None], _Lane] = {}
+        self._refused: BaseException | None = None
 
     def put(self, fut: Any) -> None:
         """A record to be sent, some time."""
@@ -48,15 +54,22 @@ class ChangelogBuffer(ProducerBuffer):  # type: ignore[misc]
         return sum(lane.came - lane.left for lane in self._lanes.values())
 
     async def flush(self) -> None:
-        """Until all that is here now has left. Raises RuntimeError if it cannot any more."""
+        """Until the broker has all that is here now. Raises RuntimeError if it will never have."""
         upto = {key: lane.came for key, lane in self._lanes.items()}
-        while any(self._lanes[key].left < came for key, came in upto.items()):
-            if self.state != "running":
+        while any(self._lanes[key].kept < came for key, came in upto.items()):
+            if self._refused is not None:
+                raise RuntimeError("Cannot flush: the broker does not take a changelog record") from self._refused
+            if self.state != "running" and self.size:  # what has left is acknowledged even while we stop
                 raise RuntimeError("Cannot flush: Producer not Running")
             self.message_sent.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_AGAIN_S):
                     await self.message_sent.wait()
+
+    async def on_stop(self) -> None:
+        """Where a record was refused, nothing is waited for: the others would be committed past it."""
+        if self._refused is None:
+            await self.flush()
 
     async def _send_pending(self, fut: Any) -> None:
         """Faust takes one record after the other out of `pending` and waits for this: so it does not wait here."""
@@ -69,12 +82,29 @@ class ChangelogBuffer(ProducerBuffer):  # type: ignore[misc]
         while True:
             fut = await lane.waiting.get()
             try:
-                await fut.message.channel.publish_message(fut, wait=False)
-            finally:
-                lane.left += 1
-            self.message_sent.set()
+                sent = await fut.message.channel.publish_message(fut, wait=False)
+            except Exception as error:
+                self._refused = error
+                raise
+            lane.left += 1
+            sent.add_done_callback(functools.partial(self._answered, lane))
+
+    def _answered(self, lane: _Lane, sent: asyncio.Future[Any]) -> None:
+        error = asyncio.CancelledError() if sent.cancelled() else sent.exception()
+        if error is None:
+            lane.kept += 1
+        elif self._refused is None:
+            self._refused = error
+            if self.state == "running":
+                self.add_future(_end(error))
+        self.message_sent.set()
 
     def _lane_of(self, fut: Any) -> _Lane:
         message = fut.message
         channel = message.channel if isinstance(message.channel, str) else message.channel.get_topic_name()
         return self._lanes.setdefault((channel, message.partition), _Lane())
+
+
+async def _end(error: BaseException) -> None:
+    """A task of a service that fails takes the service with it."""
+    raise RuntimeError(f"the broker does not take a changelog record: {error!r}") from error

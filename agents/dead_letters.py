@@ -43,5 +43,6 @@ class DeadLetters:
         letter = dead_letter(record, reason, error, now)
         try:
             await self._to.publish(self._topic, letter.key, msgspec.json.encode(letter))
-        except Unavailable:
-            log.exception("the dead letter of %s[%d]@%d was not written", record.topic, record.partition, record.offset)
+        except Unavailable as away:
+            place = record.topic, record.partition, record.offset
+            log.error("the dead letter of %s[%d]@%d was not written: %s", *place, away.message)  # noqa: TRY400

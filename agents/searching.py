@@ -277,7 +277,7 @@ class Searching:
         outcome = "found"
         if facts is not msgspec.UNSET and facts.fallback is not None:
             outcome = facts.fallback
-        elif facts is not msgspec.UNSET and facts.understood is not None:
+        elif facts is not msgspec.UNSET and facts.corrected:
             outcome = "corrected"
         self._metrics.searches.labels(outcome=outcome).inc()
         self._metrics.search_retrieval.labels(retrieval=slate.strategy.removeprefix("search-")).inc()

@@ -128,6 +128,7 @@ class Learning:
     def __init__(self, exchange: Exchange, shown: Shown, card: Callable[[str], dict[str, Any] | None]) -> None:
         self._exchange, self._shown, self._card = exchange, shown, card
         self._waiting: dict[tuple[str, str], None] = {}  # found, and no other list ordered yet
+        self._outdated = set[str]()  # found, and nobody told yet
 
     async def learn(
         self, wanted: Sequence[tuple[str, str]], changed: Callable[[set[str]], Awaitable[None]]
@@ -137,7 +138,6 @@ class Learning:
         Where a list was to stay for a moment alone, and its worker did not live to make the next one, is what is
         returned. Raises Unavailable.
         """
-        outdated = set[str]()
         wanted = wanted[:LEARN]
         for start in range(0, len(wanted), _AT_ONCE):
             few = wanted[start : start + _AT_ONCE]
@@ -148,11 +148,12 @@ class Learning:
                 places = _decode(slate.body).items
                 item_ids = frozenset(place.item_id for place in places)
                 self._shown.note(user_id, screen, slate.position, item_ids, leads=leads(places))
-                outdated.update(place.item_id for place in places if self._is_outdated(place))
+                self._outdated.update(place.item_id for place in places if self._is_outdated(place))
                 if any(is_waiting(place.reason.policy) for place in places):
                     self._waiting[user_id, screen] = None
-        if outdated:
-            await changed(outdated)
+        if self._outdated:
+            await changed(set(self._outdated))
+            self._outdated.clear()
         return list(self._waiting)
 
     def followed(self, pairs: Iterable[tuple[str, str]]) -> None:

@@ -18,7 +18,7 @@ from rec.contest import CANDIDATE, UNTAUGHT, Contest, Ladder, Round, Verdict
 from rec.errors import ModelError, NotFound, Unavailable
 from rec.model.checkpoint import delete, names
 from rec.ports import Database, Exchange, Hint
-from rec.versions import BASE, HELD, LIVE, PAST, ModelVersion
+from rec.versions import BASE, HELD, LIVE, PAST, ModelVersion, untaught
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +184,7 @@ class Versions:
     async def _roll_back(self, verdict: Verdict) -> None:
         log.warning("rolling back: %s", verdict.why)
         if verdict.to == UNTAUGHT:
-            await self._record_untaught()
+            await self._database.record_version(untaught(datetime.now(UTC)))
         served = await self._goes_live(verdict.to, verdict.why, rolled_back=True)
         unfit = self._live
         if served:
@@ -216,12 +216,6 @@ class Versions:
             note=verdict.why,
         )
         await self._database.record_version(held)
-
-    async def _record_untaught(self) -> None:
-        """The gate that nobody has trained is in every installation; its row is made when it has to serve."""
-        await self._database.record_version(
-            ModelVersion(UNTAUGHT, None, HELD, "", 0, None, datetime.now(UTC), {}, {}, self._location, "never trained")
-        )
 
     async def _read_live(self) -> None:
         found = await self._database.live_version()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -86,3 +87,15 @@ def warn_of_strangers() -> None:
 
     if told := warning(unknown_variables(variables_here())):
         log.warning("%s", told)
+
+
+def discreet(error: BaseException) -> str:
+    """Class and stack of an error and of what caused it, without their words: they may quote somebody's id."""
+    lines, each = list[str](), error
+    while True:
+        lines += [type(each).__name__, *traceback.format_tb(each.__traceback__)]
+        before = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
+        if before is None:
+            return "\n".join(lines)
+        lines.append("after")
+        each = before

@@ -73,7 +73,7 @@ def shelf(view: View, tables: Tables, before: Shelf | None = None, leaders: int 
         np.float32(0.5) + np.sqrt(popularity),
         seen_at,
         _kin(view, before),
-        _leaders(popularity, view.born, view.listed, leaders),
+        leading(popularity, view.born, view.listed, leaders),
         np.concatenate([top(trend, view.listed, DEPTH), top(_lateness(seen_at), view.listed, DEPTH)]),
     )
 
@@ -108,7 +108,7 @@ def _scaled(sums: Amounts, listed: Mask) -> Floats:
     return (np.minimum(sums / most, 1.0) if most > 0 else sums).astype(np.float32)
 
 
-def _leaders(popularity: Floats, born: Ints, eligible: Mask, n: int) -> Ints:
+def leading(popularity: Floats, born: Ints, eligible: Mask, n: int) -> Ints:
     """The first n eligible rows by popularity, and among equals the newest first."""
     rows = np.flatnonzero(eligible)
     if len(rows) > 4 * n:  # sort only those that can be among the first
@@ -125,7 +125,7 @@ def _leaders(popularity: Floats, born: Ints, eligible: Mask, n: int) -> Ints:
 def tail(shelf: Shelf, eligible: Mask, n: int) -> Ints:
     """What a list ends with when nothing else speaks: popular, then newest. As many as there are, at most n."""
     rows = shelf.popular_rows[eligible[shelf.popular_rows]]
-    return rows[:n] if len(rows) >= n else _leaders(shelf.popularity, shelf.view.born, eligible, n)
+    return rows[:n] if len(rows) >= n else leading(shelf.popularity, shelf.view.born, eligible, n)
 
 
 def top(scores: Floats, eligible: Mask, k: int) -> Ints:

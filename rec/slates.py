@@ -72,19 +72,23 @@ class SlateItem(msgspec.Struct, frozen=True):
 class SearchFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """What else a search has to say. Counts are of everything found, `next` asks for the page after this one.
 
-    `understood`: the query with words taken for others that the shop has. `fallback`: why the items are not what was
-    asked for: nothing_matches (they are the shopper's own list), or filters_exclude_all (they ignore the filters that
-    `ignored` names, because these let nothing through).
+    `understood`: the query as it was read, where that is not as it was typed; `corrected`: whether words were taken for
+    others that the shop has, not just a price or an order read out of it. `fallback`: why the items are not what was
+    asked for: nothing_matches (they are the shopper's own list), out_of_stock (what was found is sold out; they are
+    near the query, or the shopper's own list), or filters_exclude_all (they ignore the filters that `ignored` names,
+    because these let nothing through; `q` is the price that the query says).
     """
 
     query: str
     total: int
     understood: str | None = None
+    corrected: bool = False
     categories: dict[str, int] = {}
     brands: dict[str, int] = {}
     prices: tuple[float, float] | None = None
+    stock: dict[str, int] = {}
     next: str | None = None
-    fallback: Literal["nothing_matches", "filters_exclude_all"] | None = None
+    fallback: Literal["nothing_matches", "out_of_stock", "filters_exclude_all"] | None = None
     ignored: tuple[str, ...] = ()
 
 

@@ -95,7 +95,7 @@ def may_be_pinned(name: str, version: ModelVersion | None) -> ModelVersion:
 def may_go_live(name: str, version: ModelVersion | None, pinned: str | None) -> ModelVersion:
     """The version, if it may serve while `pinned` is; NotFound or ModelError that says why not and what to do."""
     version = may_be_pinned(name, version)
-    if version.url is None:
+    if not has_weights(version):
         raise ModelError(
             f"{name} has no weights any more. Choose one that has some: rec models list", code="model_without_weights"
         )
@@ -115,6 +115,17 @@ def unknown(name: str) -> NotFound:
 def replaced(live: ModelVersion, rolled_back: bool) -> str:
     """The state of the live version when another has gone live."""
     return WITHDRAWN if live.withdrawn else ROLLED_BACK if rolled_back else PAST
+
+
+def untaught(now: datetime) -> ModelVersion:
+    """The row of the gate that nobody has taught. It is in every installation and has no files; the row is made when
+    it has to serve."""
+    return ModelVersion(UNTAUGHT, None, HELD, "", 0, None, now, {}, {}, None, "never trained")
+
+
+def has_weights(version: ModelVersion) -> bool:
+    """Whether it can serve: a row that tells of a hold cannot. Those of `gate-0` are code."""
+    return version.url is not None or version.version == UNTAUGHT
 
 
 def may_be_withdrawn(version: ModelVersion) -> bool:
@@ -144,5 +155,5 @@ def ways_back(earlier: Iterable[ModelVersion]) -> list[ModelVersion]:
 
     First those that have served, then those that never did. One that was rolled back is none: it was found worse.
     """
-    usable = [each for each in earlier if not each.withdrawn and each.url is not None and each.state in (PAST, HELD)]
+    usable = [each for each in earlier if has_weights(each) and not each.withdrawn and each.state in (PAST, HELD)]
     return sorted(usable, key=lambda each: each.state != PAST)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from rec.errors import Unavailable
-from web.front import discreet
+from rec.logs import discreet
 from web.metrics import Metrics
 
 log = logging.getLogger(__name__)

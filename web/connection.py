@@ -104,6 +104,7 @@ class Connection:
     """One client of one user."""
 
     __slots__ = (
+        "busy",
         "close_code",
         "expires_at",
         "heard_at",
@@ -122,6 +123,7 @@ class Connection:
         self.screens: dict[str, Screen] = {}  # by placement
         self.heard_at = self.pinged_at = now
         self.ping_due = False
+        self.busy = False  # with a command: what the client has sent meanwhile, pongs too, is read after it
         self.pumping = False
         self.close_code: int | None = None  # set once it is closed from here
         self.left: asyncio.Future[None] | None = None  # then, until the client has answered or is gone

@@ -11,7 +11,6 @@ import logging
 import math
 import secrets
 import time
-import traceback
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -20,6 +19,7 @@ from aiohttp.abc import AbstractAccessLogger
 from aiohttp.typedefs import Handler, Middleware
 
 from rec.errors import BadInput, NotFound, RecError, TooLarge, Unauthorized
+from rec.logs import discreet
 from rec.protocol import MAX_BODY_BYTES
 from web.metrics import Metrics
 from web.origins import preflight, readable
@@ -107,11 +107,6 @@ def _unexpected(request: web.Request, error: Exception) -> web.Response:
     log.error("error %s at %s: %s", error_id, route_of(request), discreet(error))
     body = RecError(f"Something broke here. The log has it under {error_id}.").as_dict()
     return answer({"error": {**body, "error_id": error_id}}, 500)
-
-
-def discreet(error: BaseException) -> str:
-    """Class and stack of an error, without its words: they may quote somebody's id."""
-    return "\n".join([type(error).__name__, *traceback.format_tb(error.__traceback__)])
 
 
 class Discreet(logging.Filter):

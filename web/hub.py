@@ -218,7 +218,7 @@ class Hub:
 
     @staticmethod
     def _is_dead(connection: Connection, now: float) -> bool:
-        if not connection.sink.answers_pings:
+        if not connection.sink.answers_pings or connection.busy:
             return False
         return connection.heard_at < connection.pinged_at and now - connection.pinged_at > PONG_GRACE_S
 

@@ -20,6 +20,7 @@ from rec.model import choosing
 from rec.policy.desk import reason
 from rec.ports import Hint, ModelVersion
 from rec.protocol import Count
+from rec.versions import has_weights
 from web.edge import BACKEND_ACTOR, EDGE, Edge
 from web.front import answer
 from web.parsing import decode_known, query_of, read
@@ -77,8 +78,8 @@ async def post_models(request: web.Request) -> web.Response:
 def shown(version: ModelVersion, pinned: str | None) -> dict[str, Any]:
     """A version, without where its weights lie: that is the operators' business."""
     fields = version._asdict()
-    has_weights = fields.pop("url") is not None
-    return {**fields, "has_weights": has_weights, "pinned": version.version == pinned}
+    del fields["url"]
+    return {**fields, "has_weights": has_weights(version), "pinned": version.version == pinned}
 
 
 async def _tell(edge: Edge, version: str) -> None:

@@ -18,6 +18,7 @@ import msgspec
 from aiohttp import WSMsgType, hdrs, web
 
 from rec.errors import BadInput, Forbidden, RateLimited, RecError, Unauthorized
+from rec.logs import discreet
 from rec.protocol import (
     CONNECT_TIMEOUT_S,
     MAX_FRAME_BYTES,
@@ -35,7 +36,6 @@ from rec.slates import Position
 from web.auth import Identity
 from web.connection import Connection, Offer
 from web.edge import EDGE, Edge
-from web.front import discreet
 from web.recommendations import checked
 from web.session import Ask, Hangup, Pong, Session
 from web.subscribing import finish, prepare
@@ -211,12 +211,13 @@ class _Conversation:
             await edge.hub.leave(self._connection, ws.close_code)
 
     async def _hear(self, data: bytes, text: bool) -> None:
-        now = asyncio.get_running_loop().time()
-        self._connection.heard_at = now
+        loop, connection = asyncio.get_running_loop(), self._connection
+        now = connection.heard_at = loop.time()
         reading = self._session.read(data, now, text)
         if isinstance(reading, Pong):
             return
         if isinstance(reading, Ask):
+            connection.busy = True
             try:
                 await self._obey(reading)
             except RecError as error:
@@ -227,6 +228,8 @@ class _Conversation:
                 error_id = secrets.token_hex(6)
                 log.error("error %s at %s: %s", error_id, reading.name, discreet(error))
                 await self._refuse(reading.id, RecError(f"Something broke here. The log has it under {error_id}."))
+            finally:
+                connection.busy, connection.heard_at = False, loop.time()
             return
         await self._refuse(reading.id, reading.error)
         if isinstance(reading, Hangup):

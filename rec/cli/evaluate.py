@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from rec.cli.evaluation_input import Between, Source, encoded, read_source, stream_options
+from rec.cli.evaluation_input import Between, Source, encoded, read_source, reads_texts, stream_options
 from rec.cli.evaluation_tables import show
 from rec.cli.given import refuse
 from rec.cli.off_policy import NAMES as OF_A_POLICY
@@ -36,7 +36,7 @@ from rec.value import Worth
 _OF_THE_STREAM = frozenset({"every", "warmup", "lags", "frozen", "windows", "plots", "value"})
 _NOT_LEFT_OUT = _OF_THE_STREAM | {"network", "text", "title", "price", "parts", "settings", "seeds"}
 # Without it every seed gives the same, and nothing is computed on a device or says what a click is worth.
-_OF_THE_NETWORK = frozenset({"seeds", "parts", "value", "device", "precision"})
+_OF_THE_NETWORK = frozenset({"price", "seeds", "parts", "value", "device", "precision"})
 
 
 class Lags(click.ParamType):
@@ -109,7 +109,6 @@ def evaluate(
     lags: tuple[float, ...],
     frozen: bool,
     network: bool,
-    text: bool,
     parts: bool,
     settings: Path | None,
     seed: int | None,
@@ -130,7 +129,7 @@ def evaluate(
 
     \b
     rec evaluate clicks.csv --user session --item sku --time at
-    rec evaluate orders.csv --basket order --title name --text --lag 60,3600,86400 --plots pictures
+    rec evaluate orders.csv --basket order --title name --lag 60,3600,86400 --plots pictures
     rec evaluate --dataset yoochoose path/to/yoochoose_100k --seeds 0,1,2 --parts
     rec evaluate --policy feedback.jsonl --target uniform
     rec evaluate --policy lists.jsonl --strategy greedy
@@ -154,6 +153,7 @@ def evaluate(
             raise BadInput(f"{name} has no use without --leave-one-out. Add that, or leave it out.", field=name)
     if not network:
         refuse(ctx, "--no-network", _OF_THE_NETWORK)
+    text = reads_texts(ctx)
     if plots is not None:
         _make(plots)
     chosen = read_settings(settings) if settings is not None else {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from rec.cli.given import refuse
+from rec.cli.given import given, refuse
 from rec.cli.output import say
 from rec.cli.progress import ProgressLine
 from rec.errors import BadInput
@@ -68,7 +68,7 @@ _OPTIONS = (
     click.option("--item", default="item_id", show_default=True, help="Column of the product."),
     click.option("--time", default="timestamp", show_default=True, help="Column of the time."),
     click.option("--event", help="Column of the event's name.  [all are view_item]"),
-    click.option("--title", help="Column of the product's title; it is read by the text encoder."),
+    click.option("--title", help="Column of the product's title, for the text encoder: --title says --text, too."),
     click.option("--price", help="Column of the product's price."),
     click.option("--basket", help="Column of the order: its rows are one event, tested before any of them is known."),
     click.option("--seen", type=click.Choice(["keep", "exclude"]), help="May items be listed again?  [keep]"),
@@ -82,6 +82,11 @@ def stream_options(command: F) -> F:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def reads_texts(ctx: click.Context) -> bool:
+    """Whether titles go to the encoder: asked for, or a column of them was named and --no-text was not said."""
+    return bool(ctx.params["text"]) or (given(ctx, "title") and not given(ctx, "text"))
 
 
 def read_source(source: Source) -> tuple[Stream, Rules]:

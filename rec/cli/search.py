@@ -62,19 +62,30 @@ def search(
 def told(facts: SearchFacts) -> list[str]:
     """What the list does not say of itself.
 
-    >>> told(SearchFacts(query="tetn", total=3, understood="tent"))
+    >>> told(SearchFacts(query="tetn", total=3, understood="tent", corrected=True))
     ['no product has these words; searched for: tent', '3 found']
+    >>> told(SearchFacts(query="tent under 50", total=3, understood="tent, at most 50"))
+    ['searched for: tent, at most 50', '3 found']
     >>> told(SearchFacts(query="tent", total=3, fallback="filters_exclude_all", ignored=("price_min",)))
     ['nothing of what was found passes --price-min; this is without', '3 found']
+    >>> told(SearchFacts(query="tent", total=0, fallback="out_of_stock", stock={"in_stock": 0, "out_of_stock": 2}))
+    ['what was found is sold out (--all lists it); this is the list that the user would see anyway']
     """
     lines = []
     if facts.fallback == "nothing_matches":
         return ["nothing was found; this is the list that the user would see anyway"]
+    if facts.fallback == "out_of_stock":
+        instead = "what is near" if facts.total else "the list that the user would see anyway"
+        lines.append(f"what was found is sold out (--all lists it); this is {instead}")
+        if not facts.total:
+            return lines
     if facts.fallback == "filters_exclude_all":
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in facts.ignored) or "the filters"
+        names = ["the price in the query" if name == "q" else f"--{name.replace('_', '-')}" for name in facts.ignored]
+        options = ", ".join(names) or "the filters"
         lines.append(f"nothing of what was found passes {options}; this is without")
     if facts.understood is not None:
-        lines.append(f"no product has these words; searched for: {plain(facts.understood)}")
+        why = "no product has these words; " if facts.corrected else ""
+        lines.append(f"{why}searched for: {plain(facts.understood)}")
     lines.append(f"{facts.total:,} found" + (f"; next page: --page {facts.next}" if facts.next else ""))
     return lines
 

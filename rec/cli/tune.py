@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from rec.cli.evaluation_input import Source, encoded, read_source, stream_options
+from rec.cli.evaluation_input import Source, encoded, read_source, reads_texts, stream_options
+from rec.cli.given import refuse
 from rec.cli.output import emit, emit_json, json_option, say, table
 from rec.cli.progress import ProgressLine
 from rec.config import load_settings
@@ -40,11 +41,10 @@ def tune(
     trials: int,
     metric: str,
     network: bool,
-    text: bool,
     seed: int,
     out: Path,
     as_json: bool,
-    **_stream: Any,
+    **_more: Any,
 ) -> None:
     """Search for hyper-parameters on the warm-up of a stream: the part that rec evaluate does not score.
 
@@ -55,7 +55,9 @@ def tune(
     rec tune clicks.csv --user session --item sku --time at --trials 30 --out settings.json
     rec evaluate clicks.csv --user session --item sku --time at --settings settings.json
     """
-    source, hardware = Source.of(ctx), hardware_of(load_settings())
+    source, hardware, text = Source.of(ctx), hardware_of(load_settings()), reads_texts(ctx)
+    if not network:
+        refuse(ctx, "--no-network", ["price"])
     if not out.absolute().parent.is_dir():
         raise BadInput(f"{out}: there is no folder {out.absolute().parent}. Make it first.", field="--out")
     stream, rules = read_source(source)

@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
+from rec.contest import UNTAUGHT
 from rec.errors import ModelError, NotFound
 from rec.model.checkpoint import load_meta
 from rec.model.deltas import check
 from rec.ports import Models, ModelVersion
-from rec.versions import may_go_live, ways_back
+from rec.versions import may_go_live, untaught, ways_back
 
 PAGE = 200
 
@@ -38,6 +40,8 @@ class Chosen(NamedTuple):
 
 async def promote(database: Models, name: str, note: str, recording: Recording) -> Chosen:
     """Let a version serve, and pin it. Raises NotFound, ModelError."""
+    if name == UNTAUGHT and await database.version_of(name) is None:
+        await database.record_version(untaught(datetime.now(UTC)))
     version = may_go_live(name, await database.version_of(name), None)
     if why := await asyncio.to_thread(broken, version):
         raise ModelError(f"{why}. Choose one whose weights are whole: rec models list")
@@ -62,7 +66,8 @@ async def roll_back(
     if chosen is None:
         raise ModelError(
             f"there is no way back from {live.version}: no earlier version may serve and has whole weights. "
-            "Choose one by its name: rec models list, rec models promote VERSION"
+            "Choose one by its name: rec models list, rec models promote VERSION; or what every installation begins "
+            f"with: rec models promote {UNTAUGHT}"
         )
     async with recording("rec models rollback", chosen.version, {"note": note}) as detail:
         if (now := await database.live_version()) is None or now.version != live.version:
@@ -82,7 +87,9 @@ async def let_go(database: Models, recording: Recording, note: str | None = None
 
 
 def wrong_files(version: ModelVersion) -> dict[str, str | None]:
-    """File → what is wrong with it, of a version with weights; all of them are read."""
+    """File → what is wrong with it, of a version with weights; all of them are read. `gate-0` has none: it is code."""
+    if version.version == UNTAUGHT:
+        return {}
     assert version.url is not None
     try:
         files = check(version.url, version.version)

@@ -14,6 +14,7 @@ import re
 import unicodedata
 
 import msgspec
+import numpy as np
 
 from rec.events import ACTIONS, POSITIVE, Event
 from rec.ids import mark64
@@ -92,10 +93,14 @@ class QueryClicks:
                 asked.items = dict(sorted(asked.items.items(), key=lambda pair: -pair[1])[: MAX_ITEMS // 2])
         return True
 
-    def of(self, query: str) -> dict[str, float]:
-        """item_id → what speaks for it in [0, 1): its share of the query's clicks, damped."""
+    def of(self, query: str, now: float) -> dict[str, float]:
+        """item_id → what speaks for it in [0, 1): its share of the query's clicks, damped; these as they have decayed
+        until `now`, whether anybody asked since or not."""
         asked = self._queries.peek(mark64(key_of(query)))
-        items = dict(asked.items) if asked is not None else {}
+        if asked is None:
+            return {}
+        fade = self._fade(now - asked.at)
+        items = {item_id: gain * fade for item_id, gain in list(asked.items.items())}
         most = max(items.values(), default=0.0)
         return {item_id: gain / most * gain / (gain + DAMPING) for item_id, gain in items.items()} if most > 0 else {}
 
@@ -109,18 +114,25 @@ class QueryClicks:
         for vote in [vote for vote, _ in self._votes.items() if vote >> _HALF == mark >> _HALF]:
             self._votes.pop(vote)
 
-    def popular(self) -> dict[str, float]:
-        """The public queries, and how often each is asked for, as of its last time."""
+    def popular(self, now: float) -> dict[str, float]:
+        """The public queries, and how often each is asked for, as of `now`: December's are few in July."""
         known = [*list(self._queries.old.values()), *list(self._queries.young.values())]
-        return {asked.text: asked.times for asked in known if asked.text is not None}
+        public = [asked for asked in known if asked.text is not None]
+        ages = now - np.fromiter((asked.at for asked in public), np.float64, len(public))
+        times = np.fromiter((asked.times for asked in public), np.float64, len(public))
+        faded = times * 0.5 ** (np.maximum(ages, 0.0) / self._half_life_s)
+        return dict(zip([asked.text or "" for asked in public], faded.tolist(), strict=True))
+
+    def _fade(self, age: float) -> float:
+        """What is left of a sum; of one that is as of later than now, all."""
+        left: float = 0.5 ** (max(0.0, age) / self._half_life_s)
+        return left
 
     def _decayed(self, asked: Asked, at: float) -> tuple[float, float]:
         """What the sums fade by, and what a gain at `at` is worth in them: a late one is decayed itself."""
-        age = (at - asked.at) / self._half_life_s
-        if age >= 0:
-            asked.at = at
-            return 0.5**age, 1.0
-        return 1.0, 0.5**-age
+        age = at - asked.at
+        asked.at = max(at, asked.at)
+        return self._fade(age), self._fade(-age)
 
     def _voted(self, subject: str, key: str, item_id: str, gain: float) -> float:
         """What this adds to the vote of a subject."""

@@ -9,53 +9,35 @@ from __future__ import annotations
 
 import random
 from collections.abc import Container, Iterable, Sequence
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from rec.catalog import Floats, Ints, Item, Mask, card
+from rec.catalog import Floats, Item, card
 from rec.events import instant, moment
 from rec.ids import uuid7
-from rec.policy.rules import Pin
 from rec.protocol import Search
 from rec.recent import Recent
 from rec.recommend import Ask, World, may_use, recommend
-from rec.search.filters import Filters
-from rec.search.finding import RANKED, Matches, find
-from rec.search.fusion import FUSED, Fusion
+from rec.search.filters import SAID, Filters, passes
+from rec.search.finding import find
+from rec.search.fusion import Fusion
 from rec.search.lessons import Lessons
 from rec.search.lexical import LexicalIndex
 from rec.search.paging import asked_for, place_of, token
-from rec.search.permission import PLACEMENT, Permission, permission, seated
+from rec.search.permission import PLACEMENT, Permission, permission
 from rec.search.personal import taste
 from rec.search.reading import Reader, Synonyms
+from rec.search.remembered import Listed, Ranked, listed, ranked_of
 from rec.search.suggest import Suggester, Suggestion
 from rec.search.words import Words
 from rec.shelf import Shelf
-from rec.slates import Cause, Position, Reason, SearchFacts, Slate, SlateItem
+from rec.slates import Cause, Position, SearchFacts, Slate, SlateItem
 from rec.state import UserState
 
-REMEMBERED = 4_000  # searches; what is shown of one is learned from, and paged through, while it is remembered
+REMEMBERED = 4_000  # searches that are paged through, and as many lists that are learned from; the last half at least
 POPULAR_S = 60.0  # what is popular among suggestions may be so old
-_NOTHING = np.zeros(len(FUSED), np.float32)  # what speaks for an item that is pinned and was not found
 NOWHERE = Position("none", 0)
-
-
-class _Ranked(NamedTuple):
-    """One search as it was answered. `asked`: see `rec.search.paging`."""
-
-    user_id: str
-    asked: str
-    query: str
-    item_ids: list[str]
-    scores: list[float]
-    features: Floats  # [m, len(FUSED)]
-    exact: Mask  # [m]
-    rules: dict[int, str]  # place → the rule that pins it there
-    policies: list[tuple[str, ...]]  # [m] the rules that lift each; empty where none lifts any
-    facts: SearchFacts
-    strategy: str
 
 
 class Engine:
@@ -72,7 +54,8 @@ class Engine:
         self._reader = Reader(self.index, synonyms, known)
         self._suggester = Suggester(self.index, self._reader)
         self._lessons = Lessons(fusion)
-        self._ranked: Recent[str, _Ranked] = Recent(REMEMBERED)
+        self._ranked: Recent[str, Ranked] = Recent(REMEMBERED)  # by the slate_id of the first page; if there is another
+        self._listed: Recent[str, Listed] = Recent(REMEMBERED)  # by slate_id
 
     @property
     def fusion(self) -> Fusion:
@@ -107,9 +90,10 @@ class Engine:
             return self._page(kept, place.slate_id, offset, wanted.n, state, shelf, may, world, now, rng)
         slate_id = uuid7(now, rng.getrandbits)
         ranked = self._found(user_id, wanted, asked, state, shelf, may, world, vector, dense, now)
-        if ranked.facts.fallback == "nothing_matches":
+        if not ranked.item_ids:
             return self._own_list(slate_id, ranked, wanted.n, state, world, now, rng)
-        self._ranked.put(slate_id, ranked)
+        if wanted.n + offset < len(ranked.item_ids):
+            self._ranked.put(slate_id, ranked)
         return self._page(ranked, slate_id, offset, wanted.n, state, shelf, may, world, now, rng, slate_id)
 
     def _shelf(self, world: World, now: float) -> Shelf:
@@ -133,53 +117,36 @@ class Engine:
         vector: Floats | None,
         dense: Floats | None,
         now: float,
-    ) -> _Ranked:
+    ) -> Ranked:
         filters = Filters(wanted.category, wanted.brand, wanted.price_min, wanted.price_max, wanted.in_stock)
         matches = find(
             wanted.q, self._reader, self.index, shelf, vector=vector, dense=dense, filters=filters, sort=wanted.sort,
-            fusion=self._lessons.serving, clicks=world.counters.queries.of(wanted.q),
+            fusion=self._lessons.serving, clicks=world.counters.queries.of(wanted.q, now),
             taste=lambda rows: taste(rows, state, shelf, world, now), may=may,
         )  # fmt: skip
-        fallback = "filters_exclude_all" if matches.ignored else None
-        if not len(matches.rows):
-            fallback = "nothing_matches"
+        fallback = None if len(matches.rows) else "nothing_matches"
+        if matches.sold_out:
+            fallback = "out_of_stock"
+        elif matches.ignored:
+            fallback = "filters_exclude_all"
         facets = matches.facets
         facts = SearchFacts(
             query=wanted.q,
             total=matches.total,
-            understood=None if matches.exact.any() else matches.reading.understood,
+            understood=matches.understood,
+            corrected=matches.corrected,
             categories=facets.category,
             brands=facets.brand,
             prices=facets.price,
+            stock=facets.stock,
             fallback=fallback,  # type: ignore[arg-type]
-            ignored=matches.ignored,
+            ignored=tuple("q" if name == SAID else name for name in matches.ignored),
         )
-        strategy = "search-hybrid" if matches.hybrid else "search-lexical"
-        pins = may.orders.pins if matches.sort == "relevance" and len(matches.rows) else ()
-        laid = (
-            _seated(matches, pins, shelf)
-            if pins
-            else _Laid(matches.rows, matches.scores.tolist(), matches.features, matches.exact, {})
-        )
-        rows = laid.rows[:RANKED].tolist()
-        lifted = matches.sort == "relevance" and len(may.orders.lifting) > 0
-        return _Ranked(
-            user_id,
-            asked,
-            wanted.q,
-            [shelf.view.ids[row] for row in rows],
-            laid.scores[:RANKED],
-            laid.features[:RANKED],
-            laid.exact[:RANKED],
-            laid.rules,
-            [may.policy(row) for row in rows] if lifted else [],
-            facts,
-            strategy,
-        )
+        return ranked_of(matches, (user_id, asked, wanted.q), facts, shelf, may)
 
     def _page(
         self,
-        ranked: _Ranked,
+        ranked: Ranked,
         first: str,
         offset: int,
         n: int,
@@ -191,27 +158,22 @@ class Engine:
         rng: random.Random,
         slate_id: str | None = None,
     ) -> Slate:
-        """Places from `offset` on; what went out of the catalog meanwhile, or may not be shown any more, leaves a gap,
-        and moves nothing."""
+        """Places from `offset` on; what went out of the catalog meanwhile, may not be shown any more, or passes the
+        filters no more, leaves a gap, and moves nothing."""
         view = shelf.view
         end = min(offset + n, len(ranked.item_ids))
-        items = []
-        for at in range(offset, end):
-            row = view.row(ranked.item_ids[at])
-            if row is None or not may.allowed[row] or (item := view.items[row]).flagged:
+        there = [(at, row) for at in range(offset, end) if (row := view.row(ranked.item_ids[at])) is not None]
+        rows = np.array([row for _, row in there], np.int32)
+        may_be = may.allowed[rows] & passes(view, ranked.filters, rows)
+        items, places = [], []
+        for (at, row), still in zip(there, may_be.tolist(), strict=True):
+            if not still or (item := view.items[row]).flagged:
                 continue
-            reason, source = _why(ranked, at)
-            items.append(SlateItem(item.item_id, ranked.scores[at], source, reason, item=card(item)))
+            reason, source = ranked.why(at)
+            items.append(SlateItem(item.item_id, float(ranked.scores[at]), source, reason, item=card(item)))
+            places.append(at)
         made = slate_id or uuid7(now, rng.getrandbits)
-        if slate_id is None:  # what is clicked on a later page is of the same search
-            part = slice(offset, end)
-            self._ranked.put(
-                made,
-                ranked._replace(
-                    item_ids=ranked.item_ids[part], scores=ranked.scores[part], features=ranked.features[part],
-                    exact=ranked.exact[part], policies=ranked.policies[part], rules={},
-                ),
-            )  # fmt: skip
+        self._listed.put(made, listed(ranked, places))
         more = token(first, end, ranked.asked) if end < len(ranked.item_ids) else None
         facts = msgspec.structs.replace(ranked.facts, next=more)
         brain = world.brain
@@ -233,7 +195,7 @@ class Engine:
         )
 
     def _own_list(
-        self, slate_id: str, ranked: _Ranked, n: int, state: UserState | None, world: World, now: float,
+        self, slate_id: str, ranked: Ranked, n: int, state: UserState | None, world: World, now: float,
         rng: random.Random,
     ) -> Slate:  # fmt: skip
         """Nothing was found: the shopper's own list, and it says so."""
@@ -244,7 +206,7 @@ class Engine:
     def suggest(self, typed: str, n: int, world: World, now: float) -> list[Suggestion]:
         """For nobody in particular, so nothing of what is for certain people alone. Raises BadInput."""
         view = world.catalog.view()
-        self._suggester.renew(view, world.counters.queries)
+        self._suggester.renew(view, world.counters.queries, now)
         shown = permission(view, None, world, now).allowed & view.listed
         kept = self._shelved
         if kept is None or kept.view.ids is not view.ids or not 0 <= now - self._shelved_at < POPULAR_S:
@@ -254,58 +216,18 @@ class Engine:
     # ------------------------------------------------------------------ learning
     def clicked(self, slate_id: str, user_id: str, item_ids: Sequence[str], at: float) -> bool:
         """Learn from a click on a list that was made here, at `at`; whether anything was: see `rec.search.lessons`."""
-        ranked = self._ranked.get(slate_id)
-        if ranked is None or ranked.user_id != user_id:
+        shown = self._listed.get(slate_id)
+        if shown is None or shown.user_id != user_id:
             return False
-        places = [ranked.item_ids.index(item_id) for item_id in set(item_ids) & set(ranked.item_ids)]
-        return bool(places) and self._lessons.learn(user_id, ranked.query, ranked.features, places, at)
+        places = [shown.item_ids.index(item_id) for item_id in set(item_ids) & set(shown.item_ids)]
+        return bool(places) and self._lessons.learn(user_id, shown.query, shown.features, places, at)
 
     def forget(self, user_id: str) -> int:
-        """Drop what is remembered of a user's searches and lessons; how many searches there were."""
+        """Drop what is remembered of a user's searches and lessons; how many lists there were."""
         self._lessons.forget(user_id)
-        theirs = [slate_id for slate_id, ranked in self._ranked.items() if ranked.user_id == user_id]
-        for slate_id in theirs:
+        for slate_id in [slate_id for slate_id, one in self._ranked.items() if one.user_id == user_id]:
             self._ranked.pop(slate_id)
+        theirs = [slate_id for slate_id, one in self._listed.items() if one.user_id == user_id]
+        for slate_id in theirs:
+            self._listed.pop(slate_id)
         return len(theirs)
-
-
-class _Laid(NamedTuple):
-    """Places, first to last: rows, scores, features and exactness [m], and which of them a rule has pinned."""
-
-    rows: Ints
-    scores: list[float]
-    features: Floats
-    exact: Mask
-    rules: dict[int, str]
-
-
-def _seated(matches: Matches, pins: Sequence[Pin], shelf: Shelf) -> _Laid:
-    """With what is pinned; that takes the score of the place behind it."""
-    seats = seated(matches.rows[:RANKED], pins, matches.allowed, shelf.popularity)[:RANKED]
-    scores, last = [], 0.0
-    for seat in reversed(seats):
-        if seat.at is not None and seat.rule_id is None:
-            last = float(matches.scores[seat.at])
-        scores.append(last)
-    return _Laid(
-        np.array([seat.row for seat in seats], np.int32),
-        scores[::-1],
-        np.array([_NOTHING if seat.at is None else matches.features[seat.at] for seat in seats], np.float32),
-        np.array([seat.at is not None and matches.exact[seat.at] for seat in seats], np.bool_),
-        {place: seat.rule_id for place, seat in enumerate(seats) if seat.rule_id is not None},
-    )
-
-
-def _why(ranked: _Ranked, at: int) -> tuple[Reason, str]:
-    """Reason and source of an item: who pinned it, or what spoke most for it."""
-    if (rule_id := ranked.rules.get(at)) is not None:
-        return Reason("pinned", policy=(f"pin:{rule_id}",)), "rule"
-    policy = ranked.policies[at] if ranked.policies else ()
-    speaks = dict(zip(FUSED, ranked.features[at].tolist(), strict=True))
-    if ranked.exact[at]:
-        return Reason("exact_match", value=ranked.query, policy=policy), "search"
-    if speaks["clicks"] >= 0.5:
-        return Reason("chosen_for", value=ranked.query, policy=policy), "clicks"
-    if speaks["covered"] > 0 or speaks["lexical"] > 0:
-        return Reason("matches", value=ranked.query, policy=policy), "search"
-    return Reason("means", value=ranked.query, policy=policy), "content"

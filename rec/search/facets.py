@@ -12,32 +12,40 @@ from typing import NamedTuple
 import numpy as np
 
 from rec.catalog import Ints, Mask, View
-from rec.search.filters import Passing
+from rec.search.filters import PRICES, Passing
 
 FACETS = 10  # values of a facet that are counted
 
 
 class Facets(NamedTuple):
-    """Of everything that was found: how many there are of each category and brand, and the range of prices."""
+    """Of everything that was found: how many there are of each category and brand, the range of prices, and how many
+    are `in_stock` and `out_of_stock`; nothing where nothing was found."""
 
     category: dict[str, int]
     brand: dict[str, int]
     price: tuple[float, float] | None
+    stock: dict[str, int]
 
 
-def facets_of(found: Mask, through: Passing, view: View) -> Facets:
-    """`found` [size]: whatever the filters say."""
+def facets_of(found: Mask, missing: Mask, through: Passing, view: View) -> Facets:
+    """`found` [size]: whatever the filters say, but for the stock; `missing` [size]: what these leave out of it."""
 
     def of(*own: str) -> Ints:
         return np.flatnonzero(found & through.but(view.size, *own)).astype(np.int32)
 
-    prices = view.price[of("price_min", "price_max")]
+    prices = view.price[of(*PRICES)]
     prices = prices[~np.isnan(prices)]
     return Facets(
         _counted(view.category[of("category")], view.categories),
         _counted(view.brand[of("brand")], view.brands),
         (float(prices.min()), float(prices.max())) if len(prices) else None,
+        _stock((found | missing) & through.but(view.size), view),
     )
+
+
+def _stock(found: Mask, view: View) -> dict[str, int]:
+    every, there = int(found.sum()), int((found & view.listed).sum())
+    return {"in_stock": there, "out_of_stock": every - there} if every else {}
 
 
 def _counted(codes: Ints, names: Mapping[str, int]) -> dict[str, int]:

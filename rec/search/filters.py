@@ -6,25 +6,30 @@ nothing through go, and no others: a price limit holds although the category is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rec.catalog import Ints, Mask, View
 
 # In the order in which they give way where each alone lets something through and all of them together nothing.
-NARROWING = ("brand", "category", "price_min", "price_max")
+# What the query says goes before what was chosen.
+SAID = "price_said"
+NARROWING = (SAID, "brand", "category", "price_min", "price_max")
+PRICES = (SAID, "price_min", "price_max")
 
 
 class Filters(NamedTuple):
-    """What is let through. Prices are inclusive; an item without a price passes no price filter."""
+    """What is let through. Prices are inclusive; an item without a price passes no price filter. `price_said`: the
+    highest price that the query itself names (rec.search.asides), beside what is chosen as `price_max`."""
 
     category: str | None = None
     brand: str | None = None
     price_min: float | None = None
     price_max: float | None = None
     in_stock: bool = True  # False: those that are not in stock, too
+    price_said: float | None = None
 
     @property
     def narrowing(self) -> tuple[str, ...]:
@@ -35,18 +40,26 @@ class Filters(NamedTuple):
         """
         return tuple(name for name in NARROWING if getattr(self, name) is not None)
 
+    def without(self, names: Iterable[str]) -> Filters:
+        """Those of these names left out."""
+        gone: dict[str, Any] = dict.fromkeys(names)
+        return self._replace(**gone)
+
 
 NO_FILTERS = Filters()
 
 
 def stocked(view: View, filters: Filters) -> Mask:
-    """[size] a copy: what is in stock; or all that may be shown when it is."""
-    if filters.in_stock:
-        return view.listed.copy()
-    mask = view.known.copy()
-    for row in np.flatnonzero(view.known & ~view.listed).tolist():
-        mask[row] = not view.items[row].flagged
-    return mask
+    """[size] what is in stock; or all that may be shown when it is. Not to be changed."""
+    return view.listed if filters.in_stock else unflagged(view.known, view)
+
+
+def unflagged(mask: Mask, view: View) -> Mask:
+    """[size] a copy without what waits for a person to look at it."""
+    out = mask.copy()
+    for row in np.flatnonzero(mask & ~view.listed).tolist():
+        out[row] = not view.items[row].flagged
+    return out
 
 
 class Passing(NamedTuple):
@@ -68,7 +81,8 @@ def passing(view: View, filters: Filters, among: Mask, beside: Mask | None = Non
     """What passes, and which filters had to go so that some of `among` do. Prices are looked at among these, and
     `beside` them, alone: the other rows pass no price filter."""
     priced = among if beside is None else among | beside
-    masks = {name: _mask(view, filters, name, priced) for name in filters.narrowing}
+    masks = {name: _lets(view, filters, name) for name in filters.narrowing}
+    masks = {name: mask & priced if name in PRICES else mask for name, mask in masks.items()}
     ignored: list[str] = []
     if masks and among.any() and not _some(masks, among):
         for name in [name for name, mask in masks.items() if not (mask & among).any()]:
@@ -89,14 +103,22 @@ def _some(masks: Mapping[str, Mask], among: Mask) -> bool:
     return bool(left.any())
 
 
-def _mask(view: View, filters: Filters, name: str, priced: Mask) -> Mask:
-    """[size] of one filter."""
+def passes(view: View, filters: Filters, rows: Ints) -> Mask:
+    """[m] whether rows that were let through still are: what is sold out since, or costs more, is not."""
+    through: Mask = view.listed[rows] if filters.in_stock else np.ones(len(rows), np.bool_)
+    for name in filters.narrowing:
+        through = through & _lets(view, filters, name, rows)
+    return through
+
+
+def _lets(view: View, filters: Filters, name: str, rows: Ints | slice = slice(None)) -> Mask:
+    """Of all rows, or of some: what one filter lets through."""
     if name in ("category", "brand"):
         codes, names = (view.category, view.categories) if name == "category" else (view.brand, view.brands)
-        return np.isin(codes, _named(names, getattr(filters, name)))
+        return np.isin(codes[rows], _named(names, getattr(filters, name)))
     bound = float(getattr(filters, name))
-    within: Mask = view.price >= bound if name == "price_min" else view.price <= bound  # NaN is neither
-    return priced & within
+    within: Mask = view.price[rows] >= bound if name == "price_min" else view.price[rows] <= bound  # NaN is neither
+    return within
 
 
 def _named(names: Mapping[str, int], wanted: str) -> Ints:

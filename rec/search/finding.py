@@ -5,10 +5,10 @@
     retrieve    BM25 from the index, likeness from the vectors, exact ids     rec.search.lexical
     find        what has at least half of the query, is near, or was clicked; the rest follows, and is not counted
     filter      category, brand, price, stock                                 rec.search.filters
-    count       all that was found, each facet without its own filter         rec.search.facets
+    count       all that was found, in stock or not; each facet without its own filter   rec.search.facets
     fuse        reciprocal ranks, clicks, learned weights                     rec.search.fusion
     person      what the shopper's state says of them, within a bound         rec.search.personal
-    order       exact matches first whatever else; or the sort asked for
+    order       exact matches first whatever else; or the sort asked for      rec.search.ordering
 
 Pure but for caches; safe in any one thread while another changes catalog and index. Invariants: an item is there at
 most once, is permitted, and passes the filters that are not ignored; what was found is before what was not; taste moves
@@ -22,13 +22,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rec.catalog import Floats, Ints, Mask, Prices, View
+from rec.catalog import Floats, Ints, Mask, View
 from rec.protocol import Sort
 from rec.search.asides import Asides
 from rec.search.facets import Facets, facets_of
-from rec.search.filters import NO_FILTERS, Filters, Passing, passing, stocked
+from rec.search.filters import NO_FILTERS, SAID, Filters, Passing, passing, stocked, unflagged
 from rec.search.fusion import FUSED, Fusion, reciprocal
 from rec.search.lexical import LexicalIndex
+from rec.search.ordering import HALF, NAMED, SAME, calling, filled, ordered, shown, titled
 from rec.search.permission import Permission
 from rec.search.places import Places
 from rec.search.reading import Reader, Reading
@@ -38,13 +39,10 @@ DEPTH = 400  # candidates that BM25 names
 DENSE = 200  # ... and the vectors
 MEANT = 0.35  # cosine from which a product without any of the words may be what was meant
 TASTE = 0.5  # of a score: about twelve places among what has all words, and less than one word that is missing
-HALF = 0.5  # of a query: what has less of it was not found, but for who is near or was clicked
-SAME = 1e-6
 NEAR = 0.5  # cosine from which a product was found, without any of the words
 # ... where no product at all has any of them. Nonsense and other languages have neighbours, too: of 127 such queries
 # one in a hundred has one at 0.5 and none has at 0.525, in a shop of 2,400 products (docs/search.md).
 ALONE = 0.525
-RANKED = 1_000  # places of a search that pages can reach
 
 Taste = Callable[[Ints], Floats]  # rows [m] → [m] in [-1, 1]
 UNTAUGHT = Fusion()
@@ -64,7 +62,19 @@ class Matches(NamedTuple):
     total: int  # how many were found, whether they are candidates or not
     allowed: Mask  # [size] what could have been found: permitted, and let through by the filters
     sort: Sort  # as asked for, by the parameter or in the query
+    filters: Filters  # likewise; without those that are ignored
     ignored: tuple[str, ...] = ()  # filters that let nothing through, and were left out
+    sold_out: bool = False  # what was found is not in stock, as the filters ask: these are what is near instead
+
+    @property
+    def understood(self) -> str | None:
+        """How the query was read, where that is not as it was typed; what is no more than typed needs no word."""
+        return None if self.exact.any() else self.reading.understood(price=SAID not in self.ignored)
+
+    @property
+    def corrected(self) -> bool:
+        """Whether words were taken for others."""
+        return self.reading.corrected is not None and not self.exact.any()
 
 
 def find(
@@ -87,11 +97,10 @@ def find(
     view, reading = shelf.view, reader.read(query)
     places = index.places(view)
     filters, sort = _with_aside(filters, sort, reading.aside)
-    allowed = stocked(view, filters)
-    if may is not None:
-        allowed &= may.allowed
+    permitted = view.known.copy() if may is None else may.allowed.copy()
     for word in reading.without:
-        allowed[places.known(index.postings.keys(word, named=True), allowed)] = False
+        permitted[places.known(index.postings.keys(word, named=True), permitted)] = False
+    allowed = permitted & stocked(view, filters)
     if dense is None or len(dense) != view.size:
         known = None if vector is None or len(vector) != view.vectors.shape[1] else vector
         dense = None if known is None else view.vectors @ known
@@ -99,14 +108,17 @@ def find(
     named = np.concatenate([_rows(clicks or {}, view), exactly])
     covered = index.coverage(reading.terms)
     bar = MEANT if any(term.groups for term in reading.terms) else ALONE
-    found = np.zeros(view.size, np.bool_) if dense is None else dense >= max(NEAR, bar)
-    found[_covering(covered, places, allowed)] = found[named] = True
-    found &= allowed
+    near = np.zeros(view.size, np.bool_) if dense is None else dense >= max(NEAR, bar)
+    near[named] = True
+    found = _found(near, covered, places, allowed)
+    nothing = not found.any()
+    missing = unflagged(_found(near, covered, places, permitted & ~allowed, most=nothing), view)
+    if nothing and dense is not None:  # what may have been meant
+        found = allowed & (dense >= bar)
     through = Passing({})
     if filters.narrowing:
-        could_be = found if found.any() else allowed & _could_be(dense, view.size, bar)
-        through = passing(view, filters, could_be, None if may is None else may.pinned)
-    facets = facets_of(found, through, view)
+        through = passing(view, filters, found, missing if may is None or may.pinned is None else missing | may.pinned)
+    facets = facets_of(found, missing, through, view)
     let = through.but(view.size)
     allowed &= let
     found &= let
@@ -116,9 +128,8 @@ def find(
     for some in (worded, meant, named[allowed[named]]):
         candidates[some] = True
     rows = np.flatnonzero(candidates).astype(np.int32)
-    rows = _filled(rows, found, shelf, sort)
-    if not found.any():  # nothing has half of the query: the nearest there is
-        found[rows] = True
+    called = None if sort == "relevance" else calling(index, reading)
+    rows = filled(rows, found, called, places, index, shelf, sort)
     keys = places.keys(rows, index.postings.there())
     features = _features(rows, keys, worded, bm25, meant, dense, covered, index, reading, clicks or {}, view)
     scores = fusion.score(features)
@@ -126,35 +137,36 @@ def find(
         scores = scores + may.orders.lift[rows]  # scores are logits, and a factor of the odds adds its logarithm
     if taste is not None and len(rows):
         scores = scores + np.float32(TASTE) * np.clip(taste(rows), -1, 1)
-    exact = _among(rows, exactly, view.size) | _titled(keys, index, reading)
+    exact = _among(rows, exactly, view.size) | _among(keys, titled(index, reading), index.postings.size + 1)
     was_found = found[rows] | exact
-    called = None if sort == "relevance" else _called(keys, exact, index, reading)
-    order = _ordered(rows, scores, exact, was_found, called, shelf, sort)
+    so_called = None if called is None else np.where(exact, NAMED, called[keys]).astype(np.int32)
+    order = ordered(rows, scores, exact, was_found, so_called, shelf, sort)
+    sold_out = nothing and bool(missing.any())
     return Matches(
-        reading, rows[order], features[order], _shown(scores[order], exact[order]), facets, dense is not None,
-        exact[order], was_found[order], int(found.sum()), allowed, sort, through.ignored,
+        reading, rows[order], features[order], shown(scores[order], exact[order]), facets, dense is not None,
+        exact[order], was_found[order], int(found.sum()), allowed, sort,
+        filters.without(through.ignored), through.ignored, sold_out,
     )  # fmt: skip
 
 
 def _with_aside(filters: Filters, sort: Sort, aside: Asides) -> tuple[Filters, Sort]:
     """What the query says of price and order, beside what the parameters say."""
-    if aside.price_max is not None:
-        bound = aside.price_max if filters.price_max is None else min(filters.price_max, aside.price_max)
-        filters = filters._replace(price_max=bound)
-    return filters, "price_asc" if aside.cheapest and sort == "relevance" else sort
+    return filters._replace(price_said=aside.price_max), "price_asc" if aside.cheapest and sort == "relevance" else sort
 
 
-def _covering(covered: Floats, places: Places, allowed: Mask) -> Ints:
-    """The rows that have at least `HALF` of the query, or as much as any that is allowed. `covered`: by document."""
-    rows = places.known(np.flatnonzero(covered >= HALF - SAME).astype(np.int32), allowed)
-    if len(rows):
-        return rows
-    keys = np.flatnonzero(covered > 0).astype(np.int32)
-    rows = places.rows(keys)
-    there = (rows >= 0) & allowed[rows]
-    rows, had = rows[there], covered[keys[there]]
-    most: Ints = rows[had >= had.max(initial=0.0) - SAME]
-    return most
+def _found(near: Mask, covered: Floats, places: Places, among: Mask, *, most: bool = True) -> Mask:
+    """[size] those `among` that are `near` or have at least `HALF` of the query; where none has that, and `most`: those
+    that have as much as any. `covered`: by document."""
+    found = near & among
+    rows = places.known(np.flatnonzero(covered >= HALF - SAME).astype(np.int32), among)
+    if not len(rows) and most:
+        keys = np.flatnonzero(covered > 0).astype(np.int32)
+        rows = places.rows(keys)
+        there = (rows >= 0) & among[rows]
+        rows, had = rows[there], covered[keys[there]]
+        rows = rows[had >= had.max(initial=0.0) - SAME]
+    found[rows] = True
+    return found
 
 
 def _best(
@@ -173,18 +185,6 @@ def _best(
     return worded[:DEPTH], bm25[:DEPTH]
 
 
-def _filled(rows: Ints, found: Mask, shelf: Shelf, sort: Sort) -> Ints:
-    """The candidates [m], ascending, and what else was found, as far as pages reach."""
-    others = found.copy()
-    others[rows] = False
-    more = np.flatnonzero(others).astype(np.int32)
-    room = max(0, RANKED - len(rows)) if sort == "relevance" else RANKED
-    if not len(more) or not room:
-        return rows
-    more = more[np.lexsort((-shelf.view.born[more], _key(more, shelf, sort)))][:room]
-    return np.sort(np.concatenate([rows, more])).astype(np.int32)
-
-
 def _rows(item_ids: Iterable[str], view: View) -> Ints:
     """The rows of those that the view knows."""
     return np.array([row for item_id in item_ids if (row := view.row(item_id)) is not None], np.int32)
@@ -196,11 +196,6 @@ def _among(which: Ints, those: Ints, size: int) -> Mask:
     mask = np.zeros(size, np.bool_)
     mask[those] = True
     return mask[which]
-
-
-def _could_be(dense: Floats | None, size: int, bar: float) -> Mask:
-    """[size] what may have been meant where nothing was found."""
-    return np.zeros(size, np.bool_) if dense is None else dense >= bar
 
 
 def _nearest(dense: Floats, allowed: Mask, worded: Ints, bar: float) -> Ints:
@@ -248,49 +243,3 @@ def _features(
         if 0 <= at < len(rows) and rows[at] == row:
             out[at, 4] = share
     return out
-
-
-def _titled(keys: Ints, index: LexicalIndex, reading: Reading) -> Mask:
-    """[m]: whose title is the query, word for word."""
-    wanted = " ".join(index.words(reading.query))
-    if not wanted:
-        return np.zeros(len(keys), np.bool_)
-    return _among(keys, index.postings.titled(wanted), index.postings.size + 1)
-
-
-def _ordered(
-    rows: Ints, scores: Floats, exact: Mask, found: Mask, called: Ints | None, shelf: Shelf, sort: Sort
-) -> Ints:
-    """Places, first to last; of equals the newer first. A sort is of what was found, by how it is `called`: the
-    cheapest tent is no lamp for tents."""
-    born = shelf.view.born[rows]
-    if called is None:
-        return np.lexsort((-born, -scores, ~found, ~exact)).astype(np.int32)
-    return np.lexsort((-born, -scores, _key(rows, shelf, sort), called, ~found)).astype(np.int32)
-
-
-def _key(rows: Ints, shelf: Shelf, sort: Sort) -> Prices:
-    """[m] what a sort goes by, ascending; relevance, which needs more than the rows, by popularity."""
-    if sort == "newest":
-        return -shelf.view.born[rows].astype(np.float64)
-    if sort in ("popular", "relevance"):
-        return -shelf.popularity[rows].astype(np.float64)
-    prices = shelf.view.price[rows]
-    return np.where(np.isnan(prices), np.inf, prices if sort == "price_asc" else -prices)
-
-
-def _called(keys: Ints, exact: Mask, index: LexicalIndex, reading: Reading) -> Ints:
-    """[m] 0: it is what the query names; 1: it has at least `HALF` of the query in its names; 2: it mentions it."""
-    named = np.zeros(len(keys), np.bool_)
-    there = keys >= 0
-    named[there] = (index.coverage(reading.terms, named=True) >= HALF - SAME)[keys[there]]
-    headed = index.postings.headed(reading.heads)[keys]
-    return np.where(exact | (named & headed), 0, np.where(named, 1, 2)).astype(np.int32)
-
-
-def _shown(scores: Floats, exact: Mask) -> Floats:
-    """Scores as a list shows them, in (0, 1]; what is exact has 1."""
-    if not len(scores):
-        return scores
-    squashed: Floats = np.where(exact, 1.0, np.clip(scores / (abs(scores).max() + 1e-6), 0.001, 1)).astype(np.float32)
-    return squashed

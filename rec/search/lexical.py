@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from hashlib import blake2b
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -30,11 +31,12 @@ _WORDS = "words"  # the tokenizer's name
 class Term(NamedTuple):
     """A word of the index, and how much it counts: 1 as typed, less for what was guessed. `groups`: the numbers of the
     words of the query that it stands for; an item that has it has all of these. None: it tells items apart that were
-    found for other words."""
+    found for other words. `others`: the rest of a phrase; without them it stands for nothing."""
 
     word: str
     weight: float = 1.0
     groups: tuple[int, ...] = (0,)
+    others: tuple[str, ...] = ()
 
 
 class Hits(NamedTuple):
@@ -203,22 +205,29 @@ class LexicalIndex:
         total = 0.0
         for group in groups.values():
             best = max(term.weight for term in group)
-            rare = max(self.rarity(term.word) * term.weight for term in group)
+            rare = max(min(map(self.rarity, (term.word, *term.others))) * term.weight for term in group)
             total += rare
             had = np.zeros(len(out), np.float32)
             group.sort(key=lambda term: term.weight)  # what counts more is written over what counts less
             for term in group:
-                had[self.postings.keys(term.word, named=named)] = term.weight / best
+                had[self.having(term, named=named)] = term.weight / best
             out += np.float32(rare) * had
         out[~self.postings.there()] = 0
         return out / np.float32(total or 1.0)
+
+    def having(self, term: Term, *, named: bool = False) -> Ints:
+        """The documents that have a term, a phrase's whole; `named`: in their names. Dropped ones may be among them."""
+        keys = self.postings.keys(term.word, named=named)
+        for other in term.others:
+            keys = np.intersect1d(keys, self.postings.keys(other, named=named)).astype(np.int32)
+        return keys
 
     def likely(self, terms: Sequence[Term]) -> Floats:
         """[postings.categories] how probable each category is, the most probable one at 1: the mean of P(category |
         word) over the words, by their rarity, from how many items of it have the word in their names."""
         out, there = np.zeros(self.postings.categories), self.postings.there()
         for term in (one for one in terms if one.groups):
-            keys = self.postings.keys(term.word, named=True)
+            keys = self.having(term, named=True)
             keys = keys[there[keys]]
             counts = np.bincount(self.postings.category_of(keys), minlength=len(out)).astype(np.float64)
             counts[0] = 0
@@ -235,7 +244,10 @@ class LexicalIndex:
 
     def best(self, terms: Sequence[Term], limit: int) -> tuple[Ints, Floats]:
         """The same as documents [n] and their scores [n]."""
-        asked = [(Occur.Should, self._query(term)) for term in terms[: 2 * MOST]]
+        weights: dict[str, float] = {}
+        for term in terms:  # a word that is wanted alone and as part of a phrase is one word
+            weights[term.word] = max(term.weight, weights.get(term.word, 0.0))
+        asked = [(Occur.Should, self._query(word, weight)) for word, weight in islice(weights.items(), 2 * MOST)]
         if not asked or not limit:
             return np.zeros(0, np.int32), np.zeros(0, np.float32)
         searcher = self._searcher
@@ -243,9 +255,9 @@ class LexicalIndex:
         keys = searcher.fast_field_values("key", [address for _, address in hits])
         return np.array(keys, np.int32), np.array([score for score, _ in hits], np.float32)
 
-    def _query(self, term: Term) -> Query:
+    def _query(self, word: str, counts: float) -> Query:
         one = [
-            Query.boost_query(Query.term_query(self._schema, name, term.word, "freq"), weight * term.weight)
+            Query.boost_query(Query.term_query(self._schema, name, word, "freq"), weight * counts)
             for name, weight in self._fields.items()
         ]
         return Query.disjunction_max_query(one, TIE)

@@ -5,7 +5,7 @@ typed words          as they are                                       weight 1
 the, of, for         as they are, but nothing is found for them beside other words
 a word nobody has    its likeliest spellings, or the two words in it   less; one that is known to be a word: itself
 neighbours           as one word, where items have that                less
-synonyms             of words and of phrases, from the shop's table    less
+synonyms             of words and of phrases, from the shop's table    less; of a phrase all words together
 """
 
 from __future__ import annotations
@@ -27,19 +27,27 @@ if TYPE_CHECKING:
     from rec.config import Settings
 
 APART, TOGETHER, SYNONYM = 0.7, 0.5, 0.6
+Phrase = tuple[str, ...]  # of stems
 
 
 class Reading(NamedTuple):
-    """`typed`: the words of the query, each once. `understood`: how it was read, where that is not as it was typed.
-    `heads`: the stems that say what is looked for. `aside`: what it says beside its words; `without` in stems."""
+    """`typed`: the words of the query, each once. `words`: all of them, as they are written; `corrected`: the same with
+    those that were taken for others, None if none was. `heads`: the stems that say what is looked for. `aside`: what it
+    says beside its words; `without` in stems."""
 
     query: str
     typed: tuple[str, ...]
     terms: tuple[Term, ...]
-    understood: str | None = None
+    words: str = ""
+    corrected: str | None = None
     heads: frozenset[str] = frozenset()
     aside: Asides = Asides("")
     without: tuple[str, ...] = ()
+
+    def understood(self, *, price: bool = True) -> str | None:
+        """How it was read, where that is not as it was typed; without the price, if that does not hold."""
+        said = (self.aside if price else self.aside._replace(price_max=None)).said
+        return ", ".join([self.corrected or self.words, *said]) if self.corrected or said else None
 
 
 def cleaned(query: str) -> str:
@@ -82,7 +90,7 @@ class Reader:
         groups |= {
             stem: groups[heads[0]] for stem in heads[1:] if stem in groups and heads[0] in groups
         }  # either will do
-        wanted = _Wanted({stem: (1.0, (at,)) for stem, at in groups.items()})
+        wanted = _Wanted({(stem, ()): (1.0, (at,)) for stem, at in groups.items()})
         more, joined = count(len(groups)), list[str]()
         for one, other in zip(raw, raw[1:], strict=False):
             if both := self._speller.joined(one, other):
@@ -105,17 +113,19 @@ class Reader:
                 changed[word] = guesses[0].word
             if word in changed and not set(heads).isdisjoint(own):
                 heads += self._words.heads(changed[word])
-        for word, start, end in self._synonyms.of(stems):
-            wanted.add([word], SYNONYM, tuple(dict.fromkeys(groups[stem] for stem in stems[start:end])))
+        for phrase, start, end in self._synonyms.of(stems):
+            wanted.add_whole(phrase, SYNONYM, tuple(dict.fromkeys(groups[stem] for stem in stems[start:end])))
         for word in set(every) - set(raw):  # they still tell two titles apart that have all the others
             wanted.add(self._words.stems(word), 1.0, ())
         counts = self._index.document_counts
-        terms = tuple(Term(word, weight, of) for word, (weight, of) in wanted.words.items() if word in counts)
-        understood = None
-        if changed or aside.said:
-            understood = ", ".join([" ".join(changed.get(word, word) for word in every), *aside.said])
+        terms = tuple(
+            Term(word, weight, of, others)
+            for (word, others), (weight, of) in wanted.words.items()
+            if all(one in counts for one in (word, *others))
+        )
+        corrected = " ".join(changed.get(word, word) for word in every) if changed else None
         without = tuple(stem for word in aside.without for stem in self._words(word))
-        return Reading(line, typed, terms, understood, frozenset(heads), aside, without)
+        return Reading(line, typed, terms, " ".join(every), corrected, frozenset(heads), aside, without)
 
     def _aside(self, line: str) -> Asides:
         """None is read out of what is somebody's name."""
@@ -140,28 +150,38 @@ class Reader:
 
 
 class _Wanted:
-    """Words to look for: each with its largest weight, and all that it stands for."""
+    """Words to look for, each with the others that have to be there too: its largest weight, and all it stands for."""
 
-    def __init__(self, words: dict[str, tuple[float, tuple[int, ...]]]) -> None:
+    def __init__(self, words: dict[tuple[str, tuple[str, ...]], tuple[float, tuple[int, ...]]]) -> None:
         self.words = words
 
     def add(self, words: Iterable[str], weight: float, groups: tuple[int, ...]) -> None:
+        """Any of these words."""
         for word in words:
-            before, of = self.words.get(word, (0.0, ()))
-            self.words[word] = max(before, weight), tuple(dict.fromkeys([*of, *groups]))
+            self._add(word, (), weight, groups)
+
+    def add_whole(self, phrase: Sequence[str], weight: float, groups: tuple[int, ...]) -> None:
+        """All of these words together."""
+        for word in dict.fromkeys(phrase):
+            self._add(word, tuple(dict.fromkeys(other for other in phrase if other != word)), weight, groups)
+
+    def _add(self, word: str, others: tuple[str, ...], weight: float, groups: tuple[int, ...]) -> None:
+        before, of = self.words.get((word, others), (0.0, ()))
+        self.words[word, others] = max(before, weight), tuple(dict.fromkeys([*of, *groups]))
 
 
 class Synonyms:
-    """Phrases that stand for each other: from each, by its first word, to the words it may be found under."""
+    """Phrases that stand for each other: from each, by its first word, to the phrases it may be found under."""
 
-    def __init__(self, rules: Mapping[tuple[str, ...], Sequence[str]] | None = None) -> None:
-        self._by_first: dict[str, list[tuple[tuple[str, ...], Sequence[str]]]] = {}
+    def __init__(self, rules: Mapping[Phrase, Sequence[Phrase]] | None = None) -> None:
+        self._by_first: dict[str, list[tuple[Phrase, Sequence[Phrase]]]] = {}
         for phrase, others in (rules or {}).items():
             self._by_first.setdefault(phrase[0], []).append((phrase, others))
 
-    def of(self, stems: Sequence[str]) -> list[tuple[str, int, int]]:
-        """Words to look for beside those of the query; each with the places in it, from and to, that it stands for."""
-        found: list[tuple[str, int, int]] = []
+    def of(self, stems: Sequence[str]) -> list[tuple[Phrase, int, int]]:
+        """What to look for beside the words of the query; each with the places in it, from and to, that it stands for.
+        Of a phrase an item has to have all words."""
+        found: list[tuple[Phrase, int, int]] = []
         for at, stem in enumerate(stems):
             for phrase, others in self._by_first.get(stem, ()):
                 if tuple(stems[at : at + len(phrase)]) == phrase:
@@ -175,9 +195,9 @@ def read_synonyms(lines: Iterable[str], words: Words, name: str = "synonyms") ->
     Raises ConfigError with the line that is none.
 
     >>> read_synonyms(["sofa, couch"], Words("en")).of(["blue", "sofa"])
-    [('couch', 1, 2)]
+    [(('couch',), 1, 2)]
     """
-    rules: dict[tuple[str, ...], list[str]] = {}
+    rules: dict[Phrase, list[Phrase]] = {}
     for number, line in enumerate(lines, 1):
         text = line.partition("#")[0].strip()
         if not text:
@@ -191,7 +211,7 @@ def read_synonyms(lines: Iterable[str], words: Words, name: str = "synonyms") ->
                 field="REC_SEARCH_SYNONYMS",
             )
         for one in froms:
-            rules.setdefault(one, []).extend(word for other in tos if other != one for word in other)
+            rules.setdefault(one, []).extend(other for other in tos if other != one)
     return Synonyms(rules)
 
 

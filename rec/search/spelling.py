@@ -33,18 +33,35 @@ class Speller:
 
     def __init__(self, counts: Mapping[str, int], known: Container[str] = frozenset()) -> None:
         self._counts, self.known = counts, known
-        self._by_length: dict[int, list[str]] = {}
-        self._by_start: dict[tuple[str, int], dict[str, list[str]]] = {}
-        self._generation = -1
+        self._seen: set[str] = set()  # of the vocabulary; those that may be guessed are in the lists below
+        self._by_length: dict[int, dict[str, str]] = {}
+        self._by_start: dict[tuple[str, int], dict[str, dict[str, None]]] = {}
+        self._generation = self._followed = -1
 
     def renew(self, generation: int) -> None:
-        """Look at the vocabulary again, unless it is of the generation that was looked at last."""
-        if generation != self._generation:
-            by_length: dict[int, list[str]] = {}
-            for word in list(self._counts):  # another thread may be changing them
-                if len(word) >= SHORTEST - 1 and word.isalpha():
-                    by_length.setdefault(len(word), []).append(word)
-            self._by_length, self._by_start, self._generation = by_length, {}, generation
+        """The vocabulary is of this generation now. It is looked at when a guess is wanted: most queries need none."""
+        self._generation = generation
+
+    def _follow(self) -> None:
+        """The words that have come, and those that have gone."""
+        if self._generation == self._followed:
+            return
+        self._followed = self._generation
+        words = set(self._counts)  # in one step: another thread may be changing them
+        for word in filter(_guessed, self._seen - words):
+            del self._by_length[len(word)][word]
+            for start, begun in self._cached(word):
+                del begun[start][word]
+        for word in filter(_guessed, sorted(words - self._seen)):
+            self._by_length.setdefault(len(word), {})[word] = word
+            for start, begun in self._cached(word):
+                begun.setdefault(start, {})[word] = None
+        self._seen = words
+
+    def _cached(self, word: str) -> list[tuple[str, dict[str, dict[str, None]]]]:
+        """The beginnings of a word for which there are lists already, and these."""
+        lengths = [length for length in range(1, len(word) + 1) if (word[0], length) in self._by_start]
+        return [(word[:length], self._by_start[word[0], length]) for length in lengths]
 
     def guesses(self, word: str) -> list[Guess]:
         """The nearest words, of equally near ones the most common first; none for a known, short or numeric word. Of a
@@ -56,6 +73,7 @@ class Speller:
         """
         if word in self._counts or word in self.known or len(word) < SHORTEST or not word.isalpha():
             return []
+        self._follow()
         steps = 2 if len(word) >= TWO_STEPS_FROM else 1
         near: list[tuple[str, float]] = []
         for length in range(len(word) - steps, len(word) + steps + 1):
@@ -80,6 +98,7 @@ class Speller:
         """
         if len(start) < SHORTEST or not start.isalpha():
             return []
+        self._follow()
         found: dict[str, None] = {}
         for length in (len(start) + 1, len(start), len(start) - 1):
             starts = self._starts(start[0], length)
@@ -87,7 +106,7 @@ class Speller:
             found.update(dict.fromkeys(word for match, _, _ in near for word in starts[match]))
         return sorted(found, key=lambda word: (-self._counts.get(word, 0), word))[:n]
 
-    def _starts(self, letter: str, length: int) -> dict[str, list[str]]:
+    def _starts(self, letter: str, length: int) -> dict[str, dict[str, None]]:
         """The beginnings of this length with this first letter → the words that begin so."""
         starts = self._by_start.get((letter, length))
         if starts is None:
@@ -96,7 +115,7 @@ class Speller:
                 if at >= length:
                     for word in words:
                         if word[0] == letter:
-                            starts.setdefault(word[:length], []).append(word)
+                            starts.setdefault(word[:length], {})[word] = None
         return starts
 
     def apart(self, word: str) -> list[str]:
@@ -119,6 +138,10 @@ class Speller:
         """
         both = one + other
         return both if one.isalpha() and other.isalpha() and both in self._counts else None
+
+
+def _guessed(word: str) -> bool:
+    return len(word) >= SHORTEST - 1 and word.isalpha()
 
 
 def _begins(guess: str, typed: str) -> bool:

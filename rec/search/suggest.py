@@ -13,26 +13,26 @@ for, the more items, or the more popular, first. What a search would find nothin
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
-from rec.catalog import Floats, Mask, View
+from rec.catalog import Floats, Ints, Mask, View
 from rec.search.clicks import QueryClicks, key_of
 from rec.search.lexical import LexicalIndex, Term
+from rec.search.prefixes import Prefixes
 from rec.search.reading import Reader, cleaned
 from rec.search.spelling import Speller
+from rec.shelf import leading
 
-_SCANNED = 500  # entries of one beginning that are looked at
-_TRIED = 5  # times as many as are wanted are asked whether they lead anywhere
-_LOOKED = (10, 400)  # products that a suggestion finds, among which one must be listed
+RENEW_S = 5.0  # what can be completed may be so old; what leads nowhere any more is known at once
+WEIGH_S = 60.0  # how often queries are asked for may be so old
 _SHARE = {"query": 0.4, "category": 0.2, "brand": 0.2, "word": 0.6, "product": 1.0}  # of the list, at most, in turn
 _KEPT = 0.3  # of the list for products, if there are any
-_ENDINGS, _DOCUMENTS = 12, 300  # words that a begun one may become, and products of each, that are looked at
+_ENDINGS = 12  # words that a begun one may become
+_TITLES = 2_000  # products, the most popular with the words first, whose titles are looked at
 _NEAR = 300  # products with the words before, among whose titles the next word is looked for
 
 
@@ -44,66 +44,37 @@ class Suggestion(NamedTuple):
     item_id: str | None = None
 
 
-class Prefixes:
-    """Texts by their beginnings, each with a weight; by the beginning of every word of them, if `inside`."""
-
-    def __init__(self, weights: Mapping[str, float], inside: bool = False) -> None:
-        entries: list[tuple[str, str]] = []
-        for text in weights:
-            key = key_of(text)
-            words = key.split(" ")
-            starts = range(len(words)) if inside else range(1)
-            entries += [(" ".join(words[at:]), text) for at in starts if words[at]]
-        entries.sort()
-        self._keys, self._texts = [key for key, _ in entries], [text for _, text in entries]
-        self._weights = weights
-
-    def of(self, prefix: str, n: int, leads: Callable[[str], bool] = lambda text: True) -> list[str]:
-        """The n heaviest that begin like this and lead somewhere.
-
-        >>> Prefixes({"Tents": 2, "Tent pegs": 9, "Family tents": 1}, inside=True).of("tent", 3)
-        ['Tent pegs', 'Tents', 'Family tents']
-        """
-        first = bisect_left(self._keys, prefix)
-        found: dict[str, None] = {}
-        for at in range(first, min(first + _SCANNED, len(self._keys))):
-            if not self._keys[at].startswith(prefix):
-                break
-            found[self._texts[at]] = None
-        best = sorted(found, key=lambda text: (-self._weights[text], text))[: _TRIED * n]
-        return list(islice(filter(leads, best), n))
-
-
 class Suggester:
-    """Holds the lists for one catalog and one index; `renew` it after either changed."""
+    """Holds the lists for one catalog and one index; `renew` it before each use."""
 
     def __init__(self, index: LexicalIndex, reader: Reader) -> None:
         self._index, self._reader = index, reader
         self._speller = Speller(index.title_words)
-        self._seen: tuple[int, int] = (-1, -1)  # generations of the index and of the queries
+        self._read: tuple[int, float] = (-1, 0.0)  # generation of the index that was read, and when
+        self._asked: tuple[int, float] = (-1, 0.0)  # the same of the queries
         self._queries = self._categories = self._brands = self._words = Prefixes({})
-        self._led: dict[str, bool] = {}  # text → whether it leads somewhere, for one `_view` and what is shown of it
+        # text → whether it leads somewhere, for what is shown of one `_view`, and the index as it was at `_of`
+        self._led: dict[str, bool] = {}
         self._view: View | None = None
         self._shown: Mask = np.zeros(0, np.bool_)
+        self._of = -1  # generation of the index
 
-    def renew(self, view: View, queries: QueryClicks) -> bool:
-        """Read everything again if it has changed; whether it had."""
-        before, seen = self._seen, (self._index.generation, queries.generation)
-        self._seen = seen
-        if seen[1] != before[1]:
-            self._queries = Prefixes(queries.popular())
-        if seen[0] != before[0]:
+    def renew(self, view: View, queries: QueryClicks, now: float) -> None:
+        """Read again what has changed, every few seconds at most: a feed changes something all the time. Queries are
+        weighed again every minute, for what is asked for no more fades."""
+        index, asked = self._index.generation, queries.generation
+        if index != self._read[0] and _due(self._read, RENEW_S, now):
+            self._read = (index, now)
             self._renew_words(view)
-        return seen != before
+        if _due(self._asked, RENEW_S if asked != self._asked[0] else WEIGH_S, now):
+            self._asked = (asked, now)
+            self._queries = Prefixes(queries.popular(now), keyed=True)
 
     def _renew_words(self, view: View) -> None:
-        """What depends on the catalog alone: of 55,000 products that takes a tenth of a second."""
-        listed = [item for row in view.known.nonzero()[0].tolist() if not (item := view.items[row]).flagged]
-        self._categories = Prefixes(_many(item.category for item in listed), inside=True)
-        self._brands = Prefixes(_many(item.brand for item in listed), inside=True)
-        self._words = Prefixes(self._one_of_each_stem())
-        self._speller.renew(self._index.generation)
-        self._led = {}
+        """What depends on the catalog alone."""
+        self._categories = Prefixes(_many(view.category[view.known], view.categories), inside=True)
+        self._brands = Prefixes(_many(view.brand[view.known], view.brands), inside=True)
+        self._words = Prefixes(self._one_of_each_stem(), keyed=True)
 
     def _one_of_each_stem(self) -> dict[str, float]:
         """The words of titles as most of these spell them, each with how often any form of it is there."""
@@ -121,8 +92,10 @@ class Suggester:
         """At most n, each text once. `shown` [size]: what everybody may be shown; `popularity` [size or less]. Raises
         BadInput."""
         line = cleaned(typed)
-        if view is not self._view or not np.array_equal(shown, self._shown):
-            self._view, self._shown, self._led = view, shown, {}
+        generation = self._index.generation
+        if view is not self._view or generation != self._of or not np.array_equal(shown, self._shown):
+            self._view, self._shown, self._of, self._led = view, shown, generation, {}
+        self._speller.renew(generation)
         prefix = key_of(line)
         found: dict[str, Suggestion] = {}
         if not prefix:
@@ -140,20 +113,35 @@ class Suggester:
         return list(found.values())[:n]
 
     def _all(self, prefix: str, line: str, n: int) -> Iterator[tuple[str, Sequence[Suggestion]]]:
-        leads = self._leads
-        yield "query", [Suggestion(text, "query") for text in self._queries.of(prefix, n, leads)]
-        yield "category", [Suggestion(text, "category") for text in self._categories.of(prefix, n, leads)]
-        yield "brand", [Suggestion(text, "brand") for text in self._brands.of(prefix, n, leads)]
+        view = self._view
+        assert view is not None, "only suggest() gets here"
+        categories = self._categories.of(prefix, n, lambda name: self._has(view.category, view.categories.get(name)))
+        brands = self._brands.of(prefix, n, lambda name: self._has(view.brand, view.brands.get(name)))
+        yield "query", [Suggestion(text, "query") for text in self._queries.of(prefix, n, self._leads)]
+        yield "category", [Suggestion(text, "category") for text in categories]
+        yield "brand", [Suggestion(text, "brand") for text in brands]
         yield "word", self._completed(line, n)
+
+    def _has(self, codes: Ints, code: int | None) -> bool:
+        """Whether something of a category or brand is shown."""
+        return code is not None and bool((self._shown & (codes == code)).any())
 
     def _leads(self, text: str) -> bool:
         """Whether a search for it finds, by its words, something that is shown."""
         known = self._led.get(text)
         if known is None:
             terms = [term for term in self._reader.read(text).terms if term.groups]
-            near = (self._index.search(terms, most).item_ids for most in _LOOKED)
-            known = self._led[text] = any(self._is_shown(item_id) for item_ids in near for item_id in item_ids)
+            known = self._led[text] = any(len(self._rows(self._index.having(term))) for term in terms)
         return known
+
+    def _says(self, word: str) -> bool:
+        """Whether a title has a word, and it leads somewhere."""
+        return word in self._index.title_words and self._leads(word)
+
+    def _rows(self, keys: Ints) -> Ints:
+        """The rows of documents that are there and shown."""
+        assert self._view is not None, "only suggest() gets here"
+        return self._index.places(self._view).known(keys[self._index.postings.there()[keys]], self._shown)
 
     def _is_shown(self, item_id: str) -> bool:
         row = None if self._view is None else self._view.row(item_id)
@@ -177,7 +165,7 @@ class Suggester:
                 almost = set(self._almost(last, 4 * n))
                 endings = self._next(before, almost.__contains__) if almost else []
         else:
-            endings = self._words.of(last, n, self._leads) or list(filter(self._leads, self._almost(last, n)))
+            endings = self._words.of(last, n, self._says) or list(filter(self._says, self._almost(last, n)))
         return [Suggestion(typed + ending, "word") for ending in endings[:n]]
 
     def _almost(self, last: str, n: int) -> list[str]:
@@ -208,18 +196,16 @@ class Suggester:
         endings = self._words.of(last, _ENDINGS) or self._almost(last, _ENDINGS)
         stems = {stem for ending in [*endings, last] for stem in words.stems(ending)}
         needed = {stem for word in before for stem in words.stems(word) if not words.stops(word)}
-        with_one = [index.postings.keys(stem, named=True) for stem in stems]
-        for other in needed:
-            others = index.postings.keys(other, named=True)
-            with_one = [keys[np.isin(keys, others)] for keys in with_one]
-        newest = np.unique(np.concatenate([keys[-_DOCUMENTS:] for keys in with_one]))
-        rows = index.places(view).known(newest[index.postings.there()[newest]], self._shown)
-        liked = np.zeros(len(rows), np.float32)
+        with_all = self._having(stems)
+        for word in needed:
+            with_all &= self._having([word])
+        eligible = np.zeros(view.size, np.bool_)
+        eligible[self._rows(np.flatnonzero(with_all).astype(np.int32))] = True
+        liked = np.zeros(view.size, np.float32)
         if popularity is not None:
-            counted = rows < len(popularity)
-            liked[counted] = popularity[rows[counted]]
+            liked[: len(popularity)] = popularity[: view.size]
         found: dict[str, Suggestion] = {}
-        for row in rows[np.lexsort((-view.born[rows], -liked))].tolist():
+        for row in leading(liked, view.born, eligible, _TITLES).tolist():
             item = view.items[row]
             if item.title not in found and not stems.isdisjoint(index.title(item.item_id).split()):
                 found[item.title] = Suggestion(item.title, "product", item.item_id)
@@ -227,11 +213,26 @@ class Suggester:
                     break
         return list(found.values())
 
+    def _having(self, stems: Iterable[str]) -> Mask:
+        """[documents] those with any of these in their names."""
+        mask = np.zeros(self._index.postings.size, np.bool_)
+        for stem in stems:
+            mask[self._index.postings.keys(stem, named=True)] = True
+        return mask
+
+
+def _due(last: tuple[int, float], every_s: float, now: float) -> bool:
+    """Whether it is time again; at once if there was no time yet, or the clock went back."""
+    return last[0] < 0 or not 0 <= now - last[1] < every_s
+
 
 def _worth_saying(word: str) -> bool:
     """Not a number, and of more than two letters where letters are few: 帐 may be a word, `to` says nothing."""
     return not word.isdecimal() and (len(word) > 2 or not word.isascii())
 
 
-def _many(names: Iterable[str]) -> dict[str, float]:
-    return {name: float(count) for name, count in Counter(names).items() if name}
+def _many(codes: Ints, names: Mapping[str, int]) -> dict[str, float]:
+    """How many there are of each name."""
+    counts = dict(enumerate(np.bincount(codes).tolist()))
+    many = {name: float(counts.get(code, 0)) for name, code in list(names.items()) if name}
+    return {name: count for name, count in many.items() if count}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from rec.errors import Unavailable
 from rec.events import ERASE, encode_event, instant
 from rec.examples import Taken
 from rec.feedback import encode_example
-from rec.files import write_atomically
+from rec.files import LEFT_OVER_S, write_atomically
 from rec.policy.bandit import BanditRules
 from rec.policy.rewards import Rewards
 from rec.privacy import user_hash
@@ -68,6 +69,21 @@ def test_a_file_that_cannot_be_written_is_named_and_leaves_the_old_one_and_nothi
     with pytest.raises(Unavailable, match=rf"{path} could not be written: {FULL}"):
         write_atomically(path, b"new")
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("counters.bin", b"old")]
+
+
+def test_what_a_killed_writer_has_left_goes_with_the_next_write_and_what_another_writes_now_does_not(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "counters-a.bin"
+    names = "counters-a.0f.part", "counters-a.1e.part", "b.2d.part"
+    left, under_way, of_another = (tmp_path / name for name in names)
+    for each in (left, under_way, of_another):
+        each.write_bytes(b"u1")
+    long_ago = time.time() - LEFT_OVER_S - 1
+    for each in (left, of_another):
+        os.utime(each, (long_ago, long_ago))
+    write_atomically(path, b"new")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["b.2d.part", "counters-a.1e.part", "counters-a.bin"]
 
 
 async def test_counters_go_on_learning_and_an_erasure_has_its_receipt_when_no_file_remembers_the_user(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
 from agents.presence import Presence
 from agents.shown import LEARN, Learning, Shown
+from rec.errors import Unavailable
 from rec.ports import Pushed, StoredSlate, Wanted
 from rec.protocol import MAX_USER_SCREENS
 from rec.slates import Position
@@ -70,6 +72,24 @@ async def test_an_ad_is_touched_by_what_it_leads_to_and_outdated_when_one_of_bot
     shown.note("u", "home", Position("a", 0), frozenset())
     await learning.learn([("u", "home")], changed)
     assert outdated == [{"ad"}]
+
+
+async def test_a_product_that_is_not_as_shown_is_told_until_somebody_could_be_told() -> None:
+    world, told = World(1, x=2.0), list[set[str]]()
+    await world.exchange.store_slates([Pushed("u0", stored("home", ("x", 1.0)))])
+    learning = Learning(world.exchange, world.shown, world.card)
+
+    async def away(item_ids: set[str]) -> None:
+        raise Unavailable("the log is away")
+
+    async def changed(item_ids: set[str]) -> None:
+        told.append(item_ids)
+
+    with pytest.raises(Unavailable):
+        await learning.learn([("u0", "home")], away)
+    await learning.learn([], changed)
+    await learning.learn([], changed)
+    assert told == [{"x"}]
 
 
 class World:

@@ -175,6 +175,9 @@ async def test_a_search_is_narrowed_sorted_and_kept_in_the_address(page: Page, s
     options = await page.value("[...document.querySelector('[name=brand]').options].map((one) => one.text)")
     assert options[0] == "All"
     assert options[1].startswith(f"{brand} (")
+    stock = await page.value("document.querySelector('#view shunxi-list').slate.search.stock")
+    missing = f" ({stock['out_of_stock']} sold out)" if stock["out_of_stock"] else ""
+    assert await text(page, ".facets .check") == f"In stock only{missing}".strip()
     await choose(page, "brand", brand)
     await page.wait(f"{ITEMS}.length > 0 && {ITEMS}.every(({{item}}) => item.brand === '{brand}')")
     assert await page.value("document.activeElement.name") == "brand"

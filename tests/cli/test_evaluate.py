@@ -59,6 +59,12 @@ def test_json_lines_say_the_same_as_csv() -> None:
     assert rec_now("evaluate", "clicks.jsonl", *same).lines == rec_now("evaluate", csv_of(rows), *same).lines
 
 
+def test_a_column_of_titles_that_is_named_is_read_unless_that_is_refused() -> None:
+    asked = ("evaluate", csv_of(clicks(10)), *COLUMNS, "--no-network", "--no-frozen", "--title", "name")
+    assert "titles" in rec_now(*asked).err
+    assert "titles" not in rec_now(*asked, "--no-text").err
+
+
 def test_lags_are_measured_beside_each_other() -> None:
     done = rec_now(
         "evaluate", csv_of(clicks()), *COLUMNS, "--no-network", "--no-frozen", "--lag", "0,3600,864000", "--json"

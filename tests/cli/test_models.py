@@ -67,6 +67,11 @@ async def change(database: Models, name: str, **fields: Any) -> None:
     await database.record_version(found._replace(**fields))
 
 
+async def change_state(database: SqlDatabase, name: str, state: str) -> None:
+    async with database as opened:
+        await change(opened, name, state=state)
+
+
 def damage(name: str, file: str = "model.safetensors") -> None:
     path = Path(".rec/models") / name / file
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
@@ -212,7 +217,22 @@ async def test_a_rollback_that_leads_nowhere_says_so(database: SqlDatabase) -> N
     done = await rec("models", "rollback")
     assert done.code == 1
     assert "there is no way back from v2" in done.err
+    assert "rec models promote gate-0" in done.err
     assert await states(database) == ({"v2": "live", "v1": "withdrawn"}, None)
+
+
+async def test_what_every_installation_begins_with_can_be_chosen_and_is_a_way_back(database: SqlDatabase) -> None:
+    await fill(database, 1, "v1")
+    done = await rec("models", "promote", "gate-0", "--json")
+    assert done.lines == [{"version": "gate-0", "replaced": "v1", "pinned": "gate-0", "workers_told": False}]
+    assert await states(database) == ({"gate-0": "live", "v1": "past"}, "gate-0")
+    shown = await rec("models", "show", "gate-0", "--json")
+    assert (shown.code, shown.lines[0]["state"]) == (0, "live")
+    async with database as opened:
+        await opened.record_version(await asyncio.to_thread(version, 2))
+    await rec("models", "promote", "v2")
+    await change_state(database, "v1", "withdrawn")
+    assert (await rec("models", "rollback", "--json")).lines[0]["version"] == "gate-0"
 
 
 async def test_every_choice_is_in_the_audit_trail(database: SqlDatabase, monkeypatch: pytest.MonkeyPatch) -> None:

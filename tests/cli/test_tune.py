@@ -99,6 +99,7 @@ def test_a_lag_curve_windows_and_pictures() -> None:
         (("--seeds", "0,0"), "different numbers"),
         (("--seeds", "x"), "whole numbers"),
         (("--no-network", "--seeds", "0,1"), "no use with --no-network"),
+        (("--no-network", "--price", "at"), "--price has no use with --no-network"),
         (("--no-network", "--parts"), "no use with --no-network"),
         (("--no-network", "--value"), "--value has no use with --no-network"),
         (("--no-network", "--device", "cpu"), "--device has no use with --no-network"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from rec.catalog import Catalog, Floats, Item
@@ -37,6 +38,10 @@ def things() -> list[Item]:
         Item(item_id=item_id, title=title, category=category, brand=brand, price=price)
         for item_id, title, category, brand, price in THINGS
     ]
+
+
+def many(title: str, n: int, **more: object) -> list[Item]:
+    return [msgspec.convert({"item_id": f"{title}-{at}", "title": title, **more}, Item) for at in range(n)]
 
 
 class Shop:

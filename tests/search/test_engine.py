@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -10,6 +12,7 @@ import pytest
 from rec.catalog import Item
 from rec.errors import BadInput
 from rec.policy.rules import Rulebook, rule_of
+from rec.search.suggest import RENEW_S
 from tests.search.shop import NOW, Shop, facts, toward
 
 
@@ -39,6 +42,17 @@ def test_words_written_together_or_apart_are_found() -> None:
 def test_synonyms_of_the_shops_own_table_are_looked_for() -> None:
     assert Shop().slate("sofa").strategy == "search-fallback"
     assert Shop(synonyms=("sofa, couch",)).found("sofa") == ["sofa-1"]
+
+
+def test_a_synonym_of_several_words_is_all_of_them() -> None:
+    sofas = [Item(item_id="sofa", title="Sofa with a bed"), Item(item_id="couch", title="Couch")]
+    beds = [Item(item_id="frame", title="Bed frame"), Item(item_id="dog", title="Dog bed")]
+    shop = Shop([*sofas, *beds], synonyms=("sofa bed, couch",))
+    slate = shop.slate("couch")
+    assert (facts(slate).total, {place.item_id for place in slate.items}) == (2, {"sofa", "couch"})
+    assert facts(shop.slate("sofa bed")).total == 2
+    assert Shop(beds, synonyms=("sofa bed, couch",)).slate("couch").strategy == "search-fallback"
+    assert Shop([*sofas[:1], *beds], synonyms=("sofa bed, couch",)).found("couch") == ["sofa"]
 
 
 def test_a_query_language_is_text() -> None:
@@ -170,6 +184,44 @@ def test_pages_follow_one_order_whatever_happens_in_between() -> None:
     assert [place.item_id for place in first.items] == whole[:2]
     assert [place.item_id for place in second.items] == [whole[3]]  # a gap where one went, no place twice
     assert facts(second).next is None
+
+
+def test_a_later_page_leaves_out_what_the_filters_let_through_no_more() -> None:
+    shop, other = Shop(), Shop()
+    sold = Item(item_id="tent-3", title="Tent pegs", category="Camping", brand="Oak", price=9.0, in_stock=False)
+    dearer = Item(item_id="lamp-1", title="Tent lantern", category="Lighting", brand="Glim", price=161.0)
+    page = facts(shop.slate("tent", n=1, price_max=160, sort="price_desc")).next
+    said = facts(other.slate("tent under 160", n=1, in_stock=False, sort="price_desc")).next
+    assert shop.found("tent", price_max=160, sort="price_desc", page=page) == ["lamp-1", "tent-3"]
+    for each in (shop, other):
+        each.change(sold)
+        each.change(dearer)
+    assert shop.found("tent", price_max=160, sort="price_desc", page=page) == []
+    assert other.found("tent under 160", in_stock=False, sort="price_desc", page=said) == ["tent-3"]
+
+
+def test_a_click_on_a_later_page_teaches() -> None:
+    shop = Shop([Item(item_id=f"m{at}", title="Blue mug") for at in range(100)])
+    first = shop.slate("mug")
+    second = shop.slate("mug", page=facts(first).next)
+    assert not shop.engine.clicked(first.slate_id, "u1", [second.items[9].item_id], NOW)  # it was not on that list
+    assert shop.engine.clicked(second.slate_id, "u1", [second.items[9].item_id], NOW)
+
+
+def test_a_search_is_remembered_in_few_bytes() -> None:
+    shop = Shop([Item(item_id=f"m{at}", title="Blue mug") for at in range(1_500)])
+    shop.slate("mug")
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for at in range(50):
+            page = facts(shop.slate("mug", user=f"s{at}")).next
+            shop.slate("mug", user=f"s{at}", page=page)
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / 50 < 30_000  # of 1,000 places
 
 
 def test_a_page_that_nobody_remembers_is_made_anew() -> None:
@@ -312,7 +364,7 @@ def test_a_query_is_suggested_to_others_once_three_have_asked_for_it() -> None:
         shop.does("search", user=user, search_term="tent for two", at=NOW - len(user) - ord(user))
     assert "tent for two" not in [s.text for s in shop.engine.suggest("tent f", 5, shop.world, NOW)]
     shop.does("search", user="c", search_term="Tent for  two")
-    assert [s.text for s in shop.engine.suggest("tent f", 5, shop.world, NOW)][0] == "tent for two"
+    assert [s.text for s in shop.engine.suggest("tent f", 5, shop.world, NOW + RENEW_S)][0] == "tent for two"
 
 
 def suggested(shop: Shop, typed: str) -> set[str]:

@@ -6,12 +6,7 @@ import msgspec
 import pytest
 
 from rec.catalog import Item
-from tests.search.shop import NOW, Shop, facts, things, toward
-
-
-def many(title: str, n: int, **more: object) -> list[Item]:
-    return [msgspec.convert({"item_id": f"{title}-{at}", "title": title, **more}, Item) for at in range(n)]
-
+from tests.search.shop import Shop, facts, many, things, toward
 
 # ---------------------------------------------------------------- words that are no typos
 KNOWN = frozenset(("boots", "jacket", "food", "wine", "sofa", "dress", "laptop"))
@@ -88,6 +83,15 @@ def test_the_cheapest_of_all_that_is_found_is_first() -> None:
     assert Shop(mugs).found("mug", sort="price_asc")[0] == "m899"
 
 
+def test_a_sort_has_room_for_what_the_query_names_before_what_is_cheaper() -> None:
+    pegs = [Item(item_id=f"p{at}", title="Tent peg", price=1.0) for at in range(1_500)]
+    tents = [Item(item_id=f"t{at}", title="Bell tent", price=301.0 + at) for at in range(700)]
+    shop = Shop(pegs + tents)
+    slate = shop.slate("tent", sort="price_asc", n=200)
+    assert (facts(slate).total, [place.item_id for place in slate.items]) == (2_200, [f"t{at}" for at in range(200)])
+    assert shop.found("tent", sort="newest")[0] == "t699"
+
+
 def test_what_is_near_by_its_vector_is_found() -> None:
     shop = Shop(tent_1=[1, 0], tent_2=[1, 1], lamp_2=[0, 1], shoe_1=[0.1, 1])
     assert facts(shop.slate("bivouac", vector=toward(1, 0))).total == 2
@@ -109,6 +113,43 @@ def test_each_facet_is_counted_without_its_own_filter() -> None:
     assert (one.total, one.categories, one.brands) == (3, {"Camping": 3, "Lighting": 1}, {"Oak": 2, "Birch": 1})
     other = facts(shop.slate("tent", price_max=30, brand="Oak"))
     assert (other.total, other.prices, other.brands) == (1, (9.0, 200.0), {"Oak": 1, "Glim": 1})
+
+
+# ---------------------------------------------------------------- sold out
+def sold_out(*item_ids: str) -> Shop:
+    shop = Shop(tent_1=[1, 0, 0], lamp_2=[0, 1, 0], shoe_1=[0, 0.4, 0.9])
+    shop.change(
+        *(msgspec.structs.replace(item, in_stock=False) for item in things() if item.item_id in item_ids),
+    )
+    return shop
+
+
+def test_what_has_the_words_and_is_sold_out_is_not_nothing() -> None:
+    shop = sold_out("lamp-2")
+    slate = shop.slate("desk", n=5)
+    assert (facts(slate).fallback, facts(slate).total, len(slate.items)) == ("out_of_stock", 0, 5)
+    assert facts(slate).stock == {"in_stock": 0, "out_of_stock": 1}
+    assert facts(shop.slate("zzzzqq")).fallback == "nothing_matches"
+    everything = shop.slate("desk", in_stock=False)
+    assert ([place.item_id for place in everything.items], facts(everything).fallback) == (["lamp-2"], None)
+
+
+def test_what_is_near_instead_of_what_is_sold_out_is_counted_with_its_facets() -> None:
+    slate = sold_out("lamp-2").slate("desk", vector=toward(0, 1, 0))
+    assert [place.item_id for place in slate.items] == ["shoe-1"]
+    said = facts(slate)
+    assert (said.fallback, said.total, said.categories) == ("out_of_stock", 1, {"Shoes": 1})
+
+
+def test_stock_is_a_facet_that_is_counted_without_its_own_filter() -> None:
+    shop = sold_out("tent-2", "lamp-1")
+    for in_stock, total in ((True, 2), (False, 4)):
+        said = facts(shop.slate("tent", in_stock=in_stock))
+        assert (said.total, said.stock, said.fallback) == (total, {"in_stock": 2, "out_of_stock": 2}, None)
+    assert facts(shop.slate("tent", category="Camping")).stock == {"in_stock": 2, "out_of_stock": 1}
+    shop.change(Item(item_id="tent-2", title="Trekking tent", category="Camping", flagged=True))
+    assert facts(shop.slate("tent")).stock == {"in_stock": 2, "out_of_stock": 1}
+    assert facts(shop.slate("zzzzqq")).stock == {}
 
 
 # ---------------------------------------------------------------- the first places
@@ -145,6 +186,27 @@ def test_a_price_in_the_query_is_a_filter_and_it_says_so(q: str) -> None:
     assert str(facts(slate).understood).endswith(", at most 150")
 
 
+def test_a_price_in_the_query_gives_way_before_the_one_that_was_chosen_and_is_not_said_then() -> None:
+    slate = Shop().slate("tent under 5", price_max=160)
+    assert {place.item_id for place in slate.items} == {"tent-2", "tent-3", "lamp-1"}
+    said = facts(slate)
+    assert (said.fallback, said.ignored, said.understood) == ("filters_exclude_all", ("q",), None)
+    both = Shop().slate("tent under 100", price_max=20)
+    assert ([place.item_id for place in both.items], facts(both).ignored) == (["tent-3"], ())
+    assert facts(Shop().slate("tent under 100", price_min=100)).ignored == ("q",)
+
+
+def test_what_is_read_beside_the_words_is_no_correction() -> None:
+    assert facts(Shop().slate("tnet")).corrected
+    assert facts(Shop().slate("tnet under 50")).corrected
+    assert not facts(Shop().slate("tent under 50")).corrected
+
+
+def test_thousands_may_have_a_comma() -> None:
+    for q in ("couch under $1,000", "couch under 1,000", "couch under 1,000.00"):
+        assert facts(Shop().slate(q)).understood == "couch, at most 1000", q
+
+
 def test_a_number_that_is_no_price_is_a_word() -> None:
     assert facts(Shop().slate("tent under 30 in")).understood is None
 
@@ -170,45 +232,3 @@ def test_what_only_mentions_the_query_is_behind_in_every_sort() -> None:
     light = Item(item_id="light", title="String lights", description="For the tent", price=1.0)
     shop = Shop([*things(), light])
     assert shop.found("tent", sort="price_asc")[-1] == "light"
-
-
-# ---------------------------------------------------------------- suggestions
-def said(shop: Shop, typed: str, n: int = 10) -> list[str]:
-    return [each.text for each in shop.engine.suggest(typed, n, shop.world, NOW)]
-
-
-def test_suggestions_are_one_of_each_stem_and_no_stop_words() -> None:
-    shop = Shop(
-        [*things(), Item(item_id="b", title="The tents then"), Item(item_id="c", title="Women's running tights")]
-    )
-    assert "the" not in said(shop, "t")
-    assert {"tent", "tents"} & set(said(shop, "ten")) == {"tent"}
-
-
-def test_a_word_is_completed_by_what_stands_next_to_it_in_a_title() -> None:
-    shop = Shop(
-        [
-            *things(),
-            Item(item_id="b", title="Tent with a little light"),
-            Item(item_id="c", title="Women's running tights"),
-        ]
-    )
-    assert [text for text in said(shop, "tent l") if text.startswith("tent ")] == ["tent lantern"]
-    assert said(shop, "women's ru")[0] == "women's running"
-    assert said(shop, "Women's ru")[0] == "women's running"
-
-
-def test_a_beginning_with_a_typo_is_completed() -> None:
-    shop = Shop([*things(), Item(item_id="h", title="Studio headphones")])
-    assert said(shop, "hedph") == ["headphones", "Studio headphones"]
-    assert said(shop, "hed") == []
-
-
-def test_products_are_suggested_by_any_word_of_their_titles_the_popular_first() -> None:
-    shop = Shop()
-    for user in ("a", "b"):
-        shop.does("purchase", "tent-1", user=user)
-    products = [each.item_id for each in shop.engine.suggest("tent", 10, shop.world, NOW) if each.kind == "product"]
-    assert products[0] == "tent-1"
-    assert set(products) == {"tent-1", "tent-2", "tent-3", "lamp-1"}
-    assert said(shop, "for fo")[-1] == "Family tent for four"

@@ -108,15 +108,30 @@ def test_click_counts_are_by_query_fade_and_are_bounded() -> None:
     clicks = QueryClicks(max_queries=100, half_life_s=1_000)
     for n in range(10):
         clicks.learn(asked("select_item", f"u{n}", "Tent", "old"))
-    early = clicks.of("tent")["old"]
+    early = clicks.of("tent", NOW)["old"]
     for n in range(10):
         clicks.learn(asked("select_item", f"v{n}", "tent", "new", at=NOW + 3_000))
-    assert clicks.of("TENT ")["new"] > clicks.of("tent")["old"] < early
+    late = clicks.of("TENT ", NOW + 3_000)
+    assert late["new"] > late["old"] < early
     for n in range(1_000):
         clicks.learn(asked("search", "u", f"query {n}"))
         clicks.learn(asked("select_item", "u", "tent", f"item {n}", at=NOW + 3_000))
     assert len(clicks) <= 100
-    assert len(clicks.of("tent")) <= 50
+    assert len(clicks.of("tent", NOW)) <= 50
+
+
+def test_what_nobody_asks_for_any_more_fades_without_another_event() -> None:
+    clicks = QueryClicks(half_life_s=1_000)
+    for n in range(8):
+        clicks.learn(asked("search", f"u{n}", "christmas tree"))
+        clicks.learn(asked("select_item", f"u{n}", "christmas tree", "fir"))
+    for n in range(3):
+        clicks.learn(asked("search", f"u{n}", "chair", at=NOW + 3_000))
+    early, late = clicks.popular(NOW), clicks.popular(NOW + 3_000)
+    assert (early["christmas tree"], late["christmas tree"], late["chair"]) == (8, 1, 3)
+    assert early["chair"] == 3  # of a moment that is still to come, nothing has faded
+    assert clicks.of("christmas tree", NOW)["fir"] == pytest.approx(8 / 13)
+    assert clicks.of("christmas tree", NOW + 3_000)["fir"] == pytest.approx(1 / 6)
 
 
 def test_the_order_of_events_does_not_matter() -> None:
@@ -126,8 +141,8 @@ def test_the_order_of_events_does_not_matter() -> None:
         one.learn(event)
     for event in reversed(events):
         other.learn(event)
-    assert one.of("tent").keys() == other.of("tent").keys()
-    assert all(abs(one.of("tent")[i] - other.of("tent")[i]) < 1e-9 for i in one.of("tent"))
+    assert one.of("tent", NOW).keys() == other.of("tent", NOW).keys()
+    assert all(abs(one.of("tent", NOW)[i] - other.of("tent", NOW)[i]) < 1e-9 for i in one.of("tent", NOW))
 
 
 def test_a_subject_has_one_vote_for_a_query_and_a_product_the_strongest_of_their_actions() -> None:
@@ -135,14 +150,14 @@ def test_a_subject_has_one_vote_for_a_query_and_a_product_the_strongest_of_their
     for n in range(100):
         clicks.learn(asked("purchase", "u", "tent", "a", at=NOW + n))
     others.learn(asked("dwell", "u", "tent", "a"))
-    once = others.of("tent")["a"]
+    once = others.of("tent", NOW)["a"]
     others.learn(asked("purchase", "u", "tent", "a"))
     others.learn(asked("select_item", "u", "tent", "a"))
-    assert once < others.of("tent")["a"] == pytest.approx(clicks.of("tent")["a"], rel=1e-2)
+    assert once < others.of("tent", NOW)["a"] == pytest.approx(clicks.of("tent", NOW)["a"], rel=1e-2)
     others.learn(asked("select_item", "v", "tent", "a"))
     others.learn(asked("dwell", "u", "lamp", "a"))
-    assert others.of("tent")["a"] > clicks.of("tent")["a"]
-    assert others.of("lamp")["a"] == once
+    assert others.of("tent", NOW)["a"] > clicks.of("tent", NOW)["a"]
+    assert others.of("lamp", NOW)["a"] == once
 
 
 def test_votes_are_bounded_outlast_a_restart_and_go_with_the_erased() -> None:
@@ -155,7 +170,7 @@ def test_votes_are_bounded_outlast_a_restart_and_go_with_the_erased() -> None:
         counters.learn(asked("purchase", user, "tent", "a"))
     again = Counters.from_bytes(counters.to_bytes())
     again.learn(asked("purchase", "u", "tent", "a", at=NOW + 1))
-    assert again.queries.of("tent")["a"] == pytest.approx(counters.queries.of("tent")["a"], rel=1e-2)
+    assert again.queries.of("tent", NOW)["a"] == pytest.approx(counters.queries.of("tent", NOW)["a"], rel=1e-2)
     again.forget("u")
     assert [len(marks) for marks in again.queries.votes()] == [0, 1]
 
@@ -177,7 +192,7 @@ def test_a_snapshot_of_before_there_were_votes_is_read() -> None:
     counters.learn(asked("select_item", "u", "tent", "a"))
     fields = msgspec.msgpack.decode(counters.to_bytes(), strict=False)
     older = Counters.from_bytes(msgspec.msgpack.encode(fields[:-1]))
-    assert older.queries.of("tent") == counters.queries.of("tent")
+    assert older.queries.of("tent", NOW) == counters.queries.of("tent", NOW)
 
 
 def test_a_query_is_kept_in_clear_only_once_several_asked_for_it() -> None:
@@ -186,7 +201,7 @@ def test_a_query_is_kept_in_clear_only_once_several_asked_for_it() -> None:
         counters.learn(asked("search", f"u{n}", "Jane Doe"))
     assert b"jane doe" not in counters.to_bytes()
     counters.learn(asked("search", "another", "Jane Doe"))
-    assert counters.queries.popular().keys() == {"jane doe"}
+    assert counters.queries.popular(NOW).keys() == {"jane doe"}
 
 
 def test_an_erased_subject_does_not_count_towards_making_a_query_public() -> None:
@@ -195,9 +210,9 @@ def test_an_erased_subject_does_not_count_towards_making_a_query_public() -> Non
         counters.learn(asked("search", f"u{n}", "Jane Doe"))
     counters.forget("u0")
     counters.learn(asked("search", "another", "Jane Doe"))
-    assert counters.queries.popular() == {}
+    assert counters.queries.popular(NOW) == {}
     counters.learn(asked("search", "one more", "Jane Doe"))
-    assert counters.queries.popular().keys() == {"jane doe"}
+    assert counters.queries.popular(NOW).keys() == {"jane doe"}
 
 
 def test_clicks_outlast_a_restart() -> None:
@@ -206,5 +221,5 @@ def test_clicks_outlast_a_restart() -> None:
         counters.learn(asked("select_item", f"u{n}", "tent", "a"))
         counters.learn(asked("search", f"u{n}", "tent"))
     again = Counters.from_bytes(counters.to_bytes())
-    assert again.queries.of("tent") == counters.queries.of("tent")
-    assert again.queries.popular() == counters.queries.popular()
+    assert again.queries.of("tent", NOW) == counters.queries.of("tent", NOW)
+    assert again.queries.popular(NOW) == counters.queries.popular(NOW)

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from rec.logs import Sparing
+from rec.logs import Sparing, discreet
 
 
 class Clock:
@@ -61,6 +61,23 @@ def test_what_is_said_by_others_always_passes(logger: str) -> None:
     for _ in range(3):
         said(written, "the same", logger=logger)
     assert written.lines == ["the same"] * 3
+
+
+def test_of_an_error_and_its_cause_the_log_has_class_and_place_and_no_words() -> None:
+    def fails(user_id: str, mail: str) -> None:
+        try:
+            dict[str, str]()[user_id]
+        except KeyError as error:
+            raise ValueError(mail) from error
+
+    with pytest.raises(ValueError, match="mia") as found:
+        fails("".join(["u", "77"]), "@".join(["mia", "example.org"]))  # the stack quotes this line
+    said = discreet(found.value)
+    assert "ValueError" in said
+    assert "KeyError" in said
+    assert "in fails" in said
+    assert "mia@" not in said
+    assert "u77" not in said
 
 
 def test_ever_new_messages_all_pass_and_no_more_than_so_many_are_remembered() -> None:

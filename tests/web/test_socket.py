@@ -214,6 +214,21 @@ async def test_a_client_is_pinged_and_one_that_does_not_answer_is_closed(shop: S
         assert "subscribe" in await quick.ask("subscribe")
 
 
+async def test_a_client_whose_command_takes_long_is_not_taken_for_dead(shop: Shop) -> None:
+    now = asyncio.get_running_loop().time()
+    async with shop.connected("u1") as socket:
+        (connection,) = _connections(shop, "u1")
+        shop.log.go_on.clear()  # the broker acknowledges nothing for now
+        await socket.ws.send_json({"id": 99, "track": {"events": [event("u1")]}})
+        await until(lambda: connection.busy)
+        shop.edge.hub.sweep(now + PING_S)
+        shop.edge.hub.sweep(now + PING_S + PONG_GRACE_S + 1)
+        assert connection.close_code is None
+        shop.log.go_on.set()
+        assert (await socket.reply(99))["track"]["accepted"] == 1
+        assert "subscribe" in await socket.ask("subscribe")
+
+
 def _connections(shop: Shop, user_id: str) -> list[Any]:
     return shop.edge.hub.of(user_id)
 

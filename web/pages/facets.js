@@ -26,6 +26,7 @@ export function facetRow(filters, changed) {
   const brand = select("Brand", "brand");
   const [low, high] = [price("Price from", "price_min"), price("to", "price_max")];
   const stock = make("input", { type: "checkbox", name: "in_stock" });
+  const missing = make("span");
   const sort = select("Sort by", "sort");
   sort.field.append(...SORTS.map(([value, text]) => make("option", { value, text })));
   const clear = make("button", { type: "button", className: "plain", text: "Clear", on: { click: () => choose({ ...(filters.sort && { sort: filters.sort }) }) } });
@@ -33,7 +34,7 @@ export function facetRow(filters, changed) {
     "form",
     { className: "facets", "aria-label": "Narrow the search", on: { submit: (event) => event.preventDefault(), change } },
     category.label, brand.label, make("span", { className: "range" }, low.label, high.label),
-    make("label", { className: "check" }, stock, " In stock only"), clear, sort.label,
+    make("label", { className: "check" }, stock, " In stock only", missing), clear, sort.label,
   );
   draw();
   return { form, told };
@@ -61,9 +62,10 @@ export function facetRow(filters, changed) {
   }
 
   /** Counts of what was found; what is chosen is there in any case. */
-  function told({ categories, brands, prices }) {
+  function told({ categories, brands, prices, stock: found }) {
     options(category.field, categories ?? {});
     options(brand.field, brands ?? {});
+    missing.textContent = found?.out_of_stock ? ` (${found.out_of_stock} sold out)` : "";
     if (prices) [low.field.placeholder, high.field.placeholder] = [String(Math.floor(prices[0])), String(Math.ceil(prices[1]))];
   }
 

@@ -170,8 +170,11 @@ export function searchView({ query, back, client, list, noteTitle, go }) {
 function foundText({ total, understood, fallback, close, q }, shown) {
   if (fallback === "nothing_matches") return "Nothing has these words. This is what you might like instead.";
   if (fallback === "filters_exclude_all") return "Nothing is left with these filters. This is what there is without them.";
+  const soldOut = fallback === "out_of_stock" ? "What you are looking for is sold out. " : "";
+  if (soldOut && !total) return `${soldOut}This is what you might like instead.`;
   const products = `${total} ${total === 1 ? "product" : "products"}`;
   const count = shown < total ? `${shown} of ${products}.` : `${products}.`;
+  if (soldOut) return `${soldOut}What comes close to it: ${count}`;
   if (close) return `Nothing here is called “${understood ?? q}”. What comes close to it: ${count}`;
   return understood ? `Showing results for “${understood}”. ${count}` : count;
 }

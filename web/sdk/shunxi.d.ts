@@ -50,14 +50,20 @@ export interface Slate {
 export interface SearchFacts {
   query: string;
   total: number;
-  /** The words that were looked for instead. */
+  /** How the query was read, where that is not as it was typed. */
   understood?: string;
+  /** Whether words that no product has were taken for others. */
+  corrected?: boolean;
   categories?: Record<string, number>;
   brands?: Record<string, number>;
   prices?: [number, number];
+  /** How many were found of each, whether what is sold out was asked for or not. */
+  stock?: { in_stock: number; out_of_stock: number };
   next?: string;
   /** Why the items are not what was asked for. */
-  fallback?: "nothing_matches" | "filters_exclude_all";
+  fallback?: "nothing_matches" | "out_of_stock" | "filters_exclude_all";
+  /** The filters that let nothing through and were left out; `q` is the price that the query says. */
+  ignored?: string[];
 }
 
 export type EventName =
