@@ -28,6 +28,7 @@ from rec.policy.exposure import Amounts, Exposures
 from rec.priors import Others, Prior
 from rec.protocol import RateKind
 from rec.recent import Recent
+from rec.scenes import SEARCH
 from rec.snapshots import opened
 
 KINDS: tuple[RateKind, ...] = get_args(RateKind)
@@ -141,7 +142,8 @@ class Rates:
             for at_place, (place, code) in enumerate(zip(example.places, codes, strict=False))
             if code != UNSEEN and place.ad is None
         ]
-        self.exposures.add(seen, example.merit, at, sign)
+        if example.placement != SEARCH:  # drawn from nothing: whoever is asked for by name has not had too much
+            self.exposures.add(seen, example.merit, at, sign)
         together = (whole[0], whole[1], whole[2])
         self._count("all", EVERYTHING, together, at)
         self._count("placement", example.placement, together, at)

@@ -18,6 +18,7 @@ from rec.policy.bandit import Arm, Bandit, BanditRules, means, rewarded
 from rec.policy.chosen import segment_of
 from rec.policy.refresh import Belief, Decision, taught
 from rec.recent import Recent
+from rec.scenes import SEARCH
 from rec.snapshots import opened
 
 FORMAT = 1
@@ -48,8 +49,9 @@ class Rewards:
         self._roots: Recent[int, float] = Recent(max_lists)  # slate of a decision → what its lists have earned
 
     def learn(self, example: FeedbackExample) -> bool:
-        """Count a list; False for one that was counted, or whose successor was, and for ads without their list."""
-        if not example.user_id:
+        """Count a list; False for one that was counted, or whose successor was, for ads without their list, and for a
+        search, which is no strategy's."""
+        if not example.user_id or example.placement == SEARCH:
             return False
         mark = mark64(example.slate_id)
         known = self._known.get(mark)

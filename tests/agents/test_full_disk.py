@@ -17,7 +17,9 @@ from agents.counting import Counting
 from agents.curves import Curves
 from agents.metrics import Metrics
 from agents.outcomes import Outcomes
-from agents.searching import Searching, load_fusion
+from agents.search_thread import load_fusion
+from agents.searching import Searching
+from agents.served import ServedLists
 from rec.contest import Round
 from rec.counters import Counters
 from rec.errors import Unavailable
@@ -35,7 +37,7 @@ from rec.search.words import Words
 from rec.store.memory import MemoryExchange
 from rec.store.memory.log import MemoryLog
 from rec.store.memory_db import MemoryDatabase
-from rec.topics import BEHAVIOR, FEEDBACK, Topic
+from rec.topics import BEHAVIOR, FEEDBACK, SERVED, Topic
 from tests.agents.test_rewarding import example
 from tests.loop.local import SECRET, forgetting_of
 from tests.stack import until
@@ -149,9 +151,14 @@ async def test_what_clicks_taught_search_is_saved_at_the_next_turn(
 ) -> None:
     monkeypatch.setattr(agents.searching, "SAVE_S", 0.001)
     path, engine = tmp_path / "fusion.json", Engine(Words("en"))
+    metrics, world = Metrics(), shop(each=1)
+    served = ServedLists(
+        to=MemoryLog(), topic=SERVED, partitions=1, item_of=world.catalog.get, consent_default=True,
+        lost=metrics.served_lost,
+    )  # fmt: skip
     searching = Searching(
-        engine=engine, encoder=None, world=shop(each=1), state_of=lambda _: None, exchange=MemoryExchange(),
-        metrics=Metrics(), fusion_path=path,
+        engine=engine, encoder=None, world=world, state_of=lambda _: None, life_of=lambda _: (None, None),
+        served=served, exchange=MemoryExchange(), metrics=metrics, fusion_path=path,
     )  # fmt: skip
     saving = asyncio.create_task(searching.save_for_ever())
     try:
