@@ -193,14 +193,16 @@ class Trainer:
                 lessons.append(record.value)
                 if self._tuning is not None and isinstance(lesson, Example):
                     self._tuning.see(lesson)
-        began = self._taken.learned
+        before = self._taken
         self._taken = await self._gpu.take(lessons, records[-1].offset + 1)
         self._ahead.clear()
         self._place = self._place._replace(last=fingerprint(records[-1]))
         if self._taken.rounds or not self._taken.waiting:
             self._due.drop("fill")
         self._versions.add(self._taken.rounds)
-        self._metrics.took(self._taken, self._taken.learned - began, self._clock())
+        if skipped := self._taken.skipped - before.skipped:
+            log.warning("%d step(s) of the network were not made: loss or gradient was no finite number", skipped)
+        self._metrics.took(self._taken, self._taken.learned - before.learned, skipped, self._clock())
         await asyncio.to_thread(self._curves.took, self._taken, self._versions.live, self._clock())
 
     async def _is_learned(self, lesson: Lesson) -> bool:
@@ -280,9 +282,9 @@ class Trainer:
         if before is None and lag > self._rhythm.late:
             return  # how it goes, only a second look can tell
         gained = (before[1] - lag) / (now - before[0]) if before is not None and now > before[0] else 0.0
-        if (share := next_share(self._taken.share, lag, self._rhythm.late, gained)) is not None:
-            log.info("%.1f s behind: from here on %.0f %% of the examples are learned from", self._lag, 100 * share)
-            await self._paces.decide(self._taken.offset, share)
+        share = next_share(self._taken.share, lag, self._rhythm.late, gained)
+        if share is not None and await self._paces.decide(self._taken.offset, share):
+            log.info("%.1f s behind: from here on %.0f %% of the examples are learned from", lag, 100 * share)
 
     # ------------------------------------------------------------------ erasures
     async def _go_back(self) -> None:

@@ -193,7 +193,7 @@ class Rates:
 
     def to_pieces(self) -> Iterator[bytes]:
         """The same in pieces of some thousand bytes; nothing may be learned until the last of them is out."""
-        counts, known = list(self._counts.values()), [self._known.old, self._known.young]
+        counts, known = list(self._counts.values()), self._known.generations
         kept = [FORMAT, self.half_life_s, self.offsets, self.through, self.lists, counts, known]
         return pieces([*kept, self.exposures.amounts])
 
@@ -208,9 +208,7 @@ class Rates:
         self.offsets = {} if rewound else kept.offsets
         self.through, self.lists = kept.through, kept.lists
         self._counts = dict(zip(KINDS, kept.counts, strict=True))
-        for generation in kept.known:
-            for mark, counted in generation.items():
-                self._known.put(mark, counted)
+        self._known.restore(kept.known)
         self.exposures = Exposures(half_life_s, kept.exposures)
         return self
 

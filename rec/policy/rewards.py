@@ -87,9 +87,7 @@ class Rewards:
     def to_pieces(self) -> Iterator[bytes]:
         """All of it, as of now, in pieces of some thousand bytes; nothing may be learned until the last is out."""
         groups = [(segment, placement, arms) for (segment, placement), arms in self.bandit.arms.items()]
-        known = [self._known.old, self._known.young]
-        roots = [self._roots.old, self._roots.young]
-        return pieces([FORMAT, self.offsets, groups, known, self.refreshing, roots])
+        return pieces([FORMAT, self.offsets, groups, self._known.generations, self.refreshing, self._roots.generations])
 
     def to_bytes(self) -> bytes:
         """The same at once."""
@@ -105,11 +103,7 @@ class Rewards:
         self = cls(rules)
         self.offsets = {} if rewound else kept.offsets
         self.bandit = Bandit({(segment, placement): arms for segment, placement, arms in kept.groups})
-        for generation in kept.known:
-            for mark, counted in generation.items():
-                self._known.put(mark, counted)
+        self._known.restore(kept.known)
         self.refreshing = kept.refreshing
-        for roots in kept.roots:
-            for mark, total in roots.items():
-                self._roots.put(mark, total)
+        self._roots.restore(kept.roots)
         return self
