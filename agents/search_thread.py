@@ -17,6 +17,7 @@ import msgspec
 from agents.metrics import Metrics
 from rec.config import Settings
 from rec.errors import ModelError, RecError, Unavailable
+from rec.logs import discreet
 from rec.model.weights import whole_words
 from rec.recommend import World
 from rec.requests import SearchRequest, SuggestRequest
@@ -61,8 +62,8 @@ class SearchThread:
         for user_id in user_ids:
             try:
                 self.engine.forget(user_id)
-            except Exception:
-                log.exception("search could not forget an erased user, and tries again")
+            except Exception as error:  # noqa: BLE001
+                log.error("search could not forget an erased user, and tries again: %s", discreet(error))
                 left.append(user_id)
         return left
 
@@ -71,8 +72,8 @@ class SearchThread:
         for click in clicks:
             try:
                 self.engine.clicked(*click, now)
-            except Exception:
-                log.exception("search could not learn from a click")
+            except Exception as error:  # noqa: BLE001
+                log.error("search could not learn from a click: %s", discreet(error))
 
     def search(
         self, request: SearchRequest, read: ReadQuery | None, state: UserState | None, now: float, complete: bool
@@ -87,8 +88,8 @@ class SearchThread:
             )
         except RecError as error:
             return Answer(error_body(error))
-        except Exception:
-            log.exception("a search failed")
+        except Exception as error:  # noqa: BLE001
+            log.error("a search failed: %s", discreet(error))
             return Answer(error_body(RecError("Something broke in search. The worker's log says what.")))
         self._count(slate)
         return Answer(b'{"slate":' + encode_slate(slate) + b"}", slate)
@@ -109,8 +110,8 @@ class SearchThread:
             found = self.engine.suggest(request.q, request.n, self.world, now)
         except RecError as error:
             return error_body(error)
-        except Exception:
-            log.exception("suggestions failed")
+        except Exception as error:  # noqa: BLE001
+            log.error("suggestions failed: %s", discreet(error))
             return error_body(RecError("Something broke in search. The worker's log says what."))
         listed = [
             {"text": each.text, "kind": each.kind} | ({"item_id": each.item_id} if each.item_id else {})
