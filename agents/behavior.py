@@ -18,7 +18,7 @@ from agents.consents import Consents
 from agents.dead_letters import DeadLetters
 from agents.examples import Examples
 from agents.feedback import Feedback
-from agents.forget import Forgetting
+from agents.forget import Forgetting, is_meant
 from agents.intents import Intents
 from agents.metrics import Metrics
 from agents.refresh import Refresher
@@ -84,10 +84,7 @@ class Behavior:
 
     async def _fold(self, key: bytes, event: Event) -> None:
         if event.event == ERASE:
-            state = self._users.get(key)
-            if await self._forgetting.erase(self._users, key, event):
-                self._examples.put(erased_of(event, state))
-                self._feedback.erase(event)
+            await self._erase(key, event)
             if self._searching is not None:
                 self._searching.forget(event.subject)
             if self._intents is not None:
@@ -120,6 +117,16 @@ class Behavior:
         if event.visitor_id is not None and after.visitors.get(event.visitor_id) == "asked":
             await self._ask_to_merge(event.visitor_id, event.subject, event.at)
         await self._consents.follow(event, before, after)
+
+    async def _erase(self, key: bytes, event: Event) -> None:
+        """The model is told first: the state alone knows since when it may have learned of the user, and a crash in
+        between repeats the event. While the broker is away this waits; further events would have to come from it, too.
+        """
+        state = self._users.get(key)
+        if is_meant(event, state):
+            await self._examples.tell(erased_of(event, state))
+            await self._forgetting.erase(self._users, key, event)
+            self._feedback.erase(event)
 
     def _refresh(self, event: Event) -> None:
         def now() -> None:

@@ -37,25 +37,35 @@ class CatalogReader:
 
     async def changes(self) -> Changes:
         """One page of changes. Raises Unavailable."""
-        page = await self._database.changes(self._revision)
+        changes, self._revision = await self._page(self._revision)
+        return changes
+
+    async def look(self) -> tuple[Changes, dict[str, bytes]]:
+        """Every page there is, and `cached_vectors`. Raises Unavailable: then the next look finds all of it again."""
+        items: dict[str, Item] = {}
+        deleted: set[str] = set()
+        revision = self._revision
+        while True:
+            changes, revision = await self._page(revision)
+            if not changes.ids:
+                break
+            items |= {item.item_id: item for item in changes.items}
+            deleted = (deleted | set(changes.deleted)) - {item.item_id for item in changes.items}
+            for item_id in changes.deleted:
+                items.pop(item_id, None)
+        vectors = await self.cached_vectors()
+        self._revision = revision
+        return Changes(list(items.values()), sorted(deleted)), vectors
+
+    async def _page(self, since: int) -> tuple[Changes, int]:
+        """Changes after a revision, and the one to go on from."""
+        page = await self._database.changes(since)
         for item_id in page.deleted:
             self.without_vector.pop(item_id, None)
         for item in page.items:
             self.without_vector.pop(item.item_id, None)  # so that it comes last again: the newest is encoded first
             self.without_vector[item.item_id] = item
-        moved, self._revision = page.revision > self._revision, page.revision
-        return Changes(page.items, page.deleted) if moved else Changes([], [])
-
-    async def all_changes(self) -> Changes:
-        """Every page there is. Raises Unavailable."""
-        items: dict[str, Item] = {}
-        deleted: set[str] = set()
-        while (changes := await self.changes()).ids:
-            items |= {item.item_id: item for item in changes.items}
-            deleted = (deleted | set(changes.deleted)) - {item.item_id for item in changes.items}
-            for item_id in changes.deleted:
-                items.pop(item_id, None)
-        return Changes(list(items.values()), sorted(deleted))
+        return Changes(page.items, page.deleted) if page.revision > since else Changes([], []), page.revision
 
     async def cached_vectors(self) -> dict[str, bytes]:
         """item_id → vector (little-endian float32), of items that waited for one. Raises Unavailable."""
@@ -95,8 +105,7 @@ class EpochReader:
 
     async def look(self) -> News:
         """Raises Unavailable."""
-        changes = await self._reader.all_changes()
-        vectors = await self._reader.cached_vectors()
+        changes, vectors = await self._reader.look()
         self.found += len(vectors)
         return News(vectors, changes.deleted)
 

@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rec.contest import CANDIDATE, UNTAUGHT
+from rec.contest import CANDIDATE, UNTAUGHT, Round
 from rec.examples import Taken
 
 log = logging.getLogger(__name__)
 
-FLUSH_S = 5.0
+EVERY_S = 10.0  # a point of each curve, of what came since the last
+FILE_BYTES = 4 * 1024 * 1024  # then another file is begun, so that the oldest can go
+MOST_BYTES = 64 * 1024 * 1024  # of all files: more than ten days
 
 
 class Curves:
@@ -30,7 +32,10 @@ class Curves:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._writer: Any = None
-        self._flushed = 0.0
+        self._files = 0
+        self._drawn = 0.0
+        self._rounds: list[Round] = []  # not drawn yet
+        self._losses: list[float] = []
         self._said = False  # that the disk takes nothing: once, for there is a call a second
 
     async def __aenter__(self) -> Curves:
@@ -43,15 +48,21 @@ class Curves:
         """One call's worth of batches. Of the contenders those are drawn that are always there."""
         if not taken.rounds:
             return
+        self._rounds += taken.rounds
+        self._losses.append(taken.loss)
+        if abs(now - self._drawn) < EVERY_S:
+            return
+        whole = taken._replace(loss=sum(self._losses) / len(self._losses), rounds=self._rounds)
+        self._rounds, self._losses = [], []
         try:
-            self._draw(dict(_curves(taken, live, now)), taken.learned, now)
+            self._draw(dict(_curves(whole, live, now)), taken.learned, now)
         except OSError as error:
             self._close()
             if not self._said:
                 log.error("no curves for now: %s cannot be written: %s", self._folder, error.strerror or error)  # noqa: TRY400
             self._said = True
         else:
-            self._said = False
+            self._said, self._drawn = False, now
 
     def _draw(self, curves: dict[str, float], step: int, now: float) -> None:
         from tensorboardX.event_file_writer import EventsWriter
@@ -60,12 +71,22 @@ class Curves:
 
         if self._writer is None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._writer, self._flushed = EventsWriter(str(self._folder / "events")), 0.0
+            self._make_room()
+            self._files += 1  # in the name, for the time in it is in whole seconds
+            self._writer = EventsWriter(str(self._folder / "events"), f".{self._files:06d}")
         for name, value in curves.items():
             self._writer.write_event(Event(wall_time=now, step=step, summary=scalar(name, value)))
-        if abs(now - self._flushed) >= FLUSH_S:
-            self._writer.flush()
-            self._flushed = now
+        self._writer.flush()
+        if Path(self._writer._file_name).stat().st_size >= FILE_BYTES:
+            self._close()
+
+    def _make_room(self) -> None:
+        """The oldest files go. Their names begin with when they were begun."""
+        size = FILE_BYTES
+        for path in sorted(self._folder.glob("events.out.tfevents.*"), reverse=True):
+            size += path.stat().st_size
+            if size > MOST_BYTES:
+                path.unlink()
 
     def _close(self) -> None:
         writer, self._writer = self._writer, None
@@ -73,7 +94,7 @@ class Curves:
             return
         try:
             writer.close()
-        except OSError:  # it was said, or is the last 5 s; the file is still to be closed, and may say so again
+        except OSError:  # it was said; the file is still to be closed, and may say so again
             with contextlib.suppress(OSError):
                 writer._py_recordio_writer.close()
             path = Path(writer._file_name)

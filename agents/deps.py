@@ -27,14 +27,15 @@ from agents.metrics import Metrics
 from agents.model_sync import ModelSync
 from agents.presence import Presence
 from agents.query_encoder import query_reader
-from agents.rating import Rating, load_rates
+from agents.rating import rating_of
 from agents.refresh import Refresher
 from agents.requests import Requests
 from agents.retraction import Retraction
 from agents.rewarding import choosing
 from agents.rule_sync import RuleSync
 from agents.scoring import INLINE_S, Scoring
-from agents.searching import Searching, search_engine
+from agents.search_thread import search_engine
+from agents.searching import Searching
 from agents.selling import selling
 from agents.served import ServedLists
 from agents.shown import Learning, Shown
@@ -173,14 +174,7 @@ async def wire(
         consent_default=rules.consent_default,
         teach=examples.put if settings.train_rewards else None,
     )
-    rating = Rating(
-        await asyncio.to_thread(load_rates, settings.rates_path, settings),
-        path=settings.rates_path,
-        source=to,
-        topic=settings.topic(FEEDBACK),
-        snapshot_s=settings.counters_snapshot_s,
-    )
-    rating.joining, rating.tell = settings.feedback, lambda ledger: setattr(world, "ledger", ledger)
+    rating = await asyncio.to_thread(rating_of, settings, to, lambda ledger: setattr(world, "ledger", ledger))
     refresher = Refresher(
         state_of=lambda user_id: users.get(user_id.encode()),
         erased_at=forgetting.moment,
@@ -218,6 +212,8 @@ async def wire(
         encoder=query_encoder,
         world=world,
         state_of=lambda user_id: users.get(user_id.encode()),
+        life_of=refresher.life,
+        served=served,
         exchange=exchange,
         metrics=metrics,
         fusion_path=settings.fusion_path,

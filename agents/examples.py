@@ -1,7 +1,7 @@
 """fold → **examples** → the trainer's topic. What the worker has to teach, on its way without holding anything up.
 
 A list goes out while its example is still being published. What lies here when the process is killed was folded and is
-not learned from; it is bounded, and so is what an absent broker holds up.
+not learned from; it is bounded, and so is what an absent broker holds up. Erasures alone are waited for.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ class Examples(Outbox[Told]):
 
     what, every_s = "examples", 0.2  # a trainer gathers for longer, and every request costs
 
-    def put(self, lesson: Told) -> None:
+    def put(self, lesson: Example | Rewarded) -> None:
         """Sync: callable from the middle of a fold."""
         self.add(lesson)
+
+    async def tell(self, erased: Erased) -> None:
+        """Behind the user's own examples. Returns once the broker has it, however long that takes."""
+        await self.send(erased)
 
     def may_go(self, value: Told) -> bool:
         return not isinstance(value, Erased)
@@ -37,4 +41,11 @@ def _key(lesson: Told) -> str:
         case Rewarded():  # each revision by itself: a replay is to read what was read
             return f"rewarded {lesson.slate_id} {lesson.revision}"
         case Erased():
-            return f"erased {lesson.erasure_id} {lesson.line}"
+            return erased_key(lesson)
+
+
+def erased_key(erased: Erased) -> str:
+    """Each by itself: one that is read again after a crash finds no state any more, and would take the place of the
+    one that knows since when the model may have learned of the user.
+    """
+    return f"erased {erased.erasure_id} {erased.line} {erased.since}"

@@ -16,6 +16,7 @@ import msgspec
 
 from rec.errors import RecError, Unavailable
 from rec.explain import apart, explain
+from rec.logs import discreet
 from rec.policy.chosen import Assignment
 from rec.ports import Exchange, Reply
 from rec.recommend import Ask, World
@@ -77,8 +78,8 @@ class Explaining:
     def _body(self, request: Explain, ask: Ask, now: float) -> bytes:
         try:
             found = explain(ask, apart(self._world), now=now, rng=self._rng, top=request.top)
-        except Exception:
-            log.exception("a list could not be explained")
+        except Exception as error:  # noqa: BLE001
+            log.error("a list could not be explained: %s", discreet(error))
             return _error(RecError("Something broke while the list was explained. The worker's log says what."))
         return msgspec.json.encode({"explained": found._asdict()})
 

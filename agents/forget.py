@@ -82,14 +82,11 @@ class Forgetting:
         """When this id was last erased, seconds since 1970."""
         return self._erased.get(user_hash(self._secret, subject)) if self._erased else None
 
-    async def erase(self, users: MutableMapping[bytes, UserState], key: bytes, event: Event) -> bool:
-        """Remove the state, and with it its place in the changelog; pass the erasure on to the user's visitors.
-
-        False if it is no longer meant: a user has come to be under this id since the visitor was found.
-        """
+    async def erase(self, users: MutableMapping[bytes, UserState], key: bytes, event: Event) -> None:
+        """Remove the state, and with it its place in the changelog; pass the erasure on to the user's visitors."""
         state = users.get(key)
-        if is_visitors(event) and state is not None and state.is_user:
-            return False
+        if not is_meant(event, state):
+            return
         self.note(event)
         if state is not None:
             await self._pass_on(event, state)
@@ -97,7 +94,6 @@ class Forgetting:
             del users[key]
         self._again.append((self._clock() + RETRY_S, event.subject))
         await self._soon_finished(event, int(state is not None))
-        return True
 
     async def _soon_finished(self, event: Event, removed: int) -> None:
         """Have Redis and the receipt seen to, and wait until that is done: a kill before it repeats the erasure.
@@ -117,11 +113,15 @@ class Forgetting:
             log.warning("an erasure is not complete yet; Redis and its receipt are seen to later")
 
     async def _pass_on(self, event: Event, state: UserState) -> None:
+        """Raises Unavailable, and the state stays for the next try: after it nobody knows who the visitors were."""
         at = datetime.fromtimestamp(event.at, UTC)
         asked = [visitor_id for visitor_id, mark in state.visitors.items() if mark != "refused"]
-        for number, visitor_id in enumerate(asked, 1):
-            request = EraseVisitor(visitor_id, event.subject, event.event_id, number, at)
-            await self._to.publish(self._requests_topic, visitor_id, encode_request(request))
+        records = [
+            (visitor_id, encode_request(EraseVisitor(visitor_id, event.subject, event.event_id, number, at)))
+            for number, visitor_id in enumerate(asked, 1)
+        ]
+        if records:
+            await self._to.publish_many(self._requests_topic, records)
 
     async def erase_visitor(self, users: MutableMapping[bytes, UserState], key: bytes, request: EraseVisitor) -> None:
         """Erase a visitor with the user they became; leave alone who is a user, or somebody else's visitor.
@@ -219,6 +219,11 @@ class Forgetting:
             await self._database.add_step(event.event_id, line_of(event, store), removed, at, note)
         except NotFound:
             log.warning("an erasure without a receipt was carried out")
+
+
+def is_meant(event: Event, state: UserState | None) -> bool:
+    """False if a user has come to be under this id since it was found to be a visitor's."""
+    return not (is_visitors(event) and state is not None and state.is_user)
 
 
 def is_visitors(event: Event) -> bool:

@@ -108,6 +108,9 @@ class TrainerMetrics:
         self.read = Gauge("shunxi_examples_read", "Next record of the topic to be read", registry=r)
         self.behind = Gauge("shunxi_learned_behind_seconds", "Now less the newest event learned from", registry=r)
         self.loss = Gauge("shunxi_train_loss_nats", "Of the network's last step", registry=r)
+        self.skipped = Counter(
+            "shunxi_train_steps_skipped_total", "Steps not made: loss or gradient was no number", registry=r
+        )
         self.share = Gauge("shunxi_train_share", "Share of the examples that is learned from", registry=r)
         self.verdicts = Counter("shunxi_model_verdicts_total", "Decisions about versions", ["kind"], registry=r)
         self.tunings = Counter("shunxi_encoder_tunings_total", "Visits of the encoder's tuning", ["kind"], registry=r)
@@ -120,9 +123,10 @@ class TrainerMetrics:
             self.learned, self.behind, self.loss, self.share, self.verdicts, self.tunings, self.restarts,
         )  # fmt: skip
 
-    def took(self, taken: Taken, learned: int, now: float) -> None:
-        """What the child has said."""
+    def took(self, taken: Taken, learned: int, skipped: int, now: float) -> None:
+        """What the child has said; of examples and of steps, what came since it said so last."""
         self.learned.inc(max(0, learned))
+        self.skipped.inc(max(0, skipped))
         self.share.set(taken.share)
         self.read.set(taken.offset)
         if taken.rounds:

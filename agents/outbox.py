@@ -36,7 +36,7 @@ class Outbox(ABC, Generic[T]):
     def __init__(self, *, to: Log, topic: str, lost: Counter) -> None:
         self._to, self._topic, self._lost = to, topic, lost
         self._waiting: deque[T] = deque()
-        self._wake = asyncio.Event()
+        self._wake, self._turn = asyncio.Event(), asyncio.Lock()
 
     @abstractmethod
     async def records_of(self, batch: Sequence[T]) -> list[tuple[str, bytes]]:
@@ -51,6 +51,21 @@ class Outbox(ABC, Generic[T]):
         self._waiting.append(value)
         self._bound()
         self._wake.set()
+
+    async def send(self, value: T) -> None:
+        """The same, and return once the broker has acknowledged it, and all that came before it.
+
+        For what may not go. While the broker is away this waits, and says so every `AGAIN_S`; whoever is cancelled
+        meanwhile leaves the value here, to be published or not.
+        """
+        self.add(value)
+        await self._flush()
+
+    async def _flush(self) -> None:
+        """Publish until nothing waits; one at a time, so that nothing is overtaken."""
+        async with self._turn:
+            while self._waiting:
+                await self._publish()
 
     def _bound(self) -> None:
         """The oldest that may go, go."""
@@ -68,13 +83,11 @@ class Outbox(ABC, Generic[T]):
                 await self._wake.wait()
                 self._wake.clear()
                 await asyncio.sleep(self.every_s)
-                while self._waiting:
-                    await self._publish()
+                await self._flush()
         except asyncio.CancelledError:
             with contextlib.suppress(Unavailable, TimeoutError):
                 async with asyncio.timeout(LAST_S):
-                    while self._waiting:
-                        await self._publish()
+                    await self._flush()
             raise
 
     async def _publish(self) -> None:

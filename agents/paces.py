@@ -26,13 +26,18 @@ class Paces:
     def __init__(self, location: str) -> None:
         self._location = location
         self._log = ""
-        self._kept: list[tuple[int, float, str]] = []  # offset, share, name
+        self._kept: list[tuple[int, float, str]] = []  # offset, share, name; sorted
+        self._open = 0  # before this offset nothing is decided any more: it was read, or decided about
 
     async def begin(self, log: str) -> None:
         """Read what was decided about this log."""
-        self._log = log
+        if log != self._log:
+            self._log, self._open = log, 0
         found = []
         for name in await asyncio.to_thread(names, self._location):
+            whose, _, at = name.rpartition("-")
+            if whose == log and at.isdigit():  # whether it can be read or not: there it lies
+                self._open = max(self._open, int(at) + 1)
             try:
                 meta = await asyncio.to_thread(load_meta, self._location, name)
             except ModelError as error:
@@ -48,19 +53,24 @@ class Paces:
                 found.append((int(meta["offset"]), float(meta["share"]), name))
         self._kept = sorted(found)
 
-    async def decide(self, offset: int, share: float) -> None:
-        """From this offset on. On return it is written."""
-        name = f"{self._log}-{offset:012d}"
-        if self._kept and self._kept[-1][0] == offset:
-            return
+    async def decide(self, offset: int, share: float) -> bool:
+        """From this offset on. On return it is written; False if what was read once would be learned otherwise.
+
+        So a trainer that goes back to a checkpoint, and is behind for it, leaves out what it left out the first time.
+        """
+        if offset < self._open:
+            return False
+        name, self._open = f"{self._log}-{offset:012d}", offset + 1
         share_of = {MODEL: {"share": np.array([share])}}
         await asyncio.to_thread(
             save, self._location, name, share_of, {"log": self._log, "offset": offset, "share": share}
         )
         self._kept.append((offset, share, name))
+        return True
 
     def between(self, begin: int, end: int) -> list[tuple[int, Pace]]:
-        """What changes at offsets from `begin` to before `end`."""
+        """What changes at offsets from `begin` to before `end`, which are read now."""
+        self._open = max(self._open, end)
         first = bisect_left(self._kept, (begin, 0.0, ""))
         return [(offset, Pace(share)) for offset, share, _ in self._kept[first:] if offset < end]
 

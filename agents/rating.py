@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
 from agents.outcomes import Outcomes, last_or_new
 from rec.config import Settings
 from rec.policy.exposure import Ledger
+from rec.ports import Log
 from rec.priors import STRONGEST
 from rec.rates import LEVEL, Rates
 from rec.requests import AskRates
+from rec.topics import FEEDBACK
 
 TELL_S = 1.0
 
@@ -49,7 +50,11 @@ class Rating(Outcomes[Rates]):
         return msgspec.json.encode({"feedback": feedback})
 
 
-def load_rates(path: Path, settings: Settings) -> Rates:
-    """The rates of the last snapshot, or new ones."""
-    half_life_s = settings.feedback_half_life_s
-    return last_or_new(path, lambda raw: Rates.from_bytes(raw, half_life_s), lambda: Rates(half_life_s), "rates")
+def rating_of(settings: Settings, to: Log, tell: Callable[[Ledger], None]) -> Rating:
+    """The rates of the last snapshot, or new ones. Reads it: not on the event loop."""
+    path, half_life_s = settings.rates_path, settings.feedback_half_life_s
+    rates = last_or_new(path, lambda raw: Rates.from_bytes(raw, half_life_s), lambda: Rates(half_life_s), "rates")
+    topic, snapshot_s = settings.topic(FEEDBACK), settings.counters_snapshot_s
+    rating = Rating(rates, path=path, source=to, topic=topic, snapshot_s=snapshot_s)
+    rating.joining, rating.tell = settings.feedback, tell
+    return rating

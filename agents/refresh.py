@@ -39,6 +39,8 @@ LET_IN = 8  # turns of the event loop before a batch: of events that wait to be 
 
 MakeAnew = Callable[[Iterable[tuple[str, str]], Cause], Awaitable[None]]  # (user, screen), why
 StateOf = Callable[[str], UserState | None]
+Life = tuple[str | None, float | None]  # a user's epoch, and when they were erased last
+LifeOf = Callable[[str], Life]
 StrategyOf = Callable[[str, str, UserState | None, float], Assignment | None]  # user, placement, state, now
 
 
@@ -169,7 +171,7 @@ class Refresher:
         self._late -= {user_id for user_id in turn if not self._mailbox.waits(user_id)}
         if not asks:
             return
-        begun = {ask.user_id: self._life(ask.user_id) for ask in asks}
+        begun = {ask.user_id: self.life(ask.user_id) for ask in asks}
         started = time.perf_counter()
         noted = await self._scoring.noted(asks, now)
         slates = [one.slate for one in noted]
@@ -178,7 +180,7 @@ class Refresher:
         pushed = list(zip([due.screen for due in dues], slates[: len(dues)], strict=True))
         answers = list(zip(requests, slates[len(dues) :], strict=True))
         to_keep = pushed + [(slate.placement, slate) for request, slate in answers if self._serves_a_screen(request)]
-        kept = [one for one in to_keep if self._life(one[1].user_id) == begun[one[1].user_id]]
+        kept = [one for one in to_keep if self.life(one[1].user_id) == begun[one[1].user_id]]
         try:
             await self._exchange.store_slates([Pushed(each.user_id, as_stored(screen, each)) for screen, each in kept])
             for request, slate in answers:
@@ -189,7 +191,7 @@ class Refresher:
                     self._follow(due.entry.user_id, due.screen, due.entry.cause)
             raise
         for ask, one, by in zip(asks, noted, chosen, strict=True):
-            if self._life(ask.user_id) == begun[ask.user_id]:
+            if self.life(ask.user_id) == begun[ask.user_id]:
                 self._served.put(one.slate, ask.state, by, one.note)
         done = self._clock()
         for due, ask, one in zip(dues, asks, noted, strict=False):  # the asks of requests come behind
@@ -240,8 +242,8 @@ class Refresher:
         """Whether the answer is also the list of a screen, and kept. Otherwise whoever asks could fill Redis."""
         return request.item_id is None and request.placement in self._presence.screens(request.user_id)
 
-    def _life(self, user_id: str) -> tuple[str | None, float | None]:
-        """Another one after scoring than before: the user was erased meanwhile, and their list is not to be kept."""
+    def life(self, user_id: str) -> Life:
+        """Another one after a list was made than before: the user was erased meanwhile, and it is not to be kept."""
         state = self._state_of(user_id)
         return state.epoch if state is not None else None, self._erased_at(user_id)
 

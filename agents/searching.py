@@ -1,13 +1,15 @@
-"""requests, catalog, behavior → **searching** → replies. The worker's side of search: whose turn it is, and no more.
+"""requests, catalog, behavior → **searching** → replies, topic `served`. Whose turn it is in search, and no more.
 
 All that touches the engine runs in one thread, in order: changes of the catalog in portions, searches a few at a
-time, clicks. The event loop only queues, waits for vectors, and replies; the thread goes on meanwhile. A request behind
-its deadline is dropped; one that is too many is told so at once, and may try again.
+time, clicks (agents/search_thread.py). The event loop only queues, waits for vectors, replies, and tells the feedback
+of the lists that went out; the thread goes on meanwhile. A request behind its deadline is dropped; one that is too many
+is told so at once, and may try again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import random
 import time
@@ -21,21 +23,19 @@ import msgspec
 
 from agents.metrics import Metrics
 from agents.query_encoder import QueryEncoder
+from agents.refresh import Life, LifeOf, StateOf
+from agents.search_thread import Click, SearchThread, error_body
+from agents.served import ServedLists
 from agents.snapshots import kept
-from rec.catalog import Floats, Item
-from rec.config import Settings
-from rec.errors import ModelError, RecError, Unavailable
+from rec.catalog import Item
+from rec.errors import Unavailable
 from rec.events import POSITIVE, Event
-from rec.model.weights import whole_words
 from rec.ports import Exchange, Reply
 from rec.recommend import World
 from rec.requests import SearchRequest, SuggestRequest
 from rec.search.engine import Engine
-from rec.search.fusion import FUSED, Fusion
-from rec.search.nearness import Nearness, ReadQuery
-from rec.search.reading import load_synonyms
-from rec.search.words import Words
-from rec.slates import encode_slate
+from rec.search.nearness import ReadQuery
+from rec.slates import Slate
 from rec.state import UserState
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ WITHIN_S = 0.1  # a warm encoder is waited for so long
 MOST_BEHIND = 32  # searches that wait for their turn
 PRESSED_S = 0.5  # before its deadline a search is answered even if with an error
 SAVE_S = 30.0
-SHELF_S = 3.0  # what is popular in a search may be so old
+AGAIN_S = 1.0  # after which who could not be forgotten is tried again
 
 
 class _Waiting(NamedTuple):
@@ -59,7 +59,8 @@ class _Waiting(NamedTuple):
 
 
 class Searching:
-    """Answers searches and suggestions from `engine`, which nobody else touches."""
+    """Answers searches and suggestions from `engine`, which nobody else touches. `served` is told of the lists that
+    went out, unless their user has another life (`life_of`) than when they were made."""
 
     def __init__(
         self,
@@ -67,23 +68,25 @@ class Searching:
         engine: Engine,
         encoder: QueryEncoder | None,
         world: World,
-        state_of: Callable[[str], UserState | None],
+        state_of: StateOf,
+        life_of: LifeOf,
+        served: ServedLists,
         exchange: Exchange,
         metrics: Metrics,
         fusion_path: Path,
         rng: random.Random | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.engine, self._encoder, self.world, self._state_of = engine, encoder, world, state_of
-        self._exchange, self._metrics, self._path = exchange, metrics, fusion_path
-        self._rng, self._clock = rng or random.Random(), clock
+        self.engine, self._encoder, self.world = engine, encoder, world
+        self._state_of, self._life_of, self._served = state_of, life_of, served
+        self._exchange, self._metrics, self._path, self._clock = exchange, metrics, fusion_path, clock
+        self._thread = SearchThread(engine, world, metrics, rng or random.Random())
         self._executor: ThreadPoolExecutor | None = None
-        self._nearness = Nearness()
         self._items: dict[str, Item | None] = {}  # what the index does not know yet; None: deleted
         self._built = False  # whether the index ever was as the catalog
         self._ready: deque[_Waiting] = deque()
         self._typed: deque[SuggestRequest] = deque()
-        self._clicks: deque[tuple[str, str, list[str]]] = deque()
+        self._clicks: deque[Click] = deque()
         self._forgotten: deque[str] = deque()
         self._reading: set[asyncio.Task[None]] = set()
         self._sending: set[asyncio.Task[None]] = set()
@@ -110,7 +113,7 @@ class Searching:
             self._wake.set()
             return
         known = None if self._encoder is None else self._encoder.known(request.search.q)
-        if known is not None or self._encoder is None or request.search.page is not None:
+        if known is not None or self._encoder is None or self.engine.remembers(request.user_id, request.search.page):
             self._queue(_Waiting(request, known))
             return
         task = asyncio.create_task(self._read(self._encoder, request))
@@ -127,21 +130,30 @@ class Searching:
     def _refuse(self, request: SearchRequest | SuggestRequest) -> None:
         self._metrics.searches.labels(outcome="refused").inc()
         busy = Unavailable("More searches wait than can be made. Try again in a second.", code="busy", retry_after=1)
-        self._reply(request, _error(busy))
+        self._reply(request, error_body(busy))
 
-    def _reply(self, request: SearchRequest | SuggestRequest, body: bytes) -> None:
-        """On its way; nobody waits for it here."""
+    def _reply(
+        self, request: SearchRequest | SuggestRequest, body: bytes, sent: Callable[[], None] = lambda: None
+    ) -> None:
+        """On its way; nobody waits for it here. `sent`: what is to be done when it went out."""
         if self._over:
             return
-        task = asyncio.create_task(self._send(request.reply_to, Reply(request.request_id, body)))
+        task = asyncio.create_task(self._send(request.reply_to, Reply(request.request_id, body), sent))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    async def _send(self, to: str, reply: Reply) -> None:
+    async def _send(self, to: str, reply: Reply, sent: Callable[[], None]) -> None:
         try:
             await self._exchange.reply(to, reply)
         except Unavailable as error:
             log.warning("a search could not be answered: %s", error)
+            return
+        sent()
+
+    def _went_out(self, slate: Slate, state: UserState | None, life: Life) -> None:
+        """A list made from `state`. Of who was erased meanwhile nothing is told."""
+        if self._life_of(slate.user_id) == life:
+            self._served.put(slate, state)
 
     async def _read(self, encoder: QueryEncoder, request: SearchRequest) -> None:
         within = min(WITHIN_S, max(0.0, request.deadline - self._clock()))
@@ -152,7 +164,7 @@ class Searching:
         """Somebody wanted a product; if on a list made here, that teaches the fusion."""
         if event.attribution is not None and event.items and event.event in POSITIVE:
             wanted = [item.item_id for item in event.items]
-            self._clicks.append((event.attribution.slate_id, event.subject, wanted))
+            self._clicks.append(Click(event.attribution.slate_id, event.subject, wanted))
             self._wake.set()
 
     def forget(self, user_id: str) -> None:
@@ -194,7 +206,7 @@ class Searching:
         ]
         clicks, forgotten = _drained(self._clicks), _drained(self._forgotten)
         now = self._clock()
-        waiting = [one for one in self._due(now) if one.request.deadline > now]
+        waiting = self._due(now)
         if not (portion or clicks or forgotten or waiting or self._typed):
             first, self._built = not self._built, True
             if first and self._encoder is not None and len(self.world.counters.queries):
@@ -202,36 +214,38 @@ class Searching:
             while len(self._ready) > MOST_BEHIND:  # those who waited for the index
                 self._refuse(self._ready.popleft().request)
             return first
-        states = [self._state_of(one.request.user_id) for one in waiting]
+        made_of = [(self._state_of(one.request.user_id), self._life_of(one.request.user_id)) for one in waiting]
         complete, done = self._built, asyncio.get_running_loop().call_soon_threadsafe
 
         def suggest() -> None:
             for one in _drained(self._typed):
                 if one.deadline > now:
-                    done(self._reply, one, self._suggestions(one, now))
+                    done(self._reply, one, self._thread.suggest(one, now))
 
-        def work() -> None:
-            for user_id in forgotten:
-                self.engine.forget(user_id)
-            for click in clicks:
-                self.engine.clicked(*click, now)
+        def work() -> list[str]:
+            left = self._thread.forget(forgotten)
+            self._thread.learn(clicks, now)
             suggest()
-            for one, state in zip(waiting, states, strict=True):
+            for one, (state, life) in zip(waiting, made_of, strict=True):
                 began = time.perf_counter()
-                view, texts = self.world.catalog.view(), self.world.meaning.texts_of(one.read)
-                dense = self._nearness.of(view, one.read, texts)
-                done(self._reply, one.request, self._slate(one, state, dense, now, complete))
+                body, slate = self._thread.search(one.request, one.read, state, now, complete)
+                sent = () if slate is None else (functools.partial(self._went_out, slate, state, life),)
+                done(self._reply, one.request, body, *sent)
                 self._metrics.search_seconds.observe(time.perf_counter() - began)
                 suggest()  # who types waits for one search at most
+            return left
 
         if waiting or self._typed or clicks or forgotten:
-            await self._in_thread(work)
+            for user_id in await self._in_thread(work):  # an erasure is not lost
+                asyncio.get_running_loop().call_later(AGAIN_S, self.forget, user_id)
         if portion:
             await self._write(portion)
         return True
 
     def _due(self, now: float) -> list[_Waiting]:
-        """The next to be answered. Until the index is built, those who can wait do: it is a matter of seconds."""
+        """The next to be answered, without those for whom nobody waits any more. Until the index is built, those who
+        can wait do: it is a matter of seconds."""
+        self._ready = deque(one for one in self._ready if one.request.deadline > now)
         if self._built:
             return _some(self._ready, TOGETHER)
         pressed = [one for one in self._ready if one.request.deadline < now + PRESSED_S]
@@ -252,76 +266,6 @@ class Searching:
     async def _in_thread(self, work: Callable[[], T]) -> T:
         assert self._executor is not None, "only run() gets here"
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-
-    def _slate(self, one: _Waiting, state: UserState | None, dense: Floats | None, now: float, complete: bool) -> bytes:
-        """The reply's body; a bad query's error is the asker's, anything else the log's too."""
-        request = one.request
-        try:
-            if not complete:
-                raise Unavailable("The products are still being read. Try again in some seconds.", retry_after=2)
-            slate = self.engine.search(
-                request.user_id,
-                request.search,
-                state,
-                self.world,
-                dense=dense,
-                now=now,
-                rng=self._rng,
-            )
-        except RecError as error:
-            return _error(error)
-        except Exception:
-            log.exception("a search failed")
-            return _error(RecError("Something broke in search. The worker's log says what."))
-        facts = slate.search
-        outcome = "found"
-        if facts is not msgspec.UNSET and facts.fallback is not None:
-            outcome = facts.fallback
-        elif facts is not msgspec.UNSET and facts.corrected:
-            outcome = "corrected"
-        self._metrics.searches.labels(outcome=outcome).inc()
-        self._metrics.search_retrieval.labels(retrieval=slate.strategy.removeprefix("search-")).inc()
-        return b'{"slate":' + encode_slate(slate) + b"}"
-
-    def _suggestions(self, request: SuggestRequest, now: float) -> bytes:
-        try:
-            found = self.engine.suggest(request.q, request.n, self.world, now)
-        except RecError as error:
-            return _error(error)
-        except Exception:
-            log.exception("suggestions failed")
-            return _error(RecError("Something broke in search. The worker's log says what."))
-        listed = [
-            {"text": each.text, "kind": each.kind} | ({"item_id": each.item_id} if each.item_id else {})
-            for each in found
-        ]
-        return msgspec.json.encode({"suggestions": listed})
-
-
-def search_engine(settings: Settings) -> Engine:
-    """The engine that the settings ask for, as it was taught. Raises ConfigError."""
-    words = Words(settings.search_language)
-    synonyms = load_synonyms(settings.search_synonyms, words)
-    known = whole_words(settings.encoder)
-    return Engine(words, synonyms, load_fusion(settings.fusion_path), SHELF_S, known)
-
-
-def load_fusion(path: Path) -> Fusion | None:
-    """What clicks had taught when it was saved; None if nothing, or nothing that this version can read."""
-    try:
-        fusion = msgspec.json.decode(path.read_bytes(), type=Fusion)
-        if len(fusion.weights) != len(FUSED):
-            raise ModelError(f"{len(fusion.weights)} weights instead of {len(FUSED)}")
-    except FileNotFoundError:
-        return None
-    except (msgspec.MsgspecError, ModelError) as error:
-        log.warning("%s cannot be used (%s); search begins with reciprocal ranks again", path, error)
-        return None
-    return fusion
-
-
-def _error(error: RecError) -> bytes:
-    return msgspec.json.encode({"error": error.as_dict()})
 
 
 def _some(queue: deque[T], most: int) -> list[T]:

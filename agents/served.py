@@ -1,4 +1,4 @@
-"""refresh → **served** → topic `served`. Which lists went out, on their way to the feedback without holding a list up.
+"""refresh, search → **served** → topic `served`. Which lists went out, on their way to the feedback, holding none up.
 
 A list is on the screen while its record is still being made: only values that never change wait here. Lists of one
 partition gather for half a second and share a record: to send, to read and to acknowledge one costs the worker as much

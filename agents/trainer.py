@@ -132,8 +132,8 @@ class Trainer:
         await self._paces.begin(self._place.log)
         self._catalog.begin_again()
         self._epochs.begin_again()
-        changes = await self._catalog.all_changes()
-        known = await self._gpu.know(changes.items, await self._catalog.cached_vectors(), changes.deleted)
+        changes, vectors = await self._catalog.look()
+        known = await self._gpu.know(changes.items, vectors, changes.deleted)
         self._departures.begin_again(known)
         if self._tuning is not None:
             self._tuning.know(changes)
@@ -185,21 +185,24 @@ class Trainer:
                 if self._rebuilding is not None and record.offset < self._rebuilding[1]:
                     continue  # read before: this is what the rebuild is for
                 self._forgetting.note_at(lesson.user_id, lesson.at)
+                if not self._to_erase:  # from the first on: each of a steady trickle would put them all off
+                    self._due.wait("erase", self._rhythm.gather)
                 if lesson not in self._to_erase:  # read again after the child died
                     self._to_erase.append(lesson)
-                self._due.wait("erase", self._rhythm.gather)
             elif lesson is not None and record.value is not None and await self._is_learned(lesson):
                 lessons.append(record.value)
                 if self._tuning is not None and isinstance(lesson, Example):
                     self._tuning.see(lesson)
-        began = self._taken.learned
+        before = self._taken
         self._taken = await self._gpu.take(lessons, records[-1].offset + 1)
         self._ahead.clear()
         self._place = self._place._replace(last=fingerprint(records[-1]))
         if self._taken.rounds or not self._taken.waiting:
             self._due.drop("fill")
         self._versions.add(self._taken.rounds)
-        self._metrics.took(self._taken, self._taken.learned - began, self._clock())
+        if skipped := self._taken.skipped - before.skipped:
+            log.warning("%d step(s) of the network were not made: loss or gradient was no finite number", skipped)
+        self._metrics.took(self._taken, self._taken.learned - before.learned, skipped, self._clock())
         await asyncio.to_thread(self._curves.took, self._taken, self._versions.live, self._clock())
 
     async def _is_learned(self, lesson: Lesson) -> bool:
@@ -234,8 +237,7 @@ class Trainer:
             await self._save()
 
     async def _follow_catalog(self) -> None:
-        changes = await self._catalog.all_changes()
-        vectors = await self._catalog.cached_vectors()
+        changes, vectors = await self._catalog.look()
         known: list[str] = []
         if changes.ids or vectors:
             known = await self._gpu.know(changes.items, vectors, changes.deleted)
@@ -280,9 +282,9 @@ class Trainer:
         if before is None and lag > self._rhythm.late:
             return  # how it goes, only a second look can tell
         gained = (before[1] - lag) / (now - before[0]) if before is not None and now > before[0] else 0.0
-        if (share := next_share(self._taken.share, lag, self._rhythm.late, gained)) is not None:
-            log.info("%.1f s behind: from here on %.0f %% of the examples are learned from", self._lag, 100 * share)
-            await self._paces.decide(self._taken.offset, share)
+        share = next_share(self._taken.share, lag, self._rhythm.late, gained)
+        if share is not None and await self._paces.decide(self._taken.offset, share):
+            log.info("%.1f s behind: from here on %.0f %% of the examples are learned from", lag, 100 * share)
 
     # ------------------------------------------------------------------ erasures
     async def _go_back(self) -> None:

@@ -26,7 +26,7 @@ from agents.tuner import Tuner
 from rec.errors import ModelError, Unavailable
 from rec.examples import Example, Taken
 from rec.model.teaching import Tune
-from rec.pairs import Pairs
+from rec.pairs import Lessons, Pairs
 from rec.ports import Database
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,7 @@ class Tuning:
         self._checkpoints, self._how, self._every_s = checkpoints, how, every_s
         self._metrics, self._clock = metrics, clock
         self._pairs = Pairs()
+        self._heard_through = 0.0  # of the pairs: where the learner's child had to go back, they are ahead of it
         self._texts: dict[str, str] = {}
         self._readers: dict[str, CatalogReader] = {}
         self._job: asyncio.Task[None] | None = None
@@ -75,11 +76,13 @@ class Tuning:
     def see(self, example: Example) -> None:
         """Learned from."""
         self._pairs.see(example)
+        self._heard_through = max(self._heard_through, example.event.at)
 
     async def begin_again(self) -> None:
         """Somebody is to be forgotten: what was gathered or is being made may be of them. A replay gathers anew."""
         await self.stop()
         self._pairs.clear()
+        self._heard_through = 0.0
         self.pending = ""
 
     async def stop(self) -> None:
@@ -109,7 +112,7 @@ class Tuning:
             self._begin(self._embed_all(missing))
         elif not self.pending and self._clock() >= self._due:
             self._due = self._clock() + self._every_s
-            self._begin(self._tune(taken, place))
+            self._tune(taken, place)
         elif self._clock() - self._used > IDLE_S:
             await self._tuner.close()
 
@@ -129,7 +132,12 @@ class Tuning:
             self._readers.clear()
             self._look = self._clock() + RETRY_S
 
-    async def _tune(self, taken: Taken, place: Place) -> None:
+    def _tune(self, taken: Taken, place: Place) -> None:
+        """Begin a visit, if there is enough to learn from.
+
+        Here and not in the task, which begins when more has been seen: what is learned from and what the adapter says
+        of it belong together, or it would pass for one that is older than somebody who is in it.
+        """
         lessons = self._pairs.lessons(self._texts, self._how.held_most)
         if len(lessons.train) < self._how.least or len(lessons.held) < self._how.held:
             log.info("the encoder is not tuned yet: %d pairs and %d held out", len(lessons.train), len(lessons.held))
@@ -138,10 +146,13 @@ class Tuning:
             "log": place.log,
             "offset": taken.offset,
             "learned_through": taken.learned_through,
-            "heard_through": taken.heard_through,
+            "heard_through": max(taken.heard_through, self._heard_through),
             "saved": self._clock(),
         }
-        visit = await self._tuner.tune(taken.encoder, lessons, self._how, more)
+        self._begin(self._visit(taken.encoder, lessons, more))
+
+    async def _visit(self, last: str, lessons: Lessons, more: dict[str, Any]) -> None:
+        visit = await self._tuner.tune(last, lessons, self._how, more)
         said = "held-out loss {loss:.4f} after {last_loss:.4f} (± {error:.4f}), vectors moved by {moved:.4f}".format(
             **visit.metrics
         )
@@ -168,8 +179,7 @@ class Tuning:
     async def _embed(self, encoder: str, *, only_traffic: bool = False) -> None:
         """The texts that have no vector of this epoch yet, most acted-on first."""
         reader = self._readers.setdefault(encoder, CatalogReader(self._database, encoder))
-        await reader.all_changes()
-        await reader.cached_vectors()
+        await reader.look()
         traffic = await self._gpu.traffic()
         waiting: dict[str, list[str]] = {}  # text → items; by its digest a vector is kept
         for item in sorted(reader.without_vector.values(), key=lambda item: -traffic.get(item.item_id, 0.0)):

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from agents.checkpoints import Checkpoints
+from agents.examples import erased_key
 from agents.reading import lesson_of, retained
 from rec.errors import NotFound
 from rec.examples import WEIGHTS, Erased, Example, Rewarded
@@ -51,7 +52,7 @@ class Unlearning:
         found: dict[str, list[Record]] = {}
         for erased in users:
             known = self._found.setdefault(_row(erased), {})
-            known |= {record.offset: record for record in scanned[erased.user_id]}
+            known |= {record.offset: record for record in scanned[_row(erased)]}
             found[_row(erased)] = list(known.values())
         first = min((record.offset for records in found.values() for record in records), default=end)
         since = min(taught_since(erased, found[_row(erased)], began) for erased in users)
@@ -74,11 +75,15 @@ class Unlearning:
         return base
 
     async def _scan(self, users: list[Erased], end: int) -> tuple[dict[str, list[Record]], float]:
-        """The users' examples before `end`, and the time of the oldest record that the log still has (else NEVER).
+        """Examples before `end` by erasure, and the time of the oldest record that the log still has (else NEVER).
 
-        What is older was learned from what is gone.
+        What is older was learned from what is gone. What somebody who came back has done since their erasure is not of
+        the life that it ends: it is learned from, and another erasure is to find it.
         """
-        found: dict[str, list[Record]] = {erased.user_id: [] for erased in users}
+        found: dict[str, list[Record]] = {_row(erased): [] for erased in users}
+        of: dict[str, list[Erased]] = {}
+        for erased in users:
+            of.setdefault(erased.user_id, []).append(erased)
         began = NEVER
         newest = sum((await self._source.ends(self._topic)).values())  # the oldest may be one that nobody has read yet
         async with contextlib.aclosing(retained(self._source, self._topic, newest)) as records:
@@ -87,8 +92,10 @@ class Unlearning:
                     began = record.timestamp
                 if record.offset >= end:
                     break
-                if (subject := _subject(record)) in found:
-                    found[subject].append(record)
+                subject, at = _who_and_when(record)
+                for erased in of.get(subject, ()):
+                    if at <= erased.at:
+                        found[_row(erased)].append(record)
         return found, began
 
     async def orphans(self) -> list[Erased]:
@@ -112,7 +119,7 @@ class Unlearning:
             with contextlib.suppress(NotFound):  # an erasure that nobody opened has no receipt
                 await self._database.add_step(erased.erasure_id, erased.line, len(found), now, note)
             gone += [record.key.decode() for record in found.values()]
-        gone += [f"erased {erased.erasure_id} {erased.line}" for erased in users]
+        gone += [erased_key(erased) for erased in users]
         await self._source.publish_many(self._topic, [(key, None) for key in gone])
         for erased in users:
             self._found.pop(_row(erased), None)
@@ -136,11 +143,12 @@ def _row(erased: Erased) -> str:
     return f"{erased.erasure_id} {erased.line}"
 
 
-def _subject(record: Record) -> str | None:
+def _who_and_when(record: Record) -> tuple[str, float]:
+    """Whose record it is, and the time that says to which of their lives it belongs, as in `Forgetting.is_late`."""
     match lesson_of(record):
         case Example(event=event):
-            return event.subject
-        case Rewarded(user_id=user_id):
-            return user_id
+            return event.subject, event.at
+        case Rewarded(user_id=user_id, at=at):
+            return user_id, at
         case _:
-            return None
+            return "", NEVER

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, FiniteFloat, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from rec.errors import ConfigError
@@ -142,11 +142,15 @@ class Settings(BaseSettings):
     search_synonyms: str = Field("", description="a file: `sofa, couch` or `tee => t-shirt` a line")
     search_vectors: bool = Field(True, description="read queries with the encoder, too: a process more for each worker")
     # --- the model
-    train_fill_s: float = Field(2, gt=0, description="a batch of examples waits at most this long to be full")
-    train_judge_s: float = Field(3, gt=0, description="this often what was learned may go live")
-    train_checkpoint_s: float = Field(30, gt=0, description="at most this much is to be learned again after a crash")
-    train_late_s: float = Field(5, gt=0, description="further behind than this, a share of the examples is left out")
-    train_gather_s: float = Field(5, ge=0, description="erasures gather this long: each rebuild replays the log")
+    train_fill_s: FiniteFloat = Field(2, gt=0, description="a batch of examples waits at most this long to be full")
+    train_judge_s: FiniteFloat = Field(3, gt=0, description="this often what was learned may go live")
+    train_checkpoint_s: FiniteFloat = Field(
+        30, gt=0, description="at most this much is to be learned again after a crash"
+    )
+    train_late_s: FiniteFloat = Field(
+        5, gt=0, description="further behind than this, a share of the examples is left out"
+    )
+    train_gather_s: FiniteFloat = Field(5, ge=0, description="erasures gather this long: each rebuild replays the log")
     train_from_archive: int = Field(20_000, ge=0, description="past examples that a new model of `rec up` begins with")
     train_threads: int = Field(1, ge=1, description="of the trainer's child process, on a CPU")
     device: str = Field(
@@ -154,12 +158,13 @@ class Settings(BaseSettings):
     )
     precision: Literal["fp32", "bf16"] = Field("fp32", description="of their products; weights are always fp32")
     train_batch: int = Field(64, ge=2, description="examples a step, half of them new ones, half replayed")
-    train_rate: float = Field(1e-3, gt=0, description="AdamW's step size")
-    train_impressions: float = Field(0, ge=0, description="weight of the loss against what was shown and left alone")
-    train_rewards: float = Field(
+    train_rate: FiniteFloat = Field(1e-3, gt=0, description="AdamW's step size")
+    train_impressions: FiniteFloat = Field(
+        0, ge=0, description="weight of the loss against what was shown and left alone"
+    )
+    train_rewards: FiniteFloat = Field(
         0,
         ge=0,
-        allow_inf_nan=False,
         description="weight of the policy gradient of what lists earned; above 0 it needs REC_FEEDBACK",
     )
     model_dim: int = Field(64, ge=8, description="width of the network")

@@ -87,14 +87,16 @@ class Contest:
                 return Verdict("roll_back", f"{live} has become worse than {name}: {self._gap(live, name)}", name)
         if self._differences(CANDIDATE, live)[2] < LEAST_ROUNDS:
             return Verdict("hold", f"not scored beside {live} in {LEAST_ROUNDS} batches yet")
+        if not math.isfinite(self._loss(CANDIDATE)):
+            return Verdict("hold", "what the candidate says is no number")
         for name in (live, *anchors):
             if self._worse(CANDIDATE, name, SLIGHTLY if name == live else CLEARLY):
                 return Verdict("hold", f"worse than {name}: {self._gap(CANDIDATE, name)}")
         return Verdict("promote", f"not worse than {live}: {self._gap(CANDIDATE, live)}")
 
     def _loss(self, name: str) -> float:
-        scores = self.scores(name)
-        return scores.loss if scores is not None else math.inf
+        mine = [one for one in self._rounds if name in one.loss]
+        return sum(one.loss[name] for one in mine) / sum(one.examples for one in mine) if mine else math.inf
 
     def _differences(self, a: str, b: str) -> tuple[float, float, int]:
         """Mean of loss a - loss b over the rounds that both took part in, its standard error, and how many."""
@@ -108,6 +110,8 @@ class Contest:
 
     def _worse(self, a: str, b: str, by: float) -> bool:
         mean, error, _ = self._differences(a, b)
+        if not math.isfinite(mean):  # who says no number is worse than who does; a comparison with NaN says neither
+            return math.isfinite(self._loss(b))
         return mean > max(LEAST, by * error)
 
     def _gap(self, a: str, b: str) -> str:

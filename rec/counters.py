@@ -235,10 +235,10 @@ class Counters:
             popularity=tables.popularity[:n].tobytes(),
             trend=tables.trend[:n].tobytes(),
             seen_at=tables.seen_at[:n].tobytes(),
-            events=[_marks(self._events.old), _marks(self._events.young)],
-            trails=[self._trails.old, self._trails.young],
-            choices=[self._choices.old, self._choices.young],
-            owners=[self._owners.old, self._owners.young],
+            events=[_marks(marks) for marks in self._events.generations],
+            trails=self._trails.generations,
+            choices=self._choices.generations,
+            owners=self._owners.generations,
             queries=self.queries.to_parts(),
             votes=self.queries.votes(),
             liked=self._votes.to_parts(),
@@ -278,18 +278,10 @@ class Counters:
             tables.trend *= 2.0 ** -max(0.0, (kept.learned_through - kept.trend_origin) * TREND / half_life)
             self._origin = self._trend_origin = kept.learned_through
         self.counted, self.duplicates, self.offsets = kept.counted, kept.duplicates, kept.offsets
-        for marks in kept.events:
-            for mark in np.frombuffer(marks, np.uint64).tolist():
-                self._events.put(mark, True)
-        for trails in kept.trails:
-            for subject, trail in trails.items():
-                self._trails.put(subject, trail)
-        for choices in kept.choices:
-            for subject, choice in choices.items():
-                self._choices.put(subject, choice)
-        for owners in kept.owners:
-            for subject, owner in owners.items():
-                self._owners.put(subject, owner)
+        self._events.restore([dict.fromkeys(np.frombuffer(marks, np.uint64).tolist(), True) for marks in kept.events])
+        self._trails.restore(kept.trails)
+        self._choices.restore(kept.choices)
+        self._owners.restore(kept.owners)
         self.queries.restore(kept.queries, kept.votes)
         self._votes.restore(kept.liked)
         return self

@@ -123,6 +123,7 @@ class Taken(NamedTuple):
     encoder: str = ""  # whose vectors are learned with
     epochs: tuple[str, ...] = ()  # tuned encoders whose vectors are read: the lineage's own, and those of contenders
     heard_through: float = 0.0  # of all that was taken in, learned from or not: nobody who came later is in it
+    skipped: int = 0  # steps since the child began that were not made: their loss or gradient was no number
 
     @classmethod
     def nothing(cls) -> Taken:

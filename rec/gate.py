@@ -128,7 +128,12 @@ class GateLearner:
         return Gate(tuple(tuple(row) for row in self._weights.tolist()))
 
     def learn(self, features: Floats, bucket: int, targets: Sequence[int]) -> float:
-        """One step towards the candidates `targets` (places in `features` [m, F]); the loss before it, in nats."""
+        """One step towards the candidates `targets` (places in `features` [m, F]); the loss before it, in nats.
+
+        From features that are no numbers nothing is learned, and the loss is NaN: it would stay in the sums for good.
+        """
+        if not np.isfinite(features).all():
+            return float("nan")
         logits = (features @ (self._weights[0] + self._weights[1 + bucket])).astype(np.float64)
         logits -= logits.max()
         log_sum = np.log(np.exp(logits).sum())

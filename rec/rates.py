@@ -28,6 +28,7 @@ from rec.policy.exposure import Amounts, Exposures
 from rec.priors import Others, Prior
 from rec.protocol import RateKind
 from rec.recent import Recent
+from rec.scenes import SEARCH
 from rec.snapshots import opened
 
 KINDS: tuple[RateKind, ...] = get_args(RateKind)
@@ -141,7 +142,8 @@ class Rates:
             for at_place, (place, code) in enumerate(zip(example.places, codes, strict=False))
             if code != UNSEEN and place.ad is None
         ]
-        self.exposures.add(seen, example.merit, at, sign)
+        if example.placement != SEARCH:  # drawn from nothing: whoever is asked for by name has not had too much
+            self.exposures.add(seen, example.merit, at, sign)
         together = (whole[0], whole[1], whole[2])
         self._count("all", EVERYTHING, together, at)
         self._count("placement", example.placement, together, at)
@@ -191,7 +193,7 @@ class Rates:
 
     def to_pieces(self) -> Iterator[bytes]:
         """The same in pieces of some thousand bytes; nothing may be learned until the last of them is out."""
-        counts, known = list(self._counts.values()), [self._known.old, self._known.young]
+        counts, known = list(self._counts.values()), self._known.generations
         kept = [FORMAT, self.half_life_s, self.offsets, self.through, self.lists, counts, known]
         return pieces([*kept, self.exposures.amounts])
 
@@ -206,9 +208,7 @@ class Rates:
         self.offsets = {} if rewound else kept.offsets
         self.through, self.lists = kept.through, kept.lists
         self._counts = dict(zip(KINDS, kept.counts, strict=True))
-        for generation in kept.known:
-            for mark, counted in generation.items():
-                self._known.put(mark, counted)
+        self._known.restore(kept.known)
         self.exposures = Exposures(half_life_s, kept.exposures)
         return self
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -52,6 +52,19 @@ class Recent(Generic[K, V]):
         self.young[key] = value
         if len(self.young) >= self._half:
             self.old, self.young = self.young, {}
+
+    @property
+    def generations(self) -> list[dict[K, V]]:
+        """The old and the young one, for a snapshot."""
+        return [self.old, self.young]
+
+    def restore(self, generations: Sequence[dict[K, V]]) -> None:
+        """The same as when `generations` were taken; from older snapshots there may be none.
+
+        Not through `put`: the boundary between the two decides what is let go next.
+        """
+        if generations:
+            self.old, self.young = (dict(part) for part in generations)
 
     def pop(self, key: K) -> V | None:
         found = self.young.pop(key, None)

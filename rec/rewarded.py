@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from rec.examples import Rewarded
 from rec.feedback import FeedbackExample
+from rec.scenes import SEARCH
 from rec.state import UserState
 
 
 def rewarded_of(example: FeedbackExample) -> Rewarded | None:
-    """The lesson of a list, None of one that teaches nothing: it earned nothing, or nobody knows how likely that was.
+    """The lesson of a list, None of one that teaches nothing: it earned nothing, or nobody knows how likely that was;
+    and None of a search: it follows from a query, which no network reads.
 
     A later revision is one in any case: it takes the place of what the earlier one said.
     """
+    if example.placement == SEARCH:
+        return None
     earned = tuple(
         (place.item_id, place.reward, place.propensity)
         for place in example.places

@@ -60,12 +60,10 @@ class Votes:
     # ------------------------------------------------------------------ snapshots
     def to_parts(self) -> list[dict[int, Vote]]:
         """The older generation first, for the snapshot of the counters."""
-        return [self._votes.old, self._votes.young]
+        return self._votes.generations
 
     def restore(self, parts: list[dict[int, Vote]]) -> None:
-        for part in parts:
-            for mark, vote in part.items():
-                self._votes.put(mark, vote)
+        self._votes.restore(parts)
 
 
 def _lifted(before: float, to: float) -> tuple[float, float]:

@@ -67,6 +67,7 @@ class Learner:
         self._lazy = size > training.whole_until  # or each version would differ from the last one in every row
         self._frequency = Frequency()
         self.steps = 0
+        self.skipped = 0  # since this process began: steps whose loss or gradient was no number, and that were not made
         self.loss = float("nan")
         self._moved: tuple[Items, Items] | None = None  # the items as the vocabulary has them, and on the device
         self._newest = self._looked = 0.0  # times of events: the newest, and that of the last look for what expires
@@ -175,12 +176,15 @@ class Learner:
         loss = self._loss(batch)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), training.clip)
+        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), training.clip)
+        if not (math.isfinite(said := float(loss.detach())) and math.isfinite(norm)):
+            self.skipped += 1  # one NaN in the weights would stay there for good
+            return
         if self._lazy:
             step_rows(self.optimizer, network.tables)
         self.optimizer.step()
         self.steps += 1
-        self.loss = float(loss.detach())
+        self.loss = said
 
     def _loss(self, batch: Batch) -> Tensor:
         with self._hardware.cast():

@@ -60,7 +60,7 @@ class Lineage:
             Counters(teaching.half_life_s, consent_default=teaching.consent_default),
             lists=ListRules(seen_excluded=False, purchase_block_s=0.0),
         )
-        self._waiting: list[Example] = []
+        self._waiting: list[tuple[Example, bool]] = []  # and whether it is learned; the first one always is
         self._known: Recent[int, bool] = Recent(REMEMBERED)
         self._order: dict[str, int] = {}
         self._texts: dict[str, Texts] = {}  # of tuned encoders; the base's are in the catalog
@@ -135,7 +135,7 @@ class Lineage:
             elif isinstance(lesson, Rewarded):
                 self.heard_through = max(self.heard_through, lesson.at)
                 self._learner.reward(lesson)
-            full = len(self._waiting) >= self.teaching.training.new
+            full = self._waits() >= self.teaching.training.new
             if self._waiting and (full or isinstance(lesson, Tick | Epoch | Gone)):
                 rounds.append(self._batch())
             if isinstance(lesson, Gone):
@@ -147,7 +147,7 @@ class Lineage:
 
     def told(self, rounds: list[Round]) -> Taken:
         """How things stand."""
-        learner, waiting = self._learner, len(self._waiting)
+        learner, waiting = self._learner, self._waits()
         served = [network.texts.encoder for _, network in self._contenders.values() if network is not None]
         epochs = tuple(sorted({self.encoder, *served} - {self.teaching.encoder}))
         return Taken(
@@ -162,6 +162,7 @@ class Lineage:
             encoder=self.encoder,
             epochs=epochs,
             heard_through=self.heard_through,
+            skipped=learner.skipped,
         )
 
     def _gather(self, example: Example) -> None:
@@ -171,19 +172,25 @@ class Lineage:
             return
         self._known.put(mark, True)
         self.heard_through = max(self.heard_through, event.at)
-        if is_learned(event.event_id, self.share):
-            self._waiting.append(example)
+        if (learned := is_learned(event.event_id, self.share)) or self._waiting:
+            self._waiting.append((example, learned))
         else:
             self._world.counters.learn(event)
 
+    def _waits(self) -> int:
+        """Examples that wait to be learned."""
+        return sum(learned for _, learned in self._waiting)
+
     def _batch(self) -> Round:
-        """Test, then learn."""
-        batch, self._waiting = self._waiting, []
+        """Test, then learn. What is left out is counted in its turn, or it would be in the test of what came before."""
+        waiting, self._waiting = self._waiting, []
+        batch = [example for example, learned in waiting if learned]
         found = self._judged(batch)
         scored = self._scored(batch, found)
-        for example, seen in zip(batch, found, strict=True):
+        judged = iter(found)
+        for example, learned in waiting:
             self._world.counters.learn(example.event)
-            if seen is not None and seen.places:
+            if learned and (seen := next(judged)) is not None and seen.places:
                 self._gate.learn(seen.features, seen.bucket, seen.places)
         self._learner.learn([(example.state, example.event) for example in batch])
         self.learned += len(batch)
@@ -251,8 +258,9 @@ class Lineage:
         arrays, learner = self._learner.state()
         arrays |= {f"gate.{name}": array for name, array in self._gate.state().items()}
         arrays["counters"] = np.frombuffer(self._world.counters.to_bytes(), np.uint8)
-        arrays["waiting"] = np.frombuffer(msgspec.msgpack.encode(self._waiting), np.uint8)
-        for name, marks in (("old", self._known.old), ("young", self._known.young)):
+        arrays["waiting"] = np.frombuffer(msgspec.msgpack.encode([example for example, _ in self._waiting]), np.uint8)
+        arrays["waiting.learned"] = np.array([learned for _, learned in self._waiting], np.uint8)
+        for name, marks in zip(("old", "young"), self._known.generations, strict=True):
             arrays[f"known.{name}"] = np.array(list(marks), np.uint64)
         view = self._world.catalog.view()
         return arrays, {
@@ -289,10 +297,10 @@ class Lineage:
         self._world.counters = Counters.from_bytes(
             arrays["counters"].tobytes(), teaching.half_life_s, consent_default=teaching.consent_default
         )
-        self._waiting = msgspec.msgpack.decode(arrays["waiting"].tobytes(), type=list[Example])
-        self._known.old, self._known.young = (
-            dict.fromkeys(arrays[f"known.{name}"].tolist(), True) for name in ("old", "young")
-        )
+        waiting = msgspec.msgpack.decode(arrays["waiting"].tobytes(), type=list[Example])
+        learned = arrays.get("waiting.learned", np.ones(len(waiting), np.uint8))  # older ones had no others
+        self._waiting = list(zip(waiting, learned.astype(bool).tolist(), strict=True))
+        self._known.restore([dict.fromkeys(arrays[f"known.{name}"].tolist(), True) for name in ("old", "young")])
         self.offset, self.learned, self.share = int(meta["offset"]), int(meta["learned"]), float(meta["share"])
         self.learned_through = float(meta["learned_through"])
         self.heard_through = float(meta.get("heard_through", self.learned_through))  # older ones did not say
@@ -313,8 +321,9 @@ def _read(batch: Sequence[Example]) -> tuple[list[UserState | None], list[float]
 
 
 def _add(earned: Round, name: str, seen: Judgement, scores: Floats) -> None:
-    """One example, for one contender. What was no candidate is as unlikely as can be, for all alike."""
-    if not seen.places:
+    """One example, for one contender. What was no candidate is as unlikely as can be, for all alike; so is everything
+    for a contender that says no numbers."""
+    if not seen.places or not np.isfinite(scores).all():
         earned.loss[name] -= float(np.log(SMALLEST))
         return
     mine = scores[seen.places]

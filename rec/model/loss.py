@@ -138,7 +138,10 @@ class Frequency:
         self.step += 1
         rows = rows.unique()  # type: ignore[no-untyped-call]
         self._reach(int(rows[-1]) + 1 if len(rows) else 0)
-        self.gap[rows] = (1 - self.rate) * self.gap[rows] + self.rate * (self.step - self.last[rows]).float()
+        since = (self.step - self.last[rows]).float()
+        new = self.last[rows] == 0  # the steps before it came are none of its own
+        since = torch.where(new, since.clamp(max=self.start), since)
+        self.gap[rows] = (1 - self.rate) * self.gap[rows] + self.rate * since
         self.last[rows] = self.step
 
     def log_q(self, n: int) -> Tensor:

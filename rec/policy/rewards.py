@@ -18,6 +18,7 @@ from rec.policy.bandit import Arm, Bandit, BanditRules, means, rewarded
 from rec.policy.chosen import segment_of
 from rec.policy.refresh import Belief, Decision, taught
 from rec.recent import Recent
+from rec.scenes import SEARCH
 from rec.snapshots import opened
 
 FORMAT = 1
@@ -48,8 +49,9 @@ class Rewards:
         self._roots: Recent[int, float] = Recent(max_lists)  # slate of a decision → what its lists have earned
 
     def learn(self, example: FeedbackExample) -> bool:
-        """Count a list; False for one that was counted, or whose successor was, and for ads without their list."""
-        if not example.user_id:
+        """Count a list; False for one that was counted, or whose successor was, for ads without their list, and for a
+        search, which is no strategy's."""
+        if not example.user_id or example.placement == SEARCH:
             return False
         mark = mark64(example.slate_id)
         known = self._known.get(mark)
@@ -85,9 +87,7 @@ class Rewards:
     def to_pieces(self) -> Iterator[bytes]:
         """All of it, as of now, in pieces of some thousand bytes; nothing may be learned until the last is out."""
         groups = [(segment, placement, arms) for (segment, placement), arms in self.bandit.arms.items()]
-        known = [self._known.old, self._known.young]
-        roots = [self._roots.old, self._roots.young]
-        return pieces([FORMAT, self.offsets, groups, known, self.refreshing, roots])
+        return pieces([FORMAT, self.offsets, groups, self._known.generations, self.refreshing, self._roots.generations])
 
     def to_bytes(self) -> bytes:
         """The same at once."""
@@ -103,11 +103,7 @@ class Rewards:
         self = cls(rules)
         self.offsets = {} if rewound else kept.offsets
         self.bandit = Bandit({(segment, placement): arms for segment, placement, arms in kept.groups})
-        for generation in kept.known:
-            for mark, counted in generation.items():
-                self._known.put(mark, counted)
+        self._known.restore(kept.known)
         self.refreshing = kept.refreshing
-        for roots in kept.roots:
-            for mark, total in roots.items():
-                self._roots.put(mark, total)
+        self._roots.restore(kept.roots)
         return self

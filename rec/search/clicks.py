@@ -86,7 +86,7 @@ class QueryClicks:
             self._known(asked, key, event.subject)
         else:
             gain = min(VOTE, ACTIONS[action].gain)
-            for item_id in {item.item_id for item in event.items}:
+            for item_id in dict.fromkeys(item.item_id for item in event.items):  # in one order in every process
                 if (more := self._voted(event.subject, key, item_id, gain)) > 0:
                     asked.items[item_id] = asked.items.get(item_id, 0.0) + more * worth
             if len(asked.items) > MAX_ITEMS:
@@ -154,17 +154,13 @@ class QueryClicks:
     # ------------------------------------------------------------------ snapshots
     def to_parts(self) -> list[dict[int, Asked]]:
         """The older generation first, for the snapshot of the counters."""
-        return [self._queries.old, self._queries.young]
+        return self._queries.generations
 
     def votes(self) -> list[dict[int, float]]:
         """The same of the marks of who voted."""
-        return [self._votes.old, self._votes.young]
+        return self._votes.generations
 
     def restore(self, parts: list[dict[int, Asked]], votes: list[dict[int, float]]) -> None:
-        for marks in votes:
-            for mark, gain in marks.items():
-                self._votes.put(mark, gain)
-        for part in parts:
-            for digest, asked in part.items():
-                self._queries.put(digest, asked)
+        self._votes.restore(votes)
+        self._queries.restore(parts)
         self.generation += 1

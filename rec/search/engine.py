@@ -213,6 +213,12 @@ class Engine:
             kept = self._shelf(world, now)
         return self._suggester.suggest(typed, view, shown, n, kept.popularity)
 
+    def remembers(self, user_id: str, page: str | None) -> bool:
+        """Whether this page is of a search that is known here still, so that its query is not read again. Any thread
+        may ask."""
+        kept = None if page is None else self._ranked.peek(page.partition(".")[0])
+        return kept is not None and kept.user_id == user_id
+
     # ------------------------------------------------------------------ learning
     def clicked(self, slate_id: str, user_id: str, item_ids: Sequence[str], at: float) -> bool:
         """Learn from a click on a list that was made here, at `at`; whether anything was: see `rec.search.lessons`."""

@@ -10,9 +10,9 @@
     person      what the shopper's state says of them, within a bound         rec.search.personal
     order       exact matches first whatever else; or the sort asked for      rec.search.ordering
 
-Pure but for caches; safe in any one thread while another changes catalog and index. Invariants: an item is there at
-most once, is permitted, and passes the filters that are not ignored; what was found is before what was not; taste moves
-an item by at most `TASTE`, and never above an exact match.
+Pure but for caches; safe while another thread changes the catalog, not the index. Invariants: an item is there at most
+once, is permitted, and passes the filters that are not ignored; what was found is before what was not; taste moves an
+item by at most `TASTE`, and never above an exact match.
 """
 
 from __future__ import annotations

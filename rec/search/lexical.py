@@ -1,7 +1,8 @@
 """catalog → **BM25** → fusion. An inverted index of the catalog's texts, changed as the catalog changes.
 
 tantivy in memory: a worker builds it from its catalog in seconds, and nothing has to be kept on disk or moved. One
-thread changes it, any thread may search. A document is written anew only if its words changed: a price is none.
+thread changes it and searches: a dropped document's key is another one's later. A document is written anew only if its
+words changed: a price is none.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ class LexicalIndex:
         self._writer = self._index.writer(HEAP, 1)
         self._key_of: dict[str, int] = {}
         self._named: dict[str, tuple[str, ...]] = {}  # folded id → the ids that are so written, but for case
-        self._id_of: list[str] = []
+        self._id_of: list[str] = []  # by key
+        self._written_keys: set[int] = set()  # since rows were last asked for
         self._digests: dict[str, bytes] = {}
         self._items: dict[str, Item] = {}  # as the catalog holds them: what is dropped is read once more
         self._titles: dict[str, str] = {}
@@ -103,7 +105,11 @@ class LexicalIndex:
         title = self._titles[item.item_id] = " ".join(stem for stem, _ in read["title"])
         heads = dict.fromkeys(self.words.heads(item.title))
         key = self.postings.add(names, vocabulary - names, item.category, heads, title)
-        self._id_of.append(item.item_id)
+        if key < len(self._id_of):
+            self._id_of[key] = item.item_id
+        else:
+            self._id_of.append(item.item_id)
+        self._written_keys.add(key)
         self._key_of[item.item_id] = key
         self._items[item.item_id] = item
         folded = _folded(item.item_id)
@@ -143,7 +149,8 @@ class LexicalIndex:
         key = self._key_of.pop(item_id, None)
         if key is None:
             return False
-        self._writer.delete_documents_by_term("key", key)
+        # By query: delete_documents_by_term makes a signed number of an int, which is no term of this field.
+        self._writer.delete_documents_by_query(Query.term_query(self._schema, "key", key))
         self.postings.drop(key)
         self._digests.pop(item_id)
         others = tuple(other for other in self._named.pop(_folded(item_id), ()) if other != item_id)
@@ -182,11 +189,13 @@ class LexicalIndex:
 
     def places(self, view: View) -> Places:
         """Whose row is which document, for this view; of the thread that changes the index."""
-        return self._places.follow(view, self._id_of, self._key_of)
+        written, self._written_keys = self._written_keys, set()
+        return self._places.follow(view, self._id_of, self._key_of, written)
 
     def beside(self, one: str, other: str) -> bool:
         """Whether two stems stand next to each other in some title."""
-        both = np.intersect1d(self.postings.keys(one, named=True), self.postings.keys(other, named=True))
+        both = self.postings.keys(one, named=True)
+        both = both[np.isin(both, self.postings.keys(other, named=True))]
         pair = f" {one} {other} "
         return any(pair in f" {self._titles.get(item_id, '')} " for item_id in self.ids(both[-_LOOKED:]))
 

@@ -23,20 +23,23 @@ class Meaning:
     def __init__(self, known: Known = lambda query: None, texts: Texts | None = None) -> None:
         self._known, self.texts = known, texts
         self._before: Texts | None = None
+        self._switching = Lock()
         self._nearness, self._lock = Nearness(), Lock()
 
     def serve(self, texts: Texts | None) -> None:
         """Compare queries with these from now on, and with those of before as long as their encoder still reads."""
-        self._before, self.texts = self.texts, texts
+        with self._switching:
+            self._before, self.texts = self.texts, texts
 
     def texts_of(self, read: ReadQuery | None) -> Texts | None:
         """The items as the encoder of this query has read them; None where these are the catalog's own vectors."""
         if read is None:
             return None
-        if self._before is not None and read.encoder == self._before.encoder:
-            return self._before
-        self._before = None  # the encoder after it has loaded, and reads
-        return self.texts if self.texts is not None and read.encoder == self.texts.encoder else None
+        with self._switching:
+            if self._before is not None and read.encoder == self._before.encoder:
+                return self._before
+            self._before = None  # the encoder after it has loaded, and reads
+            return self.texts if self.texts is not None and read.encoder == self.texts.encoder else None
 
     def of(self, view: View, query: str) -> Floats | None:
         """Cosines [size] of a query with every item; None if it was not read, or by an encoder that no item was."""

@@ -1,21 +1,25 @@
 """index's documents → **postings** → coverage, facets, suggestions. Which words are in which documents, as arrays.
 
 Beside tantivy, which says what is best: this says what there is, of all of it, in fractions of a millisecond: how much
-of a query each document has, and how often a word stands in which category. A document is a key, a number that is
-never used again; those of dropped documents are swept out when they are the most. One thread changes it, any may read:
-what is read is a copy, made in one step.
+of a query each document has, and how often a word stands in which category. A document is a key; that of a dropped one
+is another's when it has been swept out of all lists. So there are little more than twice as many keys as documents,
+however often the catalog is written anew. To sweep in one go takes seconds where there are 55,000 products, so it is
+done a little with each document that is dropped. One thread changes it, any may read: what is read is a copy, made in
+one step.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import numpy as np
 
 from rec.catalog import Ints, Mask
 
 _SWEEP = 1_000  # dropped documents that are always put up with
+_A_LITTLE = 50  # lists that are swept with each document that is dropped, while there is a sweep: 0.2 ms or so
 
 
 class Postings:
@@ -29,7 +33,10 @@ class Postings:
         self._there = bytearray()  # by key
         self._category = array("I")  # by key, a code
         self._codes: dict[str, int] = {"": 0}
-        self._dropped = 0
+        self._dropped: list[int] = []  # keys that lists may have still
+        self._sweeping: Ints = np.zeros(0, np.int32)  # those that a sweep takes out
+        self._unswept: Iterator[tuple[dict[str, array[int]], str]] = iter(())  # the lists that it has not seen yet
+        self._free: list[int] = []  # keys that no list has, the smallest one last
 
     @property
     def size(self) -> int:
@@ -45,9 +52,15 @@ class Postings:
         self, names: Iterable[str], text: Iterable[str], category: str, heads: Iterable[str] = (), title: str = ""
     ) -> int:
         """The key of a new document. `text` is without what is among the names; `heads`, `title`: see `headed`."""
-        key = len(self._there)
-        self._there.append(1)
-        self._category.append(self._codes.setdefault(category, len(self._codes)))
+        code = self._codes.setdefault(category, len(self._codes))
+        if self._free:
+            key = self._free.pop()
+            self._category[key] = code
+            self._there[key] = 1
+        else:
+            key = len(self._there)
+            self._category.append(code)
+            self._there.append(1)
         kinds = ((names, self._names), (text, self._text), (heads, self._heads), ((title,), self._titles))
         for words, postings in kinds:
             for word in words:
@@ -58,17 +71,22 @@ class Postings:
 
     def drop(self, key: int) -> None:
         self._there[key] = 0
-        self._dropped += 1
-        if self._dropped > _SWEEP and self._dropped > len(self._there) // 2:
-            self._sweep()
+        self._dropped.append(key)
+        dead = len(self._dropped)
+        if not len(self._sweeping) and dead > _SWEEP and dead > len(self._there) - len(self._free) - dead:
+            self._sweeping, self._dropped = np.array(self._dropped, np.int32), []
+            kinds = (self._names, self._text, self._heads, self._titles)
+            self._unswept = ((lists, word) for lists in kinds for word in list(lists))
+        if len(self._sweeping):
+            self._sweep(_A_LITTLE)
 
     def there(self) -> Mask:
         """[size] the documents that were not dropped."""
         return np.frombuffer(bytes(self._there), np.bool_)
 
     def keys(self, word: str, *, named: bool = False) -> Ints:
-        """The documents with a word, ascending but for where both kinds meet; those with it in their names alone, if
-        `named`. Dropped ones may be among them."""
+        """The documents with a word, in the order in which they were added but for where both kinds meet; those with it
+        in their names alone, if `named`. Dropped ones may be among them."""
         kinds = (self._names,) if named else (self._names, self._text)
         found = [np.frombuffer(postings[word].tobytes(), np.int32) for postings in kinds if word in postings]
         return found[0] if len(found) == 1 else np.concatenate([np.zeros(0, np.int32), *found])
@@ -90,13 +108,19 @@ class Postings:
         """[m] the codes of their categories."""
         return np.frombuffer(self._category.tobytes(), np.int32)[keys]
 
-    def _sweep(self) -> None:
-        there = self.there()
-        for postings in (self._names, self._text, self._heads, self._titles):
-            for word in list(postings):
-                keys = np.frombuffer(postings[word].tobytes(), np.int32)
-                if len(kept := keys[there[keys]]):
-                    postings[word] = array("I", kept.astype(np.uint32).tobytes())
-                else:
-                    del postings[word]
-        self._dropped = 0
+    def _sweep(self, some: int) -> None:
+        """Out of some more lists; behind the last one the keys are free."""
+        gone = np.zeros(self.size, np.bool_)
+        gone[self._sweeping] = True
+        swept = 0
+        for lists, word in islice(self._unswept, some):
+            swept += 1
+            keys = np.frombuffer(lists[word].tobytes(), np.int32)
+            kept = keys[~gone[keys]]
+            if not len(kept):
+                del lists[word]
+            elif len(kept) < len(keys):
+                lists[word] = array("I", kept.astype(np.uint32).tobytes())
+        if swept < some:
+            self._free = sorted([*self._free, *self._sweeping.tolist()], reverse=True)
+            self._sweeping = np.zeros(0, np.int32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
@@ -99,6 +100,7 @@ class School:
         self.metrics = TrainerMetrics()
         self.gpu = Gpu(teaching)
         self.verdicts: list[str] = []
+        self.clock: Callable[[], float] = time.time  # the trainer's
 
     async def open(self) -> None:
         await self.log.create([Topic(TOPIC, 1, {"cleanup.policy": "compact,delete"})])
@@ -157,6 +159,7 @@ class School:
                 curves=curves,
                 config={"seed": 0},
                 rhythm=rhythm,
+                clock=self.clock,
             )
             running = asyncio.create_task(trainer.run(stop))
             try:

@@ -15,18 +15,28 @@ import msgspec
 import numpy as np
 import pytest
 
+from agents.catalog_reader import Changes
+from agents.checkpoints import Checkpoints, Place
+from agents.epochs import Epochs
+from agents.gpu import Gpu
+from agents.metrics import TrainerMetrics
 from agents.model_sync import ModelSync
+from agents.tuner import Tuner
+from agents.tuning import Tuning
 from rec.catalog import Catalog, Item
 from rec.counters import Counters
 from rec.events import Event, EventItem, instant
-from rec.examples import Epoch, Erased, Example, Tick, decode_lesson, example_of
+from rec.examples import Epoch, Erased, Example, Taken, Tick, decode_lesson, example_of
 from rec.model.checkpoint import load_meta, names
 from rec.model.encoder import epoch_encoder
 from rec.model.served import Served
 from rec.model.teaching import Tune
+from rec.model.tuner import Visit
+from rec.pairs import Lessons
 from rec.recommend import Brain, World
 from rec.state import Facets, UserState, fold
-from tests.agents.school import BEGIN, DIM, ITEMS, TOPIC, School, read, until, walks
+from rec.store.memory_db import MemoryDatabase
+from tests.agents.school import BEGIN, DIM, ITEMS, TEACHING, TOPIC, School, read, until, walks
 from tests.loop.local import Local, local_worker, loop_settings
 from tests.loop.test_search import search
 from tests.model.tiny import tiny_bert
@@ -212,6 +222,70 @@ async def test_an_adapter_that_learned_from_an_erased_user_goes_with_its_vectors
     kept = [decode_lesson(value) for value in newest.values() if value is not None]
     assert not [lesson for lesson in kept if isinstance(lesson, Epoch)]
     assert await school.digest() == expected
+
+
+class Listening(Tuner):
+    """What it was asked to learn from, and what was said of it; no epoch comes of it."""
+
+    def __init__(self) -> None:
+        super().__init__("", "")
+        self.asked: list[tuple[Lessons, dict[str, Any]]] = []
+
+    async def tune(self, last: str, lessons: Lessons, how: Tune, more: dict[str, Any]) -> Visit:
+        self.asked.append((lessons, more))
+        return Visit("", {"loss": 1.0, "last_loss": 1.0, "error": 0.0, "moved": 0.0})
+
+
+def listened(tuner: Tuner) -> Tuning:
+    """A tuning that has seen enough, and is due."""
+    database, gpu = MemoryDatabase(), Gpu(TEACHING)
+    tuning = Tuning(
+        database=database,
+        gpu=gpu,
+        tuner=tuner,
+        epochs=Epochs(database=database, gpu=gpu, base="", location=""),
+        checkpoints=Checkpoints(""),
+        how=HOW,
+        every_s=0.0,
+        metrics=TrainerMetrics(),
+    )
+    tuning.know(Changes(ITEMS, []))
+    for example in walks(12, 200):
+        tuning.see(example)
+    return tuning
+
+
+def newcomer() -> Example:
+    """Somebody whose first pair nobody else has."""
+    first, then = (
+        Event(event="view_item", event_id=item, user_id="new", items=(EventItem(item),), event_ts=instant(BEGIN + 999))
+        for item in ("i0", "i23")
+    )
+    state, _ = fold(None, first, lambda _: None, epoch="e")
+    return example_of(then, state)
+
+
+async def test_an_adapter_learns_from_nobody_who_came_after_what_it_says_that_it_has_heard() -> None:
+    tuner = Listening()
+    tuning = listened(tuner)
+    await tuning.turn(Taken.nothing()._replace(offset=200, heard_through=BEGIN + 200), Place.new())
+    tuning.see(newcomer())  # the next records, before the task has begun
+    await until(lambda: bool(tuner.asked), 10)
+    await tuning.stop()
+    [(lessons, said)] = tuner.asked
+    pairs = {(lessons.texts[first], lessons.texts[then]) for first, then in [*lessons.train, *lessons.held]}
+    assert (ITEMS[0].text(), ITEMS[23].text()) not in pairs
+    assert (said["offset"], said["heard_through"]) == (200, BEGIN + 200)
+
+
+async def test_an_adapter_says_whom_it_has_heard_though_the_learner_had_to_go_back() -> None:
+    tuner = Listening()
+    tuning = listened(tuner)
+    tuning.see(newcomer())
+    await tuning.turn(Taken.nothing()._replace(offset=200, heard_through=BEGIN + 200), Place.new())
+    await until(lambda: bool(tuner.asked), 10)
+    await tuning.stop()
+    assert tuner.asked[0][1]["heard_through"] == BEGIN + 999
 
 
 async def test_a_tuning_process_that_is_killed_holds_up_nobody_and_is_started_again(

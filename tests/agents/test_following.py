@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import Counter
 
+from agents.catalog_reader import CatalogReader
 from agents.departures import MOST, Departures
 from agents.examples import Examples
 from agents.hints import follow
@@ -21,16 +22,17 @@ from rec.catalog import Catalog
 from rec.config import load_settings
 from rec.counters import Counters
 from rec.errors import Unavailable
-from rec.examples import Erased, Gone, decode_lesson
+from rec.examples import Erased, Gone, Rewarded
 from rec.model.checkpoint import MODEL, save
 from rec.model.device import Hardware
 from rec.model.lineage import Lineage
+from rec.ports import CatalogPage
 from rec.recommend import Brain, World
 from rec.store.memory.exchange import MemoryExchange
 from rec.store.memory.log import MemoryLog
 from rec.store.memory_db import MemoryDatabase
 from rec.topics import EXAMPLES, Topic, topics
-from tests.agents.school import TEACHING, until
+from tests.agents.school import ITEMS, TEACHING, until
 from tests.contracts.database.test_versions import version
 
 
@@ -86,19 +88,32 @@ class Slow(MemoryLog):
         await super().publish_many(topic, pairs)
 
 
-async def test_an_erasure_on_its_way_when_the_worker_stops_is_not_lost() -> None:
+async def test_what_is_on_its_way_when_the_worker_stops_goes_out_last() -> None:
     log = Slow()
     await log.create([Topic(EXAMPLES, 1, {})])
     examples = Examples(to=log, topic=EXAMPLES, lost=Counter("lost", "", registry=None))
     running = asyncio.create_task(examples.run())
-    for user in ("u1", "u2"):
-        examples.put(Erased(user, 1.0, erasure_id=user))
+    for slate in ("s1", "s2"):
+        examples.put(Rewarded(slate, "u1", 1, 1.0, 4))
     await until(lambda: log.begun == 1, 10)
-    examples.put(Erased("u3", 1.0, erasure_id="u3"))
+    examples.put(Rewarded("s3", "u1", 1, 1.0, 4))
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    lessons = [decode_lesson(record.value or b"") for record in log.partitions(EXAMPLES)[0].records]
-    assert [lesson.user_id for lesson in lessons if isinstance(lesson, Erased)] == ["u1", "u2", "u3"]
+    assert [record.key for record in log.partitions(EXAMPLES)[0].records] == [
+        b"rewarded s1 1", b"rewarded s2 1", b"rewarded s3 1",
+    ]  # fmt: skip
+
+
+async def test_an_erasure_is_told_behind_the_users_examples_and_read_again_replaces_nothing() -> None:
+    log = MemoryLog()
+    await log.create([Topic(EXAMPLES, 1, {})])
+    examples = Examples(to=log, topic=EXAMPLES, lost=Counter("lost", "", registry=None))  # nothing else publishes
+    examples.put(Rewarded("s1", "u1", 1, 1.0, 4))
+    for since in (1.0, -1.0):
+        await examples.tell(Erased("u1", 2.0, since, "e1"))
+    records = log.partitions(EXAMPLES)[0].records
+    assert records[0].key == b"rewarded s1 1"
+    assert len({record.key for record in records}) == 3
 
 
 class NoSql(MemoryDatabase):
@@ -114,6 +129,40 @@ async def test_a_trainer_that_cannot_begin_ends_with_one_line_that_says_who_star
     await log.create(topics(settings))
     with pytest.raises(Unavailable, match=r"SQL is away\. The trainer ends here\. Whoever keeps it \(rec up does\)"):
         await lead(settings, Hardware(), log, exchange, NoSql(), TrainerMetrics(), asyncio.Event())
+
+
+class Hiccup(MemoryDatabase):
+    """SQL is away for one answer, as soon as `away` names which."""
+
+    away = ""
+
+    async def changes(self, since: int, limit: int = 5_000) -> CatalogPage:
+        if since and self.away == "second page":
+            self.away = ""
+            raise Unavailable("SQL is away.")
+        return await super().changes(since, 1)
+
+    async def get_vectors(self, encoder: str, digests: Sequence[str]) -> dict[str, bytes]:
+        if self.away == "vectors":
+            self.away = ""
+            raise Unavailable("SQL is away.")
+        return await super().get_vectors(encoder, digests)
+
+
+@pytest.mark.parametrize("away", ["second page", "vectors"])
+async def test_changes_of_the_catalog_are_found_again_if_sql_was_away_in_the_middle_of_a_look(away: str) -> None:
+    database = Hiccup()
+    await database.put_items(ITEMS[:3])
+    await database.delete_item(ITEMS[0].item_id)
+    await database.put_vectors("e", {ITEMS[1].digest(): b"vector"})
+    reader, database.away = CatalogReader(database, "e"), away
+    with pytest.raises(Unavailable):
+        await reader.look()
+    changes, vectors = await reader.look()
+    assert [item.item_id for item in changes.items] == [item.item_id for item in ITEMS[1:3]]
+    assert changes.deleted == [ITEMS[0].item_id]
+    assert vectors == {ITEMS[1].item_id: b"vector"}
+    assert (await reader.look())[0].ids == set()
 
 
 async def test_departures_wait_for_the_log_and_what_is_sold_again_is_not_said() -> None:

@@ -12,12 +12,15 @@ from pathlib import Path
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
+import agents.curves
 import agents.searching
 from agents.counting import Counting
-from agents.curves import Curves
+from agents.curves import EVERY_S, Curves
 from agents.metrics import Metrics
 from agents.outcomes import Outcomes
-from agents.searching import Searching, load_fusion
+from agents.search_thread import load_fusion
+from agents.searching import Searching
+from agents.served import ServedLists
 from rec.contest import Round
 from rec.counters import Counters
 from rec.errors import Unavailable
@@ -35,7 +38,7 @@ from rec.search.words import Words
 from rec.store.memory import MemoryExchange
 from rec.store.memory.log import MemoryLog
 from rec.store.memory_db import MemoryDatabase
-from rec.topics import BEHAVIOR, FEEDBACK, Topic
+from rec.topics import BEHAVIOR, FEEDBACK, SERVED, Topic
 from tests.agents.test_rewarding import example
 from tests.loop.local import SECRET, forgetting_of
 from tests.stack import until
@@ -149,9 +152,14 @@ async def test_what_clicks_taught_search_is_saved_at_the_next_turn(
 ) -> None:
     monkeypatch.setattr(agents.searching, "SAVE_S", 0.001)
     path, engine = tmp_path / "fusion.json", Engine(Words("en"))
+    metrics, world = Metrics(), shop(each=1)
+    served = ServedLists(
+        to=MemoryLog(), topic=SERVED, partitions=1, item_of=world.catalog.get, consent_default=True,
+        lost=metrics.served_lost,
+    )  # fmt: skip
     searching = Searching(
-        engine=engine, encoder=None, world=shop(each=1), state_of=lambda _: None, exchange=MemoryExchange(),
-        metrics=Metrics(), fusion_path=path,
+        engine=engine, encoder=None, world=world, state_of=lambda _: None, life_of=lambda _: (None, None),
+        served=served, exchange=MemoryExchange(), metrics=metrics, fusion_path=path,
     )  # fmt: skip
     saving = asyncio.create_task(searching.save_for_ever())
     try:
@@ -185,9 +193,41 @@ async def test_curves_of_a_disk_that_was_full_begin_another_file_and_never_hold_
     }  # fmt: skip
 
 
+async def test_curves_are_means_of_what_came_since_the_last_point(tmp_path: Path) -> None:
+    def taken(loss: float, examples: int) -> Taken:
+        one = Round(examples, {"live": loss * examples}, {"live": 0.0}, {"live": 0.0})
+        return Taken.nothing()._replace(rounds=[one], learned=examples, loss=loss)
+
+    async with Curves(tmp_path) as curves:
+        for at, each in ((0.0, taken(9.0, 1)), (1.0, taken(1.0, 1)), (EVERY_S, taken(2.0, 3))):
+            await asyncio.to_thread(curves.took, each, "live", NOW + at)
+    drawn = await asyncio.to_thread(_drawn, tmp_path)
+    assert (drawn["train/loss"], drawn["nll/live"]) == (1.5, 1.75)
+
+
+async def test_curves_keep_the_newest_files_and_never_more_than_so_many_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agents.curves, "FILE_BYTES", 2_000)
+    monkeypatch.setattr(agents.curves, "MOST_BYTES", 8_000)
+    one, most, first = Round(8, {"live": 1.0}, {"live": 1.0}, {"live": 1.0}), 0, set[str]()
+
+    def size() -> int:
+        return sum(path.stat().st_size for path in tmp_path.iterdir())
+
+    async with Curves(tmp_path) as curves:
+        for at in range(100):
+            taken = Taken.nothing()._replace(rounds=[one], learned=at, loss=float(at))
+            await asyncio.to_thread(curves.took, taken, "live", NOW + at * EVERY_S)
+            first = first or {path.name for path in tmp_path.iterdir()}
+            most = max(most, await asyncio.to_thread(size))
+    assert 4_000 < most < 9_000
+    assert not first & {path.name for path in tmp_path.iterdir()}
+    assert (await asyncio.to_thread(_drawn, tmp_path))["train/loss"] == 99.0
+
+
 def _drawn(folder: Path) -> dict[str, float]:
-    """The numbers of its files (one for each second in which one could be begun, most of them empty): records of a
-    length, its checksum, an Event, its checksum."""
+    """The last numbers of its files: records of a length, its checksum, an Event, its checksum."""
     found: dict[str, float] = {}
     for path in sorted(folder.iterdir()):
         raw, at = path.read_bytes(), 0

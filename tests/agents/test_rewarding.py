@@ -6,6 +6,8 @@ import asyncio
 from pathlib import Path
 from random import Random
 
+import msgspec
+
 from agents.metrics import Metrics
 from agents.rewarding import Rewarding, load_rewards
 from agents.strategies import Strategies
@@ -43,6 +45,12 @@ def test_a_list_counts_once_and_its_newest_revision_is_what_it_earned() -> None:
     assert rewards.learn(example("s1", "bold", 5.0, revision=1))
     assert not rewards.learn(example("s1", "bold", 1.0))
     assert earned(rewards) == {"bold": (5.0, 1.0)}
+
+
+def test_a_search_is_no_arm() -> None:
+    rewards = Rewards(RULES)
+    assert not rewards.learn(msgspec.structs.replace(example("s1", "search-hybrid", 1.0), placement="search"))
+    assert rewards.by_strategy(100.0) == {}
 
 
 def test_a_list_teaches_the_group_it_was_made_in() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from agents.checkpoints import Checkpoints
+from agents.examples import erased_key
 from agents.unlearning import Base, Unlearning
-from rec.examples import Erased, encode_lesson
+from rec.examples import Erased, Rewarded, encode_lesson
 from rec.model.checkpoint import MODEL, save
 from rec.store.memory.log import MemoryLog
 from rec.store.memory_db import MemoryDatabase
@@ -54,3 +55,31 @@ async def test_one_that_does_not_say_what_it_has_heard_goes_by_what_it_has_learn
     base = await base_of(tmp_path, ("older-software", BEFORE, BEGIN + 2, None))
     assert base is not None
     assert base.checkpoint == "older-software"
+
+
+async def test_what_somebody_did_who_came_back_before_the_rebuild_stays_for_their_next_erasure(tmp_path: Path) -> None:
+    log = MemoryLog()
+    await log.create([Topic(TOPIC, 1, {})])
+    for lesson in walks(2, 20):
+        await log.publish(TOPIC, lesson.event.event_id, encode_lesson(lesson))
+    for slate, at in (("old", BEGIN + 9), ("new", BEGIN + 10)):
+        await log.publish(TOPIC, slate, encode_lesson(Rewarded(slate, "u0", 1, at, 4)))
+    database = MemoryDatabase()
+    unlearning = Unlearning(source=log, topic=TOPIC, checkpoints=Checkpoints(str(tmp_path)), database=database)
+    end = 22
+
+    async def gone(erased: Erased) -> set[str]:
+        """What an erasure marks as deleted, after a rebuild without its user."""
+        before = log.partitions(TOPIC)[0].end
+        assert await unlearning.base([erased], end, HERE) is not None
+        await unlearning.close([erased], "v")
+        records = log.partitions(TOPIC)[0].records[before:]
+        return {record.key.decode() for record in records} - {erased_key(erased)}
+
+    theirs = [lesson for lesson in walks(2, 20) if lesson.event.subject == "u0"]
+    early = {lesson.event.event_id for lesson in theirs if lesson.event.at <= BEGIN + 9}
+    late = {lesson.event.event_id for lesson in theirs} - early
+    assert early
+    assert late
+    assert await gone(Erased("u0", BEGIN + 9, BEGIN, "e1")) == {*early, "old"}
+    assert await gone(Erased("u0", BEGIN + 99, BEGIN + 10, "e2")) >= {*late, "new"}

@@ -92,7 +92,7 @@ class Talk:
 class Fake:
     """The server. `posted`: bodies and headers of POST /v1/events; `answers`: path → (status, body) of a GET.
 
-    A body that is bytes goes out as it is.
+    A body that is bytes goes out as it is. `expired`: tokens that a GET is refused for.
     """
 
     def __init__(self) -> None:
@@ -100,6 +100,7 @@ class Fake:
         self.posted: asyncio.Queue[tuple[dict[str, Any], dict[str, str]]] = asyncio.Queue()
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.answers: dict[str, tuple[int, object]] = {}
+        self.expired: set[str] = set()
         self._talks: asyncio.Queue[Talk] = asyncio.Queue()
         self.talks = 0
 
@@ -133,6 +134,9 @@ class Fake:
     async def _get(self, request: web.Request) -> web.Response:
         self.asked.append((request.path, dict(request.query)))
         status, body = self.answers.get(request.path, (200, None))
+        if request.headers.get("Authorization", "").removeprefix("Bearer ") in self.expired:
+            error = {"code": "invalid_token", "message": "the token has expired", "temporary": False}
+            status, body = 401, {"error": error}
         if isinstance(body, bytes):
             return web.Response(body=body, status=status, content_type="text/plain")
         if body is None:

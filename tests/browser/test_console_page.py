@@ -146,6 +146,15 @@ async def test_rates_are_those_of_each_process_with_itself_summed_over_all(figur
     assert await say(figures, f"f.between({after}, {after}).rates") == {}  # nobody has said anything new
 
 
+async def test_a_process_has_buckets_of_its_own_for_the_time_between(figures: Page) -> None:
+    before = reading(10, process("a", 10, 0, 5, 5, 5), process("b", 10, 0, 90, 90, 90))
+    after = reading(20, process("a", 20, 0, 15, 15, 15), process("b", 20, 0, 90, 99, 100))
+    own = await say(figures, f"f.between({before}, {after}).own")
+    assert {name: kept["seconds"]["counts"] for name, kept in own.items()} == {
+        "worker a": [10, 10, 10], "worker b": [0, 9, 10],
+    }  # fmt: skip
+
+
 async def test_quantiles_come_from_what_was_added_to_the_buckets_of_all_processes(figures: Page) -> None:
     before = reading(10, process("a", 10, 0, 5, 5, 5), process("b", 10, 0, 90, 90, 90))
     after = reading(20, process("a", 20, 0, 15, 15, 15), process("b", 20, 0, 90, 99, 100))
@@ -162,16 +171,47 @@ async def test_quantiles_come_from_what_was_added_to_the_buckets_of_all_processe
 
 
 # ------------------------------------------------------------------ the parts
-async def test_the_numbers_move_when_events_come(page: Page, shop: Shop) -> None:
-    folded = "[...document.querySelectorAll('#part-overview .figure')][0].querySelectorAll('.legend b')[1].textContent"
-    await page.wait(f"{folded} === '0'")
-    for n in range(5):
-        await looked_at(shop, "mover", f"camping-000{n}")
-    await page.wait(f"Number({folded}) > 0")
-    assert "All parts answer" in await text(page, "#health")
-    assert await page.value("document.querySelectorAll('#part-overview .figure .line-0').length") >= 4
-    assert "ready" in await text(page, "#part-overview tbody")
-    assert page.complaints == []
+async def test_what_a_process_has_is_that_of_the_last_minute_and_nothing_is_no_figure(blank: Page, shop: Shop) -> None:
+    gap = {"bounds": [0.1, 1.0], "sum": 0}
+    web_ = {"role": "web", "name": "w", "began": 0, "version": "1", "counters": {}, "gauges": {}}
+    trainer = {"role": "trainer", "name": "t", "began": 0, "version": "1", "counters": {}, "histograms": {},
+               "gauges": {"shunxi_train_loss_nats": {"": 0}, "shunxi_learned_behind_seconds": {"": 0}}}  # fmt: skip
+
+    def at(when: float, *counts: int) -> dict[str, Any]:
+        told = {**web_, "at": when, "histograms": {"shunxi_loop_gap_seconds": {**gap, "counts": counts}}}
+        return {"at": when, "model": None, "processes": [told, {**trainer, "at": when}]}
+
+    await blank.goto(shop.url + "/console")
+    rows = await blank.value(
+        "Promise.all(['figures', 'overview'].map((name) => import(`/console/${name}.js`))).then(([f, o]) => {"
+        " const readings = new f.Readings(); const overview = new o.Overview({readings});"
+        f" for (const one of {json.dumps([at(1_000, 0, 100, 100), at(1_010, 50, 150, 150)])})"
+        " { readings.add(one); overview.read(one); }"
+        " return [...overview.element.querySelectorAll('tbody tr')].map((row) => row.lastChild.textContent); })"
+    )
+    assert rows == ["0 connections · event loop held up, p99 99 ms", "nothing learned yet"]
+
+
+async def test_times_and_states_go_on_without_being_read_anew(page: Page) -> None:
+    ends = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    rule = {"effect": "boost", "condition": 'category = "Camping"', "ends_at": ends}
+    change = (
+        "(method, path, body) => fetch(path, {method, body, headers: {'Content-Type': 'application/json',"
+        " Authorization: `Bearer ${sessionStorage.getItem('shunxi.console.key')}`}}).then(({ok}) => ok)"
+    )
+    body = json.dumps(json.dumps({"rule": rule, "why": "a test", "by": "test"}))
+    assert await page.value(f"({change})('PUT', '/v1/rules/ending', {body})")
+    try:
+        await go(page, "rules")
+        first = await page.wait("(window.age = document.querySelector('#part-rules time'))?.textContent")
+        await page.wait(f"age.textContent !== {json.dumps(first)}")
+        assert await page.value("age.isConnected")  # the table was not made anew for it
+        state = "document.querySelector('#part-rules td[data-label=State]')"
+        assert await text(page, "#part-rules td[data-label=State]") == "holds"
+        await page.value("window.real = Date.now; Date.now = () => real() + 2 * 3_600_000; 0")
+        await page.wait(f"{state}.textContent === 'over'")
+    finally:
+        assert await page.value(f"({change})('DELETE', '/v1/rules/ending?why=tidy')")
 
 
 async def test_a_rule_that_is_added_here_takes_effect_on_a_list_that_is_open_and_ends_again(
@@ -343,6 +383,18 @@ async def test_every_part_is_clean_for_axe_can_be_read_and_fits_a_phone(page: Pa
         await page.resize(390, 844, mobile=True)
         assert await too_wide(page, 390) == [], part
         assert await too_small(page) == [], part
+    assert page.complaints == []
+
+
+async def test_the_skip_link_leads_to_the_part_that_is_shown(page: Page) -> None:
+    await go(page, "rules")
+    await page.value("document.querySelector('.skip').focus()")
+    await page.press("Enter")
+    await page.wait("document.activeElement.id === 'main'")
+    assert await page.value("[location.hash, document.querySelector('#part-rules').hidden]") == ["#rules", False]
+    await go(page, "users")
+    await page.value("location.hash = '#toString'; 0")  # no part of ours, though every object has it
+    await page.wait("!document.querySelector('#part-overview').hidden")
     assert page.complaints == []
 
 

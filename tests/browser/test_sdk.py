@@ -14,7 +14,7 @@ import pytest_asyncio
 
 import web.sdk
 from rec import __version__
-from tests.browser.chromium import Page
+from tests.browser.chromium import Connection, Page, tab
 from tests.browser.fake import Fake, Talk, slate, token
 
 pytestmark = [
@@ -233,6 +233,39 @@ async def test_a_placement_that_is_refused_for_now_is_asked_for_again(page: Page
     assert error["placement"] == "more"
 
 
+async def test_who_wants_more_of_a_list_gets_it_although_its_version_is_the_same(page: Page, fake: Fake) -> None:
+    talk = await connected(page, fake)
+    await talk.push(slate(7, "a", "b", "c"))
+    await page.wait("log.some(([kind]) => kind === 'list')")
+    await page.value(
+        "client.subscribe('home', {n: 5}, ({version, items}) => log.push(['long', version, items.length])); 0"
+    )
+    wanted = await talk.hear("subscribe")
+    assert wanted["n"] == 5
+    await talk.say(id=wanted["id"], subscribe={"recovered": False})
+    await talk.push(slate(7, "a", "b", "c", "d", "e"))
+    await page.wait("log.filter(([kind]) => kind === 'long').length === 2")
+    assert await logged(page, "long") == [[7, 3], [7, 5]]  # what was at hand, then all of it
+    talk.cut()
+    again = await fake.talk()
+    assert (await again.welcome("home"))["resume"] == {"home": {"epoch": "e1", "version": 7}}
+
+
+async def test_a_wish_for_too_much_is_refused_and_the_list_lives_on(page: Page, fake: Fake) -> None:
+    talk = await connected(page, fake)
+    await talk.push(slate(7, "a", "b", "c"))
+    await page.value("client.subscribe('home', {n: 500}); 0")
+    wanted = await talk.hear("subscribe")
+    await talk.say(id=wanted["id"], error={"code": "invalid_field", "message": "n: too large", "temporary": False})
+    await talk.push(slate(8, "a", "b", "c"))
+    await page.wait("log.some(([kind, version]) => kind === 'list' && version === 8)")
+    talk.cut()
+    again = await fake.talk()
+    await again.hear("connect")
+    await again.say(id=1 + wanted["id"], connect={"client": "c1", "ping": 25})
+    assert (await again.hear("subscribe"))["n"] == 3
+
+
 # ------------------------------------------------------------------ events
 async def test_an_event_is_sent_again_with_its_id_until_it_is_acknowledged(page: Page, fake: Fake) -> None:
     await client(page)
@@ -302,6 +335,48 @@ async def test_a_page_that_ends_sends_what_waits_and_the_next_one_sends_it_again
     assert json.loads(await page.value("localStorage.getItem('shunxi.queue')")) == []
 
 
+async def test_what_is_too_much_for_one_frame_goes_out_in_several_and_in_order(page: Page, fake: Fake) -> None:
+    talk = await connected(page, fake)
+    await page.value(
+        "const text = 'é'.repeat(5_000); for (let at = 0; at < 40; at += 1)"
+        " client.track('view_item', {items: [`p${at}`], context: {text}}); 0"
+    )
+    sent: list[str] = []
+    while len(sent) < 40:
+        events = await talk.receipt()
+        assert len(json.dumps(events, ensure_ascii=False).encode()) <= 250_000
+        sent += [event["items"][0]["item_id"] for event in events]
+    assert sent == [f"p{at}" for at in range(40)]
+
+
+async def test_an_event_that_no_frame_holds_is_refused_and_holds_up_nothing(page: Page, fake: Fake) -> None:
+    talk = await connected(page, fake)
+    await page.value(
+        "client.track('view_item', {items: ['huge'], context: {text: 'a'.repeat(300_000)}});"
+        "client.track('view_item', {items: ['p1']}); 0"
+    )
+    [event] = await talk.receipt()
+    assert event["items"] == [{"item_id": "p1"}]
+    [[[refused]]] = await logged(page, "refused")
+    assert (refused["code"], refused["event"]["items"]) == ("too_large", [{"item_id": "huge"}])
+    await page.wait("client.waiting === 0")
+
+
+async def test_a_page_that_ends_sends_what_fits_beside_a_large_event(page: Page, fake: Fake) -> None:
+    talk = await connected(page, fake)
+    await page.value(
+        "client.track('view_item', {items: ['large'], context: {text: 'a'.repeat(100_000)}});"
+        "client.track('view_item', {items: ['p1']}); 0"
+    )
+    await talk.hear("track")
+    await page.value("client.stop()")
+    body, _ = await fake.post()
+    assert [event["items"] for event in body["events"]] == [[{"item_id": "p1"}]]
+    await client(page)
+    await (await fake.talk()).welcome("home")
+    await page.wait("client.waiting === 2")  # both are told again, whatever came of the last try
+
+
 async def test_somebody_else_on_the_same_browser_does_not_send_what_was_left(page: Page, fake: Fake) -> None:
     talk = await connected(page, fake)
     await page.value("client.track('view_item', {items: ['p1']}); 0")
@@ -327,6 +402,40 @@ async def test_forgetting_leaves_nothing_in_the_browser(page: Page, fake: Fake) 
     assert await page.value("sessionStorage.getItem('shunxi.session')") != session
 
 
+async def test_what_was_in_view_before_somebody_was_forgotten_is_not_told_of_the_next(page: Page, fake: Fake) -> None:
+    await page.value(f"window.tokens = [{json.dumps(token())}, {json.dumps(token('u2'))}]")
+    await client(page, "() => tokens.shift()")
+    await (await fake.talk()).welcome("home")
+    await page.value(
+        "document.body.innerHTML = '<style>div{height:200px}</style><div id=a></div><div id=b></div>';"
+        f"client.observe(document.getElementById('a'), {json.dumps(slate(1, 'a'))}, 'a');"
+        "new Promise((seen) => requestAnimationFrame(() => requestAnimationFrame(seen))).then(() => {"  # it is in view
+        " client.stop({forget: true}); client.start(); })"
+    )
+    talk = await fake.talk()
+    await talk.welcome("home")
+    theirs = {**slate(2, "b"), "slate_id": "theirs"}
+    await page.value(f"client.observe(document.getElementById('b'), {json.dumps(theirs)}, 'b'); 0")
+    [seen] = await talk.receipt()
+    assert (seen["user_id"], seen["items"][0]["item_id"]) == ("u2", "b")
+    assert seen["attribution"]["slate_id"] == "theirs"
+
+
+async def test_what_is_tracked_between_two_shoppers_is_nobodys(page: Page, fake: Fake) -> None:
+    await page.value(f"window.tokens = [{json.dumps(token())}, {json.dumps(token('u2'))}]")
+    await client(page, "() => tokens.shift()")
+    await (await fake.talk()).welcome("home")
+    await page.value(
+        "client.stop({forget: true}); client.track('dwell', {items: ['p1'], value: 9}); client.start();"
+        "client.track('view_item', {items: ['p2']}); 0"
+    )
+    talk = await fake.talk()
+    await talk.welcome("home")
+    [event] = await talk.receipt()
+    assert (event["event"], event["user_id"]) == ("view_item", "u2")
+    assert event["session_id"] == json.loads(await page.value("sessionStorage.getItem('shunxi.session')"))
+
+
 async def test_a_field_that_is_none_is_refused_by_name(page: Page) -> None:
     message = await page.value(
         f"(() => {{ try {{ new sdk.Shunxi({{token: () => {json.dumps(token())}}})"
@@ -347,6 +456,30 @@ async def test_consent_goes_out_at_once_and_with_every_event_after_it(page: Page
     )
     [viewed] = await talk.receipt()  # nothing new was chosen, so nothing but the look is told
     assert (viewed["event"], viewed["consent"]) == ("view_item", told["consent"])
+
+
+async def test_a_choice_of_consent_holds_in_the_shoppers_other_tabs(
+    page: Page, browser: Connection, fake: Fake
+) -> None:
+    talk = await connected(page, fake)
+    await page.value("client.setConsent({personalization_storage: 'granted'}); 0")
+    await talk.receipt()
+    async with tab(browser, beside=page) as other:
+        await load(other, fake)
+        beside = await connected(other, fake)
+        await other.value("client.setConsent({personalization_storage: 'denied'}); 0")
+        await beside.receipt()
+    await page.wait("client.track('view_item', {items: ['p1']}).consent.personalization_storage === 'denied'")
+    assert await page.value("localStorage.getItem('shunxi.consent')") is None  # told, not kept
+
+
+async def test_where_a_click_led_is_not_kept_while_personalization_is_denied(page: Page, fake: Fake) -> None:
+    talk = await connected(page, fake)
+    click = f"client.click({json.dumps(slate(4, 'a'))}, 'a');"
+    await page.value(click + "client.setConsent({personalization_storage: 'denied'});" + click + "0")
+    assert await page.value("sessionStorage.getItem('shunxi.clicks')") == "[]"
+    assert await page.value("client.track('add_to_cart', {items: ['a']}).attribution") is None
+    await talk.receipt()
 
 
 # ------------------------------------------------------------------ what is seen and clicked
@@ -510,6 +643,33 @@ async def test_search_goes_through_the_connection_and_clicks_name_the_words(page
     await page.value("found.then((slate) => client.click(slate, 't1')).then(() => 0)")
     [click] = await talk.receipt()
     assert (click["search_term"], click["attribution"]["slate_id"]) == ("tent", "search-e1-1")
+
+
+async def test_a_click_on_what_stands_in_for_a_result_does_not_name_the_words(page: Page, fake: Fake) -> None:
+    talk = await connected(page, fake)
+    await page.value("window.found = client.search('zzzzqq', {track: false}); 0")
+    asked = await talk.hear("search")
+    facts = {"query": "zzzzqq", "total": 0, "fallback": "nothing_matches"}
+    await talk.say(id=asked["id"], search={"slate": slate(1, "t1", placement="search", search=facts)})
+    await page.value("found.then((slate) => client.click(slate, 't1')).then(() => 0)")
+    [click] = await talk.receipt()
+    assert (click.get("search_term"), click["attribution"]["slate_id"]) == (None, "search-e1-1")
+
+
+async def test_a_question_whose_token_ran_out_is_asked_again_with_another_once(page: Page, fake: Fake) -> None:
+    first, second = token(), token(turn=2)
+    fake.answers = {"/v1/suggest": (200, {"suggestions": []})}
+    await page.value(
+        f"window.tokens = [{json.dumps(first)}, {json.dumps(second)}];"
+        "window.client = new sdk.Shunxi({token: () => tokens.shift()}); 0"
+    )
+    assert await page.value("client.suggest('t')") == {"suggestions": []}
+    fake.expired = {first}
+    assert await page.value("client.suggest('te')") == {"suggestions": []}
+    fake.expired = {second}
+    await page.value(f"window.tokens = [{json.dumps(second)}, 'never asked for']; 0")
+    assert (await page.value(f"client.suggest('ten').catch({TYPED})"))[1] == "invalid_token"
+    assert await page.value("tokens") == ["never asked for"]
 
 
 async def test_search_and_suggestions_over_http_carry_the_token_and_errors_are_typed(page: Page, fake: Fake) -> None:

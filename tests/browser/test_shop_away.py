@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -18,6 +19,7 @@ from tests.browser.conftest import as_new, threads_ready
 from tests.browser.seeing import keep_picture, text, too_wide, violations
 from tests.browser.shop import Front, Shop
 from tests.loop.local import Local, local_worker, loop_settings
+from web.auth import Authority
 
 pytestmark = [
     pytest.mark.needs_chromium, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module"),
@@ -61,6 +63,35 @@ async def test_somebody_whose_first_token_did_not_come_is_nobody_elses(blank: Pa
     await blank.goto(shop.url + "/product/camp-0001")
     await blank.wait("document.querySelector('#view .product') !== null")
     assert all(asked["fresh"] for asked in await blank.value("tokens"))
+
+
+async def test_after_an_erasure_the_next_token_is_waited_for_and_the_erasure_is_said(blank: Page, shop: Shop) -> None:
+    await as_new(blank, shop, shop="waits")
+    # The first one of somebody new.
+    fails = "if (path === '/demo/token' && tokens.length === 2) return Promise.reject(new TypeError('no'));"
+    await before_scripts(blank, COUNTED.replace("return real", f"{fails} return real"))
+    await blank.goto(shop.url + "/")
+    await blank.wait(TILES)
+    await blank.click("#forget")
+    await blank.wait("document.querySelector('#said').textContent.startsWith('Forgotten. You are somebody new.')")
+    await blank.wait("tokens.length >= 3 && document.querySelector('#panel .link').dataset.state === 'connected'")
+    await blank.wait(TILES)
+    assert [asked.get("fresh") for asked in await blank.value("tokens")] == [None, True, True]
+    await blank.wait("document.querySelector('#said').textContent.includes('Receipt')")
+
+
+async def test_a_page_whose_token_ran_out_asks_for_another_and_shows_what_it_was_to_show(
+    blank: Page, shop: Shop
+) -> None:
+    names = await as_new(blank, shop, shop="slept")
+    old = Authority(shop.local.settings).issue(f"demo-{names['shop']}", None, time.time() - 86_400)
+    answer = f'new Response(\'{{"token": "{old}"}}\')'
+    slept = f"if (path === '/demo/token' && tokens.length === 1) return Promise.resolve({answer});"
+    await before_scripts(blank, COUNTED.replace("return real", f"{slept} return real"))
+    await blank.goto(shop.url + "/product/camp-0001")
+    await blank.wait("document.querySelector('#view h1')?.textContent.length > 3")
+    assert await text(blank, "#view h1") != "Not here"
+    await blank.wait("document.querySelector('#panel .link').dataset.state === 'connected'")
 
 
 async def test_a_browser_that_keeps_nothing_is_served(blank: Page, shop: Shop) -> None:

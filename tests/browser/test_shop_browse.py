@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.browser.chromium import Page
+from tests.browser.chromium import Connection, Page, tab
 from tests.browser.conftest import as_new
 from tests.browser.seeing import keep_picture, text, too_small, too_wide, violations
 from tests.browser.shop import Shop
@@ -105,6 +106,51 @@ async def test_the_carts_list_is_named_by_its_reasons(page: Page) -> None:
     kinds = await page.value("document.querySelector('#view shunxi-list').slate.items.map(({reason}) => reason?.kind)")
     heading = await text(page, "#view section h2")
     assert heading == ("Goes with your cart" if set(kinds) == {"goes_with"} else "You may also like")
+
+
+async def test_a_cart_is_one_for_all_tabs(page: Page, browser: Connection, shop: Shop) -> None:
+    async with tab(browser, beside=page) as other:
+        await other.goto(shop.url + "/product/camp-0001")
+        await page.goto(shop.url + "/product/camp-0002")
+        for number, one in ((1, page), (2, other)):
+            await one.click(".buying button")
+            await one.wait(f"document.querySelector('#cart-count').textContent === '{number}'")
+        await page.wait("document.querySelector('#cart-count').textContent === '2'")
+        await page.click("#cart-link")
+        await page.wait("document.querySelectorAll('.cart-lines li').length === 2")
+        await other.click("#cart-link")
+        await other.click(".cart-lines li button")
+        await page.wait("document.querySelectorAll('.cart-lines li').length === 1")
+        await page.click(".till button")
+        await page.wait("document.querySelector('.thanks').textContent.startsWith('Bought 1 product.')")
+        await other.wait("document.querySelector('#cart-count').textContent === '0'")
+
+
+@pytest.mark.parametrize("kept", ["{}", "7", '[1, ["a"], ["b", {"quantity": 2}]]', "no json"])
+async def test_a_cart_that_is_none_of_ours_is_an_empty_one(page: Page, shop: Shop, kept: str) -> None:
+    await page.value(f"localStorage.setItem('shunxi.shop.cart', {json.dumps(kept)}); 0")
+    await page.goto(shop.url + "/cart")
+    await page.wait("document.querySelector('#view h1')?.textContent === 'Your cart'")
+    assert await text(page, "#cart-count") == "0"
+    assert page.complaints == []
+
+
+async def test_the_skip_link_leads_to_the_products_page_that_is_shown(page: Page, shop: Shop) -> None:
+    await page.goto(shop.url + "/product/camp-0001")
+    await page.wait("document.querySelectorAll('#lines .done').length >= 1")
+    await page.value("window.heading = document.querySelector('#view h1'); document.querySelector('.skip').focus()")
+    await page.press("Enter")
+    await page.wait("location.hash === '#main'")
+    await page.value("history.back(); 0")
+    await page.wait("location.hash === ''")
+    await page.value("history.forward(); 0")
+    await page.wait("location.hash === '#main'")
+    assert await page.value("heading.isConnected")  # the view was not made anew, and the look not told again
+    assert await page.value("document.querySelectorAll('#lines li').length") == 1
+    await page.click(".mark")
+    await page.wait("location.pathname === '/'")
+    await page.value("history.back(); 0")
+    await page.wait("document.querySelector('#view h1') !== null && !document.querySelector('#view').hidden")
 
 
 async def test_a_department_shows_all_of_it_bit_by_bit(page: Page, shop: Shop) -> None:

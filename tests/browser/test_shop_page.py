@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -182,6 +183,44 @@ async def test_forget_me_erases_shows_the_receipt_and_begins_as_somebody_new(pag
     assert mia.encode() not in shop.local.users
     await look_at(page, (await listed(page))[0])
     assert page.complaints == []
+
+
+async def test_who_is_forgotten_in_one_tab_is_somebody_new_in_the_others_too(
+    page: Page, browser: Connection, shop: Shop, mia: str
+) -> None:
+    async with tab(browser, beside=page) as other:
+        await other.goto(shop.url + "/")
+        await shown(other, HOME, 12)
+        await look_at(other, (await listed(other))[3])
+        await page.click("#forget")
+        await other.wait("document.querySelector('#said').textContent.startsWith('You were forgotten in another tab')")
+        for one in (page, other):
+            await one.wait("document.querySelector('#panel .link').dataset.state === 'connected'")
+            await shown(one, HOME, 12)
+        assert await other.value("location.pathname") == "/"
+        assert (await slate_of(other))["user_id"] == (await slate_of(page))["user_id"] != mia
+        await look_at(other, (await listed(other))[0])  # and it lives
+        assert other.complaints == []
+
+
+async def test_who_is_forgotten_by_the_shop_is_somebody_new(page: Page, shop: Shop, mia: str) -> None:
+    headers = {"Authorization": f"Bearer {shop.local.settings.api_key.get_secret_value()}"}
+    async with aiohttp.ClientSession() as http, http.delete(f"{shop.url}/v1/users/{mia}", headers=headers) as answer:
+        assert answer.status == 202
+    await page.wait("document.querySelector('#said').textContent.startsWith('You were forgotten')")
+    await page.wait("document.querySelector('#panel .link').dataset.state === 'connected'")
+    await shown(page, HOME, 12)
+    assert (await slate_of(page))["user_id"] != mia
+
+
+async def test_another_tab_that_became_somebody_else_does_not_end_this_one(
+    page: Page, browser: Connection, shop: Shop, mia: str
+) -> None:
+    async with tab(browser, beside=page) as other:
+        await other.goto(shop.url + "/static/icon.svg")
+        await other.value("localStorage.setItem('shunxi.shopper.shop', 'mia-elsewhere'); 0")
+        await page.wait("document.querySelector('#for-you').slate?.user_id === 'demo-mia-elsewhere'")
+    assert await page.value("document.querySelector('#panel .link').dataset.state") != "stopped"
 
 
 # ------------------------------------------------------------------ what can go wrong

@@ -226,6 +226,13 @@ async def test_start_over_is_a_new_shopper_with_everybodys_list_also_after_a_rel
     assert "Camping" in [card["category"] for card in await listed(page, LEFT)][:3]
 
 
+async def test_every_browser_has_two_shoppers_of_its_own(blank: Page, shop: Shop) -> None:
+    await blank.goto(shop.url + "/two")
+    await blank.wait("document.querySelectorAll('.list .card').length >= 20")
+    for side in ("left", "right"):
+        assert str(await blank.value(f"localStorage.getItem('shunxi.shopper.{side}')")).startswith(f"{side}-")
+
+
 # ------------------------------------------------------------------ for everybody
 async def test_a_phone_shows_all_of_it_without_scrolling_sideways(page: Page) -> None:
     await page.resize(390, 844, mobile=True)

@@ -16,6 +16,7 @@ from agents.forget import RETRY_S
 from rec.erased import finish_erasures
 from rec.errors import Unavailable
 from rec.events import ERASE, Consent, Event, decode_event, encode_event, instant
+from rec.examples import Erased, decode_lesson
 from rec.ports import Pushed, StoredSlate, Wanted
 from rec.privacy import user_hash
 from rec.requests import MergeOut, SlateRequest, decode_request
@@ -23,7 +24,7 @@ from rec.slates import Position
 from rec.state import UserState
 from rec.store.memory import MemoryExchange, MemoryLog
 from rec.store.memory_db import MemoryDatabase
-from rec.topics import BEHAVIOR, REQUESTS
+from rec.topics import BEHAVIOR, DEAD_LETTERS, EXAMPLES, REQUESTS
 from tests.loop.local import SECRET, Local, archiving, forgetting_of, local_worker, loop_settings
 from tests.loop.test_loop import ask, happened, publish, receipted, shop, until
 
@@ -390,6 +391,38 @@ class TestAUserNamedAsAVisitor:
         )
         await until(lambda: loop.users[b"tm"].applied == 51)
         assert asked(loop) == before
+
+
+class Away(MemoryLog):
+    """A broker that takes nothing for one topic."""
+
+    away = ""
+
+    async def publish_many(self, topic: str, pairs: Sequence[tuple[str, bytes | None]]) -> None:
+        if topic == self.away:
+            raise Unavailable("the log is away")
+        await super().publish_many(topic, pairs)
+
+
+@pytest.mark.parametrize("topic", [EXAMPLES, REQUESTS], ids=["the model", "the visitors"])
+async def test_the_state_stays_until_the_broker_knows_of_the_erasure_what_only_the_state_knows(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, topic: str
+) -> None:
+    log, at = Away(), time.time()
+    async with local_worker(loop_settings(tmp_path, sweep_interval_s=60), shop(), log) as loop:
+        await publish(loop, happened("view_item", "books-1", visitor_id="v1", at=at - 8))
+        await until(lambda: visitors(loop, "u1") == {"v1": "merged"})
+        began, before = loop.users[b"u1"].began, log.partitions(EXAMPLES)[0].end
+        log.away = topic
+        receipt = await erase(loop, "u1", at=at)
+        await until(lambda: "trying again: the log is away" in caplog.text)
+        assert b"u1" in loop.users
+        log.away = ""
+        await until_receipted(loop, receipt, "state table and changelog", "redis, visitor 1")
+        assert b"u1" not in loop.users
+        told = [decode_lesson(record.value or b"") for record in log.partitions(EXAMPLES)[0].records[before:]]
+        assert [(each.user_id, each.since) for each in told if isinstance(each, Erased)][0] == ("u1", began)
+    assert not [each for each in log.partitions(DEAD_LETTERS) if each.end]
 
 
 async def test_the_second_user_of_a_device_stops_asking_for_its_visitor(loop: Local) -> None:

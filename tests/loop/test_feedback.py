@@ -15,16 +15,18 @@ from agents.retraction import LINE
 from agents.windows import MAX_UNSEEN
 from rec.events import ERASE, Attribution, Consent, Event, instant
 from rec.examples import Rewarded, decode_lesson
-from rec.feedback import FeedbackExample, decode_example, encode_told
+from rec.feedback import FeedbackExample, decode_example, decode_told, encode_told
+from rec.ports import Reply
 from rec.privacy import user_hash
 from rec.requests import AskRates, Inspect, SlateRequest
 from rec.served import Lists, Packed, Served, ServedItem, pack
 from rec.slates import Slate
-from rec.store.memory import MemoryLog
+from rec.store.memory import MemoryExchange, MemoryLog
 from rec.topics import EXAMPLES, FEEDBACK, SERVED
 from rec.window_keys import split_key
 from tests.loop.local import SECRET, Local, local_worker, loop_settings
 from tests.loop.test_loop import Screen, ask, happened, publish, receipted, shop, until
+from tests.loop.test_search import search
 
 HOUR = 3_600.0
 DENIED = Consent(personalization_storage="denied")
@@ -155,6 +157,83 @@ async def test_the_trainer_hears_what_a_list_earned_if_it_is_to_learn_from_it(tm
         [lesson] = rewarded()
         assert (lesson.slate_id, lesson.length) == (slate.slate_id, len(slate.items))
         assert lesson.earned == ((three(slate)[1], 1.0, 1.0),)  # greedy: what is listed is so for certain
+
+
+# ---------------------------------------------------------------- searches
+def told_of(log: MemoryLog) -> list[str]:
+    """Whose lists are in topic `served`, in its order."""
+    records = [decode_told(record.value or b"") for part in log.partitions(SERVED) for record in part.records]
+    return [packed.user_id for told in records if isinstance(told, Lists) for packed in told.lists]
+
+
+@pytest.mark.parametrize(("query", "strategy"), [("books", "search-lexical"), ("zzzzqq", "search-fallback")])
+async def test_a_search_is_joined_with_what_became_of_its_results(loop: Local, query: str, strategy: str) -> None:
+    await publish(loop, happened("view_item", "books-1"))
+    await until(lambda: b"u1" in loop.users)
+    slate = await search(loop, query, n=5)
+    await until(lambda: slate.slate_id in lists(loop))
+    await seen_and_clicked(loop, slate)
+    [example] = await closed(loop, 1)
+    assert (example.slate_id, example.placement, example.strategy) == (slate.slate_id, "search", strategy)
+    assert [place.item_id for place in example.places] == [place.item_id for place in slate.items]
+    assert [place.reward for place in example.places] == [0.0, 1.0, 0.0, 0.0, 0.0]
+    assert example.state is not None
+    assert [touch.item_id for touch in example.state.history] == ["books-1"]
+    assert loop.metrics.feedback.labels(result="joined")._value.get() == 4
+    rates = loop.deps.requests._rating.pupil
+    await until(lambda: rates.rows("placement", time.time(), key="search"))
+    [row] = rates.rows("placement", time.time(), key="search")
+    assert (round(row.seen, 3), round(row.clicks, 3)) == (3.0, 1.0)
+
+
+async def test_every_page_of_a_search_is_a_list_of_its_own(loop: Local) -> None:
+    first = await search(loop, "books", n=5)
+    second = await search(loop, "books", n=5, page=first.search.next)  # type: ignore[union-attr]
+    await until(lambda: lists(loop) == [first.slate_id, second.slate_id])
+
+
+async def test_what_is_done_on_a_search_that_nobody_joins_waits_for_nothing(tmp_path: Path) -> None:
+    async with local_worker(loop_settings(tmp_path, feedback_placements=("home",)), shop()) as loop:
+        slate = await search(loop, "books")
+        await publish(loop, on(slate, "select_item", three(slate)[0]))
+        await until(lambda: b"u1" in loop.users)
+        assert not loop.windows
+
+
+class Away(MemoryExchange):
+    """An exchange whose replies to `web-1` are under way until `there`."""
+
+    def __init__(self, of: MemoryExchange, there: asyncio.Event) -> None:
+        self._use(of._shared)
+        self.there, self.asked = there, asyncio.Event()
+
+    def connect(self) -> MemoryExchange:
+        return self
+
+    async def reply(self, to: str, reply: Reply) -> None:
+        self.asked.set()
+        await self.there.wait()
+        await super().reply(to, reply)
+
+
+async def test_a_search_whose_user_was_erased_before_it_was_answered_is_told_to_nobody(tmp_path: Path) -> None:
+    exchange, there = MemoryExchange(), asyncio.Event()
+    away = Away(exchange, there)
+    async with local_worker(loop_settings(tmp_path), shop(), exchange=away) as loop:
+        loop = loop._replace(exchange=exchange)
+        asking = asyncio.create_task(search(loop, "books"))
+        await away.asked.wait()
+        at = time.time()
+        await loop.database.open_erasure("er1", user_hash(SECRET, "u1"), instant(at))
+        await publish(loop, happened(ERASE, at=at, event_id="er1"))
+        async with asyncio.timeout(30):
+            while not await receipted(loop, "er1") >= {"redis"}:
+                await asyncio.sleep(0.005)
+        there.set()
+        await asking
+        await search(loop, "books", user="u2")
+        await until(lambda: "u2" in told_of(loop.log))
+        assert "u1" not in told_of(loop.log)
 
 
 async def test_lists_that_nobody_saw_are_forgotten_without_an_example(loop: Local) -> None:

@@ -55,6 +55,22 @@ def test_it_learns_what_follows_what() -> None:
     assert said[next_one.items[0].item_id] > 0.9
 
 
+def test_a_step_whose_loss_is_no_number_is_not_made_and_the_next_one_is() -> None:
+    learner, cycle = Learner(TRAINING), ("a", "b", "c", "d")
+    taught = lessons(64, cycle)
+    learner.learn(taught[:32])
+    before = {name: weight.clone() for name, weight in learner.network.state_dict().items()}
+    learner.training = msgspec.structs.replace(TRAINING, impressions=float("inf"))
+    learner.learn(taught[32:48])
+    assert all(torch.equal(before[name], weight) for name, weight in learner.network.state_dict().items())
+    assert (learner.steps, learner.skipped) == (4, 2)
+    assert np.isfinite(learner.loss)
+    learner.training = TRAINING
+    learner.learn(taught[48:])
+    assert (learner.steps, learner.skipped) == (6, 2)
+    assert all(bool(weight.isfinite().all()) for weight in learner.network.parameters())
+
+
 def test_a_catalog_too_large_for_the_full_softmax_is_learned_from_batches() -> None:
     learner, cycle = Learner(msgspec.structs.replace(TRAINING, full_until=2)), ("a", "b", "c", "d")
     taught = lessons(600, cycle)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from rec.catalog import Item
 from rec.contest import CANDIDATE, UNTAUGHT
 from rec.errors import ModelError
-from rec.examples import Gone, Pace, Rewarded, Tick, encode_lesson
+from rec.examples import Gone, Pace, Rewarded, Tick, encode_lesson, is_learned
 from rec.model.lineage import Lineage
 from rec.model.served import brain_of
 from rec.model.texts import Texts
@@ -44,6 +44,22 @@ def test_what_it_has_seen_it_ranks_higher_and_that_is_measured_before_it_learns(
     assert set(first.loss) == {CANDIDATE, UNTAUGHT}
     assert last.mrr[CANDIDATE] > last.mrr[UNTAUGHT]
     assert last.loss[CANDIDATE] < first.loss[CANDIDATE]
+
+
+def test_a_network_that_says_no_numbers_is_the_worst_of_all_and_teaches_the_gate_nothing() -> None:
+    one = lineage()
+    one.take(WALKS[:40], 40)
+    one.contend("v1", *one.version())
+    for weight in one._learner.network.parameters():
+        weight.data.fill_(np.nan)
+    gate = state(one)["gate.weights"]
+    found = one.take(WALKS[40:80], 80)
+    assert all(np.isfinite(each.loss[CANDIDATE]) for each in found.rounds)
+    assert all(each.loss[CANDIDATE] > each.loss["v1"] for each in found.rounds)
+    assert all(each.hits[CANDIDATE] == 0 for each in found.rounds)
+    assert np.isfinite(state(one)["gate.weights"]).all()
+    assert np.array_equal(state(one)["gate.weights"], gate)
+    assert found.skipped == 5
 
 
 def test_what_somebody_is_not_interested_in_is_no_target_for_the_gate() -> None:
@@ -214,6 +230,28 @@ def test_of_what_is_left_out_the_counters_still_learn() -> None:
     one.take([encode_lesson(Pace(0.2)), *WALKS, encode_lesson(Tick())], 122)
     assert 5 <= one.learned <= 50
     assert one._world.counters.counted == 120
+
+
+def test_what_is_left_out_tells_the_test_of_what_came_before_it_nothing_and_a_restart_changes_nothing() -> None:
+    later = walks(5, 120)[40:]
+    learned = [encode_lesson(e) for e in later if is_learned(e.event.event_id, 0.5)][:3]
+    left_out = [encode_lesson(e) for e in later if not is_learned(e.event.event_id, 0.5)]
+    tick = encode_lesson(Tick())
+    one, other, resumed = lineage(), lineage(), lineage()
+    for each in (one, other, resumed):
+        each.take([*WALKS[:40], encode_lesson(Pace(0.5))], 41)
+    (scored,) = one.take([*learned, *left_out, tick], 100).rounds
+    (expected,) = other.take([*learned, tick, *left_out], 100).rounds
+    assert scored == expected
+    assert resumed.take([*learned, *left_out[:9]], 53).waiting == 3
+    arrays, meta = resumed.state()
+    resumed = Lineage.resumed(
+        TEACHING, {name: array.copy() for name, array in arrays.items()}, json.loads(json.dumps(meta))
+    )
+    resumed.know(ITEMS, VECTORS)
+    assert resumed.take([*left_out[9:], tick], 100).rounds == [scored]
+    assert same(state(one), state(other))
+    assert same(state(one), state(resumed))
 
 
 def test_what_is_paid_for_is_nothing_that_a_network_knows() -> None:

@@ -137,6 +137,16 @@ def test_frequency_comes_to_know_how_often_an_item_is_in_a_batch() -> None:
     assert frequency.log_q(3)[2].exp().item() < 0.02  # never seen
 
 
+def test_how_long_others_were_learned_before_an_item_came_says_nothing_of_how_often_it_is_in_a_batch() -> None:
+    frequency = Frequency()
+    frequency.step = 130_000
+    for _ in range(100):
+        frequency.see(torch.tensor([7]))
+    assert frequency.log_q(8)[7].exp().item() > 1e-2  # of 1; it began at a thousandth
+    frequency.see(torch.tensor([3]))
+    assert frequency.log_q(8)[3].exp().item() == pytest.approx(1e-3)
+
+
 def logged() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """actions, rewards of either sign, propensities."""
     return torch.randint(N, (B,)), torch.tensor([1.0, 0.0, 4.0, -4.0, 2.0]), torch.tensor([0.9, 0.5, 0.02, 0.3, 1.0])

@@ -135,6 +135,12 @@ def test_of_a_list_the_places_count_that_earned_something_and_whose_propensity_i
     assert found.state.history == HISTORY.history
 
 
+def test_a_search_is_no_lesson_whatever_it_earned() -> None:
+    search = replace(example((1.0, 1.0)), placement="search")
+    assert rewarded_of(search) is None
+    assert rewarded_of(replace(search, revision=1)) is None
+
+
 def test_a_list_that_earned_nothing_is_no_lesson_but_one_whose_earnings_were_taken_back_is() -> None:
     assert rewarded_of(example((0.0, 0.5))) is None
     assert rewarded_of(example((0.0, 0.5), revision=1)) is not None

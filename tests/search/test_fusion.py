@@ -175,6 +175,18 @@ def test_votes_are_bounded_outlast_a_restart_and_go_with_the_erased() -> None:
     assert [len(marks) for marks in again.queries.votes()] == [0, 1]
 
 
+def test_query_counts_go_on_after_a_restart_past_their_limits_as_without_one() -> None:
+    whole, again = (QueryClicks(max_queries=8, max_votes=8) for _ in range(2))
+    for n in (0, 1, 2, 3, 4, 5, 0):  # 1 to 3 are the older ones now
+        whole.learn(asked("select_item", "u", f"tent {n}", "a"))
+    again.restore(whole.to_parts(), whole.votes())
+    for n in (6, 1, 2, 4):
+        for each in (whole, again):
+            each.learn(asked("select_item", "u", f"tent {n}", "a", at=NOW + n))
+        assert [list(part) for part in again.to_parts()] == [list(part) for part in whole.to_parts()]
+        assert again.votes() == whole.votes()
+
+
 def test_a_snapshot_of_before_there_were_votes_is_read() -> None:
     counters = Counters()
     counters.learn(asked("select_item", "u", "tent", "a"))

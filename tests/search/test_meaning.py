@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 
 from rec.catalog import Catalog
@@ -44,3 +46,34 @@ def test_back_to_the_catalogs_own_the_tuned_vectors_are_let_go_when_its_encoder_
     assert meaning.texts_of(read_by("base")) is None
     assert meaning.texts_of(read_by("a")) is None
     assert meaning.texts_of(None) is None
+
+
+class Asking(ReadQuery):
+    """A query; while its encoder is compared for the first time, another thread has its turn, if it may."""
+
+    compared, turned = threading.Event(), threading.Event()
+
+    @property
+    def encoder(self) -> str:
+        self.compared.set()
+        self.turned.wait(0.2)
+        return self[0]
+
+
+def test_a_switch_of_encoders_between_two_threads_fails_neither() -> None:
+    meaning, asking = Meaning(), Asking(*read_by("a"))
+    meaning.serve(tuned("a"))
+    meaning.serve(tuned("b"))
+
+    def switch() -> None:
+        asking.compared.wait()
+        meaning.texts_of(read_by("b"))  # the child of b reads, and a is let go
+        asking.turned.set()
+
+    other = threading.Thread(target=switch)
+    other.start()
+    texts = meaning.texts_of(asking)
+    other.join()
+    assert texts is not None
+    assert texts.encoder == "a"
+    assert meaning.texts_of(read_by("a")) is None

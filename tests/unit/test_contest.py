@@ -63,6 +63,30 @@ def test_a_fallen_live_version_is_replaced_by_the_candidate_if_that_has_recovere
     assert contest(*played).decide("live", ["old"]).kind == "promote"
 
 
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("broken", [NAN, INF])
+def test_a_candidate_whose_loss_is_no_number_does_not_go_live(broken: float) -> None:
+    assert contest(*rounds(16, candidate=broken, live=9.0)).decide("live", []).kind == "hold"
+    assert contest(*rounds(16, candidate=broken, live=broken)).decide("live", []).kind == "hold"
+
+
+@pytest.mark.parametrize("broken", [NAN, INF])
+def test_a_live_version_whose_loss_is_no_number_gives_its_place_to_one_that_says_something(broken: float) -> None:
+    verdict = contest(*rounds(16, candidate=broken, live=broken, old=9.0)).decide("live", ["old"])
+    assert (verdict.kind, verdict.to) == ("roll_back", "old")
+    assert contest(*rounds(16, candidate=4.0, live=broken, old=9.0)).decide("live", ["old"]).kind == "promote"
+
+
+@pytest.mark.parametrize("broken", [NAN, INF])
+def test_nothing_goes_back_to_an_anchor_whose_loss_is_no_number(broken: float) -> None:
+    assert contest(*rounds(16, candidate=9.0, live=4.0, old=broken)).decide("live", ["old"]).kind == "hold"
+    assert (
+        contest(*rounds(16, candidate=4.0, live=4.0, old=broken, noise=0.0)).decide("live", ["old"]).kind == "promote"
+    )
+
+
 def test_a_hard_batch_is_hard_for_all_and_hides_no_difference() -> None:
     played = [
         Round(32, {CANDIDATE: 32 * (hard + 0.05), "live": 32 * hard}, {}, {}) for hard in (1.0, 9.0, 2.0, 8.0, 1.0, 7.0)

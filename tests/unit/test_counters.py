@@ -347,6 +347,24 @@ def test_the_most_recently_used_are_kept(steps: list[tuple[str, int]]) -> None:
         assert all(k in recent for k in used[-3:] if k not in gone)
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["put", "get", "pop"]), st.integers(0, 12)), max_size=80), st.integers(0, 80))
+def test_what_is_restored_forgets_the_same_as_what_was_never_interrupted(
+    steps: list[tuple[str, int]], cut: int
+) -> None:
+    def go(recent: Recent[int, int], steps: list[tuple[str, int]]) -> None:
+        for what, key in steps:
+            getattr(recent, what)(*(key, key) if what == "put" else (key,))
+
+    whole: Recent[int, int] = Recent(8)
+    again: Recent[int, int] = Recent(8)
+    go(whole, steps[:cut])
+    again.restore(whole.generations)
+    go(whole, steps[cut:])
+    go(again, steps[cut:])
+    assert [list(part) for part in again.generations] == [list(part) for part in whole.generations]
+
+
 # ---------------------------------------------------------------- order, restarts, readers
 Trails = st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=8), min_size=1, max_size=5)
 
@@ -377,6 +395,33 @@ def test_a_restart_in_the_middle_changes_nothing(trails: list[list[str]], cut: i
     assert_same(again, learned(events))
     assert again.trail("u1") == learned(events).trail("u1")
     assert again.trail("u0") == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 30)), max_size=60), st.integers(0, 60))
+def test_a_restart_after_much_was_forgotten_changes_no_bit_of_what_is_counted_later(
+    done: list[tuple[int, int, int]], cut: int
+) -> None:
+    limits = {"max_subjects": 6, "max_events": 12}
+    events = [
+        event("view_item", f"i{item}", at=NOW + n, id=f"e{number}", user_id=f"u{user}", visitor_id=f"v{user % 3}")
+        for n, (user, item, number) in enumerate(done)
+    ]
+    whole = learned(events[:cut], **limits)
+    again = Counters.from_bytes(whole.to_bytes(), **limits)
+    for each in events[cut:]:
+        assert whole.learn(each) == again.learn(each)
+    assert again.to_bytes() == whole.to_bytes()
+
+
+def test_votes_count_the_same_after_a_restart_past_their_limit() -> None:
+    whole = Votes(8)
+    for user in ("a", "b", "c", "d", "e", "f", "a"):  # b to d are the older ones now
+        whole.cast(user, "tent", NOW, 1.0, 100.0)
+    again = Votes(8)
+    again.restore(whole.to_parts())
+    for user in ("g", "b", "c", "e"):
+        assert again.cast(user, "tent", NOW, 1.0, 100.0) == whole.cast(user, "tent", NOW, 1.0, 100.0)
 
 
 def test_another_half_life_holds_from_the_restart_on() -> None:

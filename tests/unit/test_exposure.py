@@ -38,6 +38,16 @@ def test_what_was_seen_counts_by_its_place_and_a_revision_takes_the_earlier_one_
         assert standings.total == pytest.approx(sum(map(exposure_of, range(3))))
 
 
+def test_who_is_searched_for_has_no_exposure_that_another_is_owed() -> None:
+    rates = Rates()
+    search = msgspec.structs.replace(a_list("s", [0, 3, 5], seen=3), placement="search", merit={})
+    rates.learn(search)
+    assert rates.exposures.standings("brand", 2.0).total == 0
+    rates.learn(msgspec.structs.replace(search, revision=1))
+    assert rates.exposures.standings("brand", 2.0).total == 0
+    assert rates.rows("placement", 2.0, key="search")[0].seen == pytest.approx(3)
+
+
 def test_a_snapshot_from_before_exposure_was_counted_is_read() -> None:
     raw = msgspec.msgpack.decode(Rates().to_bytes())
     assert Rates.from_bytes(msgspec.msgpack.encode(raw[:-1])).exposures.standings("brand", 1.0).total == 0

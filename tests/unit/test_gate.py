@@ -49,6 +49,16 @@ def test_a_step_follows_the_gradient_of_the_softmax() -> None:
     np.testing.assert_allclose(moved, -1e-6 * slope / np.sqrt(1e-2 + slope**2), rtol=1e-2, atol=1e-9)
 
 
+def test_of_features_that_are_no_numbers_nothing_is_learned() -> None:
+    learner, features = GateLearner(), table(np.random.default_rng(5))
+    before = learner.state()
+    features[3, 2] = np.nan
+    learner.learn(features, 2, [4])
+    features[3, 2] = np.inf
+    learner.learn(features, 2, [4])
+    assert all(np.array_equal(before[name], after) for name, after in learner.state().items())
+
+
 def test_several_targets_pull_as_one_example() -> None:
     rng = np.random.default_rng(3)
     features = table(rng)

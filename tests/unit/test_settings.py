@@ -33,6 +33,12 @@ def test_the_languages_of_the_settings_are_those_that_search_reads() -> None:
     assert set(get_args(Language)) == set(LANGUAGES)
 
 
+@pytest.mark.parametrize("name", ["fill_s", "judge_s", "checkpoint_s", "late_s", "gather_s", "rate", "impressions"])
+def test_what_a_model_is_taught_with_is_a_finite_number(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"REC_TRAIN_{name.upper()}: .*finite"):
+        load_settings(**{f"train_{name}": float("inf")})
+
+
 def test_to_learn_from_what_lists_earn_is_refused_where_nobody_joins_it() -> None:
     assert load_settings(train_rewards=0.1, feedback=True).train_rewards == 0.1
     with pytest.raises(ConfigError, match="REC_TRAIN_REWARDS: .*REC_FEEDBACK=true"):

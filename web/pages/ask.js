@@ -2,7 +2,7 @@
 
 const AGAIN_MS = 4_000;
 
-/** The JSON of an address. Raises an Error with the server's words and code; `temporary`: asking again may help. */
+/** The JSON of an address. Raises an Error with the server's words, code and status; `temporary`: asking again may help. */
 export async function ask(path, options) {
   let response, answer;
   try {
@@ -12,7 +12,7 @@ export async function ask(path, options) {
     if (!response || response.status > 500) throw Object.assign(new Error("The server cannot be reached.", { cause }), { temporary: true });
     throw cause;
   }
-  if (!response.ok) throw Object.assign(new Error(answer.error?.message ?? `status ${response.status}`), answer.error);
+  if (!response.ok) throw Object.assign(new Error(answer.error?.message ?? `status ${response.status}`), answer.error, { status: response.status });
   return answer;
 }
 

@@ -1,4 +1,4 @@
-// The cart: what lies in it stays in this browser; each change is an event.
+// The cart: what lies in it stays in this browser, for all of its tabs; each change is an event.
 
 import { money } from "/shunxi.js";
 import { pathOf, picture } from "./card.js";
@@ -7,12 +7,17 @@ import { make } from "./dom.js";
 const KEY = "shunxi.shop.cart";
 
 export class Cart extends EventTarget {
-  #client; #lines;
+  #client; #lines = new Map(); #alone = false;
 
   constructor(client) {
     super();
     this.#client = client;
-    this.#lines = new Map(read());
+    this.#look();
+    addEventListener("storage", ({ key }) => {
+      if (key !== KEY) return;
+      this.#look();
+      this.dispatchEvent(new Event("change"));
+    });
   }
 
   get count() { return [...this.#lines.values()].reduce((sum, { quantity }) => sum + quantity, 0); }
@@ -22,6 +27,7 @@ export class Cart extends EventTarget {
 
   /** `card`: item_id and what a slate says of the item. */
   add(card) {
+    this.#look();
     const line = this.#lines.get(card.item_id) ?? { card, quantity: 0 };
     line.quantity += 1;
     this.#lines.set(card.item_id, line);
@@ -30,15 +36,18 @@ export class Cart extends EventTarget {
   }
 
   remove(id) {
-    const { card, quantity } = this.#lines.get(id);
+    this.#look();
+    const line = this.#lines.get(id);
     this.#lines.delete(id);
-    this.#client.track("remove_from_cart", { items: [goods(card, quantity)] });
+    if (line) this.#client.track("remove_from_cart", { items: [goods(line.card, line.quantity)] }); // else another tab did
     this.#changed();
   }
 
+  /** The lines that were bought; none if another tab has emptied the cart. */
   buy() {
+    this.#look();
     const lines = this.lines;
-    this.#client.track("purchase", {
+    if (lines.length) this.#client.track("purchase", {
       items: lines.map(({ card, quantity }) => goods(card, quantity)), transaction_id: crypto.randomUUID(), value: this.total,
       ...currencyOf(lines[0].card),
     });
@@ -51,11 +60,16 @@ export class Cart extends EventTarget {
     this.#changed();
   }
 
+  /** What another tab has made of it. */
+  #look() {
+    if (!this.#alone) this.#lines = new Map(read() ?? this.#lines);
+  }
+
   #changed() {
     try {
       localStorage.setItem(KEY, JSON.stringify([...this.#lines]));
     } catch {
-      // A browser may keep nothing: then the cart lasts as long as the page.
+      this.#alone = true; // a browser may keep nothing: then the cart lasts as long as the page
     }
     this.dispatchEvent(new Event("change"));
   }
@@ -108,9 +122,8 @@ export function cartView({ cart, list }) {
   }
 
   function bought() {
-    const count = cart.count;
-    cart.buy();
-    done.textContent = `Bought ${count} ${count === 1 ? "product" : "products"}. Nothing was charged: this is a demo. They have left your lists.`;
+    const count = cart.buy().reduce((sum, { quantity }) => sum + quantity, 0);
+    if (count) done.textContent = `Bought ${count} ${count === 1 ? "product" : "products"}. Nothing was charged: this is a demo. They have left your lists.`;
     draw();
     heading.focus();
   }
@@ -122,10 +135,12 @@ function goods(card, quantity) {
 
 const currencyOf = (card) => (card.currency ? { currency: card.currency } : {});
 
+/** The kept lines, [[id, {card, quantity}]]; null where there are none of ours. */
 function read() {
   try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? [];
+    const kept = JSON.parse(localStorage.getItem(KEY));
+    return Array.isArray(kept) ? kept.filter((line) => line?.[1]?.card?.item_id && line[1].quantity > 0) : null;
   } catch {
-    return []; // not ours, or broken: an empty cart
+    return null;
   }
 }

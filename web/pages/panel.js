@@ -6,11 +6,13 @@ import { Ticker } from "./ticker.js";
 import { eventText, learnedAgo } from "./words.js";
 
 const FIRST = "storefront"; // the list of the first page
+const ERASED = "erased"; // why the server ended the connection of somebody who is forgotten
+const FOLLOW_MS = 2_000; // for the tab that asked for the erasure to say who comes next
 const RECEIPT_MS = 1_000;
 const RECEIPT_TRIES = 20;
 
 export class Panel {
-  #panel; #who; #client; #bars; #ticker; #sight; #slate = null; #paused = false; #receipt = null; #renewed; #told;
+  #panel; #who; #client; #bars; #ticker; #sight; #slate = null; #paused = false; #receipt = null; #waiting = 0; #renewed; #told;
 
   /** `renewed()` is called when the shopper was forgotten and is somebody new; `told(me)` for what is kept of them. */
   constructor(panel, { who, client, titleOf, kindOf, renewed, told }) {
@@ -29,6 +31,10 @@ export class Panel {
     this.#slate = this.#find("shunxi-list").slate ?? null; // it may have been faster than this script
     this.#find("#pause").addEventListener("click", () => this.#pause());
     this.#find("#forget").addEventListener("click", () => this.#forget());
+    client.addEventListener("state", ({ detail }) => {
+      if (detail.state === "stopped" && detail.reason === ERASED) this.#waiting = setTimeout(() => this.#elsewhere(), FOLLOW_MS);
+    });
+    who.followed(() => this.#elsewhere());
     client.addEventListener("slate", ({ detail }) => {
       if (detail.placement === FIRST) this.#slate = detail;
       this.#model();
@@ -92,21 +98,36 @@ export class Panel {
     this.#say("Forgetting …");
     try {
       const { erasure_id: id } = await this.#who.get("/demo/forget", { method: "POST" });
-      this.#client.stop({ forget: true });
-      this.#sight.drop();
-      this.#bars.draw([]);
-      this.#ticker.reset();
-      this.#slate = null;
-      this.#show(false);
-      for (const list of document.querySelectorAll("shunxi-list")) list.client = this.#client; // empty again
-      await this.#who.renew();
-      this.#renewed();
-      this.#client.start();
+      this.#begin();
+      this.#say("Forgotten. You are somebody new.");
       this.#follow(id).catch(() => {}); // the receipt stays where it is; only its words stop growing
     } catch (error) {
       this.#say(`That did not work: ${error.message}`);
     }
     button.disabled = false;
+  }
+
+  /** The shopper was forgotten, but not by a click on this page. */
+  #elsewhere() {
+    this.#begin();
+    this.#say("You were forgotten in another tab or by the shop, and are somebody new.");
+  }
+
+  /** Begin as somebody new. Their token is the client's business, which asks until it comes. */
+  #begin() {
+    clearTimeout(this.#waiting);
+    this.#client.stop({ forget: true });
+    this.#who.forget();
+    this.#sight.drop();
+    this.#bars.draw([]);
+    this.#ticker.reset();
+    this.#find("#known").textContent = "";
+    this.#slate = null;
+    this.#receipt = null;
+    this.#show(false);
+    for (const list of document.querySelectorAll("shunxi-list")) list.client = this.#client; // empty again
+    this.#renewed();
+    this.#client.start();
   }
 
   /** The receipt grows as each store has removed its part. */

@@ -35,7 +35,8 @@ function here() {
  */
 export function routing(show) {
   const places = new Map(); // history entry → how far it was scrolled
-  let entry = history.state?.entry ?? 0;
+  const address = () => location.pathname + location.search;
+  let [entry, shown] = [history.state?.entry ?? 0, address()];
   history.scrollRestoration = "manual";
 
   const go = (url, { quiet = false } = {}) => {
@@ -43,12 +44,15 @@ export function routing(show) {
     if (!route) return false;
     places.set(entry, scrollY);
     if (url.href !== location.href) history.pushState({ entry: (entry += 1) }, "", url);
+    shown = address();
     if (quiet) return true;
     show(route);
     scrollTo(0, 0);
     return true;
   };
   addEventListener("popstate", async ({ state }) => {
+    if (address() === shown) return history.replaceState({ entry }, ""); // a place on the page that is shown
+    shown = address();
     places.set(entry, scrollY);
     entry = state?.entry ?? 0;
     await show(here(), true);

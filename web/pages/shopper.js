@@ -71,7 +71,7 @@ export class Shopper extends EventTarget {
   }
 
   /** Be somebody new: nothing is known of them, and the list is everybody's. */
-  async restart() {
+  restart() {
     this.#client.stop({ forget: true });
     this.#list.client = this.#client; // an empty list: what is on it was somebody else's
     this.#sight.drop();
@@ -83,12 +83,8 @@ export class Shopper extends EventTarget {
     this.#bars.draw([]);
     this.#ticker.reset();
     this.dispatchEvent(new Event("change"));
-    try {
-      await this.#who.renew();
-      this.#ticker.note("started over as somebody new");
-    } catch (error) {
-      this.#ticker.note(`could not start over: ${error.message}`);
-    }
+    this.#who.forget();
+    this.#ticker.note("started over as somebody new");
     this.#client.start();
   }
 

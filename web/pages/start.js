@@ -14,7 +14,7 @@ export const noteTitle = (id, title, kind) => {
 export const kindOf = (id) => kinds.get(id);
 export const titleOf = (id) => titles.get(id);
 
-export const who = new Who("shop", { fresh: true });
+export const who = new Who("shop");
 export const client = new Shunxi({ token: () => who.token(), key: "shunxi.shop" });
 client.addEventListener("slate", ({ detail }) => detail.items.forEach(({ item_id: id, item }) => noteTitle(id, item?.title, item?.kind)));
 defineList(client);

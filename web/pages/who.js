@@ -4,43 +4,61 @@
 import { ask } from "./ask.js";
 
 export class Who {
-  #name; #fresh; #mine = null; #renewing = null; #given = null;
+  #name; #mine = null; #making = null; #given = null;
 
-  /** `name`: the first part of the shopper's id, and where the browser keeps it. `fresh`: never seen before, at first. */
-  constructor(name, { fresh = false } = {}) {
+  /** `name`: the first part of the shopper's id, and where the browser keeps it. At first somebody never seen before. */
+  constructor(name) {
     this.#name = name;
-    this.#fresh = fresh;
   }
 
   /** What the SDK asks for: {token, expires_in}. Who asks while somebody new is being made gets their token, too. */
   token() {
-    const fresh = this.#renewing || (this.#fresh && this.#kept === null);
-    this.#given = fresh ? this.renew() : this.#ask({ shopper: this.#kept ?? this.#name });
-    return this.#given;
+    const here = this.#here;
+    return (this.#given = here === null ? this.#make() : this.#ask({ shopper: here }));
   }
 
-  /** Be somebody new from now on. */
-  renew() {
-    return (this.#given = this.#renewing ??= this.#renew().finally(() => (this.#renewing = null)));
+  /** Be nobody: the next token is for whom another tab has become meanwhile, else for somebody new. */
+  forget() {
+    if (this.#kept === this.#mine) this.#keep(null);
+    this.#mine = this.#making = this.#given = null;
   }
 
-  async #renew() {
-    const answer = await this.#ask({ shopper: this.#name, fresh: true });
-    this.#keep(answer.shopper);
-    return answer;
+  /** Call `act` when another tab of this browser has become somebody else. */
+  followed(act) {
+    addEventListener("storage", ({ key, newValue }) => key === this.#key && newValue && this.#mine && newValue !== this.#mine && act());
   }
 
   /** A question of this shopper's own; raises an Error with the server's words. */
-  async get(path, options = {}) {
+  async get(path, options = {}, again = true) {
     const given = (this.#given ??= this.token());
+    const drop = () => { if (this.#given === given) this.#given = null; }; // the next question asks for one
     let token;
     try {
       ({ token } = await given);
     } catch (error) {
-      if (this.#given === given) this.#given = null; // the next question asks for one again
+      drop();
       throw error;
     }
-    return ask(path, { ...options, headers: { Authorization: `Bearer ${token}` } });
+    try {
+      return await ask(path, { ...options, headers: { Authorization: `Bearer ${token}` } });
+    } catch (error) {
+      if (error.status !== 401) throw error;
+      drop();
+      if (again) return this.get(path, options, false); // it ran out, as while the machine slept
+      throw error;
+    }
+  }
+
+  #make() {
+    if (this.#making) return this.#making;
+    const wanted = () => this.#making === making; // else this page was told to be nobody meanwhile
+    const making = this.#ask({ shopper: this.#name, fresh: true })
+      .then((answer) => {
+        if (wanted()) this.#keep((this.#mine = answer.shopper));
+        return answer;
+      })
+      .finally(() => { if (wanted()) this.#making = null; });
+    return (this.#making = making);
   }
 
   #ask(body) {
@@ -49,13 +67,18 @@ export class Who {
 
   get #key() { return `shunxi.shopper.${this.#name}`; }
 
+  // This tab's own comes first: another tab may have become somebody else.
+  get #here() { return (this.#mine ??= this.#kept); }
+
   // A browser may keep nothing: then who this is lasts as long as the page.
   get #kept() {
-    try { return localStorage.getItem(this.#key) ?? this.#mine; } catch { return this.#mine; }
+    try { return localStorage.getItem(this.#key); } catch { return null; }
   }
 
   #keep(shopper) {
-    this.#mine = shopper;
-    try { localStorage.setItem(this.#key, shopper); } catch { /* as above */ }
+    try {
+      if (shopper === null) localStorage.removeItem(this.#key);
+      else localStorage.setItem(this.#key, shopper);
+    } catch { /* as above */ }
   }
 }

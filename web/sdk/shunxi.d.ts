@@ -152,7 +152,7 @@ interface ShunxiEvents {
   slate: CustomEvent<Slate>;
   /** An event was queued. */
   track: CustomEvent<BehaviorEvent>;
-  /** Events that the server does not take; they are not sent again. */
+  /** Events that the server does not take, or no frame holds (`too_large`); they are not sent again. */
   refused: CustomEvent<Refusal[]>;
   /** More than 1,000 events wait: the oldest were given up. */
   dropped: CustomEvent<BehaviorEvent[]>;
@@ -176,23 +176,29 @@ export declare class Shunxi extends EventTarget {
   start(): this;
   /**
    * Disconnect. Events that wait are sent once more and kept for this user's next page, a day at most; with `forget`
-   * nothing is kept, and the next `start` may be somebody else.
+   * nothing is kept, what is tracked until the next `start` is nobody's, and that one may be somebody else.
    */
   stop(options?: { forget?: boolean }): void;
 
   /**
    * Show a placement: `listener` gets each newer list, and the one at hand. `itemId`: the list beside that product; a
-   * placement shows one product at a time. The function that comes back ends it.
+   * placement shows one product at a time, and is as long as its longest `n`. The function that comes back ends it.
    */
   subscribe(placement: string, options?: { n?: number; itemId?: string | null }, listener?: (slate: Slate) => void): () => void;
 
   /** Queue an event. Without `slate` it is credited to the list whose click led to all of its items within 30 min. */
   track(name: EventName, fields?: EventFields): BehaviorEvent;
-  /** Something done with one item of a list: the event names list and place. `item`: its price and quantity. */
+  /**
+   * Something done with one item of a list: the event names list, place and the words that found it, but not those of a
+   * fallback, which found nothing. `item`: its price and quantity.
+   */
   act(name: EventName, slate: Slate, itemId: string, fields?: Omit<EventFields, "items" | "slate"> & { item?: Partial<EventItem> }): BehaviorEvent;
   /** `act("select_item", …)`. */
   click(slate: Slate, itemId: string): BehaviorEvent;
-  /** A choice of Google's consent mode. What is new goes out at once; all of it goes out with every event after it. */
+  /**
+   * A choice of Google's consent mode. What is new goes out at once; all of it goes out with every event after it, those of
+   * the shopper's other tabs included.
+   */
   setConsent(consent: Consent): void;
 
   /** Tell `view_item_list` once half of the element was visible for a second: once an item and list. Call for each list. */

@@ -1,13 +1,14 @@
 // Each part: shunxi.d.ts
 
 const BACKOFF_S = [0.5, 20];
-const STABLE_MS = 10_000; // then the next failure is a first one
+const STABLE_MS = 10_000; // then failures count anew
 const GRACE_S = 10; // later than a ping: the server is gone
 const CALL_MS = 5_000;
 const RECOVERED_MS = 4_000;
 const QUEUE_LIMIT = 1_000;
-const BATCH = 50; // a frame has at most 64 KiB
-const KEEPALIVE_BYTES = 60_000; // of 64 KiB at the end of a page
+const BATCH = 50;
+const FRAME_BYTES = 250_000; // a larger frame ends the connection
+const KEEPALIVE_BYTES = 60_000; // of 64 KiB
 const STORED_MS = 24 * 3_600_000; // the server knows an event_id as long
 const CLICK_MS = 30 * 60_000;
 const CLICKS = 100;
@@ -18,13 +19,12 @@ const TOLD_LIMIT = 5_000;
 const USES = ["personalization_storage", "analytics_storage", "ad_storage", "ad_personalization"];
 const [SILENT, TOKEN_EXPIRED] = [4000, 4005];
 const [TAB, BROWSER] = ["sessionStorage", "localStorage"];
-const FIELDS = ["items", "search_term", "value", "currency", "transaction_id", "consent", "context"];
+const FIELDS = "items value currency search_term transaction_id consent context".split(" ");
 
-// RFC 9562, 5.7: ids sort by time.
 export function uuid7(now = Date.now()) {
   const hex = (number, digits) => number.toString(16).padStart(digits, "0");
-  const chance = Array.from(crypto.getRandomValues(new Uint8Array(9)), (byte) => hex(byte, 2)).join("");
-  return (hex(Math.floor(now), 12) + chance).replace(/^(.{8})(.{4})(.{3})(.{3})/, "$1-$2-7$3-8$4-");
+  const digits = crypto.getRandomValues(new Uint8Array(9)).reduce((before, byte) => before + hex(byte, 2), hex(Math.floor(now), 12));
+  return digits.replace(/^(.{8})(.{4})(.{3})(.{3})/, "$1-$2-7$3-8$4-");
 }
 
 export class ShunxiError extends Error {
@@ -45,8 +45,8 @@ export class Shunxi extends EventTarget {
   #url; #getToken; #key;
   #socket = null; #live = false; #calls = new Map(); #lastId = 0; #pingS = 25; #attempt = 0; #openedAt = 0;
   #was = false; #state = "idle"; #timers = {};
-  #identity = null; // {token, lifetime, who: {user_id, visitor_id}}
-  #screens = new Map(); // placement → {n, itemId, listeners, position, slate, asked}
+  #identity; // {token, lifetime, who: {user_id, visitor_id}}
+  #screens = new Map(); // placement → {n, itemId, listeners, slate, asked, had}
   #queue = []; #flushing = false; #session; #clicks; #consent = {}; #turn = 0; #naming = null;
   #impressions = new Impressions((slate, items) => this.track("view_item_list", { items, slate }));
 
@@ -58,8 +58,14 @@ export class Shunxi extends EventTarget {
     this.#key = key;
     this.#consent = { ...consent };
     this.#session = recall(TAB, `${key}.session`) ?? uuid7();
-    keep(TAB, `${key}.session`, this.#session);
     this.#clicks = new Map(recall(TAB, `${key}.clicks`) ?? []);
+    this.#remember([]);
+    addEventListener("storage", ({ key: name, newValue }) => {
+      const [user, choice] = (name === `${key}.consent` && JSON.parse(newValue)) || [];
+      if (!user || user !== this.userId) return;
+      Object.assign(this.#consent, choice);
+      this.#remember([]);
+    });
   }
 
   get state() { return this.#state; }
@@ -68,6 +74,7 @@ export class Shunxi extends EventTarget {
 
   start() {
     if (this.#state !== "idle" && this.#state !== "stopped") return this;
+    keep(TAB, `${this.#key}.session`, (this.#session ??= uuid7()));
     this.#was = false;
     this.#attempt = 0;
     addEventListener("online", this.#hurry);
@@ -78,7 +85,6 @@ export class Shunxi extends EventTarget {
   }
 
   stop({ forget = false } = {}) {
-    this.#impressions.report();
     if (forget) this.#forget();
     else this.#leave();
     this.#end();
@@ -88,15 +94,17 @@ export class Shunxi extends EventTarget {
 
   // -- lists
   subscribe(placement, { n = 20, itemId = null } = {}, listener = () => {}) {
-    const listen = (slate) => listener(slate.items.length > n ? { ...slate, items: slate.items.slice(0, n) } : slate);
+    const listen = (slate) => listener({ ...slate, items: slate.items.slice(0, n) });
     let screen = this.#screens.get(placement);
-    if (!screen) this.#screens.set(placement, (screen = { n: 0, itemId, listeners: new Set(), position: null, slate: null, asked: 0 }));
-    const [other, more] = [screen.itemId !== itemId, screen.n < n];
-    if (other) Object.assign(screen, { itemId, position: null, slate: null });
-    screen.n = Math.max(screen.n, n);
+    if (!screen) this.#screens.set(placement, (screen = { n: 0, itemId, listeners: new Set() }));
+    const other = screen.itemId !== itemId;
+    if (other) Object.assign(screen, { itemId, slate: null, had: 0 });
+    if (screen.slate) listen(screen.slate);
     screen.listeners.add(listen);
-    if (this.#live && (other || more)) this.#ask(placement, screen);
-    else if (screen.slate) listen(screen.slate);
+    if (other || screen.n < n) {
+      Object.assign(screen, { n: Math.max(screen.n, n), slate: null }); // longer, of the same version
+      if (this.#live) this.#ask(placement, screen);
+    }
     return () => {
       screen.listeners.delete(listen);
       if (screen.listeners.size || this.#screens.get(placement) !== screen) return;
@@ -110,12 +118,13 @@ export class Shunxi extends EventTarget {
     const asked = (screen.asked = this.#lastId + 1);
     screen.deaf = true;
     try {
-      await this.#call("subscribe", { placement, n: screen.n, ...(screen.itemId === null ? {} : { item_id: screen.itemId }) }, () => {
-        if (screen.asked === asked) screen.deaf = false;
+      await this.#call("subscribe", { placement, n: screen.n, item_id: screen.itemId ?? undefined }, () => {
+        if (screen.asked === asked) Object.assign(screen, { had: screen.n, deaf: false });
       });
     } catch (error) {
       if (this.#screens.get(placement) !== screen || screen.asked !== asked || !this.#live) return;
       if (error.temporary) screen.again = setTimeout(() => this.#live && this.#ask(placement, screen), (error.retryAfter ?? 1) * 1_000);
+      else if (screen.had) Object.assign(screen, { n: screen.had, deaf: false }); // what was subscribed still is
       this.#tell("error", Object.assign(error, { placement }));
     }
   }
@@ -123,9 +132,7 @@ export class Shunxi extends EventTarget {
   #take(slate) {
     const screen = this.#screens.get(slate?.placement);
     if (!screen || screen.deaf) return;
-    const seen = screen.position;
-    if (seen && seen.epoch === slate.epoch && slate.version <= seen.version) return; // newest wins
-    screen.position = { epoch: slate.epoch, version: slate.version };
+    if (screen.slate?.epoch === slate.epoch && slate.version <= screen.slate.version) return; // newest wins
     screen.slate = slate;
     for (const listener of [...screen.listeners]) listener(slate);
     this.#tell("slate", slate);
@@ -143,6 +150,7 @@ export class Shunxi extends EventTarget {
       event: name, event_id: uuid7(), session_id: this.#session, client_ts: new Date().toISOString(), ...fields, items,
       ...(attribution && { attribution }), ...(Object.keys(consent).length && { consent }),
     };
+    if (!this.#session) return event; // of somebody forgotten
     if (this.#identity) Object.assign(event, this.#identity.who);
     if (slate && name === "select_item") this.#remember(items, attribution);
     this.#queue.push(event);
@@ -153,8 +161,8 @@ export class Shunxi extends EventTarget {
   }
 
   act(name, slate, itemId, { item, ...more } = {}) {
-    const term = slate.query === undefined ? {} : { search_term: slate.query };
-    return this.track(name, { ...term, ...more, slate, items: [{ ...placed(slate, itemId), ...item }] });
+    const meant = !slate.search?.fallback; // else the words found nothing
+    return this.track(name, { ...(meant && { search_term: slate.query }), ...more, slate, items: [{ ...placed(slate, itemId), ...item }] });
   }
 
   click(slate, itemId) { return this.act("select_item", slate, itemId); }
@@ -162,11 +170,11 @@ export class Shunxi extends EventTarget {
   setConsent(choice) {
     const fresh = USES.filter((use) => /^(granted|denied)$/.test(choice[use]) && this.#consent[use] !== choice[use]);
     for (const use of fresh) this.#consent[use] = choice[use];
-    if (this.#consent[USES[0]] === "denied") {
-      this.#clicks.clear();
-      this.#remember([]);
-    }
-    if (fresh.length) this.track("search"); // without words: counted as a choice
+    this.#remember([]);
+    if (!fresh.length) return;
+    keep(BROWSER, `${this.#key}.consent`, [this.userId, this.#consent]);
+    keep(BROWSER, `${this.#key}.consent`, null); // other tabs heard it
+    this.track("search"); // without words: counted as a choice
   }
 
   observe(element, slate, itemId) { this.#impressions.observe(element, slate, itemId); }
@@ -180,7 +188,8 @@ export class Shunxi extends EventTarget {
   }
 
   #remember(items, attribution) {
-    for (const { item_id: id } of items) {
+    if (this.#consent[USES[0]] === "denied") this.#clicks.clear();
+    else for (const { item_id: id } of items) {
       this.#clicks.delete(id);
       this.#clicks.set(id, { ...attribution, at: Date.now() });
     }
@@ -199,8 +208,10 @@ export class Shunxi extends EventTarget {
     try {
       while (this.#queue.length && this.#live) {
         const batch = this.#queue.slice(0, BATCH);
-        let answer;
+        let answer, size;
+        while ((size = bytes(this.#stamped(batch))) > FRAME_BYTES && batch.length > 1) batch.length >>= 1;
         try {
+          if (size > FRAME_BYTES) throw new ShunxiError({ message: `${size} bytes. Give less context.`, code: "too_large" });
           answer = await this.#call("track", { events: this.#stamped(batch) });
         } catch (error) {
           if (!this.#live) break; // again after the next connect
@@ -224,20 +235,21 @@ export class Shunxi extends EventTarget {
   }
 
   #done(events) {
-    const done = new Set(events);
-    this.#queue = this.#queue.filter((event) => !done.has(event));
+    this.#queue = this.#queue.filter((event) => !events.includes(event));
   }
 
-  // A beacon has no token. What this misses, the next page sends.
+  // A beacon has no token.
   #leave = () => {
     this.#impressions.report();
     if (!this.#identity || !this.#queue.length) return;
     const others = (recall(BROWSER, `${this.#key}.queue`) ?? []).filter((event) => !this.#holds(event));
     keep(BROWSER, `${this.#key}.queue`, [...others, ...this.#stamped(this.#queue)].slice(-QUEUE_LIMIT));
-    let size = 0;
-    const fits = (event) => (size += new Blob([JSON.stringify(event)]).size + 200) < KEEPALIVE_BYTES;
-    const batch = this.#queue.filter(fits);
-    fetch(`${this.#url}/v1/events`, {
+    let room = KEEPALIVE_BYTES;
+    const batch = this.#queue.filter((event) => {
+      const size = bytes(event) + 200;
+      return size < room && (room -= size);
+    });
+    if (batch.length) fetch(`${this.#url}/v1/events`, {
       method: "POST", keepalive: true, body: JSON.stringify({ events: this.#stamped(batch) }),
       headers: { "Content-Type": "application/json", Authorization: `Bearer ${this.#identity.token}` },
     }).then((response) => response.ok && this.#done(batch), () => {});
@@ -255,13 +267,14 @@ export class Shunxi extends EventTarget {
   }
 
   #forget() {
+    this.#impressions.clear();
     this.#queue = [];
     this.#consent = {};
     this.#clicks.clear();
     this.#remember([]);
-    this.#screens.forEach((screen) => Object.assign(screen, { position: null, slate: null }));
+    this.#screens.forEach((screen) => (screen.slate = null));
     keep(BROWSER, `${this.#key}.queue`, null);
-    keep(TAB, `${this.#key}.session`, (this.#session = uuid7()));
+    keep(TAB, `${this.#key}.session`, (this.#session = null));
     this.#identity = null;
   }
 
@@ -275,8 +288,8 @@ export class Shunxi extends EventTarget {
 
   async suggest(q, { n = 8, signal } = {}) { return this.#get("/v1/suggest", question(q, { n }), signal); }
 
-  async #get(path, query, signal) {
-    const { token } = this.#identity ?? (await this.#identify());
+  async #get(path, query, signal, identity = this.#identity) {
+    const { token } = identity ?? (await this.#identify());
     let response, body;
     try {
       response = await fetch(`${this.#url}${path}?${new URLSearchParams(query)}`, { signal, headers: { Authorization: `Bearer ${token}` } });
@@ -287,11 +300,12 @@ export class Shunxi extends EventTarget {
     }
     if (response.ok && body) return body;
     const { status } = response;
+    if (status === 401 && identity) return this.#get(path, query, signal, null); // it ran out
     throw new ShunxiError(body?.error?.message ? body.error : { message: `status ${status} without JSON`, code: "unreadable", temporary: status > 500 || status === 429 });
   }
 
   // -- the connection
-  // One for all who ask meanwhile: two could name two users.
+  // one for all: two could name two users
   #identify() {
     const turn = this.#turn;
     return (this.#naming ??= this.#name(turn).finally(() => { if (this.#turn === turn) this.#naming = null; }));
@@ -330,7 +344,7 @@ export class Shunxi extends EventTarget {
 
   async #greet(socket, { token }) {
     const resume = {};
-    for (const [placement, { position, itemId }] of this.#screens) if (position && itemId === null) resume[placement] = position;
+    for (const [placement, { slate, itemId }] of this.#screens) if (slate && itemId === null) resume[placement] = { epoch: slate.epoch, version: slate.version };
     try {
       this.#pingS = (await this.#call("connect", { token, resume })).ping;
     } catch (error) {
@@ -358,19 +372,15 @@ export class Shunxi extends EventTarget {
     }
     if (this.#openedAt && performance.now() - this.#openedAt > STABLE_MS) this.#attempt = 0;
     this.#openedAt = 0;
-    if (code === TOKEN_EXPIRED && this.#attempt === 0) {
-      this.#attempt = 1; // a new token is all it takes
-      this.#connect();
-    } else {
-      this.#again(reason);
-    }
+    if (code !== TOKEN_EXPIRED || this.#attempt) return this.#again(reason);
+    this.#attempt = 1; // a new token is all it takes
+    this.#connect();
   }
 
-  // Full jitter: any moment up to a doubling limit.
+  // full jitter
   #again(reason) {
     const [low, high] = BACKOFF_S;
-    const wait = Math.max(0.1, Math.random() * Math.min(high, low * 2 ** this.#attempt));
-    this.#attempt += 1;
+    const wait = Math.max(0.1, Math.random() * Math.min(high, low * 2 ** this.#attempt++));
     this.#say("reconnecting", { wait, reason });
     this.#timers.retry = setTimeout(() => this.#connect(), wait * 1_000);
   }
@@ -409,7 +419,7 @@ export class Shunxi extends EventTarget {
     const socket = this.#socket;
     this.#socket = null;
     this.#live = false;
-    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
+    Object.values(this.#timers).forEach(clearTimeout);
     for (const screen of this.#screens.values()) clearTimeout(screen.again);
     for (const { reject, timer } of this.#calls.values()) {
       clearTimeout(timer);
@@ -445,7 +455,7 @@ export class Shunxi extends EventTarget {
   #call(name, body, arrived) {
     const socket = this.#socket;
     if (socket?.readyState !== WebSocket.OPEN) return Promise.reject(lost("not connected"));
-    const id = (this.#lastId += 1);
+    const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#calls.delete(id);
@@ -469,12 +479,9 @@ export class Shunxi extends EventTarget {
     if (!call) return;
     this.#calls.delete(id);
     clearTimeout(call.timer);
-    if (error) {
-      call.reject(new ShunxiError(error));
-    } else {
-      call.arrived?.();
-      call.resolve(answer[call.name] ?? {});
-    }
+    if (error) return call.reject(new ShunxiError(error));
+    call.arrived?.();
+    call.resolve(answer[call.name] ?? {});
   }
 
   #say(state, more = {}) {
@@ -497,7 +504,7 @@ class Impressions {
     const card = this.#cards.get(element);
     if (card?.slate.slate_id === slate.slate_id && card.itemId === itemId) return;
     this.unobserve(element);
-    this.#cards.set(element, { slate, itemId, half: false, timer: 0 });
+    this.#cards.set(element, { slate, itemId });
     this.#observer.observe(element);
   }
 
@@ -515,12 +522,16 @@ class Impressions {
     if (!front) this.report();
   }
 
+  clear() {
+    this.turn(false);
+    this.#cards.clear();
+  }
+
   report() {
     clearTimeout(this.#gather);
     this.#gather = 0;
-    const ready = [...this.#ready.values()];
+    this.#ready.forEach(({ slate, items }) => this.#tell(slate, items));
     this.#ready.clear();
-    for (const { slate, items } of ready) this.#tell(slate, items);
   }
 
   #look({ target, isIntersecting }) {
@@ -534,24 +545,19 @@ class Impressions {
   #wait(card) {
     const { slate, itemId } = card;
     const key = `${slate.slate_id} ${itemId}`;
-    if (this.#told.has(key)) return;
     card.timer = setTimeout(() => {
       if (this.#told.has(key)) return;
       if (this.#told.size >= TOLD_LIMIT) this.#told.clear();
       this.#told.add(key);
       const ready = this.#ready.get(slate.slate_id) ?? { slate, items: [] };
-      ready.items.push(placed(slate, itemId));
-      this.#ready.set(slate.slate_id, ready);
+      this.#ready.set(slate.slate_id, { slate, items: [...ready.items, placed(slate, itemId)] });
       this.#gather ||= setTimeout(() => this.report(), GATHER_MS);
     }, SEEN_MS);
   }
 }
 
 // -- <shunxi-list>
-const MOVE = { duration: 480, easing: "cubic-bezier(.2,.8,.2,1)" };
-const COME = { duration: 320, easing: "ease-out" };
 const UNSEEN = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap";
-const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 export function defineList(client, name = "shunxi-list") {
   const List = class extends ShunxiList {};
@@ -565,7 +571,7 @@ export class ShunxiList extends (globalThis.HTMLElement ?? Object) {
   render = renderCard;
   pick = () => true;
   slate = null;
-  #client = null; #end = null; #list = document.createElement("ol"); #said = document.createElement("p"); #rows = new Map(); #aloud = 0; #asked = false;
+  #client; #end; #list = document.createElement("ol"); #said = document.createElement("p"); #rows = new Map(); #aloud = 0; #asked = false;
 
   get client() { return this.#client ?? this.fallback; }
   set client(client) {
@@ -577,7 +583,7 @@ export class ShunxiList extends (globalThis.HTMLElement ?? Object) {
     this.#said.setAttribute("role", "status");
     this.#said.style.cssText = UNSEEN;
     for (const type of ["click", "auxclick"]) this.#list.addEventListener(type, this.#clicked);
-    if (!this.#list.isConnected) this.append(this.#list, this.#said);
+    this.append(this.#list, this.#said);
     this.#restart();
   }
 
@@ -610,7 +616,7 @@ export class ShunxiList extends (globalThis.HTMLElement ?? Object) {
   show(slate) {
     const first = this.slate === null;
     const focused = this.#focused();
-    const boxes = still() ? null : new Map([...this.#rows].map(([id, { li }]) => [id, li.getBoundingClientRect()]));
+    const boxes = matchMedia("(prefers-reduced-motion: reduce)").matches ? null : new Map([...this.#rows].map(([id, { li }]) => [id, li.getBoundingClientRect()]));
     const items = slate.items.filter(this.pick);
     const listed = new Set(items.map((item) => item.item_id));
     let gone = 0;
@@ -648,8 +654,8 @@ export class ShunxiList extends (globalThis.HTMLElement ?? Object) {
     if (id === undefined || (event.type === "auxclick" && event.button !== 1)) return;
     this.client.click(this.slate, id);
     const item = this.slate.items.find((one) => one.item_id === id);
-    const told = new CustomEvent("shunxi-click", { detail: { item, slate: this.slate }, bubbles: true, cancelable: true });
-    if (!this.dispatchEvent(told)) event.preventDefault();
+    const detail = { item, slate: this.slate };
+    if (!this.dispatchEvent(new CustomEvent("shunxi-click", { detail, bubbles: true, cancelable: true }))) event.preventDefault();
   };
 
   #focused() {
@@ -667,14 +673,11 @@ export class ShunxiList extends (globalThis.HTMLElement ?? Object) {
 
   #play(boxes) {
     for (const [id, { li }] of this.#rows) {
-      li.getAnimations().forEach((animation) => animation.cancel());
+      for (const animation of li.getAnimations()) animation.cancel();
       const [last, start] = [li.getBoundingClientRect(), boxes.get(id)];
-      if (!start) {
-        li.animate([{ opacity: 0 }, { opacity: 1 }], COME);
-        continue;
-      }
-      const [x, y] = [start.left - last.left, start.top - last.top];
-      if (Math.abs(x) > 1 || Math.abs(y) > 1) li.animate([{ transform: `translate(${x}px, ${y}px)` }, { transform: "none" }], MOVE);
+      const [x, y] = [start?.left - last.left, start?.top - last.top];
+      if (!start) li.animate([{ opacity: 0 }, { opacity: 1 }], { duration: 320, easing: "ease-out" });
+      else if (Math.abs(x) > 1 || Math.abs(y) > 1) li.animate([{ transform: `translate(${x}px, ${y}px)` }, { transform: "none" }], { duration: 480, easing: "cubic-bezier(.2,.8,.2,1)" });
     }
   }
 
@@ -718,9 +721,8 @@ export function money(price, currency) {
 
 // -- GA4
 const GA4 = "view_item_list select_item view_item add_to_cart remove_from_cart add_to_wishlist purchase search share".split(" ");
-const OWN_LISTS = ["select_item", "view_item_list"]; // <shunxi-list> tells these
 
-export function bridgeDataLayer(client, { layer = (globalThis.dataLayer ??= []), skip = OWN_LISTS } = {}) {
+export function bridgeDataLayer(client, { layer = (globalThis.dataLayer ??= []), skip = ["select_item", "view_item_list"] } = {}) {
   const take = (entry) => {
     if (!entry || typeof entry !== "object") return; // GTM takes functions, too
     const said = "length" in entry ? [...entry] : ["event", entry.event, { ...entry, ...entry.ecommerce }];
@@ -745,7 +747,7 @@ export function bridgeDataLayer(client, { layer = (globalThis.dataLayer ??= []),
   return () => { layer.push = push; };
 }
 
-// GA4 takes "19.90" for a price; what cannot be one is left out.
+// GA4 takes "19.90"
 function numbers(from, ...names) {
   const found = names.map((name) => [name, Number(from[name] ?? NaN)]);
   return Object.fromEntries(found.filter(([name, value]) => Number.isFinite(value) && (name === "value" || value >= 0)));
@@ -756,6 +758,8 @@ function question(q, wanted) {
   if (!length || length > MAX_QUERY) throw new ShunxiError({ message: `q has ${length} characters. Give 1 to ${MAX_QUERY}.`, code: "invalid_field", field: "q" });
   return Object.fromEntries(Object.entries({ ...wanted, q }).filter(([, value]) => value != null));
 }
+
+const bytes = (told) => new Blob([JSON.stringify(told)]).size;
 
 function payload(token) {
   try {

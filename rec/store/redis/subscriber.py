@@ -16,6 +16,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from rec.errors import Unavailable
+from rec.logs import discreet
 from rec.store.redis.client import COMMAND_S, FAILURES
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ class Subscriber:
                 await self._session()
             except FAILURES as error:
                 log.warning("redis pub/sub connection lost: %s", error or type(error).__name__)
-            except Exception:  # noqa: BLE001  # a defect here must not leave every client deaf for ever
-                log.exception("redis pub/sub session failed")
+            except Exception as error:  # noqa: BLE001  # a defect here must not leave every client deaf for ever
+                log.error("redis pub/sub session failed: %s", discreet(error))
             attempt = 0 if self._heard > before else attempt + 1
             ceiling = min(BACKOFF_MAX_S, BACKOFF_S * 2 ** min(attempt, 10))
             await asyncio.sleep(self._rng.uniform(0, ceiling))

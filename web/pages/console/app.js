@@ -8,6 +8,7 @@ import { Readings } from "./figures.js";
 import { Lists } from "./lists.js";
 import { Model } from "./model.js";
 import { Overview } from "./overview.js";
+import { retell } from "./parts.js";
 import { Rules } from "./rules.js";
 import { Users } from "./users.js";
 
@@ -39,6 +40,10 @@ id("sign").addEventListener("submit", async (event) => {
   }
 });
 id("leave").addEventListener("click", () => leave(""));
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address names a part, not a place on the page
+  id("main").focus();
+});
 addEventListener("hashchange", () => {
   if (parts) route(true);
 });
@@ -74,7 +79,7 @@ function leave(words) {
 /** What the address names: #users/u1 is the part and what it is to show. */
 function route(moved) {
   const [name, ...rest] = location.hash.slice(1).split("/");
-  const chosen = name in parts ? name : "overview";
+  const chosen = Object.hasOwn(parts, name) ? name : "overview";
   for (const link of id("ways").querySelectorAll("a")) {
     const here = link.hash === `#${chosen}`;
     if (here) link.setAttribute("aria-current", "page");
@@ -99,6 +104,7 @@ async function look() {
     if (parts !== mine || !parts) return;
     readings.add(reading);
     for (const part of Object.values(parts)) part.read?.(reading);
+    retell(id("view"), reading.at);
     if (turn++ % HEALTH_EVERY === 0) health(await api.get("/health/ready"));
   } catch (error) {
     if (parts !== mine || !parts) return;

@@ -1,13 +1,16 @@
 // Two readings of GET /v1/console → rates and quantiles. Pure: no clock, no page. What one process counted is compared
 // with what the same process had counted before, so processes may come, go and begin anew.
 
-const id = ({ role, name }) => `${role} ${name}`;
+/** What tells one process from all others. */
+export const id = ({ role, name }) => `${role} ${name}`;
 
-/** What happened between two readings: {rates: metric → label → a second, buckets: metric → {bounds, counts, sum}}. */
+/** What happened between two readings: {rates: metric → label → a second, buckets: metric → {bounds, counts, sum}, own: id of a
+ * process → its own buckets}. */
 export function between(before, after) {
   const earlier = new Map(before.processes.map((process) => [id(process), process]));
   const rates = {};
   const buckets = {};
+  const own = {};
   for (const process of after.processes) {
     const base = baseOf(earlier.get(id(process)), process, before.at);
     if (!base) continue;
@@ -19,9 +22,12 @@ export function between(before, after) {
         sums[label] = (sums[label] ?? 0) + gained / seconds;
       }
     }
-    for (const [metric, now] of Object.entries(process.histograms)) add(buckets, metric, now, base.histograms[metric]);
+    const mine = (own[id(process)] = {});
+    for (const [metric, now] of Object.entries(process.histograms)) {
+      for (const kept of [buckets, mine]) add(kept, metric, now, base.histograms[metric]);
+    }
   }
-  return { rates, buckets };
+  return { rates, buckets, own };
 }
 
 /** What to compare a process with: its own report of before, or nothing counted where it has begun since. */

@@ -40,7 +40,7 @@ export class Model {
     this.#loss.add({ at: reading.at, loss: loss || null });
     this.#speed.add({ at: reading.at, learned: recent && "shunxi_examples_learned" in recent.rates ? total(recent.rates.shunxi_examples_learned) : null });
     this.#pinned = reading.pinned;
-    show(this.#live, JSON.stringify([reading.model, Math.round(reading.at)]), () => live(reading));
+    show(this.#live, JSON.stringify([reading.model, reading.pinned]), () => live(reading));
     show(this.#trainer, JSON.stringify(reading.processes.filter(({ role }) => role === "trainer")), () => trainer(reading));
     const other = reading.model?.version !== this.#serves; // the table must not name another one live
     this.#serves = reading.model?.version;

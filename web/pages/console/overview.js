@@ -1,7 +1,7 @@
 // What goes on: tiles, plots of the last minutes, and the processes that make the figures.
 
 import { make } from "./dom.js";
-import { counted, gauge, largest, quantile, total } from "./figures.js";
+import { counted, gauge, id, largest, quantile, total } from "./figures.js";
 import { badge, empty, many, plain, rate, section, show, span, table, whole } from "./parts.js";
 import { Plot, spark } from "./plot.js";
 
@@ -62,7 +62,7 @@ export class Overview {
     this.#counts(reading, recent);
     this.#times(reading, minute);
     this.#state(reading);
-    show(this.#processes, JSON.stringify(reading.processes), () => processes(reading, minute));
+    show(this.#processes, JSON.stringify([reading.processes, Math.round(reading.at)]), () => processes(reading, minute));
   }
 
   #counts(reading, recent) {
@@ -113,7 +113,7 @@ function processes({ processes: all, at: now }, minute) {
     ["State", (process) => state(process, now)],
     ["Runs for", ({ began, at }) => span(at - began), { number: true }],
     ["Version", ({ version }) => version],
-    ["What it has", (process) => has(process), { wide: true }],
+    ["What it has", (process) => has(process, minute?.own[id(process)] ?? {}), { wide: true }],
   ], all);
 }
 
@@ -123,10 +123,12 @@ function state({ role, state: said, at }, now) {
   return badge("running", "good");
 }
 
-function has({ role, gauges: g, histograms: h }) {
+/** `recent`: its own buckets of the last minute. */
+function has({ role, gauges: g }, recent) {
   const one = (metric) => total(g[metric] ?? {});
   if (role === "worker") return `${many(one("shunxi_state_users"), "user")} · ${many(one("shunxi_search_indexed_items"), "item")} indexed · ${many(one("shunxi_behavior_lag_records"), "event")} waiting`;
-  if (role === "web") return `${many(one("shunxi_push_connections"), "connection")} · event loop held up, p99 ${span(quantile(0.99, h.shunxi_loop_gap_seconds))}`;
+  if (role === "web") return `${many(one("shunxi_push_connections"), "connection")} · event loop held up, p99 ${span(quantile(0.99, recent.shunxi_loop_gap_seconds))}`;
   if (role === "archiver") return `${many(one("shunxi_archive_lag_records"), "event")} not archived`;
-  return `${plain(one("shunxi_train_loss_nats"))} nats · learned ${span(one("shunxi_learned_behind_seconds"))} ago`;
+  const [loss, late] = [one("shunxi_train_loss_nats"), one("shunxi_learned_behind_seconds")];
+  return late ? `${plain(loss)} nats · learned ${span(late)} ago` : "nothing learned yet";
 }

@@ -76,8 +76,17 @@ export function bytes(count) {
 /** An instant as a time, with the whole of it for whoever points at it. `now`: seconds since 1970. */
 export function when(at, now) {
   const date = typeof at === "number" ? new Date(at * 1000) : new Date(at);
-  const text = `${span(Math.max(0, now - date.getTime() / 1000))} ago`;
-  return make("time", { datetime: date.toISOString(), title: date.toLocaleString(), text });
+  return make("time", { datetime: date.toISOString(), title: date.toLocaleString(), text: age(date, now) });
+}
+
+const age = (date, now) => `${span(Math.max(0, now - date.getTime() / 1000))} ago`;
+
+/** Say anew how long ago every instant inside an element is. `now`: seconds since 1970. */
+export function retell(element, now) {
+  for (const time of element.querySelectorAll("time")) {
+    const text = age(new Date(time.dateTime), now);
+    if (time.textContent !== text) time.textContent = text;
+  }
 }
 
 // ---------------------------------------------------------------- questions

@@ -9,7 +9,7 @@ const EFFECTS = ["boost", "bury", "pin", "exclude"];
 const LANGUAGE = "Such as category = \"Camping\" and price < 200, or title contains \"sale\". docs/policy.md has the language.";
 
 export class Rules {
-  #api; #rules = make("div"); #queue = make("div"); #trail = make("div"); #filter; #entries = [];
+  #api; #rules = make("div"); #queue = make("div"); #trail = make("div"); #filter; #entries = []; #stored = [];
   element = make("div");
 
   constructor({ api }) {
@@ -23,16 +23,26 @@ export class Rules {
 
   open() { this.#load(); }
 
+  read() {
+    if (this.#stored.length) this.#showRules(); // one may have begun or ended
+  }
+
   async #load(asked = false) {
     try {
       const [{ rules }, reviews, { entries }] = await Promise.all([this.#api.get("/v1/rules"), this.#api.get("/v1/reviews"), this.#api.get("/v1/audit", { n: 200 })]);
       this.#entries = entries;
-      show(this.#rules, JSON.stringify(rules), () => this.#table(rules), { asked });
+      this.#stored = rules;
+      this.#showRules(asked);
       show(this.#queue, JSON.stringify(reviews), () => this.#reviews(reviews), { asked });
       this.#showTrail(asked);
     } catch (error) {
       for (const element of [this.#rules, this.#queue, this.#trail]) show(element, error.message, () => empty(error.message), { asked });
     }
+  }
+
+  #showRules(asked = false) {
+    const rules = this.#stored;
+    show(this.#rules, JSON.stringify([rules, rules.map(standing)]), () => this.#table(rules), { asked });
   }
 
   #table(rules) {
@@ -139,11 +149,19 @@ function effect(rule) {
   return badge(`${rule.effect}${more}`, { boost: "good", pin: "accent", exclude: "warn", bury: "" }[rule.effect]);
 }
 
-function state({ rule, proposal }) {
+/** Whether a rule holds now; "" where it is a proposal yet. */
+function standing({ rule }) {
+  if (!rule) return "";
   const now = Date.now();
-  const words = make("span");
-  const dated = rule && ((rule.starts_at && Date.parse(rule.starts_at) > now && `from ${new Date(rule.starts_at).toLocaleString()}`) || (rule.ends_at && Date.parse(rule.ends_at) <= now && "over"));
-  if (rule) words.append(badge(rule.enabled === false ? "off" : dated || "holds", rule.enabled === false || dated ? "" : "good"));
+  if (rule.enabled === false) return "off";
+  if (rule.starts_at && Date.parse(rule.starts_at) > now) return `from ${new Date(rule.starts_at).toLocaleString()}`;
+  return rule.ends_at && Date.parse(rule.ends_at) <= now ? "over" : "holds";
+}
+
+function state(row) {
+  const { rule, proposal } = row;
+  const [words, now] = [make("span"), standing(row)];
+  if (rule) words.append(badge(now, now === "holds" ? "good" : ""));
   if (proposal) words.append(" ", badge(rule ? (proposal.rule ? "change waits" : "end waits") : "waits for a review", "warn"));
   return words;
 }
