@@ -20,8 +20,9 @@ from faust.serializers import codecs
 from faust.types import TP
 
 from agents import faust_fixes, watchdog
+from agents.again import check_jump, until_done
 from agents.background import Background
-from agents.continuity import Continuity, FirstFrom, LostDelivery
+from agents.continuity import Continuity, LostDelivery
 from agents.deps import Deps, open_deps
 from agents.metrics import Metrics, serve
 from rec.collector import settle
@@ -37,8 +38,6 @@ from rec.topics import BEHAVIOR, MAX_RECORD_BYTES, REQUESTS, SERVED, partition_o
 log = logging.getLogger(__name__)
 
 READY_EVERY_S = 4.0
-ASK_FOR_S = 60.0  # about a jump of offsets, while the log is away
-MANY = 100  # offsets without a record that are worth a word
 CHANGELOG_LINGER_S = 0.05  # a list does not wait for the changelog, and a request costs as much as ten records in it
 
 
@@ -287,36 +286,29 @@ def _agent(app: Any, settings: Settings, name: str, handler: str, continuity: Co
                 if (expected := continuity.jumped(*place)) is None:
                     continuity.note(*place)
                 else:
-                    await _checked(continuity, place, expected, app.deps_.log.first_from)
+                    await check_jump(continuity, place, expected, app.deps_.log.first_from)
+                await _handled(app, stream, handler, record)
             except (LostDelivery, Unavailable) as error:
                 watchdog.end(str(error))
-            await getattr(app.deps_, handler).handle(record)
 
     app.agent(topic, name=handler)(agent)
 
 
-async def _checked(continuity: Continuity, place: tuple[str, int, int], expected: int, first_from: FirstFrom) -> None:
-    """What `Continuity.check` says of a jump; asked again while the log is away, as nothing is committed meanwhile.
+async def _handled(app: Any, stream: Any, handler: str, record: Record) -> None:
+    """The record in hand, done; or left for whoever has its partition after a rebalance, or after this worker's end.
 
-    Raises LostDelivery, and Unavailable after a minute.
+    Faust acknowledges a record when its agent takes the next or is cancelled; one that was acknowledged is passed over.
+    Raises Unavailable if the log stays away.
     """
-    topic, partition, offset = place
-    deadline = asyncio.get_running_loop().time() + ASK_FOR_S
-    while True:
-        try:
-            await continuity.check(*place, first_from)
-            break
-        except Unavailable as error:
-            if asyncio.get_running_loop().time() > deadline:
-                raise
-            log.warning("%s[%d]: offsets jump, and nobody can say why yet: %s", topic, partition, error.message)
-            await asyncio.sleep(1.0)
-    if offset - expected > MANY:
-        log.warning(
-            "%s[%d]: nothing is at the %d offsets before %d. If no producer has transactions, the log has dropped them "
-            "before they were read",
-            topic, partition, offset - expected, offset,
-        )  # fmt: skip
+    message, began, done = stream.current_event.message, app.rebalancing_count, False
+    try:
+        handle = getattr(app.deps_, handler).handle
+        done = await until_done(handle, record, lambda: bool(app.rebalancing_count == began))
+    except asyncio.CancelledError:
+        message.acked = True
+        raise
+    if not done:
+        message.acked = True
 
 
 async def records(stream: Any) -> AsyncIterator[Record]:

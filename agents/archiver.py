@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -42,10 +44,11 @@ class Archiver:
         metrics: Metrics,
         flush_s: float,
         consent_default: bool = True,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._source, self._topic, self._group = source, topic, group
         self._database, self._forgetting, self._metrics = database, forgetting, metrics
-        self._flush_s, self._consent_default = flush_s, consent_default
+        self._flush_s, self._consent_default, self._clock = flush_s, consent_default, clock
 
     async def run(self, stop: asyncio.Event) -> None:
         """Archive until `stop` is set, and then what the log held at that moment.
@@ -107,7 +110,8 @@ class Archiver:
                 pause = min(pause * 2, 5.0)
 
     async def _store(self, records: list[Record]) -> None:
-        events = [event for record in records if (event := _readable(record)) is not None]
+        now = self._clock()
+        events = [event for record in records if (event := _readable(record, now)) is not None]
         hashes = {self._forgetting.hash(name) for event in events for name in event.names}
         known = await self._database.choices_of(sorted(hashes))
         choices = Choices(known, self._forgetting.hash, default=self._consent_default)
@@ -139,9 +143,9 @@ class Archiver:
         await self._forgetting.receipt(event, "archive", removed)
 
 
-def _readable(record: Record) -> Event | None:
+def _readable(record: Record, now: float) -> Event | None:
     """None for what is no event: the worker puts it to the dead letters."""
     try:
-        return read_event(record)
+        return read_event(record, now)
     except (msgspec.MsgspecError, ValueError):
         return None

@@ -1,7 +1,8 @@
 """log `behavior` → **state = fold(state, event)** → refresher. The heart of the worker, and it fits on a page.
 
-Nothing may leave `handle`: an exception in a Faust agent acks the event and never retries it. What cannot be
-processed goes to the dead letters, with the reason, and the next event is taken.
+Nothing but Unavailable may leave `handle`: an exception in a Faust agent acks the event and never retries it. What
+cannot be processed goes to the dead letters, with the reason, and the next event is taken. While the log is away
+nothing is wrong with the record: agents.again hands it over once more, which changes nothing that was done.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, MutableMapping
 
 import msgspec
 
+from agents.again import is_away
 from agents.consents import Consents
 from agents.dead_letters import DeadLetters
 from agents.examples import Examples
@@ -23,7 +25,7 @@ from agents.refresh import Refresher
 from agents.searching import Searching
 from rec.ads.apart import without_ads
 from rec.choices import to_tell
-from rec.events import CONSENT, ERASE, Event, decode_event, encode_event, instant
+from rec.events import CONSENT, ERASE, Event, checked, decode_event, encode_event, instant
 from rec.examples import erased_of, example_of, teaches
 from rec.ports import Log, Record
 from rec.requests import MergeOut, Refresh, encode_request
@@ -67,15 +69,17 @@ class Behavior:
         self._new_epoch, self._clock = new_epoch, clock
 
     async def handle(self, record: Record) -> None:
-        """One record, whatever it is."""
+        """One record, whatever it is. Raises Unavailable if the log is away; the same record is to be handled again."""
         try:
-            event = read_event(record)
+            event = read_event(record, self._clock())
         except (msgspec.MsgspecError, ValueError) as error:
             await self._dead_letters.put(record, "malformed", error, self._clock())
             return
         try:
             await self._fold(record.key, event)
-        except Exception as error:  # noqa: BLE001  the agent must live on; the reason is kept with the record
+        except Exception as error:
+            if is_away(error):
+                raise
             await self._dead_letters.put(record, "failed", error, self._clock())
 
     async def _fold(self, key: bytes, event: Event) -> None:
@@ -167,9 +171,11 @@ class Behavior:
         await self._to.publish(self._requests_topic, visitor_id, encode_request(request))
 
 
-def read_event(record: Record) -> Event:
-    """A record as an event. Producers other than the edge may leave the times out: the broker's is taken then.
+def read_event(record: Record, now: float) -> Event:
+    """A record as an event at `now` (seconds since 1970). Producers other than the edge may leave the times out: the
+    broker's is taken then. What happened did so before it was received, whatever the producer says.
 
+    Worker, counters and archiver all read through here, so that what the one refuses no other keeps.
     Raises msgspec.MsgspecError or ValueError when it is none.
     """
     if record.value is None:
@@ -180,5 +186,5 @@ def read_event(record: Record) -> Event:
     if event.received_ts is None or event.event_ts is None:
         received = event.received_ts or instant(record.timestamp)
         happened = event.event_ts or event.client_ts or received
-        event = msgspec.structs.replace(event, received_ts=received, event_ts=min(happened, received))
-    return event
+        event = msgspec.structs.replace(event, received_ts=received, event_ts=happened)
+    return checked(event, now)

@@ -41,30 +41,24 @@ class Consents:
         self._users, self._owned, self._exchange = users, owned, exchange
         self._to, self._behavior_topic, self._clock = to, behavior_topic, clock
         self._soon = asyncio.Event()
-        self._waiting: list[tuple[str, bytes]] = []
 
     async def tell(self, state: UserState, visitors: Iterable[str]) -> None:
-        """Write where a user stands into their visitors' partitions.
-
-        A broker that is away does not keep the choice from its own state: what it missed is written later.
-        """
+        """Write where a user stands into their visitors' partitions. Raises Unavailable; it is told again then."""
         now = self._clock()
         events = [one for visitor_id in sorted(visitors) for one in choices_of(state, now, visitor_id=visitor_id)]
         await self._publish([(event.subject, encode_event(event)) for event in events])
 
     async def bring(self, visitor: UserState, user_id: str) -> None:
-        """Write a visitor's choices into the partition of the user they became: they are the user's from now on."""
+        """Write a visitor's choices into the partition of the user they became: they are the user's from now on.
+
+        Raises Unavailable.
+        """
         events = choices_of(visitor, self._clock(), user_id=user_id)
         await self._publish([(event.subject, encode_event(event)) for event in events])
 
     async def _publish(self, records: list[tuple[str, bytes]]) -> None:
-        if not records:
-            return
-        try:
+        if records:
             await self._to.publish_many(self._behavior_topic, records)
-        except Unavailable as error:
-            log.warning("a choice was not passed on to visitors yet, trying again: %s", error)
-            self._waiting += records
 
     async def follow(self, event: Event, before: UserState | None, after: UserState) -> None:
         """Move the mark in Redis if the choice has changed, or if the edge has it wrong: that of the visitor, too."""
@@ -88,14 +82,12 @@ class Consents:
         self._soon.set()
 
     async def run(self) -> None:
-        """Write all marks when told so, and regularly; and what an outage of the broker held up."""
+        """Write all marks when told so, and regularly."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(EVERY_S):
                     await self._soon.wait()
             self._soon.clear()
-            waiting, self._waiting = self._waiting, []
-            await self._publish(waiting)
             try:
                 await self.write_marks()
             except Unavailable as error:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -47,10 +48,11 @@ class Counting:
         forgetting: Forgetting,
         metrics: Metrics,
         snapshot_s: float,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._counters, self._facets, self._path, self._source, self._topic = counters, facets, path, source, topic
         self._forgetting, self._metrics = forgetting, metrics
-        self._snapshot_s = snapshot_s
+        self._snapshot_s, self._clock = snapshot_s, clock
         self._dirty = False
         self._unsaid: list[Event] = []  # erasures whose users the last snapshot still knows
         self._saving = asyncio.Lock()  # an older snapshot must not be written over a newer one
@@ -124,7 +126,7 @@ class Counting:
                     began = time.perf_counter()
             self._counters.offsets[record.partition] = record.offset + 1
             try:
-                event = read_event(record)
+                event = read_event(record, self._clock())
             except (msgspec.MsgspecError, ValueError):
                 continue  # the owner of the partition puts it to the dead letters
             if event.event == ERASE:

@@ -46,12 +46,12 @@ class Explaining:
         self._waiting: asyncio.Queue[Explain] = asyncio.Queue(MAX_WAITING)
 
     async def answer(self, request: Explain) -> None:
-        """Answer in turn, before its deadline, or not at all. Raises Unavailable if it cannot be refused either."""
+        """Answer in turn, before its deadline, or not at all."""
         try:
             self._waiting.put_nowait(request)
         except asyncio.QueueFull:
             busy = Unavailable("Too many lists are being explained. Try again in a second.", code="busy", retry_after=1)
-            await self._exchange.reply(request.reply_to, Reply(request.request_id, _error(busy)))
+            await self._reply(request, _error(busy))
 
     async def run(self) -> None:
         """For ever."""
@@ -61,10 +61,13 @@ class Explaining:
             if request.deadline <= now:
                 continue
             body = await asyncio.to_thread(self._body, request, self._ask_of(request, now), now)
-            try:
-                await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
-            except Unavailable as error:
-                log.warning("a list could not be explained: %s", error)
+            await self._reply(request, body)
+
+    async def _reply(self, request: Explain, body: bytes) -> None:
+        try:
+            await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
+        except Unavailable as error:
+            log.warning("a list could not be explained: %s", error)
 
     def _ask_of(self, request: Explain, now: float) -> Ask:
         user_id, placement, state = request.user_id, request.placement, self._state_of(request.user_id)

@@ -8,6 +8,7 @@ who had become the user is erased with them, by the visitor's own owner, who alo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -27,6 +28,7 @@ from rec.state import UserState
 log = logging.getLogger(__name__)
 
 RETRY_S = 2.0
+WAIT_S = 1.0  # for Redis and SQL, while events of others wait behind an erasure
 
 
 class Forgetting:
@@ -46,7 +48,8 @@ class Forgetting:
         self._secret, self._database, self._exchange = secret, database, exchange
         self._to, self._behavior_topic, self._requests_topic, self._clock = to, behavior_topic, requests_topic, clock
         self._erased: dict[str, float] = {}
-        self._unfinished: list[tuple[Event, int]] = []
+        self._unfinished: deque[tuple[Event, int, asyncio.Event]] = deque()  # erasures, and what tells they are done
+        self._wake, self._held_up = asyncio.Event(), False
         self._again: deque[tuple[float, str]] = deque()  # (from when on, whose latest lists are removed once more)
 
     def hash(self, subject: str) -> str:
@@ -90,24 +93,35 @@ class Forgetting:
         if key in users:
             del users[key]
         self._again.append((self._clock() + RETRY_S, event.subject))
-        await self._finish(event, int(state is not None))
+        await self._soon_finished(event, int(state is not None))
+
+    async def _soon_finished(self, event: Event, removed: int) -> None:
+        """Have Redis and the receipt seen to, and wait until that is done: a kill before it repeats the erasure.
+
+        An outage, or a database that hangs, holds the partition up for `WAIT_S` once; then it is done later.
+        """
+        done = asyncio.Event()
+        self._unfinished.append((event, removed, done))
+        self._wake.set()
+        if self._held_up:
+            return
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await done.wait()
+        except TimeoutError:
+            self._held_up = True
+            log.warning("an erasure is not complete yet; Redis and its receipt are seen to later")
 
     async def _pass_on(self, event: Event, state: UserState) -> None:
-        """Returns once the broker has it, however long that takes: afterwards nobody knows who the visitors were."""
+        """Raises Unavailable, and the state stays for the next try: after it nobody knows who the visitors were."""
         at = datetime.fromtimestamp(event.at, UTC)
         asked = [visitor_id for visitor_id, mark in state.visitors.items() if mark != "refused"]
         records = [
             (visitor_id, encode_request(EraseVisitor(visitor_id, event.subject, event.event_id, number, at)))
             for number, visitor_id in enumerate(asked, 1)
         ]
-        while records:
-            try:
-                await self._to.publish_many(self._requests_topic, records)
-            except Unavailable as error:
-                log.warning("an erasure was not passed on to visitors yet, trying again: %s", error)
-                await asyncio.sleep(RETRY_S)
-            else:
-                return
+        if records:
+            await self._to.publish_many(self._requests_topic, records)
 
     async def erase_visitor(self, users: MutableMapping[bytes, UserState], key: bytes, request: EraseVisitor) -> None:
         """Erase a visitor with the user they became; leave alone who is a user, or somebody else's visitor.
@@ -138,17 +152,13 @@ class Forgetting:
         await self.receipt(event, "suppression list", 0, SUPPRESSED)
 
     async def _finish(self, event: Event, removed: int) -> None:
-        """Redis and the receipt. An outage must not hold up the partition: what it interrupts is done later."""
-        try:
-            if is_visitors(event):
-                await self.suppress(event)
-                await self._exchange.hint(Hint("erased", event.subject))
-            keys = await self._exchange.forget(event.subject)
-            await self.receipt(event, "state table and changelog", removed)
-            await self.receipt(event, "redis", keys)
-        except Unavailable as error:
-            log.warning("an erasure is not complete yet, trying again: %s", error)
-            self._unfinished.append((event, removed))
+        """Redis and the receipt. Raises Unavailable, and may be called again."""
+        if is_visitors(event):
+            await self.suppress(event)
+            await self._exchange.hint(Hint("erased", event.subject))
+        keys = await self._exchange.forget(event.subject)
+        await self.receipt(event, "state table and changelog", removed)
+        await self.receipt(event, "redis", keys)
 
     async def drop_lists(self, subject: str) -> None:
         """Remove the latest lists of somebody who withdrew consent: they were made of what may no longer be used.
@@ -162,20 +172,35 @@ class Forgetting:
             log.warning("lists made before a withdrawal are removed later: %s", error)
 
     async def finish_for_ever(self) -> None:
-        """Complete what an outage of Redis or SQL interrupted, and catch what was in flight."""
+        """Complete erasures as they come, what an outage of Redis or SQL interrupted, and catch what was in flight."""
         while True:
-            await asyncio.sleep(RETRY_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_S):
+                    await self._wake.wait()
+            self._wake.clear()
             await self.turn()
 
     async def turn(self) -> None:
-        """One round: what an outage interrupted; and the lists of those who were erased or denied `RETRY_S` ago.
+        """One round: the lists of those who were erased or denied `RETRY_S` ago; and erasures that are not complete.
 
         A list that was on its way to Redis at that moment could have come in after its user was forgotten. Whoever
         came back since loses a list that the sweep makes anew.
         """
-        waiting, self._unfinished = self._unfinished, []
-        for event, removed in waiting:
-            await self._finish(event, removed)
+        await self._drop_once_more()
+        while self._unfinished:
+            event, removed, done = self._unfinished[0]
+            try:
+                await self._finish(event, removed)
+            except Unavailable as error:
+                log.warning("an erasure is not complete yet, trying again: %s", error)
+                self._held_up = True
+                done.set()  # nobody is to wait for an outage
+                return
+            self._unfinished.popleft()
+            done.set()
+        self._held_up = False
+
+    async def _drop_once_more(self) -> None:
         while self._again and self._again[0][0] <= self._clock():
             try:
                 await self._exchange.forget_slates(self._again[0][1])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
 
 import msgspec
 
+from agents.again import is_away
 from agents.behavior import Users
 from agents.consents import Consents
 from agents.dead_letters import DeadLetters
@@ -23,6 +25,7 @@ from agents.selling import Selling
 from agents.selling import answer as ads_answer
 from rec.choices import standings, to_tell
 from rec.clock import SharedClock
+from rec.errors import Unavailable
 from rec.events import instant
 from rec.idle import is_idle, remains
 from rec.merging import handed_over, may_merge, merged, refused
@@ -49,6 +52,8 @@ from rec.requests import (
 from rec.screens import screen_key
 from rec.slates import Cause, Position
 from rec.state import FoldRules, UserState, touched
+
+log = logging.getLogger(__name__)
 
 _BY_MERGE = Cause("event")
 
@@ -90,7 +95,7 @@ class Requests:
         self._shared, self._selling, self.idle_s, self._metrics = shared, selling, idle_s, metrics
 
     async def handle(self, record: Record) -> None:
-        """One record, whatever it is; nothing leaves (see agents.behavior)."""
+        """One record, whatever it is; nothing but Unavailable leaves (see agents.behavior)."""
         try:
             request = decode_request(record.value or b"")
         except (msgspec.MsgspecError, ValueError) as error:
@@ -100,7 +105,9 @@ class Requests:
             if isinstance(request, Asked):  # whoever asks says by the shared clock until when they wait
                 request = msgspec.structs.replace(request, deadline=self._shared.here(request.deadline))
             await self._answer(record.key, request)
-        except Exception as error:  # noqa: BLE001  the agent must live on; the reason is kept with the record
+        except Exception as error:
+            if is_away(error):
+                raise
             await self._dead_letters.put(record, "failed", error, self._clock())
 
     async def _answer(self, key: bytes, request: Request) -> None:
@@ -118,11 +125,11 @@ class Requests:
             case AskRates():
                 if request.deadline > self._clock():
                     body = self._rating.answer(request, self._clock())
-                    await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
+                    await self._reply(request, body)
             case AskAds():
                 if request.deadline > self._clock():
                     body = ads_answer(self._selling, request, self._clock())
-                    await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
+                    await self._reply(request, body)
             case MergeOut():
                 await self._merge_out(key, request)
             case MergeIn():
@@ -155,7 +162,14 @@ class Requests:
         trail = [{"item_id": item_id, "at": instant(at)} for at, item_id in self._trail_of(request.user_id)]
         windows = list(self._feedback.known(request.user_id))
         body = msgspec.json.encode({"state": shown, "trail": trail, "feedback": windows})
-        await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
+        await self._reply(request, body)
+
+    async def _reply(self, request: Inspect | AskRates | AskAds, body: bytes) -> None:
+        """Redis alone carries answers. While it is away nobody is held up for one: who asked asks again."""
+        try:
+            await self._exchange.reply(request.reply_to, Reply(request.request_id, body))
+        except Unavailable as error:
+            log.warning("a question was not answered: %s", error)
 
     async def _merge_out(self, key: bytes, request: MergeOut) -> None:
         """Hand the visitor's state over. From the first line on, their events go to the user.
@@ -175,7 +189,8 @@ class Requests:
         await self._to.publish(self._requests_topic, request.into, encode_request(answer))
         await self._feedback.hand_over(request.user_id, request.into)
         now = self._users.get(key)
-        if now is not None and not now.is_user:  # neither erased meanwhile, nor found to be a user's own
+        # Neither erased meanwhile (who came back since belongs to nobody), nor found to be a user's own.
+        if now is not None and not now.is_user and now.merged_into == request.into:
             self._users[key] = handed_over(now, request.into)
 
     async def _merge_in(self, key: bytes, request: MergeIn) -> None:
@@ -189,8 +204,8 @@ class Requests:
             await self._consents.bring(request.state, request.user_id)
         await self._consents.tell(after, to_tell(state, after) | {request.visitor_id})
         state = self._users.get(key)  # told first, kept afterwards, as in agents.behavior
-        if state is None:
-            return
+        if state is None or self._forgetting.is_late(request.user_id, request.at):
+            return  # erased meanwhile; who came back since has another life
         after = self._users[key] = merged(state, request.visitor_id, request.state, self._rules)
         changed = after.consent is not state.consent
         if (changed and after.consent is False) or (state.consent and after.consent_since > state.consent_since):

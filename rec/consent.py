@@ -39,7 +39,8 @@ def heard(before: Standing | None, event: Event, use: str = "personalization_sto
         return before
     if event.event == CONSENT:
         since = event.context.get(SINCE, 0.0)
-        now = joined(before, Standing(says == "denied", event.at, since if isinstance(since, float) else 0.0))
+        since = min(max(0.0, since), event.at) if isinstance(since, float) else 0.0  # anybody may have written it
+        now = joined(before, Standing(says == "denied", event.at, since))
         return now if event.user_id is not None or now.follows else now._replace(follows=True)
     if before is not None and before.follows:
         return before

@@ -8,10 +8,12 @@ erasure ends in it what it ended there. A line that a receipt has is never writt
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from rec.events import Event, decode_event
+from rec.archived import fold_archive
+from rec.events import Event
 from rec.merging import may_merge
 from rec.ports import Database, Erasure
 from rec.privacy import VISITOR_ROW, user_hash, visitor_row
@@ -29,14 +31,17 @@ _VISITOR = re.compile(r", visitor (\d+)\Z")
 class Erased:
     """Pure: told every archived event in order, then `end`; knows which subjects were erased, when, and with whom."""
 
-    def __init__(self, moments: Mapping[str, datetime], secret: str, rules: FoldRules = FoldRules()) -> None:
+    def __init__(
+        self, moments: Mapping[str, datetime], secret: str, rules: FoldRules = FoldRules(), *, now: float
+    ) -> None:
         self._moments, self._secret = moments, secret
         self._hashes: dict[str, str] = {}
-        self._rebuild = Rebuild(lambda _: None, rules)
+        self._rebuild = Rebuild(lambda _: None, rules, now=now)
         self._over: set[str] = set()
         self.visitors: dict[str, dict[int, str]] = {}  # erased user → their visitors, by their number on the receipt
 
     def learn(self, event: Event) -> None:
+        """The next event. One that cannot be folded raises what the fold raises, and is its subject's all the same."""
         self.hash(event.subject)
         for name in event.names:
             state = self._rebuild.users.get(name)
@@ -102,10 +107,8 @@ async def finish_erasures(database: Database, secret: str, rules: FoldRules = Fo
     moments = await database.suppressed()
     if not moments:
         return 0
-    erased = Erased(moments, secret, rules)
-    async for rows in database.read():
-        for _, raw in rows:
-            erased.learn(decode_event(raw))
+    erased = Erased(moments, secret, rules, now=time.time())
+    await fold_archive(database, erased.learn, lambda: None)
     erased.end()
     receipts = await database.erasures()
     gone = await _remove(database, erased, secret, {receipt.erasure_id for receipt in receipts})

@@ -13,6 +13,7 @@ import msgspec
 
 MAX_ITEMS = 200  # items an event may name (GA4's own limit)
 MAX_TEXT = 1024
+MAX_AHEAD_S = 86_400.0  # of a producer's clock; what counts decays, and one event of the far future would end it all
 
 # U+FFFD stands for what could not be read: two such ids may have been different ones. "." and ".." cannot be a part of
 # a path: clients and proxies resolve them away (RFC 3986 §5.2.4).
@@ -48,6 +49,7 @@ ACTIONS: dict[str, Action] = {
     "dwell": Action(0.5),
     "share": Action(2.0),
 }
+KNOWN = frozenset(ACTIONS) | {CONSENT, ERASE}  # the names of all events that somebody does something with
 # Actions that say "I want this": they enter trails, counters and the recency-weighted profile.
 POSITIVE = frozenset(name for name, action in ACTIONS.items() if action.gain > 0)
 
@@ -183,6 +185,37 @@ def encode_event(event: Event) -> bytes:
 def decode_event(raw: bytes) -> Event:
     """Read an event back from the log. Raises msgspec.ValidationError or msgspec.DecodeError."""
     return _decoder.decode(raw)
+
+
+def checked(event: Event, now: float) -> Event:
+    """An event of the log as all of its readers take it at `now`: its times in UTC and in order.
+
+    Raises ValueError for one that cannot be folded, that no table would take, or that was received far ahead of `now`:
+    a producer other than the edge may have written anything that has the shape of an event.
+    """
+    if event.event not in KNOWN:
+        raise ValueError(f"event: {event.event[:64]!r} is no event name; give one of {', '.join(sorted(ACTIONS))}")
+    if event.event == ERASE and not _is_count(event.context.get("visitor", 1)):
+        raise ValueError("context.visitor: give the visitor's number on the receipt, or leave it out")
+    received, happened = _in_utc(event.received_ts), _in_utc(event.event_ts)
+    if (latest := received or happened) is not None and latest.timestamp() > now + MAX_AHEAD_S:
+        raise ValueError("received_ts: more than a day ahead; set the producer's clock, or leave the time out")
+    if received is not None and happened is not None:
+        happened = min(happened, received)
+    if received is event.received_ts and happened is event.event_ts:
+        return event
+    return msgspec.structs.replace(event, received_ts=received, event_ts=happened)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and 0 < value < 2**31
+
+
+def _in_utc(at: datetime | None) -> datetime | None:
+    try:
+        return at if at is None else at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("received_ts, event_ts: give a time between the years 1 and 9999 of UTC") from None
 
 
 def instant(seconds: float) -> datetime:

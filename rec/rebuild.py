@@ -15,7 +15,7 @@ import msgspec
 from rec.ads.apart import without_ads
 from rec.choices import choices_of, standings, to_tell
 from rec.counters import Counters
-from rec.events import CONSENT, Event
+from rec.events import CONSENT, Event, checked
 from rec.examples import LEAST_TOUCHES, Example, example_of, teaches
 from rec.merging import handed_over, may_merge, merged, refused
 from rec.state import FacetsOf, FoldRules, UserState, fold
@@ -35,24 +35,30 @@ class Rebuild:
         counters: Counters | None = None,
         teach: Callable[[Example], None] = lambda _: None,
         steps: int = LEAST_TOUCHES,
+        *,
+        now: float,
     ) -> None:
-        """`teach` is told every example, as the trainer would have been; `steps`: see `rec.examples.example_of`."""
+        """`teach` is told every example, as the trainer would have been; `steps`: see `rec.examples.example_of`.
+
+        `now`, seconds since 1970: what was received far ahead of it is refused, as in the worker.
+        """
         self._facets, self._rules, self._teach, self._steps = facets, rules, teach, steps
-        self.counters = counters
+        self.counters, self._now = counters, now
         self.users: dict[str, UserState] = {}
         self.events = 0
         self.told: dict[str, Event] = {}
         self._archived: set[str] = set()  # choices that were passed on while there was a log
 
     def apply(self, event: Event) -> None:
-        """The next event of the archive."""
-        self.events += 1
+        """The next event of the archive. Raises what the fold raises, and has not taken it then."""
+        event = checked(event, self._now)
         if event.event == CONSENT:
             self._archived.add(event.event_id)
             self.told.pop(event.event_id, None)
         waiting = deque([event])
         while waiting:
             waiting += self._step(waiting.popleft())
+        self.events += 1
 
     def _step(self, event: Event) -> list[Event]:
         """One record of the log; the choices that have to be told because of it."""

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rec.ads.book import AdBook
+from rec.archived import fold_archive
 from rec.config import Settings
 from rec.counters import Counters
 from rec.erased import finish_erasures
 from rec.errors import ModelError
-from rec.events import decode_event, encode_event
+from rec.events import encode_event
 from rec.examples import Example, encode_lesson
 from rec.files import write_atomically
 from rec.policy.bandit import BanditRules
@@ -101,11 +102,8 @@ async def restore(
     def teach(example: Example) -> None:
         examples.append(encode_lesson(example))
 
-    rebuild = Rebuild(facets.get, rules, counters, teach, settings.model_steps)
-    async for rows in database.read():
-        for _, raw in rows:
-            rebuild.apply(decode_event(raw))
-        progress("events folded", rebuild.events, total)
+    rebuild = Rebuild(facets.get, rules, counters, teach, settings.model_steps, now=time.time())
+    await fold_archive(database, rebuild.apply, lambda: progress("events folded", rebuild.events, total))
     states = list(rebuild.users.items())
     for start in range(0, len(states), 500):
         chunk = states[start : start + 500]

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from rec.embedded import Child
 from rec.errors import Unavailable
 from rec.ports import Log, Record
-from rec.topics import Topic
+from rec.topics import MAX_RECORD_BYTES, Topic
 from tests.contracts.conftest import SESSION_S, kafka_log
 from tests.servers import Server, start_kafka
 
@@ -162,3 +162,11 @@ async def _collect(log: Log, topic: str, seen: set[bytes | None]) -> None:
     async with aclosing(log.tail(topic)) as batches:  # type: ignore[type-var]
         async for batch in batches:
             seen.update(record.value for record in batch)
+
+
+async def test_a_record_that_is_too_large_is_not_waited_for(tansu: Server, name: str) -> None:
+    async with kafka_log(tansu.address) as log:
+        await log.create([Topic(name, 1, {})])
+        with pytest.raises(Unavailable) as refused:
+            await log.publish(name, "k", b"v" * (2 * MAX_RECORD_BYTES + 1))
+    assert not refused.value.temporary

@@ -1,18 +1,26 @@
-"""Where Faust's consumer goes on after its flow was stopped, on every broker."""
+"""Where Faust's consumer goes on after its flow was stopped, on every broker; and which records are acknowledged."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage, Message
 
 from agents import faust_fixes
+from agents.app import _handled
+from rec.errors import Unavailable
+from rec.ports import Record
 from rec.topics import Topic
 from tests.contracts.conftest import kafka_log
+from tests.loop.local import record
 from tests.servers import Server
 
 
@@ -95,3 +103,60 @@ async def test_recovery_is_told_the_end_of_a_changelog_whose_last_batch_held_sev
     async with _consumer(broker, name) as consumer:  # its six records are one batch
         thread, changelog = _Thread(consumer, sources=set()), TopicPartition(name, 0)
         assert await AIOKafkaConsumerThread.highwaters(thread, changelog) == {changelog: 6}
+
+
+class _Commits:
+    """What Faust's message tells of its last acknowledgement; the message is a real one."""
+
+    def __init__(self) -> None:
+        self.acknowledged: list[int] = []
+
+    def ack(self, message: Message) -> None:
+        self.acknowledged.append(message.offset)
+
+
+def _in_hand(handle: Any) -> tuple[Any, Any, Message]:
+    """A worker and its stream with a record in hand, as far as `_handled` asks."""
+    message = ConsumerMessage("t", 0, 7, 0.0, 0, {}, b"u", b"", None, tp=TP("t", 0))
+    message.incref()
+    app = SimpleNamespace(deps_=SimpleNamespace(behavior=SimpleNamespace(handle=handle)), rebalancing_count=1)
+    return app, SimpleNamespace(current_event=SimpleNamespace(message=message)), message
+
+
+async def _done(_: Record) -> None:
+    """At once."""
+
+
+async def test_a_record_that_is_done_is_acknowledged() -> None:
+    (app, stream, message), commits = _in_hand(_done), _Commits()
+    await _handled(app, stream, "behavior", record("u", b""))
+    message.ack(commits)
+    assert commits.acknowledged == [7]
+
+
+async def test_a_record_that_waits_for_the_log_is_not_acknowledged_by_a_rebalance() -> None:
+    async def away(_: Record) -> None:
+        app.rebalancing_count += 1
+        raise Unavailable("no leader")
+
+    (app, stream, message), commits = _in_hand(away), _Commits()
+    await _handled(app, stream, "behavior", record("u", b""))
+    message.ack(commits)
+    assert commits.acknowledged == []
+
+
+async def test_a_record_in_hand_is_not_acknowledged_by_the_end_of_the_worker() -> None:
+    begun = asyncio.Event()
+
+    async def for_ever(_: Record) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    (app, stream, message), commits = _in_hand(for_ever), _Commits()
+    agent = asyncio.create_task(_handled(app, stream, "behavior", record("u", b"")))
+    await begun.wait()
+    agent.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await agent
+    message.ack(commits)
+    assert commits.acknowledged == []

@@ -10,6 +10,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from agents.again import until_done
 from agents.archiver import Archiver
 from agents.deps import Deps, wire
 from agents.forget import Forgetting
@@ -17,7 +18,7 @@ from agents.metrics import Metrics
 from rec.catalog import Item
 from rec.config import Settings
 from rec.feedback import Window
-from rec.ports import Record
+from rec.ports import Database, Record
 from rec.state import UserState
 from rec.store.memory import MemoryExchange, MemoryLog
 from rec.store.memory_db import MemoryDatabase
@@ -74,7 +75,7 @@ async def local_worker(
         async def feed(topic: str, handler: str) -> None:
             async for records in log.tail(settings.topic(topic)):
                 for record in records:
-                    await getattr(deps, handler).handle(record)
+                    await until_done(getattr(deps, handler).handle, record, lambda: True, pause_s=0.01)
 
         aside = ("snapshots", "encoder", "query encoder")
         loops = [make() for name, make in deps.loops.items() if name not in aside]
@@ -89,7 +90,7 @@ async def local_worker(
 
 
 def forgetting_of(
-    database: MemoryDatabase, exchange: MemoryExchange, log: MemoryLog, clock: Callable[[], float] = time.time
+    database: Database, exchange: MemoryExchange, log: MemoryLog, clock: Callable[[], float] = time.time
 ) -> Forgetting:
     """What another process of the same world knows of erasures."""
     return Forgetting(

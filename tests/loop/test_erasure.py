@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, Future
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from agents.forget import RETRY_S
 from rec.erased import finish_erasures
 from rec.errors import Unavailable
-from rec.events import ERASE, Event, decode_event, encode_event, instant
+from rec.events import ERASE, Consent, Event, decode_event, encode_event, instant
 from rec.examples import Erased, decode_lesson
 from rec.ports import Pushed, StoredSlate, Wanted
 from rec.privacy import user_hash
@@ -23,7 +24,7 @@ from rec.slates import Position
 from rec.state import UserState
 from rec.store.memory import MemoryExchange, MemoryLog
 from rec.store.memory_db import MemoryDatabase
-from rec.topics import DEAD_LETTERS, EXAMPLES, REQUESTS
+from rec.topics import BEHAVIOR, DEAD_LETTERS, EXAMPLES, REQUESTS
 from tests.loop.local import SECRET, Local, archiving, forgetting_of, local_worker, loop_settings
 from tests.loop.test_loop import ask, happened, publish, receipted, shop, until
 
@@ -157,13 +158,132 @@ class TestAListOnItsWay:
         forgetting = forgetting_of(database, exchange, log, lambda: now)
         users = {b"u1": UserState(epoch="e")}
         await database.open_erasure("er", user_hash(SECRET, "u1"), instant(now))
-        await forgetting.erase(users, b"u1", happened(ERASE, at=now, event_id="er"))
+        await asyncio.gather(forgetting.erase(users, b"u1", happened(ERASE, at=now, event_id="er")), forgetting.turn())
         await exchange.store_slates([Pushed("u1", StoredSlate("home", Position("e", 1), 1, b"{}"))])
         await forgetting.turn()
         assert await exchange.latest("u1", "home") is not None
         now += RETRY_S
         await forgetting.turn()
         assert await exchange.latest("u1", "home") is None
+
+
+class PartlyAway(MemoryLog):
+    """A log one of whose partitions has no leader for the first tries to write there."""
+
+    def __init__(self, key: str, tries: int = 3) -> None:
+        super().__init__()
+        self.key, self.tries, self.refuses = key, tries, False
+
+    async def publish_many(self, topic: str, pairs: Sequence[tuple[str, bytes | None]]) -> None:
+        if self.tries and any(key == self.key for key, _ in pairs):
+            self.tries -= 1
+            away = Unavailable("no leader")
+            away.temporary = not self.refuses
+            raise away
+        await super().publish_many(topic, pairs)
+
+
+class TestALogThatIsAway:
+    """Nothing of it is poison: the record waits, and what it has to pass on is passed on."""
+
+    @staticmethod
+    def dead(loop: Local) -> float:
+        return float(loop.metrics.dead.labels(reason="failed")._value.get())
+
+    async def test_keeps_an_erasure_from_no_visitor(self, tmp_path: Path) -> None:
+        log = PartlyAway("v1", tries=0)
+        async with local_worker(loop_settings(tmp_path), shop(), log=log) as loop, archiving(loop):
+            at = time.time()
+            await publish(loop, happened("view_item", "books-1", visitor_id="v1", at=at - 9))
+            await until(lambda: visitors(loop, "u1") == {"v1": "merged"})
+            log.tries = 3
+            stores = ("redis", "redis, visitor 1", "archive", "archive, visitor 1")
+            await until_receipted(loop, await erase(loop, "u1", at=at), *stores)
+            assert (log.tries, self.dead(loop), loop.users.keys() & {b"u1", b"v1"}) == (0, 0, set())
+
+    async def test_keeps_no_visitors_event_from_their_user(self, tmp_path: Path) -> None:
+        log = PartlyAway("u1", tries=0)
+        async with local_worker(loop_settings(tmp_path), shop(), log=log) as loop:
+            await publish(loop, happened("view_item", "books-1", visitor_id="v1"))
+            await until(lambda: visitors(loop, "u1") == {"v1": "merged"})
+            log.tries = 3
+            await publish(loop, happened("view_item", "books-2", user=None, visitor_id="v1"))
+            await until(lambda: len(loop.users[b"u1"].history) == 2)
+            assert (log.tries, self.dead(loop)) == (0, 0)
+
+    async def test_keeps_no_denial_from_a_visitor(self, tmp_path: Path) -> None:
+        log = PartlyAway("v1", tries=0)
+        async with local_worker(loop_settings(tmp_path), shop(), log=log) as loop:
+            await publish(loop, happened("view_item", "books-1", visitor_id="v1"))
+            await until(lambda: visitors(loop, "u1") == {"v1": "merged"})
+            log.tries = 3
+            await publish(loop, happened("search", consent=Consent(personalization_storage="denied")))
+            await until(lambda: loop.users[b"v1"].consent is False and loop.users[b"u1"].consent is False)
+            assert (log.tries, self.dead(loop)) == (0, 0)
+
+    async def test_waits_for_nothing_that_it_will_never_take(self, tmp_path: Path) -> None:
+        log = PartlyAway("u1", tries=0)
+        async with local_worker(loop_settings(tmp_path), shop(), log=log) as loop:
+            await publish(loop, happened("view_item", "books-1", visitor_id="v1"))
+            await until(lambda: visitors(loop, "u1") == {"v1": "merged"})
+            log.tries, log.refuses = 1, True
+            await publish(loop, happened("view_item", "books-2", user=None, visitor_id="v1"))
+            await until(lambda: self.dead(loop) == 1)
+
+
+class Hanging(MemoryDatabase):
+    """A database that answers no write to a receipt while it is told to hang."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = asyncio.Event()
+
+    async def add_step(self, erasure_id: str, store: str, removed: int, at: datetime, note: str = "") -> None:
+        await self.answers.wait()
+        await super().add_step(erasure_id, store, removed, at, note)
+
+
+async def test_a_database_that_hangs_holds_up_neither_the_next_erasure_nor_anybody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.forget.WAIT_S", 0.01)
+    database = Hanging()
+    async with local_worker(loop_settings(tmp_path), shop(), database=database) as loop:
+        at = time.time()
+        ids = [await erase(loop, user, at=at) for user in ("u1", "u2")]
+        await publish(loop, happened("view_item", "books-1", user="u3"))
+        await until(lambda: b"u3" in loop.users)
+        database.answers.set()
+        for erasure_id in ids:
+            await until_receipted(loop, erasure_id, "state table and changelog", "redis")
+
+
+async def test_a_merge_that_an_erasure_overtook_brings_nothing_into_the_users_new_life(tmp_path: Path) -> None:
+    at = time.time()
+
+    class Overtaken(MemoryLog):
+        """While the merge tells the visitor, the user is erased and comes back."""
+
+        worker: Local
+
+        async def publish_many(self, topic: str, pairs: Sequence[tuple[str, bytes | None]]) -> None:
+            await super().publish_many(topic, pairs)
+            forgetting = self.worker.deps.behavior._forgetting
+            if topic == BEHAVIOR and b"$consent" in (pairs[0][1] or b"") and forgetting.moment("u1") is None:
+                forgetting.note(happened(ERASE, at=at - 1, event_id="er"))
+                self.worker.users[b"u1"] = UserState(epoch="new")
+
+    log = Overtaken()
+    async with local_worker(loop_settings(tmp_path), shop(), log=log) as loop:
+        log.worker = loop
+        granted = Consent(personalization_storage="granted")
+        await publish(loop, happened("view_item", "books-1", user=None, visitor_id="v1", at=at - 9))
+        await until(lambda: b"v1" in loop.users)
+        await publish(loop, happened("view_item", "books-2", visitor_id="v1", at=at - 8, consent=granted))
+        await until(lambda: b"u1" in loop.users and loop.users[b"u1"].epoch == "new")
+        await publish(loop, happened("view_item", "books-3", at=at))
+        await until(lambda: loop.users[b"u1"].history)
+        assert [touch.item_id for touch in loop.users[b"u1"].history] == ["books-3"]
 
 
 class TestVisitors:

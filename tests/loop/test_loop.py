@@ -412,7 +412,16 @@ async def test_an_erased_user_is_gone_and_late_events_do_not_bring_them_back(loo
 
 @pytest.mark.parametrize(
     "value",
-    [b"{", b"[]", b'{"event":"view_item"}', b"\xff\xfe", b'{"event":"no_such","event_id":"x","user_id":"u1"}'],
+    [
+        b"{",
+        b"[]",
+        b'{"event":"view_item"}',
+        b"\xff\xfe",
+        b'{"event":"no_such","event_id":"x","user_id":"u1"}',
+        b'{"event":"view\\u0000","event_id":"x","user_id":"u1"}',
+        b'{"event":"search","event_id":"x","user_id":"u1","received_ts":"0001-01-01T00:00:00+05:00"}',
+        b'{"event":"$erase","event_id":"x","user_id":"u1","context":{"visitor":"%s"}}' % (b"x" * 300),
+    ],
 )
 async def test_a_poison_record_goes_to_the_dead_letters_and_everything_else_flows(loop: Local, value: bytes) -> None:
     await loop.log.publish("behavior", "u1", value)
@@ -430,6 +439,21 @@ async def test_an_event_of_a_kafka_producer_without_times_gets_the_brokers(loop:
     await loop.log.publish("behavior", "u1", raw)
     await until(lambda: b"u1" in loop.users)
     assert loop.users[b"u1"].events_through == pytest.approx(time.time(), abs=30)
+
+
+async def test_what_a_producer_dates_far_ahead_ends_popularity_for_nobody(loop: Local) -> None:
+    await publish(loop, happened("view_item", "books-1"))
+    await until(lambda: loop.metrics.counted._value.get() == 1)
+    counters = loop.deps.requests._trail_of.__self__  # type: ignore[attr-defined]
+    before, now = counters.tables.popularity[:1].tolist(), time.time()
+    ahead = now + 10 * 365 * 86_400
+    await publish(loop, happened("view_item", "toys-1", user="u1", at=ahead))  # received then: to the dead letters
+    dated = happened("view_item", "toys-2", user="u1", at=now)
+    await publish(loop, msgspec.structs.replace(dated, event_ts=instant(ahead)))  # it happened before it was received
+    await until(lambda: loop.metrics.counted._value.get() == 2 and len(loop.users[b"u1"].history) == 2)
+    assert counters.learned_through == loop.users[b"u1"].events_through == pytest.approx(now)
+    assert counters.tables.popularity[:1].tolist() == before
+    assert loop.metrics.dead.labels(reason="malformed")._value.get() == 1
 
 
 async def test_a_changed_item_moves_the_lists_that_show_it(loop: Local) -> None:

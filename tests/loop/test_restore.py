@@ -90,6 +90,35 @@ async def test_every_state_comes_back_as_it_was(archived: Local) -> None:
     assert {key: bare(state) for key, state in (await restored(archived)).items()} == there
 
 
+async def test_a_record_that_cannot_be_folded_is_not_archived_and_the_next_start_goes_well(tmp_path: Path) -> None:
+    async with local_worker(loop_settings(tmp_path), shop()) as loop:
+        async with archiving(loop):
+            await loop.log.publish(BEHAVIOR, "u1", b'{"event":"no_such","event_id":"x","user_id":"u1"}')
+            await publish(loop, happened("view_item", "books-1", event_id="e1"))
+            await until(lambda: b"u1" in loop.users)
+        assert await left(loop.database) == ["e1"]
+        assert [touch.item_id for touch in (await restored(loop))["u1"].history] == ["books-1"]
+
+
+async def test_a_row_that_cannot_be_folded_is_left_out_and_goes_with_the_erasure_of_its_user(
+    idle: Local, caplog: pytest.LogCaptureFixture
+) -> None:
+    await archive(
+        idle.database,
+        happened("no_such", user="u1", at=NOW, event_id="older"),
+        happened("view_item", "books-1", user="u2", at=NOW),
+        happened("no_such", user="u2", at=NOW, event_id="unknown"),
+        happened("view_item", "books-2", user="u2", at=NOW + 1),
+    )
+    await idle.database.append([(happened("view_item", at=NOW, user="u2", event_id="unreadable"), b"{")])
+    await idle.database.open_erasure("er1", user_hash(SECRET, "u1"), instant(NOW + 5))
+    users = await restored(idle)
+    assert [touch.item_id for touch in users["u2"].history] == ["books-1", "books-2"]
+    assert set(users) == {"u2"}
+    assert await idle.database.delete_events_of("u1") == 0
+    assert "2 events of the archive cannot be folded and were left out" in caplog.text
+
+
 async def test_a_merged_visitor_comes_back_merged(archived: Local) -> None:
     await publish(archived, happened("view_item", "books-1", user=None, visitor_id="v1", at=NOW))
     await publish(archived, happened("view_item", "books-2", visitor_id="v1", at=NOW + 1))

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 
 from rec.errors import Unavailable
@@ -71,7 +71,9 @@ class Broker(NamedTuple):
         except (KafkaError, OSError) as error:
             secured = self.security != NONE  # aiokafka only logs why a broker did not let it in
             hint = ". Is it the certificate, the name or the password? The log has a line of it" if secured else ""
-            raise Unavailable(f"kafka at {where}: {what}: {error}{hint}") from error
+            away = Unavailable(f"kafka at {where}: {what}: {error}{hint}")
+            away.temporary = not isinstance(error, MessageSizeTooLargeError)  # it would be refused however often
+            raise away from error
 
 
 async def _stopped(consumer: Any) -> None:

@@ -10,9 +10,14 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from agents.archiver import Archiver
+from agents.metrics import Metrics
 from rec.archive_rules import kept
 from rec.events import Attribution, Consent, Event, EventItem, decode_event, encode_event
 from rec.ports import Database
+from rec.store.memory import MemoryExchange, MemoryLog
+from rec.topics import BEHAVIOR, Topic
+from tests.loop.local import forgetting_of
 
 NOW = datetime(2026, 11, 23, 18, 0, 0, 123456, tzinfo=UTC)
 
@@ -255,3 +260,34 @@ async def test_a_choice_to_allow_leaves_the_event_whole(database: Database) -> N
     event = msgspec.structs.replace(row(1)[0], consent=allowed)
     await database.append([(event, encode_event(event))])
     assert await stored(database) == [encode_event(event)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"event":"no_such","event_id":"x","user_id":"u"}',
+        b'{"event":"%s","event_id":"x","user_id":"u"}' % (b"e" * 65),
+        b'{"event":"view_item\\u0000","event_id":"x","user_id":"u"}',
+        b'{"event":"search","event_id":"x","user_id":"u","received_ts":"0001-01-01T00:00:00+05:00"}',
+        b'{"event":"search","event_id":"x","user_id":"u","event_ts":"0001-01-01T00:00:00+05:00"}',
+        b'{"event":"$erase","event_id":"x","user_id":"u","context":{"visitor":"%s"}}' % (b"x" * 300),
+        b'{"event":"$consent","event_id":"x","user_id":"u","context":{"since":1e300},'
+        b'"consent":{"personalization_storage":"granted"}}',
+    ],
+    ids=["name", "long-name", "nul", "received", "happened", "visitor", "since"],
+)
+async def test_what_no_table_takes_holds_no_archiver_up(database: Database, value: bytes) -> None:
+    async with MemoryLog() as log:
+        await log.create([Topic(BEHAVIOR, 1, {})])
+        await log.publish(BEHAVIOR, "u", value)
+        _, payload = row(1)
+        await log.publish(BEHAVIOR, "u", payload)
+        archiver = Archiver(
+            source=log, topic=BEHAVIOR, group="archiver", database=database,
+            forgetting=forgetting_of(database, MemoryExchange(), log), metrics=Metrics(), flush_s=0.01,
+        )  # fmt: skip
+        stop = asyncio.Event()
+        stop.set()
+        await archiver.run(stop)
+    kept_ids = [decode_event(raw).event_id for raw in await stored(database)]
+    assert [event_id for event_id in kept_ids if event_id != "x"] == ["e1"]
