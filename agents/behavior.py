@@ -120,7 +120,7 @@ class Behavior:
 
     async def _erase(self, key: bytes, event: Event) -> None:
         """The model is told first: the state alone knows since when it may have learned of the user, and a crash in
-        between repeats the event. While the broker is away this waits; further events would have to come from it, too.
+        between repeats the event. Raises Unavailable while the broker is away.
         """
         state = self._users.get(key)
         if is_meant(event, state):

@@ -24,7 +24,7 @@ class Examples(Outbox[Told]):
         self.add(lesson)
 
     async def tell(self, erased: Erased) -> None:
-        """Behind the user's own examples. Returns once the broker has it, however long that takes."""
+        """Behind the user's own examples. Returns once the broker has it; raises Unavailable while it is away."""
         await self.send(erased)
 
     def may_go(self, value: Told) -> bool:

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 LAST_S = 2.0
 AGAIN_S = 0.5
+SEND_S = 5.0
 
 T = TypeVar("T")
 
@@ -55,11 +56,16 @@ class Outbox(ABC, Generic[T]):
     async def send(self, value: T) -> None:
         """The same, and return once the broker has acknowledged it, and all that came before it.
 
-        For what may not go. While the broker is away this waits, and says so every `AGAIN_S`; whoever is cancelled
-        meanwhile leaves the value here, to be published or not.
+        For what may not go. Raises Unavailable after `SEND_S`; the value stays here, and is not there twice if it is
+        sent again.
         """
-        self.add(value)
-        await self._flush()
+        if value not in self._waiting:
+            self.add(value)
+        try:
+            async with asyncio.timeout(SEND_S):
+                await self._flush()
+        except TimeoutError:
+            raise Unavailable(f"{self.what}: not acknowledged by the broker within {SEND_S:g} s") from None
 
     async def _flush(self) -> None:
         """Publish until nothing waits; one at a time, so that nothing is overtaken."""
