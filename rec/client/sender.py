@@ -1,7 +1,8 @@
 """queue → **sender** → web. One task that brings queued events to the server, however long the server is away.
 
 What happens to an event: accepted or duplicate → settled; rejected → dropped with its error; a temporary failure,
-or one that is not the event's fault (a wrong key, a wrong address) → kept and tried again with back-off.
+or one that is not the event's fault (a wrong key, a wrong address) → kept and tried again with back-off. A user of whom
+there is no token that the server takes has a back-off of their own: the others' events go on.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from rec.client.backoff import Backoff
 from rec.client.events import TrackResult, make_batch
 from rec.client.journal import Journal
 from rec.client.queue import EventQueue, Queued
 from rec.client.timing import Timing
-from rec.errors import BadInput, DeadlineExceeded, RecError, TooLarge
+from rec.errors import BadInput, DeadlineExceeded, Forbidden, RecError, TooLarge, Unauthorized
 from rec.events import Event
 from rec.protocol import MAX_EVENTS
 
@@ -25,6 +28,13 @@ log = logging.getLogger("rec.client")
 
 Post = Callable[[bytes, str], Awaitable[TrackResult]]  # (body, subject of its first event) → acknowledgment
 OnDrop = Callable[[Event, RecError], None]
+
+
+class _Held(NamedTuple):
+    """A user whose events wait: how the next tries are spaced, and when the next one is (the loop's time)."""
+
+    backoff: Backoff
+    until: float
 
 
 class Sender:
@@ -48,6 +58,8 @@ class Sender:
         self._fresh = asyncio.Event()  # something is queued that may not be in the journal
         self._error: RecError | None = None  # of the last try
         self._defects = 0  # of our own code, so far
+        self._held: dict[str, _Held] = {}  # by subject
+        self._resting = False  # all that waits is held
         self._work = asyncio.Event()
         self._hurry = asyncio.Event()
         self._progress = asyncio.Condition()
@@ -77,10 +89,13 @@ class Sender:
         self._keep(event)
         self._work.set()
         self._fresh.set()
+        if self._resting:
+            self._hurry.set()
 
     async def flush(self, timeout_s: float) -> None:
         """Return when all that is queued now has been settled or dropped; else raise what stands in the way."""
         target, before = self._queue.last_ticket, self._defects
+        self._held = {subject: held._replace(until=0.0) for subject, held in self._held.items()}
         self._hurry.set()
         try:
             async with asyncio.timeout(timeout_s), self._progress:
@@ -134,6 +149,9 @@ class Sender:
             return
         batch = self._batch()
         self._hurry.clear()
+        if not batch:
+            await self._rest()
+            return
         try:
             body = make_batch([queued.event for queued in batch], datetime.now(UTC), self._limit)
             batch = batch[: body.length]
@@ -154,17 +172,35 @@ class Sender:
         await self._pause()
 
     def _batch(self) -> list[Queued]:
-        head = self._queue.head(self._limit)
-        if self._by_subject:
-            others = (k for k, queued in enumerate(head) if queued.event.subject != head[0].event.subject)
-            head = head[: next(others, len(head))]
-        return head
+        if not self._by_subject:
+            return self._queue.head(self._limit)
+        now = asyncio.get_running_loop().time()
+        held = {subject for subject, each in self._held.items() if each.until > now}
+        head = self._queue.head(len(self._queue) if held else self._limit)
+        free = [queued for queued in head if queued.event.subject not in held][: self._limit]
+        others = (k for k, queued in enumerate(free) if queued.event.subject != free[0].event.subject)
+        return free[: next(others, len(free))]
+
+    async def _rest(self) -> None:
+        """Until the first of those who are held is to be tried again, or something else is queued."""
+        waiting = {queued.event.subject for queued in self._queue.head(len(self._queue))}
+        self._held = {subject: held for subject, held in self._held.items() if subject in waiting}
+        until = min(each.until for each in self._held.values())
+        self._resting = True
+        try:
+            async with asyncio.timeout_at(until):
+                await self._hurry.wait()
+        except TimeoutError:
+            pass  # somebody's turn has come
+        finally:
+            self._resting = False
 
     async def _done(self, batch: Sequence[Queued], result: TrackResult) -> None:
         for rejection in result.rejected:
             if 0 <= rejection.index < len(batch):
                 self._drop(batch[rejection.index].event, rejection.error())
         self._error = None
+        self._held.pop(batch[0].event.subject, None)
         self._limit = min(MAX_EVENTS, self._limit * 2)
         self._backoff.reset()
         await self._settle(batch)
@@ -181,7 +217,16 @@ class Sender:
         if self._error is None:
             log.warning("events are queued until the server takes them again: %s", error)
         self._error = error
-        await self._pause(error.retry_after)
+        if self._by_subject and (isinstance(error, Unauthorized | Forbidden) or error.code == "token"):
+            self._hold(batch[0].event.subject, error.retry_after or 0.0)
+        else:
+            await self._pause(error.retry_after)
+
+    def _hold(self, subject: str, at_least_s: float) -> None:
+        low_s, high_s = self._timing.backoff_low_s, self._timing.backoff_high_s
+        backoff = self._held[subject].backoff if subject in self._held else Backoff(low_s, high_s, random.Random())
+        delay = max(backoff.next_delay(), at_least_s)
+        self._held[subject] = _Held(backoff, asyncio.get_running_loop().time() + delay)
 
     async def _pause(self, retry_after: float | None = None) -> None:
         delay = self._backoff.next_delay()

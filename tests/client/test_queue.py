@@ -184,6 +184,31 @@ async def test_a_token_client_never_mixes_users_in_a_request(server: FakeServer)
     assert calls == [{"u1"}, {"u2"}, {"u1"}]
 
 
+async def test_a_user_without_a_token_holds_up_nobody_and_is_sent_when_there_is_one(server: FakeServer) -> None:
+    left, asked = {"gone"}, list[str]()
+
+    async def token(user_id: str) -> str:
+        asked.append(user_id)
+        if user_id in left:
+            raise LookupError("logged out")
+        return a_token(user_id, 900, 1)
+
+    timing = Timing(gather_s=0.0, backoff_low_s=0.01, backoff_high_s=0.02)
+    async with RecClient(server.url, token=token, timing=timing) as client:
+        first = client.track_soon("view_item", user_id="gone", items=["x"])
+        async with asyncio.timeout(WAIT_S):
+            while asked.count("gone") < 3:  # noqa: ASYNC110 - it goes on by itself
+                await asyncio.sleep(0.005)
+        second = client.track_soon("view_item", user_id="here", items=["x"])
+        async with asyncio.timeout(WAIT_S):
+            while server.event_ids != [[second]]:  # noqa: ASYNC110 - another process's view: nothing to await
+                await asyncio.sleep(0.005)
+        assert client.queued == 1
+        left.clear()
+        await client.flush()
+    assert server.event_ids == [[second], [first]]
+
+
 async def test_leaving_the_client_sends_what_is_queued(server: FakeServer) -> None:
     async with RecClient(server.url, api_key="key") as client:
         id = client.track_soon("view_item", user_id="u1", items=["x"])
